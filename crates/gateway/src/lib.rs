@@ -1,0 +1,1 @@
+//! Mainstay serves: the drop-in HTTP gateway.

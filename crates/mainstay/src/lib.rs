@@ -1,0 +1,1 @@
+//! The reliability layer for OpenAI-compatible APIs: the walk of a call, the HTTP transport, the client.

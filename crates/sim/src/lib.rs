@@ -1,0 +1,1 @@
+//! Mainstay breaks: a provider that misbehaves on purpose, and the laboratory.

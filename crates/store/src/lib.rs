@@ -1,0 +1,1 @@
+//! Mainstay remembers: keys, organizations, ledger and records in SQLite.
