@@ -1,0 +1,29 @@
+//! A view of HTTP headers that needs no HTTP library.
+
+/// Looks headers up by their lower-case name. Values are bytes: a provider may send anything.
+pub trait Headers {
+    /// The first value under `name` (lower case), or `None`.
+    fn get(&self, name: &str) -> Option<&[u8]>;
+
+    /// The first value under `name` when it is UTF-8, without surrounding white space.
+    fn text(&self, name: &str) -> Option<&str> {
+        self.get(name).and_then(|value| core::str::from_utf8(value).ok()).map(str::trim)
+    }
+}
+
+/// No headers at all.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoHeaders;
+
+impl Headers for NoHeaders {
+    fn get(&self, _name: &str) -> Option<&[u8]> {
+        None
+    }
+}
+
+/// Headers as a slice of pairs; names may be in any case.
+impl Headers for [(&str, &str)] {
+    fn get(&self, name: &str) -> Option<&[u8]> {
+        self.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_bytes())
+    }
+}
