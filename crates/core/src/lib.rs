@@ -9,4 +9,5 @@ extern crate alloc;
 pub mod dice;
 pub mod failure;
 pub mod headers;
+pub mod policy;
 pub mod time;
