@@ -1,0 +1,70 @@
+//! Pages are true: every link leads somewhere, and generated pages are what the code says.
+
+use mainstay_checks::files;
+use mainstay_checks::markdown::{anchors, links};
+use std::path::{Component, Path, PathBuf};
+
+/// Pages a newcomer is promised.
+const PROMISED: &[&str] =
+    &["README.md", "ARCHITECTURE.md", "STYLE.md", "CONTRIBUTING.md", "CHANGELOG.md"];
+
+#[test]
+fn the_promised_pages_are_there() {
+    let pages = files::ending(".md");
+    for page in PROMISED {
+        assert!(pages.contains(&(*page).to_owned()), "{page} is missing");
+    }
+    let decisions = pages.iter().filter(|page| page.starts_with("docs/decisions/0")).count();
+    assert!(decisions > 0, "docs/decisions/ has no decision");
+}
+
+#[test]
+fn every_relative_link_leads_somewhere() {
+    let mut dead = Vec::new();
+    let mut seen = 0;
+    for page in files::ending(".md") {
+        for link in links(&files::read(&page)) {
+            if link.target.contains("://") || link.target.starts_with("mailto:") {
+                continue;
+            }
+            seen += 1;
+            if let Err(why) = follow(&page, &link.target) {
+                dead.push(format!("{page}:{}: `{}`: {why}", link.line, link.target));
+            }
+        }
+    }
+    assert!(seen > 0, "no link was found: the reader of this check is broken");
+    assert!(dead.is_empty(), "dead links:\n  {}", dead.join("\n  "));
+}
+
+fn follow(page: &str, target: &str) -> Result<(), String> {
+    let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
+    let file = if path.is_empty() { PathBuf::from(page) } else { beside(page, path)? };
+    let full = files::root().join(&file);
+    if !full.exists() {
+        return Err("no such file".to_owned());
+    }
+    if anchor.is_empty() || full.is_dir() || file.extension().is_none_or(|e| e != "md") {
+        return Ok(());
+    }
+    let known = anchors(&files::read(&file.to_string_lossy()));
+    if known.iter().any(|one| one == anchor) { Ok(()) } else { Err("no such heading".to_owned()) }
+}
+
+/// The path of `target` as seen from `page`, both relative to the root.
+fn beside(page: &str, target: &str) -> Result<PathBuf, String> {
+    let mut path = Path::new(page).parent().unwrap_or(Path::new("")).to_path_buf();
+    for part in Path::new(target).components() {
+        match part {
+            Component::Normal(name) => path.push(name),
+            Component::CurDir => {}
+            Component::ParentDir => {
+                if !path.pop() {
+                    return Err("leads out of the project".to_owned());
+                }
+            }
+            Component::RootDir | Component::Prefix(_) => return Err("not relative".to_owned()),
+        }
+    }
+    Ok(path)
+}
