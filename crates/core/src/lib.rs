@@ -11,3 +11,5 @@ pub mod failure;
 pub mod headers;
 pub mod policy;
 pub mod time;
+pub mod validate;
+pub mod wire;

@@ -1,0 +1,396 @@
+//! Reads JSON in place, one value at a time, and knows at each moment where it is.
+//!
+//! No tree, no allocation, no recursion: a reader walks over borrowed text, hands out borrowed pieces
+//! and skips what nobody asked for. It takes exactly what RFC 8259 allows, up to [`DEPTH_MAX`] levels;
+//! an escape of half a surrogate pair is let through where nobody reads the string, as other parsers do.
+
+mod text;
+
+pub use text::Str;
+
+/// Deepest nesting of arrays and objects inside a skipped value.
+pub const DEPTH_MAX: usize = 1024;
+
+/// The text stops being JSON at a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Syntax {
+    /// Where, as a byte offset into the text; the text's length when it ends too soon.
+    pub at: usize,
+    /// What would have been allowed there.
+    pub expected: &'static str,
+}
+
+/// The type of the value that comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Type {
+    /// `null`.
+    Null,
+    /// `true` or `false`.
+    Bool,
+    /// A number.
+    Number,
+    /// A string.
+    String,
+    /// An array.
+    Array,
+    /// An object.
+    Object,
+}
+
+impl Type {
+    /// The type in a sentence: "a string".
+    pub const fn with_article(self) -> &'static str {
+        match self {
+            Type::Null => "null",
+            Type::Bool => "a boolean",
+            Type::Number => "a number",
+            Type::String => "a string",
+            Type::Array => "an array",
+            Type::Object => "an object",
+        }
+    }
+}
+
+/// Walks over one JSON text.
+#[derive(Clone, Debug)]
+pub struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    /// At the beginning of `text`.
+    pub fn new(text: &'a str) -> Reader<'a> {
+        Reader { text, at: 0 }
+    }
+
+    /// The offset of the next value, mark or end; white space is passed.
+    pub fn offset(&mut self) -> usize {
+        self.pass_space();
+        self.at
+    }
+
+    /// The offset just behind what was read last.
+    pub fn after(&self) -> usize {
+        self.at
+    }
+
+    /// The type of the next value, which stays unread.
+    pub fn next_type(&mut self) -> Result<Type, Syntax> {
+        match self.next_byte() {
+            Some(b'"') => Ok(Type::String),
+            Some(b'{') => Ok(Type::Object),
+            Some(b'[') => Ok(Type::Array),
+            Some(b'-' | b'0'..=b'9') => Ok(Type::Number),
+            Some(b't' | b'f') => Ok(Type::Bool),
+            Some(b'n') => Ok(Type::Null),
+            Some(_) | None => Err(self.expected("a value")),
+        }
+    }
+
+    /// The next key of an object, its colon passed too, or `None` after its closing brace.
+    /// `first` is set by the caller before the first key and cleared here.
+    pub fn key(&mut self, first: &mut bool) -> Result<Option<Str<'a>>, Syntax> {
+        if core::mem::take(first) {
+            self.take(b'{', "an object")?;
+            if self.next_byte() == Some(b'}') {
+                self.at += 1;
+                return Ok(None);
+            }
+        } else {
+            match self.next_byte() {
+                Some(b',') => self.at += 1,
+                Some(b'}') => {
+                    self.at += 1;
+                    return Ok(None);
+                }
+                Some(_) | None => return Err(self.expected("`,` or `}`")),
+            }
+        }
+        if self.next_byte() != Some(b'"') {
+            return Err(self.expected("a key in double quotes"));
+        }
+        let key = self.string()?;
+        self.take(b':', "`:`")?;
+        Ok(Some(key))
+    }
+
+    /// Whether an array has one more item; its closing bracket is passed if not.
+    /// `first` is set by the caller before the first item and cleared here.
+    pub fn item(&mut self, first: &mut bool) -> Result<bool, Syntax> {
+        let was_first = core::mem::take(first);
+        if was_first {
+            self.take(b'[', "an array")?;
+        }
+        match self.next_byte() {
+            Some(b']') => {
+                self.at += 1;
+                Ok(false)
+            }
+            Some(_) if was_first => Ok(true),
+            Some(b',') => {
+                self.at += 1;
+                if self.next_byte() == Some(b']') {
+                    Err(self.expected("a value"))
+                } else {
+                    Ok(true)
+                }
+            }
+            Some(_) | None => {
+                Err(self.expected(if was_first { "a value or `]`" } else { "`,` or `]`" }))
+            }
+        }
+    }
+
+    /// Reads a string.
+    pub fn string(&mut self) -> Result<Str<'a>, Syntax> {
+        self.take(b'"', "a string")?;
+        let start = self.at;
+        let mut escaped = false;
+        loop {
+            self.at = plain_end(self.text.as_bytes(), self.at);
+            match self.text.as_bytes().get(self.at) {
+                Some(b'"') => {
+                    let raw = self.text.get(start..self.at).unwrap_or_default();
+                    self.at += 1;
+                    return Ok(Str { raw, escaped, at: start - 1 });
+                }
+                Some(b'\\') => {
+                    escaped = true;
+                    self.escape()?;
+                }
+                Some(_) => return Err(self.expected("no bare control character inside a string")),
+                None => return Err(self.expected("the closing `\"` of a string")),
+            }
+        }
+    }
+
+    /// Reads a number and gives it as it is written.
+    pub fn number(&mut self) -> Result<&'a str, Syntax> {
+        self.pass_space();
+        let start = self.at;
+        if self.byte() == Some(b'-') {
+            self.at += 1;
+        }
+        match self.byte() {
+            Some(b'0') => self.at += 1,
+            Some(b'1'..=b'9') => self.pass_digits(),
+            Some(_) | None => return Err(self.expected("a digit")),
+        }
+        if self.byte() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.byte() {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.byte() {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        // `01` and `1x` are not numbers followed by something: nothing may follow but a mark or space.
+        if self.byte().is_some_and(|b| b.is_ascii_alphanumeric() || b == b'.') {
+            return Err(self.expected("the end of the number"));
+        }
+        Ok(self.text.get(start..self.at).unwrap_or_default())
+    }
+
+    /// Reads `true` or `false`.
+    pub fn boolean(&mut self) -> Result<bool, Syntax> {
+        let value = self.next_byte() == Some(b't');
+        self.word(if value { "true" } else { "false" })?;
+        Ok(value)
+    }
+
+    /// Reads `null`.
+    pub fn null(&mut self) -> Result<(), Syntax> {
+        self.pass_space();
+        self.word("null")
+    }
+
+    /// Passes one value of any type.
+    pub fn skip(&mut self) -> Result<(), Syntax> {
+        match self.next_type()? {
+            Type::Array | Type::Object => self.skip_nested(),
+            Type::Null | Type::Bool | Type::Number | Type::String => self.skip_scalar(),
+        }
+    }
+
+    /// Passes one value and gives its text.
+    pub fn raw(&mut self) -> Result<&'a str, Syntax> {
+        let start = self.offset();
+        self.skip()?;
+        Ok(self.text.get(start..self.at).unwrap_or_default())
+    }
+
+    /// Makes sure that nothing but white space is left.
+    pub fn end(&mut self) -> Result<(), Syntax> {
+        if self.next_byte().is_none() { Ok(()) } else { Err(self.expected("the end of the text")) }
+    }
+
+    fn skip_scalar(&mut self) -> Result<(), Syntax> {
+        match self.next_type()? {
+            Type::Null => self.null(),
+            Type::Bool => self.boolean().map(drop),
+            Type::Number => self.number().map(drop),
+            Type::String => self.string().map(drop),
+            Type::Array | Type::Object => Err(self.expected("a value")),
+        }
+    }
+
+    /// Without recursion: one bit a level says whether it is an object.
+    fn skip_nested(&mut self) -> Result<(), Syntax> {
+        let mut stack = Levels::default();
+        let mut first = true;
+        let mut in_object = self.next_type()? == Type::Object;
+        loop {
+            let more =
+                if in_object { self.key(&mut first)?.is_some() } else { self.item(&mut first)? };
+            if !more {
+                match stack.pop() {
+                    Some(outer) => in_object = outer,
+                    None => return Ok(()),
+                }
+                continue;
+            }
+            match self.next_type()? {
+                next @ (Type::Array | Type::Object) => {
+                    if !stack.push(in_object) {
+                        return Err(self.expected("at most 1024 levels of nesting"));
+                    }
+                    in_object = next == Type::Object;
+                    first = true;
+                }
+                Type::Null | Type::Bool | Type::Number | Type::String => self.skip_scalar()?,
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<(), Syntax> {
+        self.at += 1;
+        match self.byte() {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
+            Some(b'u') => {
+                self.at += 1;
+                for _ in 0..4 {
+                    if !self.byte().is_some_and(|b| b.is_ascii_hexdigit()) {
+                        return Err(self.expected("four hexadecimal digits after `\\u`"));
+                    }
+                    self.at += 1;
+                }
+            }
+            Some(_) | None => {
+                return Err(self.expected("one of \" \\ / b f n r t u after a backslash"));
+            }
+        }
+        Ok(())
+    }
+
+    fn word(&mut self, word: &'static str) -> Result<(), Syntax> {
+        let end = self.at + word.len();
+        let bytes = self.text.as_bytes();
+        let goes_on = bytes.get(end).is_some_and(u8::is_ascii_alphanumeric);
+        if goes_on || bytes.get(self.at..end) != Some(word.as_bytes()) {
+            return Err(self.expected("a value"));
+        }
+        self.at = end;
+        Ok(())
+    }
+
+    fn take(&mut self, byte: u8, expected: &'static str) -> Result<(), Syntax> {
+        if self.next_byte() != Some(byte) {
+            return Err(self.expected(expected));
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Result<(), Syntax> {
+        if !self.byte().is_some_and(|b| b.is_ascii_digit()) {
+            return Err(self.expected("a digit"));
+        }
+        self.pass_digits();
+        Ok(())
+    }
+
+    fn pass_digits(&mut self) {
+        while self.byte().is_some_and(|b| b.is_ascii_digit()) {
+            self.at += 1;
+        }
+    }
+
+    fn pass_space(&mut self) {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.byte() {
+            self.at += 1;
+        }
+    }
+
+    fn byte(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn next_byte(&mut self) -> Option<u8> {
+        self.pass_space();
+        self.byte()
+    }
+
+    fn expected(&self, expected: &'static str) -> Syntax {
+        Syntax { at: self.at, expected }
+    }
+}
+
+/// Whether each enclosing level is an object, for [`DEPTH_MAX`] levels.
+struct Levels {
+    bits: [u64; DEPTH_MAX / 64],
+    depth: usize,
+}
+
+impl Default for Levels {
+    fn default() -> Levels {
+        Levels { bits: [0; DEPTH_MAX / 64], depth: 0 }
+    }
+}
+
+impl Levels {
+    /// False when there is no room.
+    fn push(&mut self, object: bool) -> bool {
+        let Some(word) = self.bits.get_mut(self.depth / 64) else { return false };
+        let bit = 1 << (self.depth % 64);
+        *word = if object { *word | bit } else { *word & !bit };
+        self.depth += 1;
+        true
+    }
+
+    fn pop(&mut self) -> Option<bool> {
+        self.depth = self.depth.checked_sub(1)?;
+        self.bits.get(self.depth / 64).map(|word| word & (1 << (self.depth % 64)) != 0)
+    }
+}
+
+/// The first quote, backslash or control character at or behind `at`, eight bytes at a step.
+fn plain_end(bytes: &[u8], mut at: usize) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = 0x8080_8080_8080_8080;
+    while let Some(chunk) = bytes.get(at..at + 8).and_then(|chunk| <[u8; 8]>::try_from(chunk).ok())
+    {
+        let word = u64::from_le_bytes(chunk);
+        let quote = word ^ (ONES * 0x22);
+        let slash = word ^ (ONES * 0x5c);
+        // A borrow may mark bytes above a true hit, never below the first: the lowest mark is exact.
+        let marks = (word.wrapping_sub(ONES * 0x20) & !word)
+            | (quote.wrapping_sub(ONES) & !quote)
+            | (slash.wrapping_sub(ONES) & !slash);
+        let marks = marks & HIGHS;
+        if marks != 0 {
+            return at + (marks.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    while bytes.get(at).is_some_and(|&b| b >= 0x20 && b != b'"' && b != b'\\') {
+        at += 1;
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests;

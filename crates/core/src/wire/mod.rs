@@ -1,0 +1,5 @@
+//! The wire: what requests and answers of OpenAI-compatible APIs look like as bytes.
+
+pub mod endpoint;
+pub mod json;
+pub mod request;
