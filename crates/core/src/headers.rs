@@ -1,5 +1,8 @@
 //! A view of HTTP headers that needs no HTTP library.
 
+use alloc::string::String;
+use alloc::vec::Vec;
+
 /// Looks headers up by their lower-case name. Values are bytes: a provider may send anything.
 pub trait Headers {
     /// The first value under `name` (lower case), or `None`.
@@ -23,6 +26,18 @@ impl Headers for NoHeaders {
 
 /// Headers as a slice of pairs; names may be in any case.
 impl Headers for [(&str, &str)] {
+    fn get(&self, name: &str) -> Option<&[u8]> {
+        self.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_bytes())
+    }
+}
+
+impl<const N: usize> Headers for [(&str, &str); N] {
+    fn get(&self, name: &str) -> Option<&[u8]> {
+        Headers::get(self.as_slice(), name)
+    }
+}
+
+impl Headers for Vec<(String, String)> {
     fn get(&self, name: &str) -> Option<&[u8]> {
         self.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_bytes())
     }

@@ -1,0 +1,181 @@
+//! Text as words, and phrases that fit them: the anchored matching that classification uses.
+//!
+//! A phrase fits whole words only, so "403" never fits inside "18.403s". Work is bounded by
+//! [`WORDS_MAX`] words and linear in them for each phrase.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// Most words kept of one text; the rest is ignored.
+pub(crate) const WORDS_MAX: usize = 600;
+/// Most bytes kept of one text, after folding.
+const BYTES_MAX: usize = 8192;
+/// Most words that a ".." in a phrase may stand for.
+const GAP: usize = 8;
+
+/// Lower-case words of a text, apostrophes dropped, everything else that is no letter or digit
+/// taken as a gap. Letters of other scripts stay as they are.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Words {
+    joined: String,
+    edges: Vec<(usize, usize)>,
+}
+
+impl Words {
+    /// Adds the words of `text`; a phrase never fits across two added texts without "..".
+    pub(crate) fn add(&mut self, text: &str) {
+        let mut start = None;
+        for letter in text.chars() {
+            if self.edges.len() >= WORDS_MAX || self.joined.len() >= BYTES_MAX {
+                break;
+            }
+            if letter.is_alphanumeric() {
+                if start.is_none() {
+                    if !self.joined.is_empty() {
+                        self.joined.push(' ');
+                    }
+                    start = Some(self.joined.len());
+                }
+                self.joined.extend(letter.to_lowercase());
+            } else if matches!(letter, '\'' | '’' | '\u{2bc}') && start.is_some() {
+                // "isn't" and "isnt" are one word.
+            } else if let Some(from) = start.take() {
+                self.edges.push((from, self.joined.len()));
+            }
+        }
+        if let Some(from) = start {
+            self.edges.push((from, self.joined.len()));
+        }
+    }
+
+    /// `true` when there is not one word.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.edges.is_empty()
+    }
+
+    /// `true` when any of the phrases fits.
+    pub(crate) fn say_any(&self, phrases: &[&str]) -> bool {
+        phrases.iter().any(|phrase| self.say(phrase))
+    }
+
+    /// `true` when the phrase fits. Its parts, divided by blanks: a word; `a|b` either word;
+    /// `word*` a word that begins so; `#` a word that begins with a digit; `?` any word; `..` up
+    /// to eight words of anything. A phrase with letters beyond ASCII is looked for as it stands,
+    /// because such scripts put no gaps between words.
+    pub(crate) fn say(&self, phrase: &str) -> bool {
+        if !phrase.is_ascii() {
+            return self.joined.contains(phrase);
+        }
+        let first = phrase.split(' ').next().unwrap_or_default();
+        (0..self.edges.len())
+            .any(|at| fits(first, self.word(at)) && self.from(at, phrase.split(' ')))
+    }
+
+    fn word(&self, at: usize) -> &str {
+        self.edges.get(at).and_then(|&(from, to)| self.joined.get(from..to)).unwrap_or_default()
+    }
+
+    fn from<'p>(&self, mut at: usize, mut parts: impl Iterator<Item = &'p str> + Clone) -> bool {
+        while let Some(part) = parts.next() {
+            if part == ".." {
+                let rest = parts.clone().collect::<Vec<_>>();
+                return (at..=at + GAP).any(|from| self.rest(from, &rest));
+            }
+            if at >= self.edges.len() || !fits(part, self.word(at)) {
+                return false;
+            }
+            at += 1;
+        }
+        true
+    }
+
+    fn rest(&self, mut at: usize, parts: &[&str]) -> bool {
+        for (place, part) in parts.iter().enumerate() {
+            if *part == ".." {
+                let rest = parts.get(place + 1..).unwrap_or_default();
+                return (at..=at + GAP).any(|from| self.rest(from, rest));
+            }
+            if at >= self.edges.len() || !fits(part, self.word(at)) {
+                return false;
+            }
+            at += 1;
+        }
+        true
+    }
+}
+
+/// `true` when one part of a phrase fits one word.
+fn fits(part: &str, word: &str) -> bool {
+    part.split('|').any(|one| match one {
+        "?" => true,
+        "#" => word.as_bytes().first().is_some_and(u8::is_ascii_digit),
+        _ => match one.strip_suffix('*') {
+            Some(head) => word.starts_with(head),
+            None => word == one,
+        },
+    })
+}
+
+/// `true` when two names are the same but for case and separators: `RateLimitReached` and
+/// `rate_limit_reached`. `*` at an end of `pattern` stands for anything there.
+pub(crate) fn same_name(pattern: &str, name: &str) -> bool {
+    let plain = |text: &str| {
+        text.bytes()
+            .filter(u8::is_ascii_alphanumeric)
+            .map(|b| b.to_ascii_lowercase())
+            .collect::<Vec<u8>>()
+    };
+    let (head, tail) = (pattern.ends_with('*'), pattern.starts_with('*'));
+    if !head && !tail {
+        // The common case allocates nothing.
+        let letters = |text| str::bytes(text).filter(u8::is_ascii_alphanumeric);
+        return letters(pattern)
+            .map(|b| b.to_ascii_lowercase())
+            .eq(letters(name).map(|b| b.to_ascii_lowercase()));
+    }
+    let (pattern, name) = (plain(pattern), plain(name));
+    if tail { name.ends_with(&pattern) } else { name.starts_with(&pattern) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Words {
+        let mut words = Words::default();
+        words.add(text);
+        words
+    }
+
+    #[test]
+    fn a_phrase_fits_whole_words_only() {
+        let text = words("Please retry in 18.403s, the model isn't `overloaded`.");
+        for phrase in ["retry in", "isnt overloaded", "model ? overload*", "please .. overloaded"] {
+            assert!(text.say(phrase), "{phrase}");
+        }
+        for phrase in ["403", "load", "retry .. nothing", "over", "in # 500"] {
+            assert!(!text.say(phrase), "{phrase}");
+        }
+    }
+
+    #[test]
+    fn gaps_are_bounded_and_alternatives_are_words() {
+        assert!(words("key a b c d e f g h expired").say("key|token .. expired|revoked"));
+        assert!(!words("key a b c d e f g h i expired").say("key .. expired"));
+        assert!(words("令牌额度已用尽").say("额度已用尽"));
+    }
+
+    #[test]
+    fn names_are_equal_without_case_and_separators() {
+        assert!(same_name("rate_limit_reached", "RateLimitReached"));
+        assert!(same_name("*_not_found", "previous_response_not_found"));
+        assert!(same_name("invalid_*", "InvalidParameter.DataInspection"));
+        assert!(!same_name("rate_limit", "rate_limit_reached"));
+    }
+
+    #[test]
+    fn a_huge_text_is_cut() {
+        let huge = "word ".repeat(1_000_000);
+        assert!(words(&huge).edges.len() <= WORDS_MAX);
+    }
+}
