@@ -1,2 +1,67 @@
-//! Developer tasks.
-fn main() {}
+//! Developer tasks: `cargo xtask <task>`. Needs nothing but the standard library.
+//!
+//! ```text
+//! test   everything that must hold before a change is accepted; `.ci/run` is this
+//! docs   write the generated pages again (`--check`: only say whether they are current)
+//! bench  CPU per request beside Debian's nginx
+//! judge  how much of a rate limit becomes finished work (needs the judge's directory)
+//! lab    play the policies in the laboratory, many seeds
+//! ```
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a task talks to its developer")]
+
+mod bench;
+mod debian;
+mod docs;
+mod judge;
+mod lab;
+mod nginx;
+mod places;
+mod process;
+mod sdk;
+mod server;
+mod suites;
+mod tally;
+mod test;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: cargo xtask <task> [options]
+
+  test  [--full] [--allow-skips] [--only STEP]
+                                  all checks and suites; --full takes the long forms,
+                                  --allow-skips accepts suites whose tools are missing,
+                                  --only runs the steps whose names contain STEP
+  docs  [--check]                 write the generated pages, or only compare them
+  bench [--rounds N] [--secs N]   CPU per request beside nginx
+  judge [--dir D] [--scenario S] [--mode gateway|run|both]
+                                  share of a rate limit turned into finished work
+  lab   [ARGS…]                   the laboratory, ARGS as its own help says
+";
+
+fn main() -> ExitCode {
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.is_empty() {
+        eprint!("{USAGE}");
+        return ExitCode::from(2);
+    }
+    let task = arguments.remove(0);
+    let done = match task.as_str() {
+        "test" => test::run(&arguments),
+        "docs" => docs::run(&arguments),
+        "bench" => bench::run(&arguments),
+        "judge" => judge::run(&arguments),
+        "lab" => lab::run(&arguments),
+        "help" | "--help" | "-h" => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        other => Err(format!("there is no task `{other}`\n\n{USAGE}")),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("xtask {task}: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Suites against the release binary: each a script that prints a line per case and
+//! `N passed, N failed`, beside a gateway and a simulator of its own.
+
+use crate::places::{binary, fresh, root};
+use crate::process::{Show, run};
+use crate::sdk::Tool;
+use crate::server::Server;
+use crate::tally::Tally;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+/// How long a suite may take.
+const LIMIT: Duration = Duration::from_mins(4);
+/// How long its long form may take.
+const FULL_LIMIT: Duration = Duration::from_mins(20);
+
+/// A suite: a script and what it needs.
+#[derive(Debug)]
+pub(crate) struct Suite {
+    pub(crate) name: &'static str,
+    pub(crate) tool: Tool,
+    /// The script, relative to `crates/checks`.
+    script: &'static str,
+    /// Whether it talks to a gateway and a simulator that we start.
+    servers: bool,
+}
+
+/// Every suite, the quickest first.
+pub(crate) const ALL: &[Suite] = &[
+    Suite {
+        name: "suite: command line",
+        tool: Tool::Python,
+        script: "cli/main.py",
+        servers: false,
+    },
+    Suite { name: "suite: raw sockets", tool: Tool::Python, script: "raw/main.py", servers: true },
+    Suite {
+        name: "suite: official SDK for Python",
+        tool: Tool::PythonSdk,
+        script: "sdk/python/main.py",
+        servers: true,
+    },
+    Suite {
+        name: "suite: official SDK for Node",
+        tool: Tool::NodeSdk,
+        script: "sdk/node/main.mjs",
+        servers: true,
+    },
+];
+
+/// Waits short enough for a test, and attempts few enough to count; the rules are the same.
+const POLICY: &str = "
+[policy.retry]
+attempts_max = 3
+attempts_per_call_max = 3
+wait_max = \"300ms\"
+
+[policy.breaker]
+failures = 1000
+";
+
+/// The configuration of the gateway under test.
+fn config(sim: &Server) -> String {
+    format!(
+        "{POLICY}\n[[provider]]\nname = \"sim\"\nkind = \"openai\"\nbase_url = \"{}\"\napi_key = \"sk-sim-upstream-0001\"\n",
+        sim.base_url()
+    )
+}
+
+/// Plays one suite.
+///
+/// # Errors
+///
+/// When servers do not start, do not survive, or the suite did not end by itself.
+pub(crate) fn play(suite: &Suite, tool: &Path, full: bool) -> Result<Tally, String> {
+    let directory = fresh(&suite.name.replace([' ', ':'], "-"))?;
+    let mut command = Command::new(tool);
+    command.arg(root().join("crates/checks").join(suite.script)).current_dir(&directory);
+    command.env("MAINSTAY_BIN", binary()).env("PYTHONDONTWRITEBYTECODE", "1");
+    command.env("MAINSTAY_TEST_FULL", if full { "1" } else { "" });
+    if suite.tool == Tool::NodeSdk {
+        // The script is outside the directory where npm put the SDK.
+        let modules = tool.ancestors().nth(3).unwrap_or(Path::new("."));
+        command.env("MAINSTAY_NODE_MODULES", modules);
+    }
+    if !suite.servers {
+        return outcome(&mut command, full);
+    }
+    let sim = Server::sim(&directory, &[], None)?;
+    let mut gateway = Server::serve(&directory, &config(&sim), None)?;
+    println!("   the gateway answered {} ms after its start", gateway.start_up.as_millis());
+    command.env("MAINSTAY_BASE_URL", gateway.base_url()).env("MAINSTAY_KEY", &gateway.key);
+    command.env("MAINSTAY_ADMIN_URL", format!("http://{}", gateway.admin));
+    command.env("SIM_URL", format!("http://{}", sim.address));
+    command.env("MAINSTAY_PID", gateway.pid().to_string());
+    let tally = outcome(&mut command, full);
+    if !gateway.is_alive() {
+        return Err(format!("the gateway did not survive:\n{}", gateway.output()));
+    }
+    tally
+}
+
+fn outcome(command: &mut Command, full: bool) -> Result<Tally, String> {
+    let ran = run(command, Show::Live, if full { FULL_LIMIT } else { LIMIT });
+    let tally = Tally::read(&ran.lines);
+    if tally == Tally::default() {
+        return Err(format!("it printed no result: {}", ran.end));
+    }
+    if tally.failed == 0 && !ran.ok {
+        return Err(ran.end);
+    }
+    Ok(tally)
+}

@@ -1,0 +1,156 @@
+//! `cargo xtask test`: everything that must hold, in the order in which a failure is cheapest.
+
+use crate::places::{known, option, program, root};
+use crate::process::{Ran, Show, run as run_command};
+use crate::suites;
+use crate::tally::{Report, Tally};
+use crate::{docs, sdk};
+use std::process::Command;
+use std::time::Duration;
+
+/// How long one cargo step may take; a first build on two slow cores is the longest.
+const CARGO_LIMIT: Duration = Duration::from_mins(40);
+
+/// What a run was asked to do.
+#[derive(Debug)]
+struct Wish<'a> {
+    full: bool,
+    allow_skips: bool,
+    only: Option<&'a str>,
+}
+
+/// Runs every step; the last line printed is `N passed, N failed`.
+///
+/// # Errors
+///
+/// When something failed, or was skipped without `--allow-skips`.
+pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
+    known(arguments, &["--full", "--allow-skips"], &["--only"])?;
+    let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
+    let wish = Wish {
+        full: has("--full"),
+        allow_skips: has("--allow-skips"),
+        only: option(arguments, "--only"),
+    };
+    let mut report = Report::default();
+    cargo_steps(&mut report, &wish);
+    if wish.wants("release build") && !report.step("release build", build_release) {
+        println!("   the suites need the binary; they are not started");
+        return report.finish(wish.allow_skips);
+    }
+    suite_steps(&mut report, &wish);
+    report.finish(wish.allow_skips)
+}
+
+impl Wish<'_> {
+    fn wants(&self, step: &str) -> bool {
+        self.only.is_none_or(|only| step.contains(only))
+    }
+}
+
+fn cargo_steps(report: &mut Report, wish: &Wish<'_>) {
+    type Work = fn(&Wish<'_>) -> Result<Tally, String>;
+    let steps: [(&str, Work); 7] = [
+        ("format", |_| cargo(&["fmt", "--all", "--check"], &[])),
+        ("lints", |_| {
+            cargo(
+                &["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"],
+                &[],
+            )
+        }),
+        ("tests", tests),
+        ("doc tests", |_| cargo_live(&["test", "--locked", "--workspace", "--doc"], &[])),
+        ("documentation", |_| {
+            // The binary has the library's name; its page would overwrite the library's.
+            let arguments = ["doc", "--locked", "--workspace", "--no-deps", "--lib"];
+            cargo(&arguments, &[("RUSTDOCFLAGS", "-D warnings")])
+        }),
+        ("core without std", |_| core_without_std()),
+        ("generated pages", |_| docs::run(&["--check".to_owned()]).map(|()| Tally::default())),
+    ];
+    for (name, work) in steps {
+        if wish.wants(name) {
+            report.step(name, || work(wish));
+        }
+    }
+}
+
+fn suite_steps(report: &mut Report, wish: &Wish<'_>) {
+    for suite in suites::ALL {
+        if !wish.wants(suite.name) {
+            continue;
+        }
+        match sdk::ready(suite.tool) {
+            Ok(tool) => {
+                report.step(suite.name, || suites::play(suite, &tool, wish.full));
+            }
+            Err(why) => report.skip(suite.name, &why),
+        }
+    }
+}
+
+fn tests(wish: &Wish<'_>) -> Result<Tally, String> {
+    let full = if wish.full { "1" } else { "" };
+    let variables = [("MAINSTAY_TEST_FULL", full)];
+    if program("cargo-nextest").is_some() {
+        let arguments =
+            ["nextest", "run", "--locked", "--workspace", "--no-fail-fast", "--color", "never"];
+        return cargo_live(&arguments, &variables);
+    }
+    let arguments = ["test", "--locked", "--workspace", "--lib", "--bins", "--tests"];
+    cargo_live(&[&arguments[..], &["--no-fail-fast"]].concat(), &variables)
+}
+
+/// `core` compiles as `no_std`, and nothing it uses has its `std` feature on.
+fn core_without_std() -> Result<Tally, String> {
+    cargo(&["check", "--locked", "-p", "mainstay-core", "--lib"], &[])?;
+    let mut tree = Command::new("cargo");
+    tree.args(["tree", "--locked", "-p", "mainstay-core", "-e", "normal,features"]);
+    tree.args(["--prefix", "none"]).current_dir(root());
+    let ran = run_command(&mut tree, Show::OnFailure, CARGO_LIMIT);
+    check(&ran)?;
+    let ours = ["bytes", "memchr", "serde", "serde_core", "serde_json"];
+    let with_std = ran.lines.iter().find(|line| {
+        let mut words = line.split_whitespace();
+        let package = words.next().unwrap_or_default();
+        ours.contains(&package) && words.collect::<Vec<_>>().join(" ").contains("feature \"std\"")
+    });
+    match with_std {
+        Some(line) => Err(format!("core is not free of std: {line}")),
+        None => Ok(Tally::default()),
+    }
+}
+
+/// Builds what the suites test and users run.
+///
+/// # Errors
+///
+/// What cargo said.
+pub(crate) fn build_release() -> Result<Tally, String> {
+    cargo(&["build", "--locked", "--release", "-p", "mainstay-cli"], &[])
+}
+
+fn cargo(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Tally, String> {
+    check(&run_cargo(arguments, variables, Show::OnFailure)).map(|()| Tally::default())
+}
+
+/// A cargo command whose output is results of tests.
+fn cargo_live(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Tally, String> {
+    let ran = run_cargo(arguments, variables, Show::Live);
+    let tally = Tally::read(&ran.lines);
+    if tally.failed == 0 {
+        check(&ran)?;
+    }
+    Ok(tally)
+}
+
+fn run_cargo(arguments: &[&str], variables: &[(&str, &str)], show: Show) -> Ran {
+    let mut command = Command::new("cargo");
+    command.args(arguments).current_dir(root()).env("CARGO_TERM_COLOR", "never");
+    command.envs(variables.iter().copied().filter(|(_, value)| !value.is_empty()));
+    run_command(&mut command, show, CARGO_LIMIT)
+}
+
+fn check(ran: &Ran) -> Result<(), String> {
+    if ran.ok { Ok(()) } else { Err(ran.end.clone()) }
+}
