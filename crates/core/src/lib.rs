@@ -12,6 +12,7 @@ pub mod headers;
 pub mod hints;
 pub mod keys;
 pub mod policy;
+pub mod rules;
 pub mod store;
 pub mod time;
 pub mod validate;
