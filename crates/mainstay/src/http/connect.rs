@@ -1,0 +1,188 @@
+//! A new connection: name, TCP, proxy, TLS, all within one time.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::h1::Conn1;
+use super::pool::{Lease, Site};
+use crate::fault::TransportFault;
+
+/// Most addresses of one name that are tried.
+const ADDRESSES_MAX: usize = 8;
+
+/// How long one address is tried alone before the next one is tried beside it.
+/// Source: RFC 8305 section 5 ("Connection Attempt Delay"), read 2026-11.
+const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
+
+/// A connection for one attempt, unused or new, within `timeout`.
+pub(super) async fn obtain(site: Arc<Site>, timeout: Duration) -> Result<Lease, TransportFault> {
+    match tokio::time::timeout(timeout, obtain_untimed(&site)).await {
+        Ok(result) => result,
+        Err(_) => Err(TransportFault::ConnectTimeout),
+    }
+}
+
+async fn obtain_untimed(site: &Site) -> Result<Lease, TransportFault> {
+    let permit = match &site.permits {
+        Some(permits) => Arc::clone(permits).acquire_owned().await.ok(),
+        None => None,
+    };
+    let permit = match site.take_idle_with(permit) {
+        Ok(lease) => return Ok(lease),
+        Err(permit) => permit,
+    };
+    let socket = open(site).await?;
+    let conn = Conn1::new(socket, &site.common.settings).await?;
+    site.common.opened.fetch_add(1, Ordering::Relaxed);
+    Ok(Lease { conn, reused: false, permit })
+}
+
+/// An open socket to the destination.
+async fn open(site: &Site) -> Result<Socket, TransportFault> {
+    let destination = &*site.destination;
+    let tcp = tcp(&destination.host, destination.port).await?;
+    Ok(Socket::Plain(tcp))
+}
+
+/// A TCP connection to the first address of the name that takes it.
+async fn tcp(host: &str, port: u16) -> Result<TcpStream, TransportFault> {
+    let found = tokio::net::lookup_host((host, port)).await.map_err(|_| TransportFault::Dns)?;
+    let addresses = in_turn(found);
+    let stream = race(&addresses).await?;
+    // Without it small writes wait for the other end's acknowledgement; failing is no harm.
+    let _ = stream.set_nodelay(true);
+    Ok(stream)
+}
+
+/// The addresses in the resolver's order, families alternating, at most [`ADDRESSES_MAX`].
+fn in_turn(found: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
+    let mut first = Vec::new();
+    let mut other = Vec::new();
+    for address in found {
+        let leads = first.first().is_none_or(|a: &SocketAddr| a.is_ipv4() == address.is_ipv4());
+        if leads { first.push(address) } else { other.push(address) }
+    }
+    let mut other = other.into_iter();
+    let mut all = Vec::new();
+    for address in first {
+        all.push(address);
+        all.extend(other.next());
+    }
+    all.extend(other);
+    all.truncate(ADDRESSES_MAX);
+    all
+}
+
+/// Tries the addresses, a further one when all so far failed or [`NEXT_ADDRESS_AFTER`] is over;
+/// the first connection wins and the others are given up.
+async fn race(addresses: &[SocketAddr]) -> Result<TcpStream, TransportFault> {
+    let mut waiting = addresses.iter();
+    let mut running: Vec<Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>> = Vec::new();
+    let mut fault = TransportFault::Dns;
+    loop {
+        match waiting.next() {
+            Some(&address) => running.push(Box::pin(TcpStream::connect(address))),
+            None if running.is_empty() => return Err(fault),
+            None => {}
+        }
+        let last = waiting.len() == 0;
+        let one_ends = first_to_end(&mut running);
+        let ended = if last {
+            Some(one_ends.await)
+        } else {
+            tokio::time::timeout(NEXT_ADDRESS_AFTER, one_ends).await.ok()
+        };
+        match ended {
+            Some(Ok(stream)) => return Ok(stream),
+            Some(Err(error)) => fault = fault_of_connect(&error),
+            None => {}
+        }
+    }
+}
+
+/// The result of the first to end, which is taken out.
+async fn first_to_end<T>(running: &mut Vec<Pin<Box<dyn Future<Output = T> + Send>>>) -> T {
+    std::future::poll_fn(|cx| {
+        for index in 0..running.len() {
+            if let Poll::Ready(result) = running[index].as_mut().poll(cx) {
+                drop(running.swap_remove(index));
+                return Poll::Ready(result);
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+fn fault_of_connect(error: &io::Error) -> TransportFault {
+    if matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset) {
+        TransportFault::Refused
+    } else {
+        TransportFault::Unreachable
+    }
+}
+
+/// What bytes go through.
+pub(super) enum Socket {
+    Plain(TcpStream),
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Socket::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Socket::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Socket::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Socket::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Socket::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Socket::Plain(tcp) => tcp.is_write_vectored(),
+        }
+    }
+}

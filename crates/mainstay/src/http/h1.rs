@@ -1,0 +1,76 @@
+//! One HTTP/1.1 connection, driven by the attempt that uses it.
+//!
+//! hyper's connection is polled inside the attempt's own task: no task of its own, no wake-up
+//! across tasks for each request, and dropping the attempt closes the socket at once. While the
+//! connection is idle nobody drives it; the pool looks at it before it is used again.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::{TrySendError, http1};
+use hyper_util::rt::TokioIo;
+
+use super::body::Outgoing;
+use super::connect::Socket;
+use super::settings::HttpSettings;
+use crate::fault::TransportFault;
+
+/// What a sent request becomes. The error gives the request back if nothing of it has left.
+pub(super) type Answer = Pin<
+    Box<dyn Future<Output = Result<Response<Incoming>, TrySendError<Request<Outgoing>>>> + Send>,
+>;
+
+/// A connection and its driver.
+pub(super) struct Conn1 {
+    sender: http1::SendRequest<Outgoing>,
+    driver: http1::Connection<TokioIo<Socket>, Outgoing>,
+    ended: bool,
+}
+
+impl Conn1 {
+    /// Speaks HTTP/1.1 on an open socket. Nothing is sent yet.
+    pub(super) async fn new(
+        socket: Socket,
+        settings: &HttpSettings,
+    ) -> Result<Box<Self>, TransportFault> {
+        let (sender, driver) = http1::Builder::new()
+            .max_headers(settings.headers_max)
+            .max_header_size(settings.head_bytes_max)
+            .max_buf_size(settings.buffer_bytes())
+            .handshake(TokioIo::new(socket))
+            .await
+            .map_err(|_| TransportFault::ResetBeforeAnswer)?;
+        Ok(Box::new(Self { sender, driver, ended: false }))
+    }
+
+    /// Hands a request over; it leaves when the connection is driven.
+    pub(super) fn send(&mut self, request: Request<Outgoing>) -> Answer {
+        Box::pin(self.sender.try_send_request(request))
+    }
+
+    /// Reads and writes what can be; ready once the connection has ended. What went wrong reaches
+    /// the answer or its body, whichever is waited for.
+    pub(super) fn drive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.ended {
+            self.ended = Pin::new(&mut self.driver).poll(cx).is_ready();
+        }
+        if self.ended { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Whether another request can be sent: the last one is finished both ways, and the provider
+    /// has not closed as far as this machine knows. Leaves no waker of the caller behind.
+    pub(super) fn is_reusable(&mut self) -> bool {
+        let _ = poll_quietly(|cx| self.drive(cx));
+        !self.ended && self.sender.is_ready()
+    }
+}
+
+/// Polls something whose progress comes only from [`Conn1::drive`], which holds the real waker.
+/// Outside tokio's budget: with it spent, the poll would ask this waker for another turn.
+pub(super) fn poll_quietly<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
+    let free = tokio::task::unconstrained(std::future::poll_fn(&mut poll));
+    pin!(free).poll(&mut Context::from_waker(Waker::noop()))
+}
