@@ -3,3 +3,6 @@
 pub mod endpoint;
 pub mod json;
 pub mod request;
+pub mod sse;
+pub mod stream;
+pub mod usage;
