@@ -163,7 +163,9 @@ mod tests {
 
     #[test]
     fn events_end_at_a_blank_line_however_lines_end() {
-        for text in ["data: a\n\ndata: b\n\n", "data: a\r\rdata: b\r\r", "data: a\r\n\r\ndata: b\r\n\r\n"] {
+        for text in
+            ["data: a\n\ndata: b\n\n", "data: a\r\rdata: b\r\r", "data: a\r\n\r\ndata: b\r\n\r\n"]
+        {
             let (events, rest) = split(&[text.as_bytes()]);
             assert_eq!(events.len(), 2, "{text:?}");
             assert_eq!(fields(&events[1]).data.as_deref(), Some(&b"b"[..]), "{text:?}");

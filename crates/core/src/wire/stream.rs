@@ -351,7 +351,9 @@ mod tests {
         assert_eq!(see(&mut judge, a), Event::Content);
         let b = r#"{"choices":[{"index":1,"delta":{"content":"b"}}]}"#;
         assert_eq!(see(&mut judge, b), Event::Content);
-        let stop = |i: u32| format!(r#"{{"choices":[{{"index":{i},"delta":{{}},"finish_reason":"stop"}}]}}"#);
+        let stop = |i: u32| {
+            format!(r#"{{"choices":[{{"index":{i},"delta":{{}},"finish_reason":"stop"}}]}}"#)
+        };
         assert_eq!(see(&mut judge, &stop(0)), Event::StartUp);
         assert_eq!(see(&mut judge, "[DONE]"), Event::Marker);
         assert!(!judge.is_whole(), "[DONE] alone proves nothing");
@@ -397,9 +399,8 @@ mod tests {
         let flat = r#"{"type":"error","code":"x","message":"y","param":null,"sequence_number":5}"#;
         assert_eq!(see(flat), Event::Error);
         let usage = r#"{"usage":{"input_tokens":2,"output_tokens":1}}"#;
-        let done = format!(
-            r#"{{"type":"response.completed","sequence_number":6,"response":{usage}}}"#
-        );
+        let done =
+            format!(r#"{{"type":"response.completed","sequence_number":6,"response":{usage}}}"#);
         let done = done.as_str();
         assert_eq!(see(done), Event::Terminal);
         assert_eq!(judge.next_sequence(), 7);
