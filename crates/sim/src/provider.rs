@@ -1,0 +1,23 @@
+//! A provider of the OpenAI kind, written from its documentation alone.
+//!
+//! Nothing here reads a clock, draws chance from outside or touches a socket: time comes in as the
+//! [`Duration`](std::time::Duration) since the scenario began, chance from a seeded dice. It must not
+//! know `mainstay_core`, so that the two readings of the wire check each other.
+
+pub(crate) mod answer;
+pub(crate) mod chat;
+pub(crate) mod completions;
+pub(crate) mod conclude;
+pub(crate) mod desk;
+pub(crate) mod dice;
+pub(crate) mod embeddings;
+pub(crate) mod encode;
+pub(crate) mod kinds;
+pub(crate) mod limits;
+pub(crate) mod look;
+pub(crate) mod models;
+pub(crate) mod refusal;
+pub(crate) mod request;
+pub(crate) mod responses;
+pub(crate) mod sample;
+pub(crate) mod speech;
