@@ -10,7 +10,8 @@ pub fn mask(source: &str) -> String {
     let mut masker =
         Masker { bytes: source.as_bytes(), at: 0, out: Vec::with_capacity(source.len()) };
     masker.run();
-    String::from_utf8(masker.out).expect("only whole literals and comments are replaced, by ASCII")
+    // Only whole literals and comments are replaced, by ASCII: the rest stays UTF-8.
+    String::from_utf8_lossy(&masker.out).into_owned()
 }
 
 struct Masker<'a> {

@@ -91,7 +91,7 @@ impl Source {
     }
 
     fn line(&self, at: usize) -> usize {
-        self.masked.as_bytes()[..at].iter().filter(|b| **b == b'\n').count() + 1
+        self.masked[..at].matches('\n').count() + 1
     }
 }
 
