@@ -22,30 +22,39 @@ pub(crate) struct Suite {
     pub(crate) tool: Tool,
     /// The script, relative to `crates/checks`.
     script: &'static str,
-    /// Whether it talks to a gateway and a simulator that we start.
-    servers: bool,
+    /// The gateways it is played against, each beside a simulator; none: it starts its own.
+    fronts: &'static [Front],
+}
+
+/// Whose key the gateway sends to the provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Front {
+    /// The gateway's: callers have keys of ours.
+    Gateway,
+    /// The caller's, passed on: a provider's 401 is then the caller's own.
+    Pass,
 }
 
 /// Every suite, the quickest first.
 pub(crate) const ALL: &[Suite] = &[
+    Suite { name: "suite: command line", tool: Tool::Python, script: "cli/main.py", fronts: &[] },
     Suite {
-        name: "suite: command line",
+        name: "suite: raw sockets",
         tool: Tool::Python,
-        script: "cli/main.py",
-        servers: false,
+        script: "raw/main.py",
+        fronts: &[Front::Gateway],
     },
-    Suite { name: "suite: raw sockets", tool: Tool::Python, script: "raw/main.py", servers: true },
     Suite {
         name: "suite: official SDK for Python",
         tool: Tool::PythonSdk,
         script: "sdk/python/main.py",
-        servers: true,
+        fronts: &[Front::Gateway, Front::Pass],
     },
     Suite {
         name: "suite: official SDK for Node",
         tool: Tool::NodeSdk,
         script: "sdk/node/main.mjs",
-        servers: true,
+        fronts: &[Front::Gateway, Front::Pass],
     },
 ];
 
@@ -58,41 +67,74 @@ wait_max = \"300ms\"
 
 [policy.breaker]
 failures = 1000
+
+[policy.timeouts]
+first_content = \"2s\"
+headers = \"2s\"
 ";
 
 /// The configuration of the gateway under test.
-fn config(sim: &Server) -> String {
+fn config(front: Front, sim: &Server) -> String {
+    let auth = match front {
+        Front::Gateway => "keys",
+        Front::Pass => "pass",
+    };
     format!(
-        "{POLICY}\n[[provider]]\nname = \"sim\"\nkind = \"openai\"\nbase_url = \"{}\"\napi_key = \"sk-sim-upstream-0001\"\n",
+        "[server]\nauth = \"{auth}\"\n{POLICY}\n[[provider]]\nname = \"sim\"\nkind = \"openai\"\nbase_url = \"{}\"\napi_key = \"sk-sim-upstream-0001\"\n",
         sim.base_url()
     )
 }
 
-/// Plays one suite.
+/// Plays one suite against each of its fronts.
 ///
 /// # Errors
 ///
 /// When servers do not start, do not survive, or the suite did not end by itself.
 pub(crate) fn play(suite: &Suite, tool: &Path, full: bool) -> Result<Tally, String> {
     let directory = fresh(&suite.name.replace([' ', ':'], "-"))?;
+    if suite.fronts.is_empty() {
+        return outcome(&mut script(suite, tool, &directory, full), full);
+    }
+    let mut sum = Tally::default();
+    for front in suite.fronts {
+        let place = directory.join(format!("{front:?}").to_lowercase());
+        std::fs::create_dir_all(&place).map_err(|e| format!("create {}: {e}", place.display()))?;
+        let tally = play_against(*front, script(suite, tool, &place, full), &place, full)?;
+        sum.passed += tally.passed;
+        sum.failed += tally.failed;
+    }
+    Ok(sum)
+}
+
+fn script(suite: &Suite, tool: &Path, directory: &Path, full: bool) -> Command {
     let mut command = Command::new(tool);
-    command.arg(root().join("crates/checks").join(suite.script)).current_dir(&directory);
+    command.arg(root().join("crates/checks").join(suite.script)).current_dir(directory);
     command.env("MAINSTAY_BIN", binary()).env("PYTHONDONTWRITEBYTECODE", "1");
     command.env("MAINSTAY_TEST_FULL", if full { "1" } else { "" });
     if suite.tool == Tool::NodeSdk {
-        // The script is outside the directory where npm put the SDK.
+        // The script is not beside the directory where npm put the SDK.
         let modules = tool.ancestors().nth(3).unwrap_or(Path::new("."));
         command.env("MAINSTAY_NODE_MODULES", modules);
     }
-    if !suite.servers {
-        return outcome(&mut command, full);
-    }
-    let sim = Server::sim(&directory, &[], None)?;
-    let mut gateway = Server::serve(&directory, &config(&sim), None)?;
-    println!("   the gateway answered {} ms after its start", gateway.start_up.as_millis());
-    command.env("MAINSTAY_BASE_URL", gateway.base_url()).env("MAINSTAY_KEY", &gateway.key);
+    command
+}
+
+fn play_against(
+    front: Front,
+    mut command: Command,
+    place: &Path,
+    full: bool,
+) -> Result<Tally, String> {
+    let sim = Server::sim(place, &[], None)?;
+    let mut gateway = Server::serve(place, &config(front, &sim), None)?;
+    println!("   {front:?}: first answer {} ms after the start", gateway.start_up.as_millis());
+    let (key, name) = match front {
+        Front::Gateway => (gateway.key.as_str(), "gateway"),
+        Front::Pass => ("sk-sim-caller-0001", "pass"),
+    };
+    command.env("MAINSTAY_BASE_URL", gateway.base_url()).env("MAINSTAY_KEY", key);
     command.env("MAINSTAY_ADMIN_URL", format!("http://{}", gateway.admin));
-    command.env("SIM_URL", format!("http://{}", sim.address));
+    command.env("MAINSTAY_FRONT", name).env("SIM_URL", format!("http://{}", sim.address));
     command.env("MAINSTAY_PID", gateway.pid().to_string());
     let tally = outcome(&mut command, full);
     if !gateway.is_alive() {
