@@ -171,6 +171,92 @@ impl Kind {
             Kind::Unknown => "unknown",
         }
     }
+
+    /// The SDK class that the vendor's guide has for this kind. What an SDK raises in the end
+    /// follows the status that it is sent.
+    pub const fn class(self) -> Class {
+        match self {
+            Kind::InvalidAuthentication
+            | Kind::IncorrectApiKey
+            | Kind::ExpiredApiKey
+            | Kind::RevokedApiKey
+            | Kind::NotOrganizationMember
+            | Kind::IpNotAuthorized => Class::AuthenticationError,
+            Kind::UnsupportedRegion | Kind::PermissionDenied | Kind::ModelAccessDenied => {
+                Class::PermissionDeniedError
+            }
+            Kind::RateLimitRequests
+            | Kind::RateLimitTokens
+            | Kind::RateLimitOther
+            | Kind::ConcurrentLimit
+            | Kind::InsufficientQuota
+            | Kind::BillingLimit => Class::RateLimitError,
+            Kind::InvalidRequest
+            | Kind::MissingRequiredField
+            | Kind::InvalidValue
+            | Kind::UnsupportedParameter
+            | Kind::ContextLengthExceeded
+            | Kind::ContentPolicy
+            | Kind::RequestTooLarge
+            | Kind::MethodNotAllowed => Class::BadRequestError,
+            Kind::ModelNotFound | Kind::NotFound => Class::NotFoundError,
+            Kind::Conflict => Class::ConflictError,
+            Kind::UnprocessableEntity => Class::UnprocessableEntityError,
+            Kind::InternalError
+            | Kind::Overloaded
+            | Kind::ServiceUnavailable
+            | Kind::BadGateway
+            | Kind::GatewayTimeout
+            | Kind::MalformedResponse
+            | Kind::Unknown => Class::InternalServerError,
+            Kind::RequestTimeout => Class::APITimeoutError,
+            Kind::Connection | Kind::StreamInterrupted => Class::APIConnectionError,
+        }
+    }
+
+    /// Whether the same request, later, to the same place with the same key usually has a fair
+    /// chance. A single answer may say otherwise: see `classify::Verdict::retryable`.
+    pub const fn retryable(self) -> bool {
+        match self {
+            Kind::RateLimitRequests
+            | Kind::RateLimitTokens
+            | Kind::RateLimitOther
+            | Kind::ConcurrentLimit
+            | Kind::InternalError
+            | Kind::Overloaded
+            | Kind::ServiceUnavailable
+            | Kind::BadGateway
+            | Kind::GatewayTimeout
+            | Kind::RequestTimeout
+            | Kind::Connection
+            | Kind::StreamInterrupted
+            | Kind::MalformedResponse => true,
+            Kind::InvalidAuthentication
+            | Kind::IncorrectApiKey
+            | Kind::ExpiredApiKey
+            | Kind::RevokedApiKey
+            | Kind::NotOrganizationMember
+            | Kind::IpNotAuthorized
+            | Kind::UnsupportedRegion
+            | Kind::PermissionDenied
+            | Kind::ModelAccessDenied
+            | Kind::InsufficientQuota
+            | Kind::BillingLimit
+            | Kind::InvalidRequest
+            | Kind::MissingRequiredField
+            | Kind::InvalidValue
+            | Kind::UnsupportedParameter
+            | Kind::ModelNotFound
+            | Kind::ContextLengthExceeded
+            | Kind::ContentPolicy
+            | Kind::RequestTooLarge
+            | Kind::NotFound
+            | Kind::Conflict
+            | Kind::UnprocessableEntity
+            | Kind::MethodNotAllowed
+            | Kind::Unknown => false,
+        }
+    }
 }
 
 impl fmt::Display for Kind {

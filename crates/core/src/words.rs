@@ -24,6 +24,11 @@ pub(crate) struct Words {
 impl Words {
     /// Adds the words of `text`; a phrase never fits across two added texts without "..".
     pub(crate) fn add(&mut self, text: &str) {
+        if !self.joined.is_empty() {
+            let from = self.joined.len() + 1;
+            self.joined.push_str(" ¶");
+            self.edges.push((from, self.joined.len()));
+        }
         let mut start = None;
         for letter in text.chars() {
             if self.edges.len() >= WORDS_MAX || self.joined.len() >= BYTES_MAX {
@@ -48,18 +53,13 @@ impl Words {
         }
     }
 
-    /// `true` when there is not one word.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.edges.is_empty()
-    }
-
     /// `true` when any of the phrases fits.
     pub(crate) fn say_any(&self, phrases: &[&str]) -> bool {
         phrases.iter().any(|phrase| self.say(phrase))
     }
 
     /// `true` when the phrase fits. Its parts, divided by blanks: a word; `a|b` either word;
-    /// `word*` a word that begins so; `#` a word that begins with a digit; `?` any word; `..` up
+    /// `word*` a word that begins so; `#` a word that begins with a digit; `?` any word; `word?` perhaps a word; `..` up
     /// to eight words of anything. A phrase with letters beyond ASCII is looked for as it stands,
     /// because such scripts put no gaps between words.
     pub(crate) fn say(&self, phrase: &str) -> bool {
@@ -67,40 +67,32 @@ impl Words {
             return self.joined.contains(phrase);
         }
         let first = phrase.split(' ').next().unwrap_or_default();
-        (0..self.edges.len())
-            .any(|at| fits(first, self.word(at)) && self.from(at, phrase.split(' ')))
+        (0..self.edges.len()).any(|at| fits(first, self.word(at)) && self.from(at, phrase))
     }
 
     fn word(&self, at: usize) -> &str {
         self.edges.get(at).and_then(|&(from, to)| self.joined.get(from..to)).unwrap_or_default()
     }
 
-    fn from<'p>(&self, mut at: usize, mut parts: impl Iterator<Item = &'p str> + Clone) -> bool {
-        while let Some(part) = parts.next() {
+    fn from(&self, mut at: usize, mut phrase: &str) -> bool {
+        loop {
+            let (part, rest) = phrase.split_once(' ').unwrap_or((phrase, ""));
+            if part.is_empty() {
+                return true;
+            }
             if part == ".." {
-                let rest = parts.clone().collect::<Vec<_>>();
-                return (at..=at + GAP).any(|from| self.rest(from, &rest));
+                return (at..=at + GAP).any(|from| self.from(from, rest));
             }
-            if at >= self.edges.len() || !fits(part, self.word(at)) {
-                return false;
+            let one = part.strip_suffix('?').filter(|one| !one.is_empty());
+            let here = at < self.edges.len() && fits(one.unwrap_or(part), self.word(at));
+            match (here, one) {
+                (true, Some(_)) => return self.from(at + 1, rest) || self.from(at, rest),
+                (true, None) => at += 1,
+                (false, Some(_)) => {}
+                (false, None) => return false,
             }
-            at += 1;
+            phrase = rest;
         }
-        true
-    }
-
-    fn rest(&self, mut at: usize, parts: &[&str]) -> bool {
-        for (place, part) in parts.iter().enumerate() {
-            if *part == ".." {
-                let rest = parts.get(place + 1..).unwrap_or_default();
-                return (at..=at + GAP).any(|from| self.rest(from, rest));
-            }
-            if at >= self.edges.len() || !fits(part, self.word(at)) {
-                return false;
-            }
-            at += 1;
-        }
-        true
     }
 }
 
@@ -161,6 +153,7 @@ mod tests {
     #[test]
     fn gaps_are_bounded_and_alternatives_are_words() {
         assert!(words("key a b c d e f g h expired").say("key|token .. expired|revoked"));
+        assert!(words("the api key").say("the api? key") && words("the key").say("the api? key"));
         assert!(!words("key a b c d e f g h i expired").say("key .. expired"));
         assert!(words("令牌额度已用尽").say("额度已用尽"));
     }
@@ -171,6 +164,13 @@ mod tests {
         assert!(same_name("*_not_found", "previous_response_not_found"));
         assert!(same_name("invalid_*", "InvalidParameter.DataInspection"));
         assert!(!same_name("rate_limit", "rate_limit_reached"));
+    }
+
+    #[test]
+    fn a_phrase_never_fits_across_two_texts() {
+        let mut both = words("there was an error");
+        both.add("loading model");
+        assert!(both.say("loading model") && !both.say("error loading"));
     }
 
     #[test]

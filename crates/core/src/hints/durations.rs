@@ -31,7 +31,7 @@ pub(super) fn length(text: &str) -> Option<Duration> {
 }
 
 /// A bare number of milliseconds above zero.
-pub(super) fn millis(text: &str) -> Option<Duration> {
+pub(crate) fn millis(text: &str) -> Option<Duration> {
     believed(bounded(decimal(text)? / 1000.0)?)
 }
 

@@ -10,7 +10,9 @@ mod rates;
 
 pub use dates::{http_date, rfc3339};
 pub use durations::duration;
+pub(crate) use durations::millis;
 pub use prose::{Counted, TextLimit, text_limit, text_wait};
+pub(crate) use prose::{REQUESTS_PER_TIME, TOKENS_PER_TIME};
 pub use rates::{Dimension, RateHints, exhausted_wait, rate_hints};
 
 use crate::headers::Headers;
@@ -37,7 +39,7 @@ pub fn server_wait(
 pub fn header_wait(headers: &dyn Headers, unix_now: Option<Duration>) -> Option<Duration> {
     let millis = ["retry-after-ms", "x-ms-retry-after-ms"]
         .into_iter()
-        .find_map(|name| headers.text(name).and_then(durations::millis));
+        .find_map(|name| headers.text(name).and_then(millis));
     millis.or_else(|| headers.text("retry-after").and_then(|text| after(text, headers, unix_now)))
 }
 
@@ -45,7 +47,7 @@ pub fn header_wait(headers: &dyn Headers, unix_now: Option<Duration>) -> Option<
 pub fn longest_header_wait(headers: &dyn Headers, unix_now: Option<Duration>) -> Option<Duration> {
     let millis = ["retry-after-ms", "x-ms-retry-after-ms"]
         .into_iter()
-        .filter_map(|name| headers.text(name).and_then(durations::millis));
+        .filter_map(|name| headers.text(name).and_then(millis));
     let after = headers.text("retry-after").and_then(|text| after(text, headers, unix_now));
     millis.chain(after).max()
 }
@@ -70,8 +72,12 @@ fn after(text: &str, headers: &dyn Headers, unix_now: Option<Duration>) -> Optio
     if let Some(wait) = duration(text) {
         return Some(wait);
     }
-    let until = http_date(text).or_else(|| rfc3339(text)).or_else(|| durations::epoch(text))?;
-    believed(until.checked_sub(now(headers, unix_now)?)?)
+    believed(point(text)?.checked_sub(now(headers, unix_now)?)?)
+}
+
+/// A point in time since 1970, as an epoch (s or ms), RFC 3339 or an HTTP date.
+pub(crate) fn point(text: &str) -> Option<Duration> {
+    durations::epoch(text).or_else(|| rfc3339(text)).or_else(|| http_date(text))
 }
 
 /// `wait` when it is above zero and not absurd.

@@ -88,6 +88,7 @@ pub(crate) const TOKENS_PER_TIME: &[&str] = &[
     "exceeded token rate",
     "too many tokens please wait",
     "token quota exceeded",
+    "rate limit reached for tokens",
     "tokens # min*|day|hour",
 ];
 
@@ -107,7 +108,7 @@ pub(crate) const REQUESTS_PER_TIME: &[&str] = &[
     "max* request* .. min*|day|hour",
     "# requests|request|calls|queries in|within|every|each # seconds|minutes|hours|days",
     "# requests|request|calls|queries a|an|every|each minute|hour|day|second",
-    "models|model per min*|day",
+    "free models per min*|day",
     "exceeded call rate limit",
     "exceeded request rate",
     "requests limit|quota exceeded|reached",

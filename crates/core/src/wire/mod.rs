@@ -1,6 +1,7 @@
 //! The wire: what requests and answers of OpenAI-compatible APIs look like as bytes.
 
 pub mod endpoint;
+pub mod error_body;
 pub mod json;
 pub mod request;
 pub mod sse;

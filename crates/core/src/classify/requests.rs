@@ -1,0 +1,424 @@
+//! Lines for faults of the request: size, content, model, fields, paths.
+
+use super::table::{Line, Place, line};
+use crate::failure::{Kind, Scope};
+
+/// Too long, too large, or refused for what it says.
+pub(super) const SIZE_AND_CONTENT: &[Line] = &[
+    // The answer's length asked for, not the prompt: OpenAI "max_tokens is too large … at most N
+    // completion tokens", Anthropic "which is the maximum allowed number of output tokens".
+    line(Kind::InvalidValue, Scope::Request)
+        .says(&[
+            "supports at most # completion|output tokens",
+            "maximum allowed number of output tokens",
+            "max tokens|token is too large|high|big",
+            "max tokens must|should be",
+            "max completion|output|new tokens .. must|should|too|exceeds",
+            "range of max tokens",
+        ])
+        .unless(&["context length|window|size|limit", "input length", "inputs tokens"]),
+    // OpenAI, vLLM, SGLang, llama.cpp, LM Studio, Ollama, TGI, Anthropic, Gemini, Mistral, Cohere,
+    // Bedrock, DashScope, Perplexity, Zhipu 1261; read 2026-11.
+    line(Kind::ContextLengthExceeded, Scope::Request)
+        .named(&[
+            "context_length_exceeded",
+            "context_window_exceeded",
+            "ContextWindowExceeded*",
+            "exceed_context_size_error",
+            "too_many_prompt_tokens",
+            "too_many_tokens",
+            "prompt_too_long",
+            "input_too_long",
+            "max_context_length*",
+            "1261",
+        ])
+        .says(&[
+            "context length|window|size|limit",
+            "model|models .. max|maximum context|length|tokens",
+            "max|maximum context",
+            "prompt|input|inputs|conversation|messages|request is|are|was? too long",
+            "prompt|input|message|messages .. too long|large",
+            "too many|much input? tokens|token",
+            "tokens # maximum",
+            "# tokens # maximum",
+            "token|tokens count .. exceeds|exceeded",
+            "token|tokens .. exceeds|exceed|exceeded|exceeding .. limit|maximum|max|window|length",
+            "exceeds|exceed|exceeded|exceeding .. maximum|max|limit .. tokens|token",
+            "token|tokens limit reached|exceeded",
+            "reduce the length of",
+            "longer than the model*",
+            "input|prompt length|tokens .. exceeds|exceed|exceeded|larger|greater|longer",
+            "range of input length",
+            "inputs tokens .. max new tokens",
+            "inputs must have less than",
+            "max|maximum sequence|input|prompt length",
+            "max|maximum .. input tokens",
+            "n ctx",
+            "maximum number of tokens",
+            "maximum prompt|input length",
+            "上下文长度",
+            "上下文窗口",
+            "输入过长",
+            "输入长度",
+            "超过最大长度",
+            "超出最大长度",
+            "超长",
+        ])
+        .unless(&[
+            "per min*|day|hour",
+            "string too long",
+            "file|image|audio|document|body too large|long",
+            "array too long",
+            "unknown|unrecognized|unsupported .. context|tokens",
+        ]),
+    // Content. OpenAI, Azure, Anthropic, Gemini, DeepSeek, DashScope, Zhipu 1301, OpenRouter,
+    // Bedrock guardrails, WSO2 900514, new-api; read 2026-11.
+    line(Kind::ContentPolicy, Scope::Request)
+        .named(&[
+            "content_filter*",
+            "content_policy*",
+            "content_blocked",
+            "content_moderation*",
+            "ResponsibleAIPolicyViolation",
+            "moderation_blocked",
+            "moderation_failed",
+            "invalid_prompt",
+            "prompt_blocked",
+            "misalignment_policy_violation",
+            "policy_violation",
+            "usage_policy*",
+            "guardrail*",
+            "safety",
+            "safety_error",
+            "PROHIBITED_CONTENT",
+            "RECITATION",
+            "data_inspection_failed",
+            "DataInspectionFailed",
+            "sensitive_words_detected",
+            "*SensitiveContentDetected",
+            "unsafe_content",
+            "image_content_policy*",
+            "cyber_policy*",
+            "1301",
+            "900514",
+            "status_code.1026",
+            "status_code.1027",
+            "error_code.336104",
+        ])
+        .says(&[
+            "content policy|management|filter|filtering|filters|moderation|filtered",
+            "usage|acceptable use? policy|policies",
+            "safety system|reasons|filter*|settings|policy|policies|guidelines",
+            "flagged .. moderation|policy|safety|violat*|sexual|violence|harm*|by",
+            "was|were flagged",
+            "violat* .. policy|policies|guideline*|terms|guardrail*|rules",
+            "violation of .. guardrail*|policy|policies|detected",
+            "guardrail* .. intervened|blocked|detected|triggered|violation",
+            "blocked .. safety|moderation|policy|guardrail*|content|prohibited",
+            "rejected .. safety|moderation|policy",
+            "inappropriate|harmful|unsafe|prohibited|objectionable|sensitive content|material|words|information",
+            "content exists risk",
+            "content .. inappropriate|harmful|unsafe|sensitive|prohibited",
+            "moderation .. blocked|failed|rejected|refused|denied|required",
+            "requires moderation",
+            "敏感",
+            "违规",
+            "不安全",
+            "内容审核",
+        ])
+        .unless(&["rate limit policy", "data policy", "policy .. allows|permits", "identity based policy"]),
+    // Bodies and files. OpenAI 413 "Maximum content size limit"; nginx, Envoy, Fastify, Express;
+    // Gemini "payload size exceeds the limit"; read 2026-11.
+    line(Kind::RequestTooLarge, Scope::Request).at(Place::Status(413)),
+    line(Kind::RequestTooLarge, Scope::Request)
+        .named(&[
+            "request_too_large",
+            "payload_too_large",
+            "PayloadTooLarge*",
+            "content_too_large",
+            "entity_too_large",
+            "request_entity_too_large",
+            "FST_ERR_CTP_BODY_TOO_LARGE",
+            "body_too_large",
+            "file_too_large",
+        ])
+        .says(&[
+            "request entity|body|payload? too large",
+            "payload|content|body|entity too large",
+            "maximum content size",
+            "request|payload|body size .. exceeds|exceeded|limit",
+            "body|payload|request exceeds|exceeded .. bytes|mb|kb|limit|size",
+            "total|request size|bytes .. limit|maximum",
+            "maximum request|body|payload size",
+            "file|files|image|audio|document .. too large|big",
+            "exceeds .. # mb|mib|bytes|kb",
+            "请求体过大",
+        ])
+        .unless(&["string too long"]),
+];
+
+/// Models that do not exist or are gone, objects, paths, methods.
+pub(super) const MODELS: &[Line] = &[
+    // Something the model cannot do is no missing model. OpenRouter, OpenAI, Ollama, llama.cpp,
+    // Anthropic texts, read 2026-11.
+    line(Kind::UnsupportedParameter, Scope::Request)
+        .named(&["unsupported_parameter", "unknown_parameter", "UnsupportedParamsError"])
+        .says(UNSUPPORTED)
+        .unless(&["modelsupported"]),
+    // OpenAI, Azure, Mistral, Groq, Ollama, Gemini, Bedrock, Anthropic, DeepSeek, OpenRouter,
+    // NVIDIA functions, Zhipu 1211, Volcano, one-api; read 2026-11.
+    line(Kind::ModelNotFound, Scope::Model)
+        .named(&[
+            "model_not_found",
+            "ModelNotFound*",
+            "DeploymentNotFound",
+            "invalid_model*",
+            "unknown_model",
+            "model_not_supported",
+            "unsupported_model",
+            "model_deprecated",
+            "model_decommissioned",
+            "model_not_available",
+            "model_not_exist",
+            "model_unavailable",
+            "InvalidEndpointOrModel*",
+            "1211",
+            "1500",
+        ])
+        .says(&[
+            "model|models|deployment|engine .. not|doesnt|dont .. exist",
+            "model|models|deployment|engine .. not|cannot|couldnt be? found",
+            "could not find .. model|deployment",
+            "no such model|deployment|engine",
+            "no model|models .. found|named|matches|loaded",
+            "unknown|invalid|unsupported|unrecognized|nonexistent model|models|deployment|engine",
+            "incorrect|wrong model",
+            "model|models .. not|isnt|no .. supported",
+            "not .. supported|valid|known|recognized|available model",
+            "model name|id|identifier .. invalid|wrong|unknown|incorrect",
+            "model .. invalid",
+            "supported api? model names",
+            "supported models are",
+            "model|deployment|engine .. deprecated|decommissioned|retired|sunset|removed|discontinued|shutdown",
+            "model .. shut down",
+            "model .. end of its? life",
+            "model .. no longer",
+            "model .. not|isnt available|hosted|deployed|served|registered|installed|recognized|known",
+            "no endpoints found for",
+            "on demand throughput isnt supported",
+            "function .. not found for account",
+            "not a chat model",
+            "pulling it first",
+            "模型不存在",
+            "模型未找到",
+            "不支持该模型",
+            "模型不支持",
+            "不存在该模型",
+            "model not exist",
+        ])
+        .unless(&["fine tune*", "file", "loading", "tool|tools|function|functions .. supported"]),
+    // Volcano, OpenRouter: allowed by nobody under these data rules.
+    line(Kind::ModelAccessDenied, Scope::Key).says(&["no endpoints .. data policy", "guardrail restrictions"]),
+    line(Kind::MethodNotAllowed, Scope::Request)
+        .named(&["method_not_allowed"])
+        .says(&["method not allowed", "method is? not allowed|supported", "not allowed method"]),
+    line(Kind::MethodNotAllowed, Scope::Request).at(Place::Status(405)),
+    line(Kind::NotFound, Scope::Request)
+        .named(&["*_not_found", "*NotFound", "NotFoundException", "unknown_url", "invalid_url", "no_route"])
+        .says(&[
+            "invalid url",
+            "unknown url|endpoint|route|path|request",
+            "unexpected endpoint|path|url",
+            "no route|handler|endpoint",
+            "cannot post|get|put|delete|patch",
+            "page not found",
+            "no such .. file|thread|run|assistant|batch|response|vector|upload|message|job",
+            "no .. file|thread|run|assistant|batch|response|vector|upload|message|job .. found|with id",
+            "could not find .. file|thread|run|assistant|batch|response|tune|job",
+            "file|thread|run|assistant|batch|response|conversation|object|resource|item|url|tune|job .. not found",
+            "requested resource|url|path|entity was? not found",
+            "接口不存在",
+            "路径不存在",
+        ])
+        .unless(&["fetch|download"]),
+];
+
+/// What is said when a model or server lacks a feature that the request uses.
+const UNSUPPORTED: &[&str] = &[
+    "unsupported parameter|parameters|argument|field|option|feature|tool|param",
+    "unknown|unrecognized|unexpected|extra parameter|parameters|argument|field|fields|keyword|input|inputs|name|key|keys|option|property",
+    "unrecognized request argument",
+    "unexpected keyword argument",
+    "extra inputs are not permitted",
+    "extra fields not permitted",
+    "additional properties .. not allowed|permitted",
+    "additional properties are",
+    "does|do not|doesnt|dont support .. tool*|function*|image|images|vision|audio|video|stream*|system|json|parameter*|effort|level|thinking|reasoning|response|temperature|logprobs|logit*|prefill|chat|embedding*|completion*|caching|file|files|pdf|structured|parallel|stop|seed|top|penalty",
+    "model does|do not|doesnt support ? ?",
+    "not|isnt supported with|by|for this|the|that|your model|version",
+    "input|inputs is|are not supported",
+    "not|isnt|unsupported|cannot .. with|by|for .. model .. parameter",
+    "no endpoints found that support",
+    "parameter|parameters|param|argument|field|tools|tool|function|streaming|logprobs|temperature|top|penalty|image|images|vision|audio .. not|isnt|arent|unsupported .. supported|allowed|permitted|available|enabled",
+    "is not|isnt supported .. parameter",
+    "tool|tools|function|auto choice|calling|use is|are? not|isnt supported",
+    "support for .. not .. enabled|available",
+    "not .. support .. parameter",
+    "cannot find field",
+    "param|parameter|option|field requires .. flag|option|version",
+    "参数不支持",
+    "不支持的参数",
+    "不支持图片",
+];
+
+/// Fields: missing, wrong, or of the wrong form.
+pub(super) const FIELDS: &[Line] = &[
+    // Groq: the model, not the caller, wrote what does not fit; sampled again it may (error page
+    // console.groq.com/docs/errors, read 2026-11).
+    line(Kind::InvalidRequest, Scope::Request)
+        .again(true)
+        .named(&["tool_use_failed", "json_validate_failed", "output_parse_failed"]),
+    line(Kind::MissingRequiredField, Scope::Request)
+        .named(&[
+            "missing_required_parameter",
+            "missing_required_field",
+            "missing_required*",
+            "missing_parameter*",
+            "MissingParameter*",
+            "missing_field",
+            "missing",
+            "value_error.missing",
+            "required",
+            "1213",
+        ])
+        .says(&[
+            "missing required",
+            "missing field|parameter|argument|property|key",
+            "field|fields required|missing",
+            "required .. missing|not provided|not set|not found|omitted|absent",
+            "is|are a? required property|parameter|field|argument",
+            "must|need|have provide|specify|include|supply|contain",
+            "didnt|not provide|specify|include .. parameter|field|model|messages",
+            "parameter|field|messages|model|input|prompt is|are required",
+            "缺少",
+            "必填",
+            "不能为空",
+        ])
+        .at(Place::Client),
+    line(Kind::MissingRequiredField, Scope::Request)
+        .named(&["missing", "value_error.missing"])
+        .at(Place::Status(422)),
+    // OpenAI's family of codes, FastAPI and pydantic types, Gemini and Google INVALID_ARGUMENT,
+    // DashScope InvalidParameter, Zhipu 1210 and 1214; read 2026-11.
+    line(Kind::InvalidValue, Scope::Request)
+        .named(&[
+            "invalid_value",
+            "invalid_type",
+            "*_above_max_value",
+            "*_below_min_value",
+            "*_above_max_length",
+            "*_below_min_length",
+            "*_parsing",
+            "*_type",
+            "value_error*",
+            "type_error*",
+            "literal_error",
+            "enum",
+            "string_too_*",
+            "too_long",
+            "too_short",
+            "greater_than*",
+            "less_than*",
+            "empty_array",
+            "empty_string",
+            "unsupported_value",
+            "invalid_image*",
+            "invalid_function*",
+            "invalid_json_schema",
+            "invalid_parameter*",
+            "invalid_argument*",
+            "InvalidParameter*",
+            "invalid_encrypted_content",
+            "invalid_file*",
+            "invalid_base64*",
+            "invalid_schema*",
+            "invalid_enum*",
+            "unsupported_file*",
+            "unsupported_image*",
+            "unsupported_format",
+            "image_parse_error",
+            "wrong_api_format",
+            "1210",
+            "1214",
+            "status_code.2013",
+        ])
+        .says(&[
+            "error cannot make get request",
+            "fetch|download|downloading .. image|url|file|content|media",
+            "could not|unable to process|decode|open .. image|audio|file|input",
+            "failed to decode|process .. image|audio|base64",
+            "invalid|unsupported image|audio|file|base64|mime|media|url|format",
+            "invalid schema",
+            "roles must alternate",
+            "unknown variant",
+        ])
+        .unless(&["could not parse the json"]),
+    line(Kind::InvalidValue, Scope::Request)
+        .says(&[
+            "invalid value|type|parameter|parameters|param|argument|data|input|temperature|role|format|length|max|message|messages|content|number",
+            "invalid ? integer|decimal|string|array|number|must|expected",
+            "unsupported value|role|openai|version|content|language|voice|size|model version",
+            "must|should be .. than|between|one|an|a|in|at|equal|less|greater|positive|non|not|string|integer|number|list|array|object|boolean|of|set|within",
+            "must|should not|have|contain|match|start|end|alternate|follow",
+            "must be",
+            "cannot|cant be .. empty|blank|null|none|negative|zero|used|set|both|specified",
+            "expected .. got|received|found|but",
+            "expected a|an|one|object|array|string|value",
+            "out of range|bounds",
+            "not in range",
+            "not one|a|an|of .. of|valid|type|allowed",
+            "is not valid|allowed",
+            "not a valid",
+            "invalid type",
+            "too long|short|many|few|large|small|big|high|low",
+            "greater|less|larger|smaller|more|fewer than",
+            "at most|least #",
+            "exceeds|exceeded .. maximum|limit|allowed",
+            "below|above .. minimum|maximum",
+            "input should|match|does",
+            "does not match|conform|satisfy",
+            "failed to deserialize",
+            "validation error|failed",
+            "unsupported",
+            "is invalid",
+            "empty messages|message|prompt|input|content",
+            "取值范围",
+            "参数错误",
+            "参数非法",
+            "参数无效",
+        ])
+        .unless(&["json .. parse|decode|body", "parse .. json", "invalid json", "not valid json", "unterminated", "malformed"])
+        .at(Place::Client),
+    line(Kind::InvalidRequest, Scope::Request)
+        .named(&["INVALID_ARGUMENT", "BAD_REQUEST", "FAILED_PRECONDITION", "ValidationException", "invalid_request*", "BadRequestError"])
+        .at(Place::Status(400)),
+    line(Kind::InvalidRequest, Scope::Request).at(Place::Status(400)),
+    // A 5xx whose words are about the request: relays and small servers send these.
+    line(Kind::InvalidRequest, Scope::Request).at(Place::Server).says(&[
+        "could not parse the json",
+        "invalid json",
+        "json parse|decode error",
+        "parse error .. json|column",
+        "failed to parse .. json|body|request|grammar|messages",
+        "bad|malformed|invalid request",
+        "invalid request error",
+        "conversation roles",
+        "bind request body failed",
+    ]),
+    line(Kind::InvalidValue, Scope::Request).at(Place::Server).says(&[
+        "invalid value|type|parameter|argument",
+        "roles must alternate",
+        "only .. roles are supported",
+        "unsupported|invalid role",
+    ]),
+];
