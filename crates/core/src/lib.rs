@@ -14,6 +14,7 @@ pub mod hints;
 pub mod keys;
 pub mod policy;
 pub mod rules;
+pub mod shared;
 pub mod store;
 pub mod time;
 pub mod validate;

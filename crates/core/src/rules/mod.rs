@@ -5,4 +5,5 @@
 pub mod backoff;
 pub mod breaker;
 pub mod latency;
+pub mod pacer;
 pub mod retry_budget;
