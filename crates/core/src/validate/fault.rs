@@ -107,6 +107,11 @@ impl Fault {
         }
     }
 
+    /// A key stands twice in one object; the offset is set by who knows it.
+    pub(crate) fn duplicate_at(param: String) -> Fault {
+        Fault::duplicate(param, 0)
+    }
+
     /// A key stands twice in one object.
     pub(crate) fn duplicate(param: String, offset: usize) -> Fault {
         let message = format!(

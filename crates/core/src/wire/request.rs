@@ -155,6 +155,11 @@ const FIELDS: [(&str, Field); 13] = [
     ("previous_response_id", Field::PreviousResponseId),
 ];
 
+/// Whether the first look reads the field of this name.
+pub(crate) fn is_peeked(key: Str<'_>) -> bool {
+    FIELDS.iter().any(|(name, _)| key.is(name))
+}
+
 struct Look<'a> {
     peek: Peek<'a>,
     /// One bit for each of [`FIELDS`].

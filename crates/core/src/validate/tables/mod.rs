@@ -1,0 +1,43 @@
+//! The rules themselves, one table for each endpoint.
+//!
+//! They follow the vendor's public API description (openai-openapi, commit f85dbe2, 2026-08-21), the
+//! field lists of openai-python 3.52.0 and bounds that only the descriptions or the answers of the
+//! service tell; the latter carry their own note. Read 2026-11. A new value of an enum is a word more
+//! in a list here, and until then `lenient` lets it pass.
+
+mod assistants;
+mod chat;
+mod common;
+mod items;
+mod response_tools;
+mod responses;
+mod small;
+
+use super::schema::Fields;
+use crate::wire::endpoint::Endpoint;
+
+/// The fields of an endpoint's body; `None` where nothing is known about it.
+pub(super) fn of(endpoint: Endpoint) -> Option<&'static Fields> {
+    Some(match endpoint {
+        Endpoint::Chat => &chat::CHAT,
+        Endpoint::Responses => &responses::RESPONSES,
+        Endpoint::Completions => &small::COMPLETIONS,
+        Endpoint::Embeddings => &small::EMBEDDINGS,
+        Endpoint::Moderations => &small::MODERATIONS,
+        Endpoint::Images => &small::IMAGES,
+        Endpoint::ImageEdits => &small::IMAGE_EDITS,
+        Endpoint::ImageVariations => &small::IMAGE_VARIATIONS,
+        Endpoint::Speech => &small::SPEECH,
+        Endpoint::Transcriptions => &small::TRANSCRIPTIONS,
+        Endpoint::Translations => &small::TRANSLATIONS,
+        Endpoint::Assistants => &assistants::CREATE,
+        Endpoint::AssistantUpdate => &assistants::UPDATE,
+        Endpoint::Threads => &assistants::THREAD,
+        Endpoint::ThreadUpdate => &assistants::THREAD_UPDATE,
+        Endpoint::ThreadMessages => &assistants::MESSAGE,
+        Endpoint::Runs => &assistants::RUN,
+        Endpoint::ThreadAndRun => &assistants::THREAD_AND_RUN,
+        Endpoint::ToolOutputs => &assistants::TOOL_OUTPUTS,
+        Endpoint::Files | Endpoint::Batches | Endpoint::Models | Endpoint::Other => return None,
+    })
+}

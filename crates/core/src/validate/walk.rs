@@ -1,0 +1,286 @@
+//! Walks over a body and its rules at once: one pass, no tree, and no allocation unless something is
+//! wrong.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::path::Path;
+use super::say;
+use super::schema::{Fields, Form, List, Need, Number, Object, Shape, Tagged, Text};
+use super::{FAULTS_MAX, Fault, Level};
+use crate::wire::json::{Reader, Str, Syntax, Type};
+use crate::wire::request;
+
+/// The walk over one body.
+pub(super) struct Walk<'a> {
+    pub(super) reader: Reader<'a>,
+    pub(super) path: Path<'a>,
+    pub(super) faults: Vec<Fault>,
+    strict: bool,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(text: &'a str, level: Level) -> Walk<'a> {
+        let strict = match level {
+            Level::Strict => true,
+            Level::Lenient | Level::Off => false,
+        };
+        Walk { reader: Reader::new(text), path: Path::default(), faults: Vec::new(), strict }
+    }
+
+    /// Reads one value and notes what its shape does not allow.
+    pub(super) fn value(&mut self, shape: &Shape) -> Result<(), Syntax> {
+        let found = self.reader.next_type()?;
+        if shape.anything {
+            return self.reader.skip();
+        }
+        match (found, shape.number, shape.text, shape.list, shape.object) {
+            (Type::Null, ..) if shape.null => self.reader.null(),
+            (Type::Bool, ..) if shape.boolean => self.reader.boolean().map(drop),
+            (Type::Number, Some(number), ..) => self.number(&number),
+            (Type::String, _, Some(text), ..) => self.text(&text),
+            (Type::Array, _, _, Some(list), _) => self.list(&list),
+            (Type::Object, _, _, _, Some(object)) => self.object(&object),
+            (
+                Type::Null | Type::Bool | Type::Number | Type::String | Type::Array | Type::Object,
+                ..,
+            ) => {
+                let at = self.reader.offset();
+                let raw = self.reader.raw()?;
+                if self.strict || !shape.also.contains(&found) {
+                    self.add(at, |path| say::mistyped(path, shape, found, raw));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn number(&mut self, rule: &Number) -> Result<(), Syntax> {
+        let at = self.reader.offset();
+        let raw = self.reader.number()?;
+        if self.strict && !say::within(rule, raw) {
+            self.add(at, |path| say::number(path, rule, raw));
+        }
+        Ok(())
+    }
+
+    fn text(&mut self, rule: &Text) -> Result<(), Syntax> {
+        let found = self.reader.string()?;
+        if !self.strict {
+            return Ok(());
+        }
+        // Characters are never more than bytes, so most strings need no counting.
+        if found.raw.len() > rule.max && found.len_chars() > rule.max
+            || rule.min > 0 && found.len_chars() < rule.min
+        {
+            let length = found.len_chars();
+            self.add(found.at, |path| say::length(path, rule, length));
+            return Ok(());
+        }
+        match rule.form {
+            Form::Any => {}
+            Form::OneOf(words) => {
+                if !words.iter().any(|word| found.is(word)) {
+                    self.add(found.at, |path| say::not_one_of(path, words, found));
+                }
+            }
+            Form::Name => {
+                let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+                if !found.chars().all(|c| c.is_ok_and(fits)) {
+                    self.add(found.at, |path| say::not_a_name(path, rule.max));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn list(&mut self, rule: &List) -> Result<(), Syntax> {
+        let at = self.reader.offset();
+        let (mut first, mut count) = (true, 0_usize);
+        let mut kind = None;
+        while self.reader.item(&mut first)? {
+            self.path.push_index(count);
+            let found = self.reader.next_type()?;
+            if self.strict && rule.alike && kind.is_some_and(|kind| kind != found) {
+                let expected = kind.unwrap_or(found);
+                let item_at = self.reader.offset();
+                self.add(item_at, |path| say::not_alike(path, expected, found));
+                self.reader.skip()?;
+            } else {
+                kind = kind.or(Some(found));
+                self.value(rule.of)?;
+            }
+            self.path.pop();
+            count += 1;
+        }
+        let too_few = if self.strict { count < rule.min } else { count == 0 && rule.never_empty };
+        if too_few || self.strict && count > rule.max {
+            self.add(at, |path| say::items(path, rule, count));
+        }
+        Ok(())
+    }
+
+    fn object(&mut self, rule: &Object) -> Result<(), Syntax> {
+        match rule {
+            Object::Free => self.reader.skip(),
+            Object::Fields(fields) => self.fields(fields),
+            Object::Tagged(tagged) => self.tagged(tagged),
+            Object::Map { of, max, key_max } => self.map(of, *max, *key_max),
+        }
+    }
+
+    fn fields(&mut self, rule: &Fields) -> Result<(), Syntax> {
+        let at = self.reader.offset();
+        let (mut first, mut seen) = (true, 0_u64);
+        while let Some(key) = self.reader.key(&mut first)? {
+            let Some(index) = rule.list.iter().position(|field| key.is(field.name)) else {
+                self.unlisted(rule, key)?;
+                continue;
+            };
+            self.path.push_key(key);
+            self.repeated(seen & (1 << index) != 0, key);
+            seen |= 1 << index;
+            let field = &rule.list[index];
+            // A null stands for "left out" with every server but the vendor's own.
+            if !self.strict && field.need != Need::Always && self.reader.next_type()? == Type::Null
+            {
+                self.reader.null()?;
+            } else {
+                self.value(&field.shape)?;
+            }
+            self.path.pop();
+        }
+        for (index, field) in rule.list.iter().enumerate() {
+            if seen & (1 << index) == 0 && self.asks_for(field.need) {
+                self.missing(field.name, at, &field.shape);
+            }
+        }
+        Ok(())
+    }
+
+    fn tagged(&mut self, rule: &Tagged) -> Result<(), Syntax> {
+        let at = self.reader.offset();
+        match (self.find_tag(rule.tag)?, rule.untagged) {
+            (Tag::Text(said), _) => {
+                if let Some((_, fields)) = rule.cases.iter().find(|(name, _)| said.is(name)) {
+                    return self.fields(fields);
+                }
+                if self.strict {
+                    let names: Vec<&'static str> =
+                        rule.cases.iter().map(|(name, _)| *name).collect();
+                    self.path.push_name(rule.tag);
+                    self.add(said.at, |path| say::not_one_of(path, &names, said));
+                    self.path.pop();
+                }
+                self.reader.skip()
+            }
+            (Tag::Absent, Some(fields)) => self.fields(&fields),
+            (Tag::Absent, None) => {
+                if self.asks_for(rule.need) {
+                    let names: Vec<&'static str> =
+                        rule.cases.iter().map(|(name, _)| *name).collect();
+                    self.path.push_name(rule.tag);
+                    self.add(at, |path| say::missing_tag(path, &names));
+                    self.path.pop();
+                }
+                self.reader.skip()
+            }
+            (Tag::Other(found, tag_at), untagged) => {
+                self.path.push_name(rule.tag);
+                let shape = super::schema::TEXT;
+                let lenient_null = !self.strict && found == Type::Null && rule.need != Need::Always;
+                let null_allowed = found == Type::Null && untagged.is_some();
+                if !lenient_null && !null_allowed {
+                    self.add(tag_at, |path| say::mistyped(path, &shape, found, ""));
+                }
+                self.path.pop();
+                match untagged {
+                    Some(fields) if null_allowed => self.fields(&fields),
+                    Some(_) | None => self.reader.skip(),
+                }
+            }
+        }
+    }
+
+    /// Looks ahead for the field that says what the object is. It usually comes first.
+    fn find_tag(&self, tag: &str) -> Result<Tag<'a>, Syntax> {
+        let mut ahead = self.reader.clone();
+        let mut first = true;
+        while let Some(key) = ahead.key(&mut first)? {
+            if !key.is(tag) {
+                ahead.skip()?;
+                continue;
+            }
+            let (found, at) = (ahead.next_type()?, ahead.offset());
+            return Ok(if found == Type::String {
+                Tag::Text(ahead.string()?)
+            } else {
+                Tag::Other(found, at)
+            });
+        }
+        Ok(Tag::Absent)
+    }
+
+    fn map(&mut self, of: &Shape, max: usize, key_max: usize) -> Result<(), Syntax> {
+        let at = self.reader.offset();
+        let (mut first, mut count) = (true, 0_usize);
+        while let Some(key) = self.reader.key(&mut first)? {
+            self.path.push_key(key);
+            if self.strict && key.raw.len() > key_max && key.len_chars() > key_max {
+                let length = key.len_chars();
+                self.add(key.at, |path| say::key_length(path, key_max, length));
+            }
+            self.value(of)?;
+            self.path.pop();
+            count += 1;
+        }
+        if self.strict && count > max {
+            self.add(at, |path| say::pairs(path, max, count));
+        }
+        Ok(())
+    }
+
+    fn unlisted(&mut self, rule: &Fields, key: Str<'a>) -> Result<(), Syntax> {
+        if self.strict && !rule.open {
+            self.path.push_key(key);
+            self.add(key.at, |path| say::unlisted(path, key, rule));
+            self.path.pop();
+        }
+        self.reader.skip()
+    }
+
+    fn repeated(&mut self, again: bool, key: Str<'a>) {
+        if again && (self.strict || self.path.depth() == 1 && request::is_peeked(key)) {
+            self.add(key.at, Fault::duplicate_at);
+        }
+    }
+
+    fn missing(&mut self, name: &'static str, at: usize, shape: &Shape) {
+        self.path.push_name(name);
+        self.add(at, |path| say::missing(path, shape));
+        self.path.pop();
+    }
+
+    fn asks_for(&self, need: Need) -> bool {
+        match need {
+            Need::Always => true,
+            Need::Strict => self.strict,
+            Need::Never => false,
+        }
+    }
+
+    /// Notes a fault at the current path, unless there are enough already.
+    pub(super) fn add(&mut self, offset: usize, say: impl FnOnce(String) -> Fault) {
+        if self.faults.len() < FAULTS_MAX {
+            let mut fault = say(self.path.text());
+            fault.offset = offset;
+            self.faults.push(fault);
+        }
+    }
+}
+
+enum Tag<'a> {
+    Text(Str<'a>),
+    Other(Type, usize),
+    Absent,
+}
