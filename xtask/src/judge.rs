@@ -94,7 +94,7 @@ impl Bench {
             judge.args(["--contestant", "command", "--command", &line]);
             None
         } else {
-            let gateway = self.gateway(&upstream, scenario)?;
+            let gateway = gateway(&upstream, scenario)?;
             judge.args(["--contestant", "gateway", "--base-url", &gateway.base_url()]);
             judge.env("JUDGE_KEY", &gateway.key);
             Some(gateway)
@@ -104,15 +104,16 @@ impl Bench {
         let line = ran.lines.iter().find(|line| line.starts_with('{')).cloned();
         line.ok_or_else(|| format!("{scenario}: the judge printed no result: {}", ran.end))
     }
+}
 
-    fn gateway(&self, upstream: &Upstream, scenario: &str) -> Result<Server, String> {
-        let directory = fresh(&format!("judge/{scenario}"))?;
-        let config = format!(
-            "[[provider]]\nname = \"judge\"\nkind = \"openai\"\nbase_url = \"http://{}/v1\"\napi_key = \"sk-judge\"\n",
-            upstream.address
-        );
-        Server::serve(&directory, &config, None)
-    }
+/// A gateway that knows nothing yet.
+fn gateway(upstream: &Upstream, scenario: &str) -> Result<Server, String> {
+    let directory = fresh(&format!("judge/{scenario}"))?;
+    let config = format!(
+        "[[provider]]\nname = \"judge\"\nkind = \"openai\"\nbase_url = \"http://{}/v1\"\napi_key = \"sk-judge\"\n",
+        upstream.address
+    );
+    Server::serve(&directory, &config, None)
 }
 
 /// The judge's provider; killed when dropped.

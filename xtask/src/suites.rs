@@ -113,7 +113,7 @@ fn script(suite: &Suite, tool: &Path, directory: &Path, full: bool) -> Command {
     command.env("MAINSTAY_TEST_FULL", if full { "1" } else { "" });
     if suite.tool == Tool::NodeSdk {
         // The script is not beside the directory where npm put the SDK.
-        let modules = tool.ancestors().nth(3).unwrap_or(Path::new("."));
+        let modules = tool.ancestors().nth(3).unwrap_or(tool);
         command.env("MAINSTAY_NODE_MODULES", modules);
     }
     command
