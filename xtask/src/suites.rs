@@ -29,6 +29,8 @@ pub(crate) struct Suite {
 /// Whose key the gateway sends to the provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Front {
+    /// None: the simulator itself. The suite and the simulator must agree before a gateway is judged.
+    Provider,
     /// The gateway's: callers have keys of ours.
     Gateway,
     /// The caller's, passed on: a provider's 401 is then the caller's own.
@@ -48,13 +50,13 @@ pub(crate) const ALL: &[Suite] = &[
         name: "suite: official SDK for Python",
         tool: Tool::PythonSdk,
         script: "sdk/python/main.py",
-        fronts: &[Front::Gateway, Front::Pass],
+        fronts: &[Front::Provider, Front::Gateway, Front::Pass],
     },
     Suite {
         name: "suite: official SDK for Node",
         tool: Tool::NodeSdk,
         script: "sdk/node/main.mjs",
-        fronts: &[Front::Gateway, Front::Pass],
+        fronts: &[Front::Provider, Front::Gateway, Front::Pass],
     },
 ];
 
@@ -74,11 +76,7 @@ headers = \"2s\"
 ";
 
 /// The configuration of the gateway under test.
-fn config(front: Front, sim: &Server) -> String {
-    let auth = match front {
-        Front::Gateway => "keys",
-        Front::Pass => "pass",
-    };
+fn config(auth: &str, sim: &Server) -> String {
     format!(
         "[server]\nauth = \"{auth}\"\n{POLICY}\n[[provider]]\nname = \"sim\"\nkind = \"openai\"\nbase_url = \"{}\"\napi_key = \"sk-sim-upstream-0001\"\n",
         sim.base_url()
@@ -126,15 +124,21 @@ fn play_against(
     full: bool,
 ) -> Result<Tally, String> {
     let sim = Server::sim(place, &[], None)?;
-    let mut gateway = Server::serve(place, &config(front, &sim), None)?;
-    println!("   {front:?}: first answer {} ms after the start", gateway.start_up.as_millis());
-    let (key, name) = match front {
-        Front::Gateway => (gateway.key.as_str(), "gateway"),
-        Front::Pass => ("sk-sim-caller-0001", "pass"),
+    command.env("SIM_URL", format!("http://{}", sim.address));
+    command.env("MAINSTAY_FRONT", format!("{front:?}").to_lowercase());
+    command.env("MAINSTAY_BASE_URL", sim.base_url()).env("MAINSTAY_KEY", "sk-sim-caller-0001");
+    let auth = match front {
+        Front::Provider => return outcome(&mut command, full),
+        Front::Gateway => "keys",
+        Front::Pass => "pass",
     };
-    command.env("MAINSTAY_BASE_URL", gateway.base_url()).env("MAINSTAY_KEY", key);
+    let mut gateway = Server::serve(place, &config(auth, &sim), None)?;
+    println!("   {front:?}: first answer {} ms after the start", gateway.start_up.as_millis());
+    if front == Front::Gateway {
+        command.env("MAINSTAY_KEY", &gateway.key);
+    }
+    command.env("MAINSTAY_BASE_URL", gateway.base_url());
     command.env("MAINSTAY_ADMIN_URL", format!("http://{}", gateway.admin));
-    command.env("MAINSTAY_FRONT", name).env("SIM_URL", format!("http://{}", sim.address));
     command.env("MAINSTAY_PID", gateway.pid().to_string());
     let tally = outcome(&mut command, full);
     if !gateway.is_alive() {

@@ -16,6 +16,11 @@ function rows() {
   });
 }
 
+async function rejects(work) {
+  const fulfilled = await work().then(() => true, () => false);
+  holds("a broken answer was taken for a good one", !fulfilled);
+}
+
 async function raised(work) {
   try {
     await work();
@@ -46,8 +51,14 @@ function checkStatus(row, error) {
 async function kind(row) {
   const model = `sim-${row.kind}`;
   const before = await sends(model);
-  const error = await raised(() => client().chat.completions.create({ model, messages: MESSAGES }));
-  if (FRONT === "provider" && row.wire) return;
+  const one = client(FRONT === "provider" ? { timeout: 2_000 } : {});
+  const call = () => one.chat.completions.create({ model, messages: MESSAGES });
+  if (FRONT === "provider" && row.wire) {
+    // What the SDK makes of a broken answer is its own business; that it is no success is not.
+    await rejects(call);
+    return;
+  }
+  const error = await raised(call);
   if (FRONT === "provider" && row.page) {
     same("class", error.constructor.name, row.class);
     return;
@@ -117,7 +128,7 @@ export async function run() {
     streamsFailBeforeTheyBegin, aCutStreamIsNeverASuccess,
   ];
   for (const work of all) {
-    if (FRONT === "pass" && work === wrongKey) continue; // the provider's business there
+    if (FRONT !== "gateway" && work === wrongKey) continue; // the provider's business there
     await test(`node: ${work.name}`, work);
   }
 }

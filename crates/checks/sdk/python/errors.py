@@ -1,5 +1,6 @@
 """The matrix: every documented error, its class, status, code, param and id, and how often it was sent."""
 
+import functools
 import json
 import os
 
@@ -32,6 +33,15 @@ def raised(work):
     raise AssertionError("no exception was raised")
 
 
+def fails(work):
+    """Any exception will do."""
+    try:
+        work()
+    except Exception:
+        return
+    raise AssertionError("a broken answer was taken for a good one")
+
+
 def check_status(row, error):
     """Class, status and the four keys of an error that came as an HTTP answer."""
     same("class", type(error).__name__, row["class"])
@@ -57,9 +67,13 @@ def kind(row):
     """One kind, through a chat call."""
     model = f"sim-{row['kind']}"
     before = sends(model)
-    error = raised(lambda: client().chat.completions.create(model=model, messages=MESSAGES))
+    one = client(timeout=2) if FRONT == "provider" else client()
+    call = functools.partial(one.chat.completions.create, model=model, messages=MESSAGES)
     if FRONT == "provider" and row.get("wire"):
+        # What the SDK makes of a broken answer is its own business; that it is no success is not.
+        fails(call)
         return
+    error = raised(call)
     if FRONT == "provider" and row.get("page"):
         same("class", type(error).__name__, row["class"])
         return
@@ -140,6 +154,6 @@ def run():
              final_failures_are_not_repeated_by_the_sdk, streams_fail_before_they_begin,
              a_cut_stream_is_never_a_success]
     for work in cases:
-        if FRONT == "pass" and work in (wrong_key, key_with_spaces):
+        if FRONT != "gateway" and work in (wrong_key, key_with_spaces):
             continue  # the caller's key is the provider's business there
         case(f"python: {work.__name__}", work)
