@@ -5,6 +5,7 @@
 //! rule and what to do. What is *not* here: whether a model exists or a prompt fits its window.
 
 mod between;
+pub mod check;
 
 pub mod fault;
 mod nearest;
