@@ -6,6 +6,7 @@
 
 extern crate alloc;
 
+pub mod catalogue;
 pub mod classify;
 pub mod dice;
 pub mod failure;

@@ -25,6 +25,7 @@ use core::fmt;
 use core::time::Duration;
 use evidence::Evidence;
 
+pub(crate) use transport::fault_in_text;
 pub use transport::{TransportFault, of_transport, of_transport_text};
 
 /// An answer as it came.

@@ -166,10 +166,7 @@ pub fn of_transport(fault: TransportFault) -> Verdict {
 /// What a client's error text means, when that is all there is: texts of Python, Node, Go, Rust,
 /// Java, .NET and curl. The text is kept as the message.
 pub fn of_transport_text(text: &str) -> Verdict {
-    let mut words = Words::default();
-    words.add(text);
-    let fault = TEXTS.iter().find(|(phrases, _)| words.say_any(phrases)).map(|(_, fault)| *fault);
-    let mut verdict = of_transport(fault.unwrap_or(TransportFault::Other));
+    let mut verdict = of_transport(fault_in_text(text).unwrap_or(TransportFault::Other));
     let text = text.trim();
     if !text.is_empty() {
         let message = cut_at(text, ProviderSaid::MESSAGE_MAX);
@@ -177,6 +174,13 @@ pub fn of_transport_text(text: &str) -> Verdict {
     }
     verdict.delay = hints::text_wait(text);
     verdict
+}
+
+/// The fault that a client's error text names; `None` when no line fits.
+pub(crate) fn fault_in_text(text: &str) -> Option<TransportFault> {
+    let mut words = Words::default();
+    words.add(text);
+    TEXTS.iter().find(|(phrases, _)| words.say_any(phrases)).map(|(_, fault)| *fault)
 }
 
 /// First line that fits wins: certain and permanent causes first, then the body, then timeouts,

@@ -1,0 +1,272 @@
+//! Faults of the request, its objects and its paths.
+
+use super::{Entry, OnBreaker, OnBudget, OnPacer, codes};
+use crate::failure::Kind;
+
+pub(super) const INVALID_REQUEST: Entry = Entry {
+    kind: Kind::InvalidRequest,
+    class: Kind::InvalidRequest.class(),
+    retryable: Kind::InvalidRequest.retryable(),
+    status: 400,
+    cause: "The request is malformed: no valid JSON, a wrong encoding, or a form that the endpoint does not take.",
+    steps: &[
+        "Read the message: it names the place.",
+        "Check the body as it is sent: valid JSON in UTF-8, `content-type: application/json`, nothing cut off.",
+        "Send the same request with curl, and check it with `mainstay check`.",
+        "Compare with the endpoint's reference.",
+    ],
+    retry_advice: "Do not retry: the same bytes fail again.",
+    guide: &["BadRequestError", "400 - Request parameter error"],
+    unified: codes("invalid_request_error", Some("invalid_request")),
+    openai: codes("invalid_request_error", None),
+    param: None,
+    breaker: OnBreaker::Neutral,
+    pacer: OnPacer::Nothing,
+    budget: OnBudget::NoRepeat,
+    other_target_helps: false,
+};
+
+pub(super) const MISSING_REQUIRED_FIELD: Entry = Entry {
+    kind: Kind::MissingRequiredField,
+    class: Kind::MissingRequiredField.class(),
+    retryable: Kind::MissingRequiredField.retryable(),
+    status: 400,
+    cause: "A field that the endpoint needs is absent.",
+    steps: &[
+        "Add the field that `param` names.",
+        "Check that the client did not drop it: empty values and null are often left out when sending.",
+        "Run `mainstay check` on the request to find all faults at once.",
+    ],
+    retry_advice: "Do not retry before the field is there.",
+    guide: &["missing_required_field: Missing required parameter", "BadRequestError"],
+    unified: codes("invalid_request_error", Some("missing_required_field")),
+    openai: codes("invalid_request_error", Some("missing_required_parameter")),
+    param: None,
+    breaker: OnBreaker::Neutral,
+    pacer: OnPacer::Nothing,
+    budget: OnBudget::NoRepeat,
+    other_target_helps: false,
+};
+
+pub(super) const INVALID_VALUE: Entry = Entry {
+    kind: Kind::InvalidValue,
+    class: Kind::InvalidValue.class(),
+    retryable: Kind::InvalidValue.retryable(),
+    status: 400,
+    cause: "A field has a value, type, length or range that is not allowed.",
+    steps: &[
+        "Read `param` and the message: they name the field and what was expected.",
+        "Check ranges (temperature 0 to 2, top_p 0 to 1), allowed words (roles) and types (numbers not in quotes).",
+        "Run `mainstay check` on the request to find all faults at once.",
+    ],
+    retry_advice: "Do not retry before the value is corrected.",
+    guide: &["invalid_value: Parameter value invalid", "BadRequestError"],
+    unified: codes("invalid_request_error", Some("invalid_value")),
+    openai: codes("invalid_request_error", Some("invalid_value")),
+    param: None,
+    breaker: OnBreaker::Neutral,
+    pacer: OnPacer::Nothing,
+    budget: OnBudget::NoRepeat,
+    other_target_helps: false,
+};
+
+pub(super) const UNSUPPORTED_PARAMETER: Entry = Entry {
+    kind: Kind::UnsupportedParameter,
+    class: Kind::UnsupportedParameter.class(),
+    retryable: Kind::UnsupportedParameter.retryable(),
+    status: 400,
+    cause: "The model or server does not know or support a field or feature that the request uses.",
+    steps: &[
+        "Leave the field out, or use the one the message names (for example `max_completion_tokens` for `max_tokens`).",
+        "Check spelling and API version.",
+        "Choose a model or server that has the feature: tools, images, structured output.",
+    ],
+    retry_advice: "Do not retry before the field is gone.",
+    guide: &["BadRequestError"],
+    unified: codes("invalid_request_error", Some("unsupported_parameter")),
+    openai: codes("invalid_request_error", Some("unsupported_parameter")),
+    param: None,
+    breaker: OnBreaker::Neutral,
+    pacer: OnPacer::Nothing,
+    budget: OnBudget::NoRepeat,
+    other_target_helps: false,
+};
+
+pub(super) const MODEL_NOT_FOUND: Entry = Entry {
+    kind: Kind::ModelNotFound,
+    class: Kind::ModelNotFound.class(),
+    retryable: Kind::ModelNotFound.retryable(),
+    status: 404,
+    cause: "No model of this name exists here: a typo, a retired model, a name of another provider, or a deployment that was never made.",
+    steps: &[
+        "List the names that work: `GET /v1/models`.",
+        "Check spelling, version suffix and provider prefix.",
+        "If the model was retired, move to its successor; set `model_map` for clients you cannot change.",
+    ],
+    retry_advice: "Do not retry with the same name.",
+    guide: &["404 - Resource not found", "NotFoundError (404): model not found"],
+    unified: codes("invalid_request_error", Some("model_not_found")),
+    openai: codes("invalid_request_error", Some("model_not_found")),
+    param: Some("model"),
+    breaker: OnBreaker::Neutral,
+    pacer: OnPacer::Nothing,
+    budget: OnBudget::NoRepeat,
+    other_target_helps: true,
+};
+
+pub(super) const CONTEXT_LENGTH_EXCEEDED: Entry = Entry {
+    kind: Kind::ContextLengthExceeded,
+    class: Kind::ContextLengthExceeded.class(),
+    retryable: Kind::ContextLengthExceeded.retryable(),
+    status: 400,
+    cause: "Prompt and asked output together do not fit the model's context window.",
+    steps: &[
+        "Count the tokens (`mainstay tokens`) and compare with the window.",
+        "Shorten or summarise earlier messages, or drop attachments and tool results.",
+        "Lower `max_tokens`.",
+        "Use a model with a larger window, or a route that falls back to one.",
+    ],
+    retry_advice: "Do not retry the same input on the same model.",
+    guide: &["context_length_exceeded: Token limit exceeded"],
+    unified: codes("invalid_request_error", Some("context_length_exceeded")),
+    openai: codes("invalid_request_error", Some("context_length_exceeded")),
+    param: Some("messages"),
+    breaker: OnBreaker::Neutral,
+    pacer: OnPacer::Nothing,
+    budget: OnBudget::NoRepeat,
+    other_target_helps: true,
+};
+
+pub(super) const CONTENT_POLICY: Entry = Entry {
+    kind: Kind::ContentPolicy,
+    class: Kind::ContentPolicy.class(),
+    retryable: Kind::ContentPolicy.retryable(),
+    status: 400,
+    cause: "The prompt or the answer was refused by a content policy or filter.",
+    steps: &[
+        "Read which rule the message names.",
+        "Change the wording or leave out what triggers it; check untrusted input with the moderation endpoint first.",
+        "If it is a false alarm, write to the provider with the request id.",
+    ],
+    retry_advice: "Do not retry unchanged, and not elsewhere: the refusal is about the content.",
+    guide: &["BadRequestError"],
+    unified: codes("invalid_request_error", Some("content_policy_violation")),
+    openai: codes("invalid_request_error", Some("content_policy_violation")),
+    param: None,
+    breaker: OnBreaker::Neutral,
+    pacer: OnPacer::Nothing,
+    budget: OnBudget::NoRepeat,
+    other_target_helps: false,
+};
+
+pub(super) const REQUEST_TOO_LARGE: Entry = Entry {
+    kind: Kind::RequestTooLarge,
+    class: Kind::RequestTooLarge.class(),
+    retryable: Kind::RequestTooLarge.retryable(),
+    status: 413,
+    cause: "The request is larger than the service takes: as bytes, or alone more than a whole minute's tokens.",
+    steps: &[
+        "Make it smaller: split it, compress or upload files first, shorten the prompt.",
+        "If the message speaks of tokens per minute, lower `max_tokens`, or have the limit raised: waiting does not help.",
+        "For this gateway: `body_max` in the configuration is the limit for bodies.",
+    ],
+    retry_advice: "Do not retry the same request: it never fits.",
+    guide: &["Check the encoding, format, or size of your request data", "BadRequestError"],
+    unified: codes("invalid_request_error", Some("request_too_large")),
+    openai: codes("invalid_request_error", None),
+    param: None,
+    breaker: OnBreaker::Neutral,
+    pacer: OnPacer::Nothing,
+    budget: OnBudget::NoRepeat,
+    other_target_helps: true,
+};
+
+pub(super) const NOT_FOUND: Entry = Entry {
+    kind: Kind::NotFound,
+    class: Kind::NotFound.class(),
+    retryable: Kind::NotFound.retryable(),
+    status: 404,
+    cause: "The path does not exist, or there is no object of this id for this key.",
+    steps: &[
+        "Check the base address: it usually ends in `/v1`, and the path follows once.",
+        "Check the id, and that the object was made with a key of the same project.",
+        "Objects expire: files, batches and stored responses may be gone.",
+    ],
+    retry_advice: "Do not retry.",
+    guide: &["404 - Resource not found", "NotFoundError"],
+    unified: codes("invalid_request_error", Some("not_found")),
+    openai: codes("invalid_request_error", None),
+    param: None,
+    breaker: OnBreaker::Neutral,
+    pacer: OnPacer::Nothing,
+    budget: OnBudget::NoRepeat,
+    other_target_helps: false,
+};
+
+pub(super) const CONFLICT: Entry = Entry {
+    kind: Kind::Conflict,
+    class: Kind::Conflict.class(),
+    retryable: Kind::Conflict.retryable(),
+    status: 409,
+    cause: "Somebody else changed or holds the same object, or an idempotency key was used again with another body.",
+    steps: &[
+        "Read the object again and repeat the change on its new state.",
+        "Let one writer at a time change an object.",
+        "Use a fresh idempotency key for a different request.",
+    ],
+    retry_advice: "Retry only when the message speaks of a lock or of work in progress, or x-should-retry is true.",
+    guide: &["ConflictError: The resource was updated by another request"],
+    unified: codes("invalid_request_error", Some("conflict")),
+    openai: codes("invalid_request_error", None),
+    param: None,
+    breaker: OnBreaker::Neutral,
+    pacer: OnPacer::Nothing,
+    budget: OnBudget::NoRepeat,
+    other_target_helps: false,
+};
+
+pub(super) const UNPROCESSABLE_ENTITY: Entry = Entry {
+    kind: Kind::UnprocessableEntity,
+    class: Kind::UnprocessableEntity.class(),
+    retryable: Kind::UnprocessableEntity.retryable(),
+    status: 422,
+    cause: "The request is well-formed, and the service still cannot process it.",
+    steps: &[
+        "Read the message: it usually names a field and a rule between fields.",
+        "Check combinations: tool calls without results, wrong order of roles, files that do not match their type.",
+        "Send it once more; if it fails again, change it.",
+    ],
+    retry_advice: "One more try is fair, as the guide says; more do not help. Mainstay itself does not repeat it.",
+    guide: &[
+        "UnprocessableEntityError: Unable to process the request despite the format being correct",
+    ],
+    unified: codes("invalid_request_error", Some("unprocessable_entity")),
+    openai: codes("invalid_request_error", None),
+    param: None,
+    breaker: OnBreaker::Neutral,
+    pacer: OnPacer::Nothing,
+    budget: OnBudget::NoRepeat,
+    other_target_helps: false,
+};
+
+pub(super) const METHOD_NOT_ALLOWED: Entry = Entry {
+    kind: Kind::MethodNotAllowed,
+    class: Kind::MethodNotAllowed.class(),
+    retryable: Kind::MethodNotAllowed.retryable(),
+    status: 405,
+    cause: "The path exists, and not with this method.",
+    steps: &[
+        "Use the method of the reference: most endpoints want POST.",
+        "Check that no redirect or proxy turned a POST into a GET.",
+        "Compare the path with the reference; it may be one level too high or too deep.",
+    ],
+    retry_advice: "Do not retry.",
+    guide: &["BadRequestError"],
+    unified: codes("invalid_request_error", Some("method_not_allowed")),
+    openai: codes("invalid_request_error", None),
+    param: None,
+    breaker: OnBreaker::Neutral,
+    pacer: OnPacer::Nothing,
+    budget: OnBudget::NoRepeat,
+    other_target_helps: false,
+};
