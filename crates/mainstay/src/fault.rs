@@ -9,14 +9,18 @@ pub enum TransportFault {
     Refused,
     /// No way to the host. Nothing was sent.
     Unreachable,
-    /// The certificate's authority is not trusted. Nothing was sent.
+    /// The certificate is not trusted, not valid or not for this name. Nothing was sent.
     TlsUntrusted,
+    /// The other end does not speak TLS at this port. Nothing was sent.
+    TlsNotSpoken,
     /// TLS failed in another way. Nothing was sent.
     TlsOther,
     /// The proxy wants other credentials. Nothing was sent.
     ProxyAuth,
     /// The proxy refused the tunnel. Nothing was sent.
     ProxyRefused,
+    /// The address cannot be used. Nothing was sent.
+    BadAddress,
     /// The connection ended after sending began and before an answer.
     ResetBeforeAnswer,
     /// Connecting took too long. Nothing was sent.
@@ -33,6 +37,6 @@ pub enum TransportFault {
     CutMidBody,
     /// What came was not HTTP, or beyond its limits.
     MalformedHttp,
-    /// The caller's own body broke off while it was passed on.
-    RequestBody,
+    /// The attempt failed in a way that none of these names, the caller's own body among them.
+    Other,
 }

@@ -262,7 +262,7 @@ async fn a_connection_nothing_was_sent_on_is_kept() {
 }
 
 #[tokio::test]
-async fn nobody_listening_is_refused_and_an_unknown_name_is_dns() {
+async fn what_cannot_be_reached_is_a_fault_before_sending() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     drop(listener);
@@ -271,11 +271,15 @@ async fn nobody_listening_is_refused_and_an_unknown_name_is_dns() {
     assert_eq!(told.fault, Some(TransportFault::Refused));
     assert!(told.sending.is_empty(), "nothing was sent");
 
-    for host in ["nobody.invalid", "not a host name", ""] {
+    for (host, want) in [
+        ("nobody.invalid", TransportFault::Dns),
+        ("not a host name", TransportFault::BadAddress),
+        ("", TransportFault::BadAddress),
+    ] {
         let mut destination = (*to(address)).clone();
         destination.host = host.to_owned();
         let told = send(&upstream, get(&Arc::new(destination))).await;
-        assert_eq!(told.fault, Some(TransportFault::Dns), "{host:?}");
+        assert_eq!(told.fault, Some(want), "{host:?}");
         assert!(told.sending.is_empty());
     }
 }
@@ -371,7 +375,7 @@ async fn a_body_that_breaks_off_or_is_not_as_long_as_stated_is_no_request() {
         let body = RequestBody::Stream { body, length };
         let upstream = HttpUpstream::default();
         let told = send(&upstream, request(&to(address), Method::POST, body)).await;
-        assert_eq!(told.fault, Some(TransportFault::RequestBody), "{case}");
+        assert_eq!(told.fault, Some(TransportFault::Other), "{case}");
         assert_eq!(upstream.stats().idle, 0, "{case}");
     }
 }

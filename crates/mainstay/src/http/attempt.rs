@@ -11,12 +11,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderValue, Method, Request, Response, Uri};
-use http_body::Body;
+use http_body::{Body, Frame};
 use hyper::body::Incoming;
 
 use super::body::Outgoing;
 use super::connect::obtain;
-use super::h1::{Answer, poll_quietly};
+use super::h1::{Answer, Conn1, poll_quietly};
 use super::pool::{Lease, Site};
 use crate::fault::TransportFault;
 use crate::upstream::{AnswerHead, Attempt, AttemptEvent, AttemptRequest, BodyBroken};
@@ -75,20 +75,14 @@ impl HttpAttempt {
                 }
                 Poll::Ready(Ok(None))
             }
-            State::Waiting(lease, answer) => {
-                let driven = lease.conn.drive(cx);
-                match poll_quietly(|cx| answer.as_mut().poll(cx)) {
-                    Poll::Ready(Ok(response)) => Poll::Ready(self.answered(response).map(Some)),
-                    Poll::Ready(Err(mut error)) => {
-                        let unsent = error.take_message();
-                        Poll::Ready(self.unanswered(unsent, error.error()))
-                    }
-                    Poll::Pending if driven.is_ready() => {
-                        Poll::Ready(Err(TransportFault::ResetBeforeAnswer))
-                    }
-                    Poll::Pending => Poll::Pending,
+            State::Waiting(lease, answer) => match ready!(poll_answer(lease, answer, cx)) {
+                Some(Ok(response)) => Poll::Ready(self.answered(response).map(Some)),
+                Some(Err(mut error)) => {
+                    let unsent = error.take_message();
+                    Poll::Ready(self.unanswered(unsent, error.error()))
                 }
-            }
+                None => Poll::Ready(Err(TransportFault::ResetBeforeAnswer)),
+            },
             State::Reading(lease, body) => {
                 let piece = ready!(poll_piece(lease, body, cx))?;
                 if piece.is_none()
@@ -106,7 +100,7 @@ impl HttpAttempt {
     fn begin(&mut self) -> Result<Option<AttemptEvent>, TransportFault> {
         match self.take_state() {
             State::New(request) => {
-                self.state = match self.site.take_idle() {
+                self.state = match self.site.take() {
                     Some(lease) => State::Ready(lease, request),
                     None => self.connecting(request),
                 };
@@ -114,13 +108,13 @@ impl HttpAttempt {
             }
             State::Ready(lease, request) if !self.sending => {
                 self.sending = true;
-                let reused = lease.reused;
+                let reused = lease.is_reused();
                 self.state = State::Ready(lease, request);
                 Ok(Some(AttemptEvent::Sending { reused }))
             }
             State::Ready(mut lease, mut request) => {
-                self.site.address(&mut request)?;
-                let answer = lease.conn.send(request);
+                self.site.address(&lease, &mut request)?;
+                let answer = lease.send(request);
                 self.state = State::Waiting(lease, answer);
                 Ok(None)
             }
@@ -158,7 +152,7 @@ impl HttpAttempt {
         error: &hyper::Error,
     ) -> Result<Option<AttemptEvent>, TransportFault> {
         match (self.take_state(), unsent) {
-            (State::Waiting(lease, _), Some(request)) if lease.reused => {
+            (State::Waiting(lease, _), Some(request)) if lease.is_reused() => {
                 self.state = self.connecting(request);
                 Ok(None)
             }
@@ -209,33 +203,82 @@ impl std::fmt::Debug for HttpAttempt {
     }
 }
 
+/// The answer, or `None` when the connection ended and nobody will give one.
+fn poll_answer(
+    lease: &mut Lease,
+    answer: &mut Answer,
+    cx: &mut Context<'_>,
+) -> Poll<Option<<Answer as Future>::Output>> {
+    let conn = match lease {
+        Lease::Whole { conn, .. } => conn,
+        Lease::Part(_) => return answer.as_mut().poll(cx).map(Some),
+    };
+    let driven = conn.drive(cx);
+    match poll_quietly(|cx| answer.as_mut().poll(cx)) {
+        Poll::Ready(result) => Poll::Ready(Some(result)),
+        Poll::Pending => driven.map(|()| None),
+    }
+}
+
 /// The next piece of the body, `None` at its end.
 fn poll_piece(
     lease: &mut Lease,
     body: &mut Incoming,
     cx: &mut Context<'_>,
 ) -> Poll<Result<Option<Bytes>, TransportFault>> {
-    let mut driven = None;
     loop {
         if body.is_end_stream() {
             return Poll::Ready(Ok(None));
         }
-        match poll_quietly(|cx| Pin::new(&mut *body).poll_frame(cx)) {
-            Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+        let frame = match lease {
+            Lease::Whole { conn, .. } => ready!(poll_frame_driving(conn, body, cx)),
+            Lease::Part(_) => ready!(poll_frame(body, cx)),
+        };
+        match frame {
+            Some(Ok(frame)) => match frame.into_data() {
                 Ok(data) if !data.is_empty() => return Poll::Ready(Ok(Some(data))),
                 // Trailers are not passed on.
                 Ok(_) | Err(_) => {}
             },
-            Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(fault_in_body(&error))),
-            Poll::Ready(None) => return Poll::Ready(Ok(None)),
-            // Only driving brings more, and it may end with the last piece already there.
-            Poll::Pending => match driven {
-                None => driven = Some(lease.conn.drive(cx)),
-                Some(Poll::Pending) => return Poll::Pending,
-                Some(Poll::Ready(())) => return Poll::Ready(Err(TransportFault::CutMidBody)),
-            },
+            Some(Err(fault)) => return Poll::Ready(Err(fault)),
+            None if is_whole(lease, body) => return Poll::Ready(Ok(None)),
+            None => return Poll::Ready(Err(TransportFault::CutMidBody)),
         }
     }
+}
+
+/// hyper ends an HTTP/2 body quietly when its stream is reset without an error; unless the end of
+/// the stream was seen too, something is missing.
+fn is_whole(lease: &Lease, body: &Incoming) -> bool {
+    match lease {
+        Lease::Whole { .. } => true,
+        Lease::Part(_) => body.is_end_stream(),
+    }
+}
+
+/// What has come already, else what driving the connection once brings.
+fn poll_frame_driving(
+    conn: &mut Conn1,
+    body: &mut Incoming,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, TransportFault>>> {
+    let mut poll = || poll_quietly(|cx| poll_frame(body, cx));
+    if let Poll::Ready(frame) = poll() {
+        return Poll::Ready(frame);
+    }
+    let driven = conn.drive(cx);
+    match poll() {
+        Poll::Ready(frame) => Poll::Ready(frame),
+        Poll::Pending => driven.map(|()| Some(Err(TransportFault::CutMidBody))),
+    }
+}
+
+fn poll_frame(
+    body: &mut Incoming,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, TransportFault>>> {
+    let frame = ready!(Pin::new(body).poll_frame(cx));
+    Poll::Ready(frame.map(|frame| frame.map_err(|error| fault_in_body(&error))))
 }
 
 /// The length to state. A method that carries a body states an empty one too, or some servers ask
@@ -252,7 +295,7 @@ fn fault_before_head(error: &hyper::Error) -> TransportFault {
     if error.is_parse() {
         TransportFault::MalformedHttp
     } else if has_source::<BodyBroken>(error) {
-        TransportFault::RequestBody
+        TransportFault::Other
     } else {
         TransportFault::ResetBeforeAnswer
     }
@@ -261,7 +304,7 @@ fn fault_before_head(error: &hyper::Error) -> TransportFault {
 /// Chunks that are not chunks are no HTTP; everything else is an end before the end.
 fn fault_in_body(error: &hyper::Error) -> TransportFault {
     if has_source::<BodyBroken>(error) {
-        return TransportFault::RequestBody;
+        return TransportFault::Other;
     }
     let kind = source_of::<io::Error>(error).map(io::Error::kind);
     match kind {

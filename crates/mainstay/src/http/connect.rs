@@ -10,10 +10,16 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 
+use super::gate::{Speaks, Turn};
 use super::h1::Conn1;
+use super::h2::Conn2;
 use super::pool::{Lease, Site};
+use super::proxy::tunnel;
+use super::tls::is_h2;
 use crate::fault::TransportFault;
+use crate::upstream::Destination;
 
 /// Most addresses of one name that are tried.
 const ADDRESSES_MAX: usize = 8;
@@ -22,34 +28,78 @@ const ADDRESSES_MAX: usize = 8;
 /// Source: RFC 8305 section 5 ("Connection Attempt Delay"), read 2026-11.
 const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
 
-/// A connection for one attempt, unused or new, within `timeout`.
+/// A connection for one attempt, kept or new, within `timeout`.
 pub(super) async fn obtain(site: Arc<Site>, timeout: Duration) -> Result<Lease, TransportFault> {
+    if !site.is_nameable() {
+        return Err(TransportFault::BadAddress);
+    }
     match tokio::time::timeout(timeout, obtain_untimed(&site)).await {
         Ok(result) => result,
         Err(_) => Err(TransportFault::ConnectTimeout),
     }
 }
 
-async fn obtain_untimed(site: &Site) -> Result<Lease, TransportFault> {
+async fn obtain_untimed(site: &Arc<Site>) -> Result<Lease, TransportFault> {
+    loop {
+        if let Some(lease) = site.take_stream() {
+            return Ok(lease);
+        }
+        match site.gate.turn() {
+            Turn::Single => return single(site).await.map(|(lease, _)| lease),
+            Turn::Wait(opening) => opening.end().await?,
+            Turn::Open(opening) => {
+                let result = single(site).await;
+                match &result {
+                    Ok((_, speaks)) => opening.opened(*speaks),
+                    Err(fault) => opening.failed(*fault),
+                }
+                return result.map(|(lease, _)| lease);
+            }
+        }
+    }
+}
+
+/// Waits for leave to have one more connection, and opens it unless one has become free.
+async fn single(site: &Arc<Site>) -> Result<(Lease, Speaks), TransportFault> {
     let permit = match &site.permits {
         Some(permits) => Arc::clone(permits).acquire_owned().await.ok(),
         None => None,
     };
-    let permit = match site.take_idle_with(permit) {
-        Ok(lease) => return Ok(lease),
+    let permit = match site.take_idle(permit) {
+        Ok(lease) => return Ok((lease, Speaks::Http1)),
         Err(permit) => permit,
     };
     let socket = open(site).await?;
-    let conn = Conn1::new(socket, &site.common.settings).await?;
+    let settings = &site.common.settings;
+    if let Socket::Tls(tls) = &socket
+        && is_h2(tls)
+    {
+        let conn = Conn2::new(socket, settings).await?;
+        site.common.opened.fetch_add(1, Ordering::Relaxed);
+        let lease = site.share(conn).ok_or(TransportFault::ResetBeforeAnswer)?;
+        return Ok((lease, Speaks::Http2));
+    }
+    let conn = Conn1::new(socket, settings).await?;
     site.common.opened.fetch_add(1, Ordering::Relaxed);
-    Ok(Lease { conn, reused: false, permit })
+    Ok((Lease::Whole { conn, reused: false, permit }, Speaks::Http1))
 }
 
-/// An open socket to the destination.
+/// An open socket to the destination: TCP, through the proxy if there is one, and TLS.
 async fn open(site: &Site) -> Result<Socket, TransportFault> {
-    let destination = &*site.destination;
-    let tcp = tcp(&destination.host, destination.port).await?;
-    Ok(Socket::Plain(tcp))
+    let Destination { tls, host, port, proxy, ca_file } = &*site.destination;
+    let tcp = match proxy {
+        Some(proxy) => {
+            let mut to_proxy = tcp(&proxy.host, proxy.port).await?;
+            tunnel(&mut to_proxy, proxy, host, *port).await?;
+            to_proxy
+        }
+        None => tcp(host, *port).await?,
+    };
+    if !tls {
+        return Ok(Socket::Plain(tcp));
+    }
+    let tls = site.common.trust.connect(host, ca_file.as_deref(), tcp).await?;
+    Ok(Socket::Tls(Box::new(tls)))
 }
 
 /// A TCP connection to the first address of the name that takes it.
@@ -133,6 +183,7 @@ fn fault_of_connect(error: &io::Error) -> TransportFault {
 /// What bytes go through.
 pub(super) enum Socket {
     Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl AsyncRead for Socket {
@@ -143,6 +194,7 @@ impl AsyncRead for Socket {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Socket::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
+            Socket::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
         }
     }
 }
@@ -155,18 +207,21 @@ impl AsyncWrite for Socket {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Socket::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
+            Socket::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Socket::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
+            Socket::Tls(tls) => Pin::new(tls).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Socket::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            Socket::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
         }
     }
 
@@ -177,12 +232,14 @@ impl AsyncWrite for Socket {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Socket::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
+            Socket::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, bufs),
         }
     }
 
     fn is_write_vectored(&self) -> bool {
         match self {
             Socket::Plain(tcp) => tcp.is_write_vectored(),
+            Socket::Tls(tls) => tls.is_write_vectored(),
         }
     }
 }

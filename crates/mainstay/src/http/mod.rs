@@ -7,12 +7,18 @@
 mod attempt;
 mod body;
 mod connect;
+mod gate;
 mod h1;
+mod h2;
 mod pool;
+mod proxy;
 mod settings;
+mod tls;
 
 pub use attempt::HttpAttempt;
+pub use proxy::{ProxyUrlError, no_proxy_matches, proxy_for};
 pub use settings::HttpSettings;
+pub use tls::{Trust, TrustError};
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,7 +26,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::upstream::{AttemptRequest, Destination, Upstream};
 use pool::{Common, Site};
 
-/// Sends attempts over HTTP/1.1 and keeps connections for later ones.
+/// Sends attempts over HTTP/1.1 or, where TLS agrees on it, HTTP/2, and keeps connections for later ones.
 pub struct HttpUpstream {
     common: Arc<Common>,
     /// As many as the configuration names; those without connections are dropped when one is added.
@@ -32,16 +38,22 @@ pub struct HttpUpstream {
 pub struct HttpStats {
     /// Connections opened.
     pub opened: u64,
-    /// Attempts that found an open connection.
+    /// Attempts that were given a connection that had served before.
     pub reused: u64,
-    /// Unused connections kept.
+    /// Connections kept that no attempt uses.
     pub idle: usize,
 }
 
 impl HttpUpstream {
-    /// A transport without connections.
+    /// A transport without connections and with authorities of its own.
     pub fn new(settings: HttpSettings) -> Self {
-        let common = Common { settings, opened: AtomicU64::new(0), reused: AtomicU64::new(0) };
+        Self::with_trust(settings, Trust::default())
+    }
+
+    /// A transport without connections that shares the authorities with others.
+    pub fn with_trust(settings: HttpSettings, trust: Trust) -> Self {
+        let (opened, reused) = (AtomicU64::new(0), AtomicU64::new(0));
+        let common = Common { settings, trust, opened, reused };
         Self { common: Arc::new(common), sites: Mutex::default() }
     }
 
@@ -65,7 +77,7 @@ impl HttpUpstream {
         if let Some(site) = found {
             return Arc::clone(site);
         }
-        sites.retain(|site| Arc::strong_count(site) > 1 || site.idle_connections() > 0);
+        sites.retain(|site| Arc::strong_count(site) > 1 || !site.is_empty());
         let site = Arc::new(Site::new(Arc::clone(destination), Arc::clone(&self.common)));
         sites.push(Arc::clone(&site));
         site

@@ -1,6 +1,8 @@
 //! Help for the transport's tests: small servers, and an attempt played to its end.
 #![allow(dead_code, clippy::allow_attributes, reason = "each test binary uses a part of it")]
 
+pub(crate) mod tls;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
