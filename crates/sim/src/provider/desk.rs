@@ -287,3 +287,6 @@ fn is_sound(outcome: &Outcome) -> bool {
         Outcome::Trouble(What::Fault(order), _) => order.fault.is_harmless(),
     }
 }
+
+#[cfg(test)]
+mod tests;

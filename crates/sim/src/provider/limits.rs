@@ -99,7 +99,7 @@ struct Gauge {
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Arithmetic with fractions of a request: less than this much missing counts as nothing.
+/// Sums of fractions are not exact: less than this share of a bucket missing counts as nothing.
 const DUST: f64 = 1e-9;
 
 impl Gauge {
@@ -142,11 +142,11 @@ impl Gauge {
     /// Until `amount` fits; zero if it does. An amount larger than the bucket needs a full one.
     fn wait_for(&self, amount: f64) -> Duration {
         let missing = amount.min(self.capacity) - self.level;
-        if missing <= DUST {
+        if missing <= DUST * self.capacity.max(1.0) {
             return Duration::ZERO;
         }
         match self.meter {
-            Meter::Continuous => Duration::from_secs_f64(missing / self.rate()),
+            Meter::Continuous => rounded_up(missing / self.rate()),
             Meter::FixedWindow => self.until_next_window(),
         }
     }
@@ -159,6 +159,11 @@ impl Gauge {
     fn remaining(&self) -> f64 {
         self.level.max(0.0).floor()
     }
+}
+
+/// Whole microseconds, so that the call fits when the wait is over.
+fn rounded_up(seconds: f64) -> Duration {
+    Duration::from_micros((seconds * 1e6).ceil() as u64)
 }
 
 /// The limits of one model, and how much of them is left.

@@ -25,7 +25,11 @@ fn model(id: &str) -> String {
 
 /// All models: the scenario's or the default ones, then one for each kind and each fault.
 pub(crate) fn list(listed: Option<&[String]>) -> Answer {
-    let selectors = kinds().iter().map(|kind| kind.name).chain(Fault::ALL.iter().map(|f| f.name()));
+    let selectors = kinds()
+        .iter()
+        .map(|kind| kind.name)
+        .chain(Fault::ALL.iter().map(|f| f.name()))
+        .chain(["slow"]);
     let default = || DEFAULT.iter().map(|&name| name.to_owned()).collect();
     let mut names: Vec<String> = listed.map_or_else(default, <[String]>::to_vec);
     names.extend(selectors.map(|name| format!("sim-{name}")));

@@ -183,10 +183,17 @@ fn unreadable(message: &str, line: Option<usize>) -> ScenarioError {
     }
 }
 
-/// The name with the fewest edits from `wrong`, if they are few.
+/// The name nearest to `wrong`, if one is near: few edits for its length, or the same letters.
 fn nearest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let scored = names.map(|name| (edits(wrong, name), name));
-    scored.filter(|(edits, _)| *edits <= 3).min().map(|(_, name)| name)
+    let letters = |text: &str| {
+        let mut letters = text.as_bytes().to_vec();
+        letters.sort_unstable();
+        letters
+    };
+    let distance =
+        |name: &str| if letters(name) == letters(wrong) { 1 } else { edits(wrong, name) };
+    let scored = names.map(|name| (distance(name), name));
+    scored.filter(|(edits, name)| edits * 2 <= name.len()).min().map(|(_, name)| name)
 }
 
 fn edits(a: &str, b: &str) -> usize {

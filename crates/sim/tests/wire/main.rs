@@ -1,0 +1,8 @@
+//! The simulator over real sockets, seen by a client that reads raw bytes.
+
+mod answers;
+mod faults;
+mod kinds;
+mod limits;
+mod raw;
+mod scenarios;

@@ -1,0 +1,92 @@
+use crate::raw::{End, chat, send, start, stats};
+use std::time::Duration;
+use tokio::net::TcpStream;
+
+#[tokio::test]
+async fn faults_strike_by_count_and_by_time() {
+    let sim = start(
+        "[[fault]]\nkind = \"overloaded\"\nevery = 2\n[[fault]]\nstatus = 529\nfrom = \"300ms\"",
+    )
+    .await;
+    let mut early = Vec::new();
+    for _ in 0..4 {
+        early.push(chat(sim.addr(), "m", false, &[]).await.status());
+    }
+    assert_eq!(early, [200, 503, 200, 503]);
+    tokio::time::sleep(Duration::from_millis(350)).await;
+    assert_eq!(chat(sim.addr(), "m", false, &[]).await.status(), 529);
+}
+
+#[tokio::test]
+async fn a_scenario_can_be_changed_while_it_plays_in_toml_and_in_json() {
+    let sim = start("").await;
+    assert_eq!(chat(sim.addr(), "m", false, &[]).await.status(), 200);
+    for scenario in ["[[fault]]\nstatus = 500", r#"{"fault":[{"status":500}]}"#] {
+        assert_eq!(send(sim.addr(), "PUT /sim/scenario", &[], scenario).await.status(), 200);
+        assert_eq!(chat(sim.addr(), "m", false, &[]).await.status(), 500);
+        // Counting starts anew with the scenario.
+        assert_eq!(stats(sim.addr()).await["attempts"], 1);
+    }
+    let wrong = send(sim.addr(), "PUT /sim/scenario", &[], "seed = 1\nsede = 2").await;
+    assert_eq!(wrong.status(), 400);
+    assert_eq!(wrong.json()["error"]["fix"], "did you mean `seed`?");
+    assert_eq!(wrong.json()["error"]["line"], 2);
+    assert_eq!(
+        chat(sim.addr(), "m", false, &[]).await.status(),
+        500,
+        "a wrong scenario changes nothing"
+    );
+}
+
+#[tokio::test]
+async fn a_reset_starts_counts_and_limits_anew() {
+    let sim = start("limits = { rpm = 1, burst = \"60s\" }").await;
+    assert_eq!(chat(sim.addr(), "m", false, &[]).await.status(), 200);
+    assert_eq!(chat(sim.addr(), "m", false, &[]).await.status(), 429);
+    assert_eq!(send(sim.addr(), "POST /sim/reset", &[], "").await.status(), 200);
+    assert_eq!(stats(sim.addr()).await["attempts"], 0);
+    assert_eq!(chat(sim.addr(), "m", false, &[]).await.status(), 200);
+}
+
+#[tokio::test]
+async fn connections_are_really_refused_in_their_window_and_accepted_after_it() {
+    let sim = start("").await;
+    let window = "[[fault]]\nfault = \"refuse\"\nfrom = 0\nto = \"400ms\"";
+    assert_eq!(send(sim.addr(), "PUT /sim/scenario", &[], window).await.status(), 200);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let refused = TcpStream::connect(sim.addr()).await.map(|_| ()).map_err(|error| error.kind());
+    assert_eq!(refused, Err(std::io::ErrorKind::ConnectionRefused));
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(chat(sim.addr(), "m", false, &[]).await.status(), 200);
+}
+
+#[tokio::test]
+async fn latencies_are_kept() {
+    let sim =
+        start("latency = { headers = \"60ms\", first_token = \"60ms\", token = \"10ms\" }").await;
+    let whole = chat(sim.addr(), "m", false, &[]).await;
+    assert!(whole.took >= Duration::from_millis(120), "{:?}", whole.took);
+    let streamed = chat(sim.addr(), "m", true, &[]).await;
+    assert!(streamed.took >= Duration::from_millis(120 + 7 * 10), "{:?}", streamed.took);
+}
+
+#[tokio::test]
+async fn a_stopped_simulator_leaves_nothing_behind() {
+    let sim = start("").await;
+    let addr = sim.addr();
+    let mut stream = TcpStream::connect(addr).await.unwrap();
+    assert_eq!(send(addr, "GET /healthz", &[], "").await.status(), 200);
+    sim.stop().await;
+    assert!(TcpStream::connect(addr).await.is_err());
+    let seen = crate::raw::read(&mut stream, Duration::from_secs(2)).await;
+    assert_ne!(seen.end, End::Open);
+}
+
+#[tokio::test]
+async fn a_taken_port_is_said_with_what_to_do() {
+    let sim = start("").await;
+    let config =
+        mainstay_sim::SimConfig { listen: sim.addr(), ..mainstay_sim::SimConfig::default() };
+    let error = mainstay_sim::Sim::start(config).await.unwrap_err().to_string();
+    assert!(error.contains(&sim.addr().to_string()) && error.contains("fix:"), "{error}");
+}
