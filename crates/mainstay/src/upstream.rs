@@ -10,8 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, StatusCode};
-
-use crate::fault::TransportFault;
+use mainstay_core::classify::TransportFault;
 
 /// Sends attempts.
 pub trait Upstream: Send + Sync + 'static {

@@ -16,9 +16,9 @@ use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use mainstay::fault::TransportFault;
 use mainstay::http::{HttpSettings, HttpUpstream};
 use mainstay::upstream::{AttemptEvent, Destination, Upstream};
+use mainstay_core::classify::TransportFault;
 use transport_support::tls::{Authority, tls_server};
 use transport_support::*;
 

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use mainstay::fault::TransportFault;
 use mainstay::http::{HttpSettings, HttpUpstream};
 use mainstay::upstream::Upstream;
+use mainstay_core::classify::TransportFault;
 use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 use transport_support::*;

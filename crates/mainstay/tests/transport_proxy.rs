@@ -5,9 +5,9 @@ mod transport_support;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use mainstay::fault::TransportFault;
 use mainstay::http::{HttpUpstream, ProxyUrlError, no_proxy_matches, proxy_for};
 use mainstay::upstream::{Destination, Proxy};
+use mainstay_core::classify::TransportFault;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use transport_support::tls::{Authority, tls_server};

@@ -5,8 +5,8 @@ mod transport_support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mainstay::fault::TransportFault;
 use mainstay::http::{HttpSettings, HttpUpstream, Trust, TrustError};
+use mainstay_core::classify::TransportFault;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::Instant;

@@ -13,12 +13,12 @@ use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderValue, Method, Request, Response, Uri};
 use http_body::{Body, Frame};
 use hyper::body::Incoming;
+use mainstay_core::classify::TransportFault;
 
 use super::body::Outgoing;
 use super::connect::obtain;
 use super::h1::{Answer, Conn1, poll_quietly};
 use super::pool::{Lease, Site};
-use crate::fault::TransportFault;
 use crate::upstream::{AnswerHead, Attempt, AttemptEvent, AttemptRequest, BodyBroken};
 
 /// An attempt of [`HttpUpstream`](super::HttpUpstream).

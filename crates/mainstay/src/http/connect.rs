@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use mainstay_core::classify::TransportFault;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
@@ -18,7 +19,6 @@ use super::h2::Conn2;
 use super::pool::{Lease, Site};
 use super::proxy::tunnel;
 use super::tls::is_h2;
-use crate::fault::TransportFault;
 use crate::upstream::Destination;
 
 /// Most addresses of one name that are tried.

@@ -6,10 +6,9 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use mainstay_core::classify::TransportFault;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
-
-use crate::fault::TransportFault;
 
 /// Order among those who need a connection.
 pub(super) struct Gate {

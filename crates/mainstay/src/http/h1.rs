@@ -12,11 +12,11 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1};
 use hyper_util::rt::TokioIo;
+use mainstay_core::classify::TransportFault;
 
 use super::body::Outgoing;
 use super::connect::Socket;
 use super::settings::HttpSettings;
-use crate::fault::TransportFault;
 
 /// What a sent request becomes. The error gives the request back if nothing of it has left.
 pub(super) type Answer = Pin<

@@ -8,12 +8,12 @@ use std::task::{Context, Poll};
 use http::Request;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use mainstay_core::classify::TransportFault;
 
 use super::body::Outgoing;
 use super::connect::Socket;
 use super::h1::Answer;
 use super::settings::HttpSettings;
-use crate::fault::TransportFault;
 
 /// Streams given out until the other end tells its limit. Those it does not allow wait inside h2
 /// for their turn.

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use http::header::HOST;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Request, Uri};
+use mainstay_core::classify::TransportFault;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::body::Outgoing;
@@ -19,7 +20,6 @@ use super::h1::{Answer, Conn1};
 use super::h2::{Conn2, Stream2};
 use super::settings::{HttpSettings, SWEEPS_A_LIFE};
 use super::tls::Trust;
-use crate::fault::TransportFault;
 use crate::upstream::Destination;
 
 /// What all destinations of one transport share.

@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
+use mainstay_core::classify::TransportFault;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::fault::TransportFault;
 use crate::upstream::{Destination, Proxy};
 
 /// Longest answer of a proxy to CONNECT, bytes.

@@ -11,10 +11,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method};
-use mainstay::fault::TransportFault;
 use mainstay::upstream::{
     Attempt, AttemptEvent, AttemptRequest, Destination, RequestBody, Upstream,
 };
+use mainstay_core::classify::TransportFault;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
