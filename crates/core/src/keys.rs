@@ -116,7 +116,7 @@ pub struct PublicPart([u8; PUBLIC]);
 impl PublicPart {
     /// The twelve characters.
     pub fn as_str(&self) -> &str {
-        core::str::from_utf8(&self.0).expect("a public part is made of ASCII digits and letters")
+        core::str::from_utf8(&self.0).unwrap_or_default() // always ASCII
     }
 }
 
@@ -151,51 +151,53 @@ impl FromStr for PublicPart {
 
 /// A whole key as its owner sees it, once. `Debug` and `Display` show the public part only.
 #[derive(Clone, PartialEq, Eq)]
-pub struct KeyText(String);
+pub struct KeyText {
+    text: String,
+    public: PublicPart,
+}
 
 impl KeyText {
     /// Makes a key. `fill` must fill its argument from a cryptographically secure source.
     pub fn mint(mut fill: impl FnMut(&mut [u8])) -> KeyText {
         let mut text = String::with_capacity(KEY_LENGTH);
         text.push_str(PREFIX);
-        push_digits(&mut text, PUBLIC, &mut fill);
+        let public = PublicPart(core::array::from_fn(|_| digit(&mut fill)));
+        text.push_str(public.as_str());
         text.push('-');
-        push_digits(&mut text, SECRET, &mut fill);
+        text.extend((0..SECRET).map(|_| char::from(digit(&mut fill))));
         let sum = checksum(text.as_bytes());
         text.extend(sum.into_iter().map(char::from));
-        KeyText(text)
+        KeyText { text, public }
     }
 
     /// The whole key. For the one place that shows it to its owner.
     pub fn expose(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// The part that finds the record.
     pub fn public(&self) -> PublicPart {
-        self.0[PREFIX.len()..SECRET_AT - 1].parse().expect("a minted key has a public part")
+        self.public
     }
 
     /// The part to be hashed, without its checksum.
     pub fn secret(&self) -> &str {
-        &self.0[SECRET_AT..CHECKSUM_AT]
+        &self.text[SECRET_AT..CHECKSUM_AT]
     }
 }
 
 impl fmt::Debug for KeyText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{PREFIX}{}-…", self.public())
+        write!(f, "{PREFIX}{}-…", self.public)
     }
 }
 
-/// Adds `count` digits, four random bytes each; a digit is favoured by less than one in 2^26.
-fn push_digits(text: &mut String, count: usize, fill: &mut impl FnMut(&mut [u8])) {
-    for _ in 0..count {
-        let mut block = [0u8; 4];
-        fill(&mut block);
-        let digit = (u64::from(u32::from_le_bytes(block)) * 62) >> 32;
-        text.push(char::from(DIGITS[digit as usize]));
-    }
+/// One digit out of four random bytes; none is favoured by more than one in 2^26.
+fn digit(fill: &mut impl FnMut(&mut [u8])) -> u8 {
+    let mut block = [0u8; 4];
+    fill(&mut block);
+    let digit = (u64::from(u32::from_le_bytes(block)) * 62) >> 32;
+    DIGITS[digit as usize]
 }
 
 /// CRC-32 (IEEE) as six base 62 digits, highest first. 62^6 is above 2^32, so nothing is lost.

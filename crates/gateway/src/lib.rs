@@ -1,1 +1,3 @@
 //! Mainstay serves: the drop-in HTTP gateway.
+
+pub mod config;

@@ -1,0 +1,160 @@
+//! `[[access]]` and `[[price]]`.
+
+use super::fault::words;
+use super::reader::{Found, Need, Reader, Section, cut};
+use super::server::read_ranges;
+use super::values::{Cidr, decimal};
+
+/// Whom an access rule is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccessFor {
+    /// An organization, by id or name.
+    Org(String),
+    /// A project, by id or name.
+    Project(String),
+    /// A key, by id.
+    Key(String),
+}
+
+/// A list that allows or denies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Gate<T> {
+    /// Nothing is said.
+    Any,
+    /// Only these.
+    Allow(Vec<T>),
+    /// All but these.
+    Deny(Vec<T>),
+}
+
+/// Who may call from where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessRule {
+    /// Whom it is about.
+    pub subject: AccessFor,
+    /// ISO 3166 codes of two capital letters.
+    pub countries: Gate<[u8; 2]>,
+    /// Address ranges.
+    pub ranges: Gate<Cidr>,
+    /// Its line in the file.
+    pub line: u32,
+}
+
+/// What a model costs, in pico-USD (10^-12 USD) a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Price {
+    /// The model; `*` at the end matches any rest.
+    pub model: String,
+    /// An input token.
+    pub input: u64,
+    /// An input token that was cached.
+    pub cached_input: u64,
+    /// An output token.
+    pub output: u64,
+}
+
+pub(super) fn read_access(reader: &mut Reader<'_>, root: &Section<'_>) -> Vec<AccessRule> {
+    let mut rules = Vec::new();
+    for section in reader.list(root, "access") {
+        let subject = read_subject(reader, &section);
+        let countries =
+            gate(reader, &section, ("countries_allow", "countries_deny"), read_countries);
+        let ranges = gate(reader, &section, ("cidr_allow", "cidr_deny"), read_ranges);
+        if countries == Gate::Any && ranges == Gate::Any {
+            let what = format!("`{}` allows and denies nothing", section.shown);
+            let fix = "add `countries_deny`, `countries_allow`, `cidr_allow` or `cidr_deny`";
+            reader.error(section.line, words(what, "a rule without a list decides nothing", fix));
+        }
+        if let Some(subject) = subject {
+            rules.push(AccessRule { subject, countries, ranges, line: section.line });
+        }
+    }
+    rules
+}
+
+fn read_subject(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<AccessFor> {
+    let mut subjects = Vec::new();
+    let makers: [(&str, fn(String) -> AccessFor); 3] =
+        [("org", AccessFor::Org), ("project", AccessFor::Project), ("key", AccessFor::Key)];
+    for (key, make) in makers {
+        let found = reader.text(section, key, Need::Optional);
+        subjects.extend(found.map(|found| make(found.value)));
+    }
+    if subjects.len() != 1 {
+        let what =
+            format!("`{}` names {} of `org`, `project` and `key`", section.shown, subjects.len());
+        let why = "a rule is about exactly one of them";
+        reader.error(section.line, words(what, why, "name one; write a second rule for another"));
+    }
+    subjects.pop()
+}
+
+fn gate<T: PartialEq>(
+    reader: &mut Reader<'_>,
+    section: &Section<'_>,
+    (allow, deny): (&str, &str),
+    read: fn(&mut Reader<'_>, &Section<'_>, &str) -> Vec<T>,
+) -> Gate<T> {
+    match (Reader::has(section, allow), Reader::has(section, deny)) {
+        (false, false) => Gate::Any,
+        (true, false) => Gate::Allow(read(reader, section, allow)),
+        (false, true) => Gate::Deny(read(reader, section, deny)),
+        (true, true) => {
+            let what = format!("`{}` has both `{allow}` and `{deny}`", section.shown);
+            let why = "which of two lists wins would be a guess";
+            reader.error(section.line, words(what, why, "keep one of them"));
+            Gate::Allow(Vec::new())
+        }
+    }
+}
+
+fn read_countries(reader: &mut Reader<'_>, section: &Section<'_>, key: &str) -> Vec<[u8; 2]> {
+    let mut countries = Vec::new();
+    for Found { value, line } in reader.texts(section, key, 300).unwrap_or_default() {
+        match <[u8; 2]>::try_from(value.to_ascii_uppercase().as_bytes()) {
+            Ok(code) if code.iter().all(u8::is_ascii_uppercase) => countries.push(code),
+            Ok(_) | Err(_) => {
+                let what = format!(
+                    "`{}.{key}` has \"{}\", which is no country code",
+                    section.shown,
+                    cut(&value)
+                );
+                let fix = "write two letters, such as \"DE\"";
+                reader.error(line, words(what, "codes are those of ISO 3166-1", fix));
+            }
+        }
+    }
+    countries
+}
+
+pub(super) fn read_prices(reader: &mut Reader<'_>, root: &Section<'_>) -> Vec<Price> {
+    let mut prices: Vec<Price> = Vec::new();
+    for section in reader.list(root, "price") {
+        let model = reader.text(&section, "model", Need::Required);
+        let input = money(reader, &section, "input_per_1m");
+        let cached = money(reader, &section, "cached_input_per_1m");
+        let output = money(reader, &section, "output_per_1m");
+        let Some(model) = model else { continue };
+        if prices.iter().any(|price| price.model == model.value) {
+            let what = format!("`{}` is a second price for `{}`", section.shown, cut(&model.value));
+            reader.error(model.line, words(what, "which one holds would be a guess", "keep one"));
+        }
+        prices.push(Price {
+            model: model.value,
+            input: input.unwrap_or(0),
+            cached_input: cached.or(input).unwrap_or(0),
+            output: output.unwrap_or(0),
+        });
+    }
+    prices
+}
+
+/// USD for a million tokens is pico-USD for a token once six decimals are taken as whole numbers.
+fn money(reader: &mut Reader<'_>, section: &Section<'_>, key: &str) -> Option<u64> {
+    const MOST: u128 = 1_000_000_000_000; // a million USD
+    let wanted = "USD as a decimal string such as \"2.50\", 0 to 1000000, at most 6 decimals";
+    let read = |text: &str| {
+        decimal(text, 6).filter(|&micro| micro <= MOST).and_then(|micro| u64::try_from(micro).ok())
+    };
+    reader.parsed(section, key, wanted, read).map(|found| found.value)
+}

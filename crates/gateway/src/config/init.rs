@@ -1,0 +1,76 @@
+//! A configuration to start from: small, commented, and sound as it stands.
+
+use super::presets::{self, Preset, SIMULATOR};
+
+/// The text of a configuration for a provider of this kind. `None`: there is no such kind.
+pub fn starter(kind: &str) -> Option<String> {
+    let preset = presets::find(kind)?;
+    let mut text = String::from(HEAD);
+    text.push_str(&provider(preset));
+    text.push_str(TAIL);
+    Some(text)
+}
+
+fn provider(preset: &Preset) -> String {
+    let kind = preset.kind;
+    let mut lines = format!("[[provider]]\nname = \"{kind}\"\nkind = \"{kind}\"\n");
+    match preset.base_url {
+        Some(url) => lines.push_str(&format!("# base_url = \"{url}\"\n")),
+        None if kind == SIMULATOR => {
+            lines.push_str("# The built-in simulator: every documented error on demand.\n");
+        }
+        None if kind == "azure" => {
+            lines.push_str("base_url = \"https://RESOURCE.openai.azure.com\"   # your resource\n");
+            lines.push_str("api_version = \"2024-10-21\"\n");
+        }
+        None => lines.push_str("base_url = \"http://127.0.0.1:8000/v1\"   # your server\n"),
+    }
+    match preset.key_variable {
+        Some(variable) => lines.push_str(&format!("api_key = \"${{{variable}}}\"\n")),
+        None => lines.push_str("# api_key = \"${MY_KEY}\"\n"),
+    }
+    lines.push_str(
+        "# models = [\"…\"]                       # absent: every model no other provider names\n\
+         # limits = { rpm = 1000, tpm = 200000 }  # caps; the rest is learnt from its answers\n",
+    );
+    lines
+}
+
+const HEAD: &str = "\
+# Mainstay's configuration. Every key is optional; lines that begin with `# ` and a key show its
+# default or an example. All keys: docs/settings.md. Check this file: mainstay config check FILE
+
+[server]
+listen = \"127.0.0.1:8080\"
+# auth = \"keys\"                       # keys | open (loopback only) | pass (the caller's key)
+# body_max = \"64MiB\"
+
+[admin]
+listen = \"127.0.0.1:8081\"
+token = \"${MAINSTAY_ADMIN_TOKEN}\"     # unset: made at first start and shown once
+
+[store]
+url = \"sqlite:mainstay.db\"
+
+";
+
+const TAIL: &str = "
+# A second provider, and a route that falls back to it:
+#
+# [[provider]]
+# name = \"spare\"
+# base_url = \"http://127.0.0.1:9911/v1\"
+#
+# [[route]]
+# model = \"gpt-4o\"
+# targets = [\"openai/gpt-4o\", \"spare/big-model\"]
+
+# [policy.retry]
+# attempts_max = 3
+# wait_max = \"2m\"
+
+# [policy.timeouts]
+# first_content = \"1m\"
+# idle = \"30s\"
+# total = \"10m\"
+";

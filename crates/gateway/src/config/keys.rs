@@ -1,0 +1,250 @@
+//! Every key a configuration may have: its section, shape, default, range and meaning.
+//!
+//! One table for three uses: keys outside it are refused with the nearest name, `docs/settings.md`
+//! is made from it, and a test holds its defaults against the program's.
+
+/// One key.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Its section, such as `policy.retry`.
+    pub section: &'static str,
+    /// Its name in the section.
+    pub name: &'static str,
+    /// What is written for it: `"30s"`, `"64MiB"`, a number, a list, …
+    pub shape: &'static str,
+    /// What holds without it.
+    pub default: &'static str,
+    /// What it does, with units and range.
+    pub meaning: &'static str,
+}
+
+const fn key(
+    section: &'static str,
+    name: &'static str,
+    shape: &'static str,
+    default: &'static str,
+    meaning: &'static str,
+) -> Key {
+    Key { section, name, shape, default, meaning }
+}
+
+/// Sections that may stand several times, as `[[name]]`.
+pub(super) const LISTS: [&str; 4] = ["provider", "route", "access", "price"];
+
+/// Sections, in the order of the documentation, with what each is for.
+pub const SECTIONS: [(&str, &str); 23] = [
+    ("", "The file itself"),
+    ("server", "The data plane: where programs send their calls."),
+    ("server.tls", "TLS of the data plane; both keys or neither."),
+    ("admin", "The administration plane: metrics, the admin API, the console."),
+    ("store", "Where keys, organizations and the ledger are remembered."),
+    ("shared", "State shared by several machines."),
+    ("provider", "An upstream that answers calls. May stand several times."),
+    ("provider.limits", "Caps on what is sent to a provider; the rest is learnt from its answers."),
+    ("provider.supports", "What a provider can do beyond the common protocol."),
+    ("route", "Which targets answer for a model. The first route that fits a model holds."),
+    ("route.target", "A target written as a table."),
+    ("route.policy", "Policies of this route; what is absent is taken from `[policy.*]`."),
+    ("policy", "Defaults for all routes."),
+    ("policy.retry", "Attempts, waits and patience."),
+    ("policy.breaker", "Circuit breaker."),
+    ("policy.fallback", "When the next target is taken."),
+    ("policy.timeouts", "Timers of an attempt and of the call."),
+    ("policy.stream", "What happens to a stream that breaks."),
+    ("policy.validate", "Checks before sending."),
+    ("policy.hedge", "A second attempt beside a slow one, before the first content."),
+    ("policy.errors", "How our own refusals are named."),
+    ("access", "Who may call from where. May stand several times."),
+    ("price", "What a model costs, in USD as decimal strings. May stand several times."),
+];
+
+/// Every key, in the order of the documentation.
+#[rustfmt::skip]
+pub const KEYS: &[Key] = &[
+    key("", "server", "table", "", "See `[server]`."),
+    key("", "admin", "table", "", "See `[admin]`."),
+    key("", "store", "table", "", "See `[store]`."),
+    key("", "shared", "table", "", "See `[shared]`."),
+    key("", "provider", "tables", "", "See `[[provider]]`."),
+    key("", "route", "tables", "", "See `[[route]]`."),
+    key("", "policy", "table", "", "See `[policy.*]`."),
+    key("", "access", "tables", "", "See `[[access]]`."),
+    key("", "price", "tables", "", "See `[[price]]`."),
+
+    key("server", "listen", "address", "\"127.0.0.1:8080\"", "Address and port of the data plane; port 0 lets the system choose."),
+    key("server", "workers", "number", "0", "Threads that carry calls, 0 to 256; 0 means one a core."),
+    key("server", "auth", "word", "\"keys\"", "`keys`: calls need a key of ours. `open`: any bearer, only on loopback. `pass`: the caller's key goes upstream."),
+    key("server", "body_max", "size", "\"64MiB\"", "Largest JSON body, 1KiB to 1GiB; above it 413."),
+    key("server", "upload_max", "size", "\"1GiB\"", "Largest multipart or binary body, 1KiB to 100GiB; above it 413."),
+    key("server", "replay_max", "size", "\"8MiB\"", "Uploads up to this size are kept so that they can be sent again, 0B to 1GiB."),
+    key("server", "buffers_max", "size", "\"512MiB\"", "All kept bodies together, 1MiB to 1TiB; above it 503 with `retry-after`."),
+    key("server", "drain", "duration", "\"30s\"", "How long calls under way may go on after SIGTERM, 0s to 1h."),
+    key("server", "trusted_proxies", "list of address ranges", "[]", "Proxies whose `X-Forwarded-For` and country header count."),
+    key("server", "country_header", "header name", "none", "Header in which a trusted proxy names the caller's country."),
+    key("server", "geoip_db", "path", "none", "MaxMind country database."),
+    key("server", "cors", "list of origins", "[]", "Origins allowed to call from a browser."),
+    key("server", "expose", "word", "\"all\"", "`all`: provider, attempts and upstream limits in headers. `minimal`: none of them."),
+    key("server", "tls", "table", "none", "See `[server.tls]`."),
+    key("server.tls", "cert", "path", "none", "Certificate chain, PEM."),
+    key("server.tls", "key", "path", "none", "Private key, PEM."),
+
+    key("admin", "listen", "address", "\"127.0.0.1:8081\"", "Address and port; beyond loopback only with TLS or `--insecure`."),
+    key("admin", "token", "secret", "made once", "Bearer token of the administration plane, at least 16 characters. Absent: made at first start and shown once."),
+    key("admin", "metrics_open", "true or false", "false", "Whether `/metrics` needs no token."),
+
+    key("store", "url", "URL", "\"sqlite:mainstay.db\"", "`sqlite:PATH` or `postgres://…`. Paths are relative to the working directory."),
+    key("store", "ledger", "word", "\"process\"", "`process`, `strict` or `batched`: how durable a hold is before its attempt is sent."),
+    key("shared", "url", "URL", "none", "`redis://…` or `rediss://…`."),
+
+    key("provider", "name", "name", "its kind", "1 to 64 letters, digits, `-`, `_` or `.`; unique."),
+    key("provider", "kind", "word", "\"compatible\"", "`openai`, `azure`, `compatible`, or a preset such as `groq` or `ollama`, which fills `base_url`."),
+    key("provider", "base_url", "URL", "the preset's", "What follows `/v1` in the caller's path is appended. Required without a preset."),
+    key("provider", "api_key", "secret", "the preset's variable", "The credential, usually `\"${…}\"`."),
+    key("provider", "api_keys", "list of secrets", "[]", "Several credentials; not beside `api_key`."),
+    key("provider", "headers", "table of strings", "{}", "Headers added to each request, at most 32."),
+    key("provider", "proxy", "URL", "`HTTPS_PROXY`, `NO_PROXY`", "Forward proxy, `http://host:port`; `\"none\"` for none."),
+    key("provider", "ca_file", "path", "none", "Certificates trusted beside the system's and `SSL_CERT_FILE`, PEM."),
+    key("provider", "model_map", "table of strings", "{}", "The caller's model to the provider's."),
+    key("provider", "windows", "table of numbers", "built-in table", "Context windows in tokens, by the provider's model, 1 to 100000000."),
+    key("provider", "models", "list of strings", "every model no other provider names", "Models it answers for; `*` at the end matches any rest."),
+    key("provider", "limits", "table", "{}", "See `[provider.limits]`."),
+    key("provider", "supports", "table", "{}", "See `[provider.supports]`."),
+    key("provider", "api_version", "word", "none", "Azure: the `api-version` of each request."),
+    key("provider.limits", "rpm", "number", "learnt", "Requests a minute, 1 to 1000000000."),
+    key("provider.limits", "tpm", "number", "learnt", "Tokens a minute, 1 to 1000000000000."),
+    key("provider.limits", "concurrency", "number", "learnt", "Calls at once, 1 to 1000000."),
+    key("provider.supports", "prefill", "true or false", "false", "Whether an answer can be continued from an assistant message."),
+
+    key("route", "model", "string", "required", "The model as the caller names it; `*` at the end matches any rest."),
+    key("route", "targets", "list", "required", "`\"provider/model\"`, `\"provider\"`, or a table; 1 to 32."),
+    key("route", "strategy", "word", "\"order\"", "`order`, `weighted`, `least_busy` or `lowest_latency`."),
+    key("route", "policy", "table", "{}", "See `[route.policy]`."),
+    key("route.target", "target", "string", "required", "`\"provider/model\"` or `\"provider\"`."),
+    key("route.target", "weight", "number", "1", "Weight under `weighted`, 1 to 1000."),
+    key("route.policy", "retry", "table", "", "As `[policy.retry]`."),
+    key("route.policy", "breaker", "table", "", "As `[policy.breaker]`."),
+    key("route.policy", "fallback", "table", "", "As `[policy.fallback]`."),
+    key("route.policy", "timeouts", "table", "", "As `[policy.timeouts]`."),
+    key("route.policy", "stream", "table", "", "As `[policy.stream]`."),
+    key("route.policy", "validate", "table", "", "As `[policy.validate]`."),
+    key("route.policy", "hedge", "table", "", "As `[policy.hedge]`."),
+
+    key("policy", "retry", "table", "", "See `[policy.retry]`."),
+    key("policy", "breaker", "table", "", "See `[policy.breaker]`."),
+    key("policy", "fallback", "table", "", "See `[policy.fallback]`."),
+    key("policy", "timeouts", "table", "", "See `[policy.timeouts]`."),
+    key("policy", "stream", "table", "", "See `[policy.stream]`."),
+    key("policy", "validate", "table", "", "See `[policy.validate]`."),
+    key("policy", "hedge", "table", "", "See `[policy.hedge]`."),
+    key("policy", "errors", "table", "", "See `[policy.errors]`."),
+
+    key("policy.retry", "attempts_max", "number", "3", "Attempts on one target while another is ready, the first included, 1 to 10."),
+    key("policy.retry", "attempts_per_call_max", "number", "6", "Attempts of a call over all targets, `attempts_max` to 20."),
+    key("policy.retry", "wait_max", "duration", "\"2m\"", "Longest single wait for a limit or a hint, 0s to 1h."),
+    key("policy.retry", "patience", "duration", "\"30s\"", "Longest wait for a circuit breaker's probe when no other target is left, 0s to 1h."),
+    key("policy.retry", "transient_base", "duration", "\"100ms\"", "First wait after a transient failure; doubles, full jitter. 1ms to 1m."),
+    key("policy.retry", "transient_cap", "duration", "\"8s\"", "Longest wait after a transient failure, `transient_base` to 1h."),
+    key("policy.retry", "throttled_base", "duration", "\"1s\"", "First wait after a throttled attempt without a hint; doubles, equal jitter. 1ms to 1m."),
+    key("policy.retry", "throttled_cap", "duration", "\"1m\"", "Longest such wait, `throttled_base` to 1h."),
+    key("policy.retry", "budget_capacity", "number", "500", "Capacity of a target's retry budget, 0 to 1000000; 0 allows no retry."),
+    key("policy.retry", "budget_transient", "number", "14", "What a retry after a transient failure takes from it, 0 to 1000000."),
+    key("policy.retry", "budget_throttled", "number", "5", "What a retry after a throttled attempt takes from it, 0 to 1000000."),
+    key("policy.retry", "in_flight_min", "number", "3", "So many retries may be in flight on a target whatever the share, 0 to 10000."),
+    key("policy.retry", "in_flight_share", "fraction", "0.2", "Share of the calls in flight that may be retries, 0.0 to 1.0."),
+
+    key("policy.breaker", "enabled", "true or false", "true", "Whether there is a circuit breaker."),
+    key("policy.breaker", "failures", "number", "5", "Failures in a row that open it, 1 to 1000."),
+    key("policy.breaker", "ratio", "fraction", "0.5", "Share of failures in the window that opens it, 0.01 to 1.0."),
+    key("policy.breaker", "ratio_min", "number", "20", "Fewest outcomes in the window for the share to count, 1 to 10000."),
+    key("policy.breaker", "window", "duration", "\"30s\"", "Length of the window, 1s to 1h."),
+    key("policy.breaker", "open", "\"adaptive\" or duration", "\"adaptive\"", "How long it stays open, 100ms to 1h; `adaptive`: the time of ten recent first attempts, 0.5s to 5s, doubling while probes time out."),
+    key("policy.breaker", "open_max", "duration", "\"2m\"", "Longest time an adaptive circuit stays open, 1s to 1h."),
+
+    key("policy.fallback", "wait_max", "duration", "\"5s\"", "With another target ready, a longer wait moves on, 0s to 1h."),
+
+    key("policy.timeouts", "connect", "duration", "\"5s\"", "DNS, TCP, proxy and TLS together, 10ms to 5m."),
+    key("policy.timeouts", "first_content_soft", "duration", "\"10s\"", "Stream without content for this long: another target is started beside. 10ms to 1h."),
+    key("policy.timeouts", "first_content", "duration", "\"1m\"", "Stream without content for this long: the attempt has failed. 10ms to 1h."),
+    key("policy.timeouts", "idle", "duration", "\"30s\"", "Longest silence between two contents of a stream, 10ms to 1h."),
+    key("policy.timeouts", "headers", "duration", "\"5m\"", "Not streamed: longest time to the answer's headers, 10ms to 24h."),
+    key("policy.timeouts", "total", "duration or \"none\"", "\"10m\"", "The whole call, 10ms to 24h; `none` only for background jobs."),
+
+    key("policy.stream", "recovery", "word", "\"verified\"", "`verified`: replay once and deliver only what continues exactly. `continue`: ask a target that can to go on. `error`: end with a typed error event."),
+    key("policy.validate", "level", "word", "\"lenient\"", "`off`, `lenient` (what every compatible server refuses) or `strict` (the vendor's rules)."),
+    key("policy.hedge", "enabled", "true or false", "false", "Whether a second attempt is made."),
+    key("policy.hedge", "delay", "duration", "learnt", "Delay before it, 10ms to 1h; absent: the learnt 95th percentile of time to first content."),
+    key("policy.errors", "codes", "word", "\"unified\"", "`unified` or `openai`: which names `error.code` carries."),
+
+    key("access", "org", "string", "none", "The organization it is about; exactly one of `org`, `project`, `key`."),
+    key("access", "project", "string", "none", "The project it is about."),
+    key("access", "key", "string", "none", "The key it is about."),
+    key("access", "countries_allow", "list of countries", "[]", "ISO 3166 codes of two letters; not beside `countries_deny`."),
+    key("access", "countries_deny", "list of countries", "[]", "ISO 3166 codes of two letters."),
+    key("access", "cidr_allow", "list of address ranges", "[]", "Ranges that may call; not beside `cidr_deny`."),
+    key("access", "cidr_deny", "list of address ranges", "[]", "Ranges that may not call."),
+
+    key("price", "model", "string", "required", "The model; `*` at the end matches any rest."),
+    key("price", "input_per_1m", "money", "\"0\"", "A million input tokens, up to 6 decimals."),
+    key("price", "cached_input_per_1m", "money", "`input_per_1m`", "A million input tokens that were cached."),
+    key("price", "output_per_1m", "money", "\"0\"", "A million output tokens."),
+];
+
+/// The names of a section's keys.
+pub(super) fn names(section: &str) -> impl Iterator<Item = &'static str> {
+    KEYS.iter().filter(move |key| key.section == section).map(|key| key.name)
+}
+
+/// `docs/settings.md`, made from the table.
+pub fn page() -> String {
+    let mut page = String::from(PAGE_START);
+    for (section, meaning) in SECTIONS {
+        if section.is_empty() {
+            continue;
+        }
+        let title = if LISTS.contains(&section) {
+            format!("[[{section}]]")
+        } else {
+            format!("[{section}]")
+        };
+        page.push_str(&format!("\n## `{title}`\n\n{meaning}\n\n"));
+        page.push_str("| key | written as | default | meaning |\n| --- | --- | --- | --- |\n");
+        for key in KEYS.iter().filter(|key| key.section == section) {
+            let default = match key.default {
+                "" => String::new(),
+                plain if plain.starts_with(['"', '[', '{']) || plain.parse::<f64>().is_ok() => {
+                    format!("`{plain}`")
+                }
+                words => words.to_owned(),
+            };
+            page.push_str(&format!(
+                "| `{}` | {} | {default} | {} |\n",
+                key.name,
+                key.shape,
+                key.meaning.replace('|', "\\|")
+            ));
+        }
+    }
+    page.push_str(&super::presets::page());
+    page
+}
+
+const PAGE_START: &str = "\
+# Settings
+
+Made from the program's own table; a test keeps it current.
+
+One TOML file, every key optional. It is looked for in this order: `--config FILE`, the variable
+`MAINSTAY_CONFIG`, `./mainstay.toml`; without any, Mainstay runs on defaults: the provider that
+`OPENAI_BASE_URL` and `OPENAI_API_KEY` name or, without a key, the built-in simulator.
+
+- `${NAME}` in a string is the environment variable `NAME`. In an optional key an unset variable
+  counts as if the key were absent; where a value is required it is an error. `$${` writes `${`.
+- Durations have units, largest first: `\"30s\"`, `\"250ms\"`, `\"5m\"`, `\"1h\"`, `\"30d\"`, `\"1m30s\"`.
+- Sizes have units: `\"64MiB\"`, `\"512KiB\"`, `\"1GiB\"`, `\"10MB\"`, `\"100B\"`.
+- Money is a decimal string in USD, such as `\"2.50\"`.
+- Paths are relative to the working directory.
+- A key that is not listed here is refused, with the line and the nearest name.
+
+`mainstay config check FILE` says what is wrong and what to do; `mainstay config init` writes a
+file to start from.
+";
