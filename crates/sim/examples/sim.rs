@@ -11,7 +11,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         match name.as_str() {
             "--listen" => config.listen = value.parse()?,
             "--scenario" => {
-                config.scenario = Scenario::from_toml(&std::fs::read_to_string(value)?)?
+                config.scenario = Scenario::from_toml(&std::fs::read_to_string(value)?)?;
             }
             _ => return Err(format!("{name} is neither --listen nor --scenario").into()),
         }

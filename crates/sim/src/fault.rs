@@ -1,5 +1,6 @@
 //! The faults on the wire: their names, what they do, and how one is asked for.
 
+mod edit;
 pub(crate) mod play;
 
 use crate::scenario::duration_of;
@@ -92,13 +93,14 @@ impl Fault {
 
     /// `for` where none is given.
     fn time(self) -> Duration {
-        Duration::from_secs(match self {
-            Fault::Hang => 600,
-            Fault::SlowHeaders => 5,
-            Fault::SlowFirstToken => 20,
-            Fault::SlowDrip => 1,
-            _ => 30,
-        })
+        let special = [
+            (Fault::Hang, Duration::from_mins(10)),
+            (Fault::SlowHeaders, Duration::from_secs(5)),
+            (Fault::SlowFirstToken, Duration::from_secs(20)),
+            (Fault::SlowDrip, Duration::from_secs(1)),
+        ];
+        let found = special.into_iter().find(|(fault, _)| *fault == self);
+        found.map_or(Duration::from_secs(30), |(_, time)| time)
     }
 
     /// `bytes` where none is given.
@@ -108,7 +110,7 @@ impl Fault {
 }
 
 /// The longest `for`.
-pub(crate) const FOR_MAX: Duration = Duration::from_secs(3_600);
+pub(crate) const FOR_MAX: Duration = Duration::from_hours(1);
 
 /// The largest `bytes`.
 pub(crate) const BYTES_MAX: usize = 1 << 20;
@@ -149,7 +151,7 @@ impl Order {
             match key {
                 "after" => order.after = value.parse().map_err(|_| wrong())?,
                 "for" => {
-                    order.time = duration_of(value).filter(|d| *d <= FOR_MAX).ok_or_else(wrong)?
+                    order.time = duration_of(value).filter(|d| *d <= FOR_MAX).ok_or_else(wrong)?;
                 }
                 "bytes" => {
                     order.bytes =

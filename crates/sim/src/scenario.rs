@@ -118,7 +118,7 @@ impl Trouble {
         let thrown = dice.share() < self.share;
         thrown
             && self.nth.is_none_or(|nth| count == nth)
-            && self.every.is_none_or(|every| count % every == 0)
+            && self.every.is_none_or(|every| count.is_multiple_of(every))
             && self.first.is_none_or(|first| count <= first)
     }
 }

@@ -65,6 +65,7 @@ impl Sim {
     /// # Errors
     ///
     /// [`SimError::Listen`] if the port is taken or the address is not this machine's.
+    #[expect(clippy::unused_async, reason = "it must be called inside a runtime, and so it reads")]
     pub async fn start(config: SimConfig) -> Result<Sim, SimError> {
         let failed = |source| SimError::Listen { listen: config.listen, source };
         let listener = listen(config.listen).map_err(failed)?;
@@ -188,7 +189,7 @@ async fn accept(mut listener: TcpListener, addr: SocketAddr, world: Arc<World>) 
 }
 
 fn far_away() -> Instant {
-    Instant::now() + Duration::from_secs(86_400)
+    Instant::now() + Duration::from_hours(24)
 }
 
 /// Waits without a listening socket until connections are accepted again.

@@ -140,13 +140,12 @@ pub(crate) enum HttpBody {
 /// Sets events out in time.
 pub(crate) fn paced(events: Vec<Event>, pace: Pace) -> Vec<Piece> {
     let mut first = true;
-    let wait_before = |mark| {
+    let mut wait_before = |mark| {
         if mark != Mark::Content {
             return Duration::ZERO;
         }
         if std::mem::take(&mut first) { pace.first_token } else { pace.token }
     };
-    let mut wait_before = wait_before;
     events
         .into_iter()
         .map(|event| Piece { wait: wait_before(event.mark), bytes: event.bytes })

@@ -28,7 +28,7 @@ impl Dice {
 
     /// A duration spread evenly between two others; the first if they are equal.
     pub(crate) fn between(&mut self, low: Duration, high: Duration) -> Duration {
-        if high <= low { low } else { low + (high - low).mul_f64(self.share()) }
+        low + high.saturating_sub(low).mul_f64(self.share())
     }
 }
 

@@ -96,8 +96,8 @@ struct Gauge {
     at: Duration,
 }
 
-const MINUTE: Duration = Duration::from_secs(60);
-const DAY: Duration = Duration::from_secs(86_400);
+const MINUTE: Duration = Duration::from_mins(1);
+const DAY: Duration = Duration::from_hours(24);
 
 /// Sums of fractions are not exact: less than this share of a bucket missing counts as nothing.
 const DUST: f64 = 1e-9;
@@ -163,7 +163,7 @@ impl Gauge {
 
 /// Whole microseconds, so that the call fits when the wait is over.
 fn rounded_up(seconds: f64) -> Duration {
-    Duration::from_micros((seconds * 1e6).ceil() as u64)
+    Duration::try_from_secs_f64((seconds * 1e6).ceil() / 1e6).unwrap_or(Duration::MAX)
 }
 
 /// The limits of one model, and how much of them is left.
@@ -289,13 +289,12 @@ fn header_names(dialect: Dialect, dimension: Dimension) -> Option<[&'static str;
     ];
     let tokens =
         ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"];
-    match (dialect, dimension) {
-        (Dialect::TextOnly | Dialect::Silent, _) | (_, Dimension::Concurrency) => None,
-        (_, Dimension::Tokens) => Some(tokens),
-        (Dialect::OpenAi | Dialect::Azure, Dimension::Requests)
-        | (Dialect::Groq, Dimension::Day) => Some(requests),
-        (Dialect::Groq, Dimension::Requests)
-        | (Dialect::OpenAi | Dialect::Azure, Dimension::Day) => None,
+    match dimension {
+        _ if matches!(dialect, Dialect::TextOnly | Dialect::Silent) => None,
+        Dimension::Tokens => Some(tokens),
+        Dimension::Requests => (dialect != Dialect::Groq).then_some(requests),
+        Dimension::Day => (dialect == Dialect::Groq).then_some(requests),
+        Dimension::Concurrency => None,
     }
 }
 

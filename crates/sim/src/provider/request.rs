@@ -1,6 +1,7 @@
 //! Reads a request body: the facts an answer depends on, or what is wrong with it.
 
 mod diagnose;
+mod task;
 mod wire;
 
 use crate::provider::refusal::Refusal;

@@ -31,8 +31,8 @@ fn value(root: &Value, schema: &Value, depth: usize) -> Value {
     let kind = schema.get("type").map(|kind| kind.get(0).unwrap_or(kind));
     match kind.and_then(Value::as_str) {
         Some("string") => text(schema),
-        Some("integer") => json!(least(schema).ceil() as i64),
-        Some("number") => json!(least(schema)),
+        Some("integer") => json!(schema.get("minimum").and_then(Value::as_i64).unwrap_or(1)),
+        Some("number") => json!(schema.get("minimum").and_then(Value::as_f64).unwrap_or(1.0)),
         Some("boolean") => json!(true),
         Some("array") => list(root, schema, depth),
         Some("null") => Value::Null,
@@ -47,10 +47,6 @@ fn text(schema: &Value) -> Value {
         text.push('x');
     }
     Value::String(text)
-}
-
-fn least(schema: &Value) -> f64 {
-    schema.get("minimum").and_then(Value::as_f64).unwrap_or(1.0)
 }
 
 fn list(root: &Value, schema: &Value, depth: usize) -> Value {

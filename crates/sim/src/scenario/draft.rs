@@ -1,5 +1,7 @@
 //! A scenario as people write it, and how it becomes one that makes sense.
 
+mod near;
+
 use crate::fault::{BYTES_MAX, FOR_MAX, Fault, Order};
 use crate::provider::kinds::{Wait, kinds};
 use crate::provider::limits::{Dialect, Limits, Meter};
@@ -8,6 +10,7 @@ use crate::scenario::{
     Latency, ModelRules, Scenario, ScenarioError, Spread, Trouble, What, duration_of, kind_named,
     wait_of,
 };
+use near::nearest;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use std::time::Duration;
@@ -183,33 +186,6 @@ fn unreadable(message: &str, line: Option<usize>) -> ScenarioError {
     }
 }
 
-/// The name nearest to `wrong`, if one is near: few edits for its length, or the same letters.
-fn nearest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let letters = |text: &str| {
-        let mut letters = text.as_bytes().to_vec();
-        letters.sort_unstable();
-        letters
-    };
-    let distance =
-        |name: &str| if letters(name) == letters(wrong) { 1 } else { edits(wrong, name) };
-    let scored = names.map(|name| (distance(name), name));
-    scored.filter(|(edits, name)| edits * 2 <= name.len()).min().map(|(_, name)| name)
-}
-
-fn edits(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut corner = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.bytes().enumerate() {
-            let change = corner + usize::from(x != y);
-            corner = row[j + 1];
-            row[j + 1] = change.min(row[j] + 1).min(corner + 1);
-        }
-    }
-    row[b.len()]
-}
-
 fn wrong(what: impl Into<String>, why: impl Into<String>, fix: impl Into<String>) -> ScenarioError {
     ScenarioError { what: what.into(), why: why.into(), fix: fix.into(), line: None }
 }
@@ -231,7 +207,7 @@ fn checked(draft: Draft) -> Result<Scenario, ScenarioError> {
         let merged = LimitsDraft::over(model.limits, &draft.limits);
         let own = ModelRules {
             limits: limits(&at, &merged)?,
-            latency: latency(&LatencyDraft::over(model.latency, &draft.latency)),
+            latency: latency(&LatencyDraft::over(&model.latency, &draft.latency)),
             context_window: model.context_window.or(draft.context_window),
         };
         rules.push((model.name, own));
@@ -273,7 +249,7 @@ impl LimitsDraft {
 }
 
 impl LatencyDraft {
-    fn over(own: LatencyDraft, base: &LatencyDraft) -> LatencyDraft {
+    fn over(own: &LatencyDraft, base: &LatencyDraft) -> LatencyDraft {
         LatencyDraft {
             headers: own.headers.or(base.headers),
             first_token: own.first_token.or(base.first_token),
@@ -283,7 +259,7 @@ impl LatencyDraft {
 }
 
 fn latency(draft: &LatencyDraft) -> Latency {
-    let spread = |range: Option<Range>| range.map_or(Spread::default(), |range| range.0);
+    let spread = |range: Option<Range>| range.map_or_else(Spread::default, |range| range.0);
     Latency {
         headers: spread(draft.headers),
         first_token: spread(draft.first_token),
@@ -324,7 +300,7 @@ fn limits(at: &str, draft: &LimitsDraft) -> Result<Limits, ScenarioError> {
             return Err(no_choice(&format!("{at}.dialect"), other, &names));
         }
     };
-    let burst = Range::one(draft.burst, Duration::from_secs(60));
+    let burst = Range::one(draft.burst, Duration::from_mins(1));
     let (rpm, tpm, rpd, concurrency) = (draft.rpm, draft.tpm, draft.rpd, draft.concurrency);
     Ok(Limits { rpm, tpm, rpd, concurrency, burst, initial, meter, dialect })
 }

@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// How long a connection may be idle, or take to send a head.
-const IDLE_MAX: Duration = Duration::from_secs(600);
+const IDLE_MAX: Duration = Duration::from_mins(10);
 
 /// How long the client's bytes are read after our end was closed, so that FIN does not become RST.
 const DRAIN_MAX: Duration = Duration::from_secs(1);

@@ -7,7 +7,9 @@ fn events(seen: &Seen) -> Vec<Value> {
     let (body, proper) = seen.body();
     assert!(proper);
     let data = body.lines().filter_map(|line| line.strip_prefix("data: "));
-    data.filter(|data| *data != "[DONE]").map(|data| serde_json::from_str(data).unwrap()).collect()
+    data.filter(|data| *data != "[DONE]")
+        .map(|data| serde_json::from_str(data).expect("an event is JSON"))
+        .collect()
 }
 
 async fn post(addr: std::net::SocketAddr, path: &str, body: &Value) -> Seen {

@@ -1,9 +1,13 @@
 use crate::raw::{End, KEY, chat, send, start, stats};
 use mainstay_sim::{Acts, kinds};
 
+/// Name, status, type, code, param, and how the message begins.
+type Row =
+    (&'static str, u16, &'static str, Option<&'static str>, Option<&'static str>, &'static str);
+
 /// Status, type, code and param of each kind: the contract, written down a second time on purpose.
 #[rustfmt::skip]
-const CONTRACT: &[(&str, u16, &str, Option<&str>, Option<&str>, &str)] = &[
+const CONTRACT: &[Row] = &[
     ("invalid_authentication", 401, "invalid_request_error", None, None, "You didn't provide an API key."),
     ("incorrect_api_key", 401, "invalid_request_error", Some("invalid_api_key"), None, "Incorrect API key provided: "),
     ("expired_api_key", 401, "invalid_request_error", Some("expired_api_key"), None, "The API key provided has expired."),

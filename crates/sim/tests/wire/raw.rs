@@ -4,9 +4,10 @@ use mainstay_sim::{Scenario, Sim, SimConfig};
 use serde_json::Value;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 /// How a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +41,7 @@ pub(crate) async fn read(stream: &mut TcpStream, patience: Duration) -> Seen {
     let began = Instant::now();
     let mut bytes = Vec::new();
     let reading = async {
-        let mut buffer = [0; 16_384];
+        let mut buffer = vec![0; 16_384];
         loop {
             match stream.read(&mut buffer).await {
                 Ok(0) => return End::Fin,
@@ -75,7 +76,7 @@ pub(crate) fn request(head: &str, headers: &[(&str, &str)], body: &str, close: b
         text.push_str("connection: close\r\n");
     }
     for (name, value) in headers {
-        text.push_str(&format!("{name}: {value}\r\n"));
+        text.extend([*name, ": ", value, "\r\n"]);
     }
     text.push_str("\r\n");
     text.push_str(body);

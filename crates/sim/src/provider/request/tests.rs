@@ -35,6 +35,7 @@ fn a_prompt_is_counted_as_a_quarter_of_its_bytes() {
 }
 
 #[test]
+#[rustfmt::skip]
 fn what_is_wrong_is_named_as_the_provider_names_it() {
     let body = |field: &str| {
         format!(r#"{{"model":"m","messages":[{{"role":"user","content":"x"}}],{field}}}"#)
@@ -42,141 +43,27 @@ fn what_is_wrong_is_named_as_the_provider_names_it() {
     let c = Api::Chat;
     refused(c, "{", None, None, "We could not parse the JSON body");
     refused(c, "[]", None, None, "We could not parse the JSON body");
-    refused(
-        c,
-        "{}",
-        Some("missing_required_parameter"),
-        Some("model"),
-        "Missing required parameter: 'model'.",
-    );
-    refused(
-        c,
-        r#"{"model":"m"}"#,
-        Some("missing_required_parameter"),
-        Some("messages"),
-        "'messages'",
-    );
-    refused(
-        c,
-        r#"{"model":"m","messages":[]}"#,
-        Some("empty_array"),
-        Some("messages"),
-        "empty array",
-    );
-    refused(
-        c,
-        r#"{"model":1,"messages":[]}"#,
-        Some("invalid_type"),
-        Some("model"),
-        "expected a string, but got an integer instead.",
-    );
-    refused(
-        c,
-        r#"{"model":"m","messages":"x"}"#,
-        Some("invalid_type"),
-        Some("messages"),
-        "expected an array of objects, but got a string",
-    );
-    refused(
-        c,
-        r#"{"model":"m","messages":["x"]}"#,
-        Some("invalid_type"),
-        Some("messages[0]"),
-        "expected an object",
-    );
-    refused(
-        c,
-        r#"{"model":"m","messages":[{"role":"user","content":5}]}"#,
-        Some("invalid_type"),
-        Some("messages[0].content"),
-        "got an integer",
-    );
-    refused(
-        c,
-        r#"{"model":"m","messages":[{"content":"x"}]}"#,
-        Some("missing_required_parameter"),
-        Some("messages[0].role"),
-        "",
-    );
-    refused(
-        c,
-        r#"{"model":"m","messages":[{"role":"usr","content":"x"}]}"#,
-        Some("invalid_value"),
-        Some("messages[0].role"),
-        "Invalid value: 'usr'.",
-    );
-    refused(
-        c,
-        &body(r#""max_tokens":"x""#),
-        Some("invalid_type"),
-        Some("max_tokens"),
-        "expected an integer, but got a string instead.",
-    );
-    refused(
-        c,
-        &body(r#""n":130"#),
-        Some("integer_above_max_value"),
-        Some("n"),
-        "Expected a value <= 128, but got 130 instead.",
-    );
-    refused(
-        c,
-        &body(r#""n":0"#),
-        Some("integer_below_min_value"),
-        Some("n"),
-        "Expected a value >= 1, but got 0 instead.",
-    );
-    refused(
-        c,
-        &body(r#""temperature":3"#),
-        Some("decimal_above_max_value"),
-        Some("temperature"),
-        "Expected a value <= 2, but got 3 instead.",
-    );
-    refused(
-        c,
-        &body(r#""stream":"yes""#),
-        Some("invalid_type"),
-        Some("stream"),
-        "expected a boolean",
-    );
-    refused(
-        Api::Responses,
-        r#"{"model":"m"}"#,
-        Some("missing_required_parameter"),
-        Some("input"),
-        "",
-    );
-    refused(
-        Api::Responses,
-        r#"{"model":"m","input":"x","max_output_tokens":1}"#,
-        Some("integer_below_min_value"),
-        Some("max_output_tokens"),
-        "Expected a value >= 16",
-    );
+    refused(c, "{}", Some("missing_required_parameter"), Some("model"), "Missing required parameter: 'model'.");
+    refused(c, r#"{"model":"m"}"#, Some("missing_required_parameter"), Some("messages"), "'messages'");
+    refused(c, r#"{"model":"m","messages":[]}"#, Some("empty_array"), Some("messages"), "empty array");
+    refused(c, r#"{"model":1,"messages":[]}"#, Some("invalid_type"), Some("model"), "expected a string, but got an integer instead.");
+    refused(c, r#"{"model":"m","messages":"x"}"#, Some("invalid_type"), Some("messages"), "expected an array of objects, but got a string");
+    refused(c, r#"{"model":"m","messages":["x"]}"#, Some("invalid_type"), Some("messages[0]"), "expected an object");
+    refused(c, r#"{"model":"m","messages":[{"role":"user","content":5}]}"#, Some("invalid_type"), Some("messages[0].content"), "got an integer");
+    refused(c, r#"{"model":"m","messages":[{"content":"x"}]}"#, Some("missing_required_parameter"), Some("messages[0].role"), "");
+    refused(c, r#"{"model":"m","messages":[{"role":"usr","content":"x"}]}"#, Some("invalid_value"), Some("messages[0].role"), "Invalid value: 'usr'.");
+    refused(c, &body(r#""max_tokens":"x""#), Some("invalid_type"), Some("max_tokens"), "expected an integer, but got a string instead.");
+    refused(c, &body(r#""n":130"#), Some("integer_above_max_value"), Some("n"), "Expected a value <= 128, but got 130 instead.");
+    refused(c, &body(r#""n":0"#), Some("integer_below_min_value"), Some("n"), "Expected a value >= 1, but got 0 instead.");
+    refused(c, &body(r#""temperature":3"#), Some("decimal_above_max_value"), Some("temperature"), "Expected a value <= 2, but got 3 instead.");
+    refused(c, &body(r#""stream":"yes""#), Some("invalid_type"), Some("stream"), "expected a boolean");
+    refused(Api::Responses, r#"{"model":"m"}"#, Some("missing_required_parameter"), Some("input"), "");
+    refused(Api::Responses, r#"{"model":"m","input":"x","max_output_tokens":1}"#, Some("integer_below_min_value"), Some("max_output_tokens"), "Expected a value >= 16");
     refused(Api::Responses, r#"{"model":"m","input":5}"#, Some("invalid_type"), Some("input"), "");
     refused(Api::Embeddings, r#"{"model":"m","input":[]}"#, Some("empty_array"), Some("input"), "");
-    refused(
-        Api::Embeddings,
-        r#"{"model":"m","input":{}}"#,
-        Some("invalid_type"),
-        Some("input"),
-        "",
-    );
-    refused(
-        Api::Embeddings,
-        r#"{"model":"m","input":"x","encoding_format":"hex"}"#,
-        Some("invalid_value"),
-        Some("encoding_format"),
-        "",
-    );
-    refused(
-        Api::Completions,
-        r#"{"model":"m"}"#,
-        Some("missing_required_parameter"),
-        Some("prompt"),
-        "",
-    );
+    refused(Api::Embeddings, r#"{"model":"m","input":{}}"#, Some("invalid_type"), Some("input"), "");
+    refused(Api::Embeddings, r#"{"model":"m","input":"x","encoding_format":"hex"}"#, Some("invalid_value"), Some("encoding_format"), "");
+    refused(Api::Completions, r#"{"model":"m"}"#, Some("missing_required_parameter"), Some("prompt"), "");
 }
 
 #[test]

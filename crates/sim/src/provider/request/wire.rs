@@ -1,8 +1,8 @@
 //! The bodies of the four endpoints as types, and what the simulator takes from them.
 
 use crate::provider::refusal::Refusal;
+use crate::provider::request::task::{json_task, tool_task};
 use crate::provider::request::{Ask, Call, Special, Task};
-use crate::provider::sample;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
@@ -209,7 +209,7 @@ pub(super) fn completions(body: &[u8]) -> Result<Call, Failure> {
     // Source: OpenAI API description, completions, `max_tokens` 16 where absent, read 2026-11.
     let max = token_limit("max_tokens", asked.max_tokens, 0.0)?.unwrap_or(16);
     let answers = u64::from(answers(asked.n)?) * prompts.len() as u64;
-    if answers > ANSWERS_MAX as u64 {
+    if answers as f64 > ANSWERS_MAX {
         return Err(Refusal::out_of_range("n", answers as f64, 1.0, ANSWERS_MAX, true).into());
     }
     Ok(Call {
@@ -416,38 +416,4 @@ fn answers(n: Option<i64>) -> Result<u32, Refusal> {
 fn token_limit(param: &str, max: Option<i64>, low: f64) -> Result<Option<u32>, Refusal> {
     within(param, max.map(|max| max as f64), low, f64::from(u32::MAX), true)?;
     Ok(max.and_then(|max| u32::try_from(max).ok()))
-}
-
-/// A tool is called if it must be, or if the user says "call the tool".
-fn tool_task(tools: Option<&[Value]>, choice: Option<&Value>, ask: &Ask) -> Option<Task> {
-    let tools = tools?;
-    let named = choice.and_then(|choice| {
-        choice.pointer("/function/name").or_else(|| choice.get("name")).and_then(Value::as_str)
-    });
-    let must = named.is_some() || choice.and_then(Value::as_str) == Some("required");
-    let never = choice.and_then(Value::as_str) == Some("none");
-    let asked = ask.text.to_ascii_lowercase().contains("call the tool");
-    if never || !(must || asked) {
-        return None;
-    }
-    let function = |tool: &Value| tool.get("function").unwrap_or(tool).clone();
-    let fits = |tool: &Value| {
-        let name = tool.get("name").and_then(Value::as_str);
-        name.is_some() && (named.is_none() || name == named)
-    };
-    let tool = tools.iter().map(function).find(fits)?;
-    let arguments =
-        tool.get("parameters").map_or_else(|| "{}".into(), |schema| sample::of(schema).to_string());
-    Some(Task::Tool { name: tool.get("name")?.as_str()?.to_owned(), arguments })
-}
-
-fn json_task(format: Option<(&Value, &str)>) -> Task {
-    let Some((format, schema)) = format else { return Task::Text };
-    match format.get("type").and_then(Value::as_str) {
-        Some("json_object") => Task::Json(r#"{"answer":"simulated"}"#.into()),
-        Some("json_schema") => Task::Json(
-            format.pointer(schema).map_or_else(|| "{}".into(), |s| sample::of(s).to_string()),
-        ),
-        Some(_) | None => Task::Text,
-    }
 }

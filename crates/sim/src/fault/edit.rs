@@ -1,0 +1,167 @@
+//! Edits of an answer: events added, dropped or changed, a whole body spoilt.
+
+use crate::provider::answer::{Answer, Content, Event, Mark, Shape};
+use crate::provider::kinds::error_body;
+use bytes::Bytes;
+
+const OVERLOADED: &str = "Our servers are currently overloaded. Please try again later.";
+
+/// An error as JSON where no error was due.
+pub(super) fn in_band_error() -> String {
+    error_body(OVERLOADED, Some("service_unavailable_error"), None, Some("server_is_overloaded"))
+}
+
+/// Changes the events of a stream, or a whole body.
+fn change(
+    answer: Answer,
+    events: impl FnOnce(&mut Vec<Event>, Shape),
+    body: impl FnOnce(Bytes) -> Bytes,
+) -> Answer {
+    let content = match answer.content {
+        Content::Events(mut list) => {
+            events(&mut list, answer.shape);
+            Content::Events(list)
+        }
+        Content::Whole(whole) => Content::Whole(body(whole)),
+    };
+    Answer { content, ..answer }
+}
+
+/// Changes the events of a stream; a whole body stays.
+fn change_events(answer: Answer, events: impl FnOnce(&mut Vec<Event>, Shape)) -> Answer {
+    change(answer, events, |body| body)
+}
+
+pub(super) fn without_done(answer: Answer) -> Answer {
+    change_events(answer, |events, _| events.retain(|event| event.mark != Mark::Done))
+}
+
+pub(super) fn without_finish(answer: Answer) -> Answer {
+    let begun = |event: &Event| matches!(event.mark, Mark::Open | Mark::Content);
+    change_events(answer, |events, _| events.retain(begun))
+}
+
+pub(super) fn done_twice(answer: Answer) -> Answer {
+    change_events(answer, |events, _| events.extend(events.last().cloned()))
+}
+
+pub(super) fn without_usage(answer: Answer) -> Answer {
+    let in_stream = |events: &mut Vec<Event>, shape| {
+        events.retain(|event| event.mark != Mark::Usage);
+        if shape == Shape::Responses {
+            change_last(events, |data| json_without_usage(data, "/response"));
+        }
+    };
+    change(answer, in_stream, |body| json_without_usage(&body, ""))
+}
+
+/// A broken event after so many pieces of content, or half a body.
+pub(super) fn malformed(answer: Answer, after: usize) -> Answer {
+    let broken = Bytes::from_static(b"data: {\"id\":\"chatcmpl-sim\",\"object\":\"chat.compl\n\n");
+    let in_stream = |events: &mut Vec<Event>, _| {
+        events.insert(place(events, after), Event { mark: Mark::Content, bytes: broken });
+    };
+    change(answer, in_stream, |body| body.slice(..body.len() / 2))
+}
+
+/// An error after so many pieces of content, or at the very start.
+pub(super) fn error_at(answer: Answer, after: Option<usize>) -> Answer {
+    let in_stream = |events: &mut Vec<Event>, shape| {
+        let start = if shape == Shape::Responses { 2.min(events.len()) } else { 0 };
+        let kept = after.map_or(start, |after| place(events, after));
+        end_with_error(events, kept, shape);
+    };
+    change(answer, in_stream, |_| in_band_error().into())
+}
+
+pub(super) fn finished_by_error(answer: Answer) -> Answer {
+    change_events(answer, |events, shape| {
+        if shape == Shape::Responses {
+            let failed = failed_event(events.len().saturating_sub(1));
+            events.pop();
+            events.push(Event { mark: Mark::Done, bytes: failed.into() });
+        }
+        for event in events.iter_mut().filter(|event| event.mark == Mark::Finish) {
+            let (from, to) =
+                ("\"finish_reason\":\"", "\"finish_reason\":\"error\",\"native_finish_reason\":\"");
+            event.bytes = replace_in(&event.bytes, from, to);
+        }
+    })
+}
+
+pub(super) fn with_crlf(answer: Answer) -> Answer {
+    change_events(answer, |events, _| {
+        for event in events {
+            event.bytes = replace_in(&event.bytes, "\n", "\r\n");
+        }
+    })
+}
+
+/// Where the event after `after` pieces of content stands; before the finish if there are fewer.
+pub(super) fn place(events: &[Event], after: usize) -> usize {
+    let contents = events.iter().enumerate().filter(|(_, event)| event.mark == Mark::Content);
+    let nth = contents.map(|(at, _)| at).nth(after);
+    let end = || events.iter().position(|event| !matches!(event.mark, Mark::Open | Mark::Content));
+    nth.or_else(end).unwrap_or(events.len())
+}
+
+/// The bytes of a body, without its division into events.
+pub(super) fn joined(content: &Content) -> Bytes {
+    match content {
+        Content::Whole(bytes) => bytes.clone(),
+        Content::Events(events) => {
+            events.iter().flat_map(|event| event.bytes.iter().copied()).collect()
+        }
+    }
+}
+
+/// An error inside the stream in the form its API has for it, and nothing after it.
+///
+/// Source: the Responses API sends the nested error event and then `response.failed`; the chat API a
+/// nameless event with an `error` object. Captured streams, read 2026-11.
+fn end_with_error(events: &mut Vec<Event>, kept: usize, shape: Shape) {
+    events.truncate(kept);
+    let error = in_band_error();
+    let bytes = if shape == Shape::Responses {
+        let inner = error.strip_prefix(r#"{"error":"#).and_then(|rest| rest.strip_suffix('}'));
+        let inner = inner.expect("an error body is an object with one key");
+        let data = format!(r#"{{"type":"error","error":{inner},"sequence_number":{kept}}}"#);
+        format!("event: error\ndata: {data}\n\n{}", failed_event(kept + 1))
+    } else {
+        format!("data: {error}\n\n")
+    };
+    events.push(Event { mark: Mark::Finish, bytes: bytes.into() });
+}
+
+fn failed_event(sequence: usize) -> String {
+    let response = format!(
+        r#"{{"id":"resp_sim","object":"response","created_at":0,"status":"failed","error":{{"code":"server_is_overloaded","message":"{OVERLOADED}"}},"incomplete_details":null,"instructions":null,"metadata":{{}},"model":"sim","output":[],"parallel_tool_calls":true,"temperature":1.0,"tool_choice":"auto","tools":[],"top_p":1.0,"usage":null}}"#
+    );
+    format!(
+        "event: response.failed\ndata: {{\"type\":\"response.failed\",\"response\":{response},\"sequence_number\":{sequence}}}\n\n"
+    )
+}
+
+fn replace_in(bytes: &Bytes, from: &str, to: &str) -> Bytes {
+    String::from_utf8_lossy(bytes).replace(from, to).into()
+}
+
+/// Changes the JSON of the last event.
+fn change_last(events: &mut [Event], change: impl Fn(&[u8]) -> Bytes) {
+    let Some(last) = events.last_mut() else { return };
+    let text = String::from_utf8_lossy(&last.bytes).into_owned();
+    if let Some((name, data)) = text.split_once("data: ") {
+        let data = change(data.trim_end().as_bytes());
+        last.bytes = format!("{name}data: {}\n\n", String::from_utf8_lossy(&data)).into();
+    }
+}
+
+fn json_without_usage(json: &[u8], at: &str) -> Bytes {
+    let Ok(mut value) = serde_json::from_slice::<serde_json::Value>(json) else {
+        return Bytes::copy_from_slice(json);
+    };
+    if let Some(fields) = value.pointer_mut(at).and_then(|value| value.as_object_mut()) {
+        fields.remove("usage");
+    }
+    value.to_string().into()
+}
