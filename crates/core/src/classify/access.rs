@@ -5,6 +5,10 @@ use crate::failure::{Kind, Scope};
 
 /// Credentials and permissions, from what is said most exactly to bare statuses.
 pub(super) const LINES: &[Line] = &[
+    // Before permissions: OpenAI says "Not allowed to GET on …" (raw API, read 2026-11).
+    line(Kind::MethodNotAllowed, Scope::Request).at(Place::Status(405)),
+    // Moonshot: "Not found the model x or Permission denied" (platform errors page, read 2026-11).
+    line(Kind::ModelNotFound, Scope::Model).says(&["not found the model"]),
     // The caller's place. OpenAI guide; Gemini "User location is not supported"; Bedrock and
     // Anthropic "unsupported countries", read 2026-11. Cloud regions of a model are not meant.
     line(Kind::UnsupportedRegion, Scope::Region)
@@ -228,8 +232,6 @@ pub(super) const LINES: &[Line] = &[
             "认证失败",
         ])
         .unless(&["not|un authorized to", "permission*"]),
-    line(Kind::InvalidAuthentication, Scope::Key).at(Place::Status(401)).unless(&["permission*", "not allowed|authorized to", "not found", "access denied|to"]),
-    line(Kind::InvalidAuthentication, Scope::Key).at(Place::Status(407)),
     // Content refused with a 403 belongs to the policy lines below this group.
     line(Kind::PermissionDenied, Scope::Key)
         .named(&[
@@ -258,6 +260,8 @@ pub(super) const LINES: &[Line] = &[
             "权限不足",
         ])
         .unless(CONTENT),
+    line(Kind::InvalidAuthentication, Scope::Key).at(Place::Status(401)),
+    line(Kind::InvalidAuthentication, Scope::Key).at(Place::Status(407)),
 ];
 
 /// Words of a content refusal: a 403 that is about the text and not about the key.

@@ -84,7 +84,8 @@ pub(super) const SPENT: &[Line] = &[
             "budget .. exceeded|reached|exhausted",
             "exceeded|exceeds|over .. budget",
             "unpaid|overdue|outstanding invoice|bill|balance|payment",
-            "payment .. overdue|declined|failed|past due",
+            "payment .. overdue|declined|failed|refused",
+            "inactive subscription|account|plan|billing",
             "past due",
             "key limit exceeded",
             "billing limit*",
@@ -119,16 +120,18 @@ pub(super) const SPENT: &[Line] = &[
         .says(&[
             "insufficient .. quota|balance|credit*|funds",
             "credit*|balance is|are too low",
-            "credit*|balance .. exhausted|depleted|insufficient|used up|negative|expired",
+            "credit*|balance .. exhausted|depleted|insufficient|negative|expired",
+            "credit*|balance|quota .. used up",
             "exceeded|exceeds .. credit*|balance",
             "credit limit exceeded|reached",
-            "no|zero credit*|credits|balance",
-            "out of credit*|funds|quota",
+            "no|zero|any credit|credits|balance",
+            "out of credit*|funds",
+            "out of .. quota",
             "not enough|enough credit*|balance|quota|funds",
             "more credits",
             "used all .. credit*|quota|tokens",
             "quota is|was not enough",
-            "quota .. used up|depleted",
+            "quota .. depleted",
             "monthly .. limit|quota|credits|allowance|usage",
             "limit|quota|credits .. this month",
             "add|buy|purchase|recharge|top up? .. credit*|balance|account",
@@ -145,7 +148,8 @@ pub(super) const SPENT: &[Line] = &[
             "配额已用",
             "账户余额",
             "账号余额",
-        ]),
+        ])
+        .unless(&["no credits were|are? charged"]),
 ];
 
 /// Throttling that does not say of what.

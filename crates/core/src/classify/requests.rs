@@ -45,6 +45,8 @@ pub(super) const SIZE_AND_CONTENT: &[Line] = &[
             "token|tokens .. exceeds|exceed|exceeded|exceeding .. limit|maximum|max|window|length",
             "exceeds|exceed|exceeded|exceeding .. maximum|max|limit .. tokens|token",
             "token|tokens limit reached|exceeded",
+            "exceeded|exceeds|exceeding .. token|tokens limit",
+            "model|context token limit",
             "reduce the length of",
             "longer than the model*",
             "input|prompt length|tokens .. exceeds|exceed|exceeded|larger|greater|longer",
@@ -217,6 +219,12 @@ pub(super) const MODELS: &[Line] = &[
             "model not exist",
         ])
         .unless(&["fine tune*", "file", "loading", "tool|tools|function|functions .. supported"]),
+    // Anthropic: "model: x" under not_found_error.
+    line(Kind::ModelNotFound, Scope::Model)
+        .named(&["not_found_error", "not_found", "NotFoundError"])
+        .says(&["model|models"])
+        .both()
+        .unless(&["file|thread|run|assistant|batch|response|url|endpoint|path"]),
     // Volcano, OpenRouter: allowed by nobody under these data rules.
     line(Kind::ModelAccessDenied, Scope::Key).says(&["no endpoints .. data policy", "guardrail restrictions"]),
     line(Kind::MethodNotAllowed, Scope::Request)
@@ -253,8 +261,10 @@ const UNSUPPORTED: &[&str] = &[
     "extra fields not permitted",
     "additional properties .. not allowed|permitted",
     "additional properties are",
-    "does|do not|doesnt|dont support .. tool*|function*|image|images|vision|audio|video|stream*|system|json|parameter*|effort|level|thinking|reasoning|response|temperature|logprobs|logit*|prefill|chat|embedding*|completion*|caching|file|files|pdf|structured|parallel|stop|seed|top|penalty",
-    "model does|do not|doesnt support ? ?",
+    "doesnt|dont support .. tool*|function*|image|images|vision|audio|video|stream*|system|json|parameter*|thinking|reasoning|temperature|embedding*|completion*|files",
+    "does|do not support .. tool*|function*|image|images|vision|audio|video|stream*|system|json|parameter*|effort|level|thinking|reasoning|response|temperature|logprobs|logit*|prefill|chat|embedding*|completion*|caching|file|files|pdf|structured|parallel|stop|seed|top|penalty",
+    "model does|do not support ? ?",
+    "model doesnt|dont support ? ?",
     "not|isnt supported with|by|for this|the|that|your model|version",
     "input|inputs is|are not supported",
     "not|isnt|unsupported|cannot .. with|by|for .. model .. parameter",
@@ -278,36 +288,6 @@ pub(super) const FIELDS: &[Line] = &[
     line(Kind::InvalidRequest, Scope::Request)
         .again(true)
         .named(&["tool_use_failed", "json_validate_failed", "output_parse_failed"]),
-    line(Kind::MissingRequiredField, Scope::Request)
-        .named(&[
-            "missing_required_parameter",
-            "missing_required_field",
-            "missing_required*",
-            "missing_parameter*",
-            "MissingParameter*",
-            "missing_field",
-            "missing",
-            "value_error.missing",
-            "required",
-            "1213",
-        ])
-        .says(&[
-            "missing required",
-            "missing field|parameter|argument|property|key",
-            "field|fields required|missing",
-            "required .. missing|not provided|not set|not found|omitted|absent",
-            "is|are a? required property|parameter|field|argument",
-            "must|need|have provide|specify|include|supply|contain",
-            "didnt|not provide|specify|include .. parameter|field|model|messages",
-            "parameter|field|messages|model|input|prompt is|are required",
-            "缺少",
-            "必填",
-            "不能为空",
-        ])
-        .at(Place::Client),
-    line(Kind::MissingRequiredField, Scope::Request)
-        .named(&["missing", "value_error.missing"])
-        .at(Place::Status(422)),
     // OpenAI's family of codes, FastAPI and pydantic types, Gemini and Google INVALID_ARGUMENT,
     // DashScope InvalidParameter, Zhipu 1210 and 1214; read 2026-11.
     line(Kind::InvalidValue, Scope::Request)
@@ -335,9 +315,6 @@ pub(super) const FIELDS: &[Line] = &[
             "invalid_image*",
             "invalid_function*",
             "invalid_json_schema",
-            "invalid_parameter*",
-            "invalid_argument*",
-            "InvalidParameter*",
             "invalid_encrypted_content",
             "invalid_file*",
             "invalid_base64*",
@@ -348,14 +325,12 @@ pub(super) const FIELDS: &[Line] = &[
             "unsupported_format",
             "image_parse_error",
             "wrong_api_format",
-            "1210",
-            "1214",
-            "status_code.2013",
         ])
         .says(&[
             "error cannot make get request",
             "fetch|download|downloading .. image|url|file|content|media",
-            "could not|unable to process|decode|open .. image|audio|file|input",
+            "could not process|decode|open|read|load .. image|audio|file|input|media",
+            "unable to process|decode|open|read|load .. image|audio|file|input|media",
             "failed to decode|process .. image|audio|base64",
             "invalid|unsupported image|audio|file|base64|mime|media|url|format",
             "invalid schema",
@@ -363,6 +338,49 @@ pub(super) const FIELDS: &[Line] = &[
             "unknown variant",
         ])
         .unless(&["could not parse the json"]),
+    line(Kind::MissingRequiredField, Scope::Request)
+        .named(&[
+            "missing_required_parameter",
+            "missing_required_field",
+            "missing_required*",
+            "missing_parameter*",
+            "MissingParameter*",
+            "missing_field",
+            "missing",
+            "value_error.missing",
+            "required",
+            "1213",
+        ])
+        .says(&[
+            "missing required",
+            "missing field|parameter|argument|property|key",
+            "field|fields required|missing",
+            "required .. missing|not provided|not set|not found|omitted|absent",
+            "is|are a? required property|parameter|field|argument",
+            "must|need|have to? provide|specify|include|supply|contain",
+            "is|are required",
+            "is|are not specified|provided|set",
+            "is|are missing",
+            "didnt|not provide|specify|include .. parameter|field|model|messages",
+            "parameter|field|messages|model|input|prompt is|are required",
+            "缺少",
+            "必填",
+            "不能为空",
+        ])
+        .at(Place::Client),
+    line(Kind::MissingRequiredField, Scope::Request)
+        .named(&["missing", "value_error.missing"])
+        .at(Place::Status(422)),
+    line(Kind::InvalidValue, Scope::Request)
+        .named(&[
+            "invalid_parameter*",
+            "invalid_argument_*",
+            "InvalidParameter*",
+            "1210",
+            "1214",
+            "status_code.2013",
+        ])
+        .unless(&["json .. parse|decode", "invalid json"]),
     line(Kind::InvalidValue, Scope::Request)
         .says(&[
             "invalid value|type|parameter|parameters|param|argument|data|input|temperature|role|format|length|max|message|messages|content|number",
@@ -418,7 +436,11 @@ pub(super) const FIELDS: &[Line] = &[
     line(Kind::InvalidValue, Scope::Request).at(Place::Server).says(&[
         "invalid value|type|parameter|argument",
         "roles must alternate",
+        "message|messages|role|roles|prompt|input|parameter|value .. must",
+        "must be at the beginning",
         "only .. roles are supported",
         "unsupported|invalid role",
+        "chat template .. error|failed",
+        "template error",
     ]),
 ];

@@ -15,6 +15,7 @@ pub(super) const CAPACITY: &[Line] = &[
             "capacity .. model|tier",
             "model .. high demand|load|traffic",
             "no|insufficient .. workers|instances|replicas available",
+            "no available workers|instances|replicas|slots",
         ])
         .unless(CONTEXT_LIKE),
     line(Kind::Overloaded, Scope::Provider)
@@ -145,6 +146,7 @@ pub(super) const AVAILABILITY: &[Line] = &[
             "timed out",
             "deadline exceeded",
             "operation was timeout",
+            "before the given deadline",
             "request timeout",
             "超时",
         ]),

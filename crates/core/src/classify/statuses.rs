@@ -84,6 +84,8 @@ pub(super) fn by_status(evidence: &Evidence) -> (Kind, Scope, bool) {
         409 | 423 => return conflict(evidence),
         413 => (Kind::RequestTooLarge, Scope::Request),
         422 => (Kind::UnprocessableEntity, Scope::Request),
+        // A model server behind a gateway failed: Bedrock, Hugging Face generation errors.
+        424 => (Kind::InternalError, Scope::Model),
         425 => (Kind::ServiceUnavailable, Scope::Provider),
         429 => (Kind::RateLimitOther, Scope::Key),
         503 => (Kind::ServiceUnavailable, Scope::Provider),

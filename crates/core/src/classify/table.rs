@@ -27,6 +27,7 @@ pub(super) struct Line {
     names: &'static [&'static str],
     says: &'static [&'static str],
     unless: &'static [&'static str],
+    both: bool,
     kind: Kind,
     scope: Scope,
     again: Option<bool>,
@@ -34,7 +35,16 @@ pub(super) struct Line {
 
 /// A line for `kind`; without further conditions it fits everything.
 pub(super) const fn line(kind: Kind, scope: Scope) -> Line {
-    Line { place: Place::Any, names: &[], says: &[], unless: &[], kind, scope, again: None }
+    Line {
+        place: Place::Any,
+        names: &[],
+        says: &[],
+        unless: &[],
+        both: false,
+        kind,
+        scope,
+        again: None,
+    }
 }
 
 impl Line {
@@ -53,6 +63,11 @@ impl Line {
         Line { says, ..self }
     }
 
+    /// Fits only when a name and a phrase fit.
+    pub(super) const fn both(self) -> Line {
+        Line { both: true, ..self }
+    }
+
     /// Does not fit when one of these phrases does.
     pub(super) const fn unless(self, unless: &'static [&'static str]) -> Line {
         Line { unless, ..self }
@@ -66,8 +81,10 @@ impl Line {
     fn fits(&self, evidence: &Evidence) -> bool {
         let words = &evidence.said.words;
         let open = self.names.is_empty() && self.says.is_empty();
+        let by_name = || named(self.names, &evidence.said.names);
+        let by_words = || words.say_any(self.says);
         self.place.holds(evidence)
-            && (open || named(self.names, &evidence.said.names) || words.say_any(self.says))
+            && (open || if self.both { by_name() && by_words() } else { by_name() || by_words() })
             && !words.say_any(self.unless)
     }
 

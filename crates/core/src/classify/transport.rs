@@ -409,7 +409,6 @@ const TEXTS: &[(&[&str], TransportFault)] = &[
             "parse error expected http",
             "hpe invalid*",
             "invalid chunk size|length",
-            "remoteprotocolerror",
             "received http 0 9",
         ],
         TransportFault::MalformedHttp,
