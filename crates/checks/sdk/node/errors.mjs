@@ -11,8 +11,8 @@ function rows() {
     const read = { ...row, class: row.node_class ?? row.class };
     if (!row.credential || FRONT !== "gateway") return read;
     // The caller's key is good; it is ours that the provider refuses.
-    const { code, ...rest } = read;
-    return { ...rest, status: 502, class: "InternalServerError" };
+    const seen = { status: 502, class: "InternalServerError", code: "service_unavailable", seen_kind: "bad_gateway" };
+    return { ...read, ...seen };
   });
 }
 
@@ -44,7 +44,7 @@ function checkStatus(row, error) {
   for (const key of ["message", "type", "param", "code"]) {
     holds(`the error has no ${key}`, error.error && key in error.error);
   }
-  same("x-mainstay-kind", error.headers.get("x-mainstay-kind"), row.kind);
+  same("x-mainstay-kind", error.headers.get("x-mainstay-kind"), row.seen_kind ?? row.kind);
   same("x-should-retry", error.headers.get("x-should-retry"), "false");
 }
 

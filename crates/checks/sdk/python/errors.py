@@ -19,8 +19,8 @@ def rows():
     for row in kinds:
         if row.get("credential") and FRONT == "gateway":
             # The caller's key is good; it is ours that the provider refuses.
-            row |= {"status": 502, "class": "InternalServerError"}
-            row.pop("code", None)
+            row |= {"status": 502, "class": "InternalServerError", "code": "service_unavailable",
+                    "seen_kind": "bad_gateway"}
     return kinds
 
 
@@ -59,8 +59,8 @@ def check_status(row, error):
         missing = {"message", "type", "param", "code"} - set(body)
         holds(f"keys missing in the error: {missing}", not missing)
         headers = error.response.headers
-        same("x-mainstay-kind", headers.get("x-mainstay-kind"), row["kind"])
-        same("x-should-retry", headers.get("x-should-retry"), "false" if row["sends"] != 0 else None)
+        same("x-mainstay-kind", headers.get("x-mainstay-kind"), row.get("seen_kind", row["kind"]))
+        same("x-should-retry", headers.get("x-should-retry"), "false")
 
 
 def kind(row):
