@@ -16,14 +16,31 @@ struct Page {
 const PAGES: &[Page] =
     &[Page { file: "docs/errors.md", package: "mainstay-core", example: "errors_page" }];
 
+/// Pages that a test compares, and writes when the variable says so: page, package, test.
+const TESTED: &[(&str, &str, &str)] =
+    &[("docs/settings.md", "mainstay-gateway", "the_settings_page_is_current")];
+const WRITE: &str = "MAINSTAY_WRITE_DOCS";
+
 /// Writes every generated page, or with `--check` only compares.
 ///
 /// # Errors
 ///
-/// When an example fails, a page cannot be written, or a compared page differs.
+/// When an example or a test fails, a page cannot be written, or a compared page differs.
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     known(arguments, &["--check"], &[])?;
     let check = arguments.iter().any(|argument| argument == "--check");
+    for (file, package, test) in TESTED {
+        let mut command = Command::new("cargo");
+        command.args(["test", "--quiet", "--locked", "-p", package, test]).current_dir(root());
+        if !check {
+            command.env(WRITE, "1");
+        }
+        let ran = run_command(&mut command, Show::OnFailure, Duration::from_mins(20));
+        if !ran.ok {
+            return Err(format!("{file}: {}", ran.end));
+        }
+        println!("   {file} is {}", if check { "current" } else { "written" });
+    }
     for page in PAGES {
         let printed = print(page)?;
         let path = root().join(page.file);

@@ -37,6 +37,41 @@ fn every_relative_link_leads_somewhere() {
     assert!(dead.is_empty(), "dead links:\n  {}", dead.join("\n  "));
 }
 
+#[test]
+fn every_page_that_the_code_names_is_there() {
+    let mut missing = Vec::new();
+    let mut seen = 0;
+    for file in files::ending(".rs") {
+        for (n, line) in files::read(&file).lines().enumerate() {
+            for page in pages_named(line) {
+                seen += 1;
+                if !files::root().join(page).is_file() {
+                    missing.push(format!("{file}:{}: {page}", n + 1));
+                }
+            }
+        }
+    }
+    assert!(seen > 0, "no page was found: the reader of this check is broken");
+    assert!(missing.is_empty(), "pages that are named and not there:\n  {}", missing.join("\n  "));
+}
+
+#[test]
+fn the_page_of_errors_is_what_the_catalogue_says() {
+    let page = files::read("docs/errors.md");
+    let fix = "run `cargo xtask docs`";
+    assert!(
+        page == mainstay_core::catalogue::errors_page(),
+        "docs/errors.md is not current: {fix}"
+    );
+}
+
+/// `docs/….md` as they stand in a line of code or comment.
+fn pages_named(line: &str) -> Vec<&str> {
+    let path = |c: char| c.is_alphanumeric() || matches!(c, '/' | '-' | '_' | '.');
+    let words = line.split(|c: char| !path(c));
+    words.filter(|word| word.starts_with("docs/") && word.ends_with(".md")).collect()
+}
+
 fn follow(page: &str, target: &str) -> Result<(), String> {
     let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
     let file = if path.is_empty() { PathBuf::from(page) } else { beside(page, path)? };

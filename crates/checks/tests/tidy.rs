@@ -84,7 +84,7 @@ fn nothing_is_left_open() {
 }
 
 #[test]
-fn core_and_tokens_have_no_way_to_act() {
+fn core_has_no_way_to_act() {
     let mut faults = Faults::new("core decides only: take the value as an argument");
     for (file, text) in rust() {
         let core = file.starts_with("crates/core/src/") && !is_test(&file);
