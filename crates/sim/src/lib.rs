@@ -6,6 +6,8 @@
 //! `provider/` decides, without clock or socket; `fault/` spoils answers; `serve` plays them.
 
 mod fault;
+pub mod judge;
+pub mod lab;
 mod provider;
 mod scenario;
 mod serve;

@@ -140,6 +140,8 @@ pub struct Breaker {
     starts: Starts,
     waiting: Waiting,
     took: Duration,
+    /// The time of ten first attempts when the circuit last opened: while it is open, none start.
+    ten: Duration,
 }
 
 impl Breaker {
@@ -152,6 +154,7 @@ impl Breaker {
             starts: Starts::default(),
             waiting: Waiting::default(),
             took: Duration::ZERO,
+            ten: OPEN_MIN,
             policy: policy.clone(),
         }
     }
@@ -217,7 +220,11 @@ impl Breaker {
             (Inner::Closed { in_a_row }, Outcome::Failure { .. }) => {
                 self.window.note(false, now);
                 self.inner = Inner::Closed { in_a_row: in_a_row.saturating_add(1) };
-                self.trips(now).then(|| Change::Opened { open: self.open(0, dice, now) })
+                if !self.trips(now) {
+                    return None;
+                }
+                self.ten = self.starts.time_of_ten(now).clamp(OPEN_MIN, OPEN_BASE_MAX);
+                Some(Change::Opened { open: self.open(0, dice, now) })
             }
             (Inner::HalfOpen { .. }, Outcome::Success { .. }) => {
                 self.generation = self.generation.wrapping_add(1);
@@ -300,8 +307,7 @@ impl Breaker {
         let open = match self.policy.open {
             OpenFor::Fixed(open) => open,
             OpenFor::Adaptive => {
-                let base = self.starts.time_of_ten(now).clamp(OPEN_MIN, OPEN_BASE_MAX);
-                let doubled = base.saturating_mul(1 << timeouts.min(16));
+                let doubled = self.ten.saturating_mul(1 << timeouts.min(16));
                 let nanos =
                     u64::try_from(doubled.min(self.policy.open_max).as_nanos()).unwrap_or(u64::MAX);
                 // ±10 %, so that many gateways do not probe in step.

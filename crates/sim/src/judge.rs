@@ -1,0 +1,217 @@
+//! What must always hold in the laboratory, each as a named check that only watches.
+//!
+//! The judge sees what happens and nothing of how it was decided: it keeps its own account of
+//! circuits, budgets and waits, and accuses where the account and the world disagree. Numbers are
+//! those of the list of invariants in `ARCHITECTURE.md`.
+
+use crate::lab::{How, Note, Scene};
+use mainstay_core::rules::breaker::{Change, LEASE_MAX, LEASE_MIN};
+use mainstay_core::time::Moment;
+use std::time::Duration;
+
+/// A broken promise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accusation {
+    /// Which invariant.
+    pub invariant: u8,
+    /// When, on our clock, in nanoseconds.
+    pub at: u64,
+    /// What happened.
+    pub what: String,
+}
+
+/// Most accusations kept of one run; the first ones say what matters.
+const KEPT: usize = 20;
+/// What a late timer and an answer on its way may add to a deadline.
+const DEADLINE_SLACK: Duration = Duration::from_secs(61);
+
+#[derive(Clone, Copy, Debug, Default)]
+struct CallSeen {
+    deadline: Moment,
+    waits_until: Moment,
+    not_before: Option<(usize, Moment)>,
+    counted: u32,
+    ended: u32,
+    sent: u32,
+    faulted: bool,
+    done: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+struct TargetSeen {
+    open_until: Option<Moment>,
+    probe_since: Option<Moment>,
+    paid: u64,
+    earned: u64,
+}
+
+/// Watches a run.
+#[derive(Clone, Debug)]
+pub struct Judge {
+    calls: Vec<CallSeen>,
+    targets: Vec<TargetSeen>,
+    accusations: Vec<Accusation>,
+    now: Moment,
+    jumps: bool,
+}
+
+impl Judge {
+    pub(crate) fn new(scene: &Scene) -> Judge {
+        Judge {
+            calls: vec![CallSeen::default(); scene.jobs as usize],
+            targets: vec![TargetSeen::default(); scene.providers.len()],
+            accusations: Vec::new(),
+            now: Moment::ZERO,
+            jumps: !scene.jumps.is_empty(),
+        }
+    }
+
+    /// What was broken, in order; empty when everything held.
+    pub fn accusations(&self) -> &[Accusation] {
+        &self.accusations
+    }
+
+    pub(crate) fn accuse(&mut self, invariant: u8, what: String) {
+        if self.accusations.len() < KEPT {
+            self.accusations.push(Accusation { invariant, at: self.now.as_nanos(), what });
+        }
+    }
+
+    pub(crate) fn see(&mut self, now: Moment, note: &Note) {
+        self.now = now;
+        match *note {
+            Note::Came { call, deadline } => self.calls[call as usize].deadline = deadline,
+            Note::Waits { call, until } => self.waits(call, until),
+            Note::Sent { call, target, probe } => self.sent(call, target, probe),
+            Note::Ended { call, target, probe, how } => self.ended(call, target, probe, how),
+            Note::Circuit { target, change } => {
+                self.targets[target].open_until = match change {
+                    Change::Opened { open } | Change::Reopened { open } => Some(now + open),
+                    Change::Closed => None,
+                };
+            }
+            Note::Retry { target, cost } => self.targets[target].paid += u64::from(cost),
+            Note::Done { call, answered } => self.done(call, answered),
+        }
+    }
+
+    /// 5: no wait begins that cannot end in time.
+    fn waits(&mut self, call: u32, until: Moment) {
+        let seen = &mut self.calls[call as usize];
+        seen.waits_until = until;
+        let deadline = seen.deadline;
+        if until > deadline + Duration::from_nanos(1) {
+            self.accuse(5, format!("call {call} waits until after its deadline"));
+        }
+    }
+
+    fn sent(&mut self, call: u32, target: usize, probe: bool) {
+        let now = self.now;
+        let seen = self.calls[call as usize];
+        if seen.faulted || seen.done {
+            self.accuse(3, format!("call {call} was sent again after a final end"));
+        }
+        if now > seen.deadline {
+            self.accuse(5, format!("call {call} was sent after its deadline"));
+        }
+        if let Some((at, not_before)) = seen.not_before
+            && at == target
+            && now < not_before
+        {
+            let early = not_before.since(now);
+            self.accuse(6, format!("call {call} went {early:?} earlier than the hint"));
+        }
+        let seen = &mut self.calls[call as usize];
+        seen.sent += 1;
+        seen.not_before = None;
+        if seen.sent != seen.ended + 1 {
+            self.accuse(1, format!("call {call} has two attempts in flight"));
+        }
+        self.sent_to(call, target, probe);
+    }
+
+    /// 2: nothing is sent while a circuit is open, and one probe at a time.
+    fn sent_to(&mut self, call: u32, target: usize, probe: bool) {
+        let now = self.now;
+        let seen = &mut self.targets[target];
+        let (open, other) = (seen.open_until, seen.probe_since);
+        if probe {
+            seen.probe_since = Some(now);
+        }
+        if open.is_some_and(|until| now < until) {
+            self.accuse(2, format!("call {call} was sent to target {target} while open"));
+        }
+        if open.is_some() != probe {
+            self.accuse(2, format!("call {call} to target {target}: probe is {probe}"));
+        }
+        if probe && other.is_some_and(|since| now < since + LEASE_MIN) {
+            self.accuse(2, format!("two probes at target {target}"));
+        }
+    }
+
+    fn ended(&mut self, call: u32, target: usize, probe: bool, how: How) {
+        let now = self.now;
+        self.calls[call as usize].ended += 1;
+        if probe {
+            let since = self.targets[target].probe_since.take();
+            // Another may have gone since, if this one outlived its lease.
+            if since.is_some_and(|since| now.since(since) > LEASE_MAX * 2) && !self.jumps {
+                self.accuse(2, format!("the probe of target {target} was out for too long"));
+            }
+        }
+        match how {
+            How::Well { first, refund } => {
+                self.targets[target].earned += u64::from(first) + u64::from(refund);
+            }
+            How::Refused(Some(wait)) => {
+                self.calls[call as usize].not_before = Some((target, now + wait));
+            }
+            How::Failed | How::TimedOut => self.count(call, probe),
+            How::Faulted => self.calls[call as usize].faulted = true,
+            How::Refused(None) | How::Left => {}
+        }
+    }
+
+    /// 1: a call has so many attempts at most; refusals waited out and probes are counted apart.
+    fn count(&mut self, call: u32, probe: bool) {
+        let seen = &mut self.calls[call as usize];
+        seen.counted += u32::from(!probe);
+        if seen.counted > 6 {
+            self.accuse(1, format!("call {call} had more than six attempts"));
+        }
+    }
+
+    /// 10: exactly one end for each call, and 5: in time.
+    fn done(&mut self, call: u32, _answered: bool) {
+        let now = self.now;
+        let seen = &mut self.calls[call as usize];
+        let again = core::mem::replace(&mut seen.done, true);
+        let (deadline, sent, ended) = (seen.deadline, seen.sent, seen.ended);
+        if again {
+            self.accuse(10, format!("call {call} ended twice"));
+        }
+        if sent != ended {
+            self.accuse(7, format!("call {call} is over and an attempt of it is not"));
+        }
+        if now > deadline + DEADLINE_SLACK && !self.jumps {
+            self.accuse(5, format!("call {call} ended {:?} late", now.since(deadline)));
+        }
+    }
+
+    /// Everything is over.
+    pub(crate) fn close(&mut self) {
+        for target in 0..self.targets.len() {
+            let TargetSeen { paid, earned, .. } = self.targets[target];
+            if paid > 500 + earned {
+                let what = format!("target {target} paid {paid} for retries, had 500 + {earned}");
+                self.accuse(1, what);
+            }
+        }
+        for call in 0..self.calls.len() {
+            let seen = self.calls[call];
+            if !seen.done && seen.deadline > Moment::ZERO {
+                self.accuse(10, format!("call {call} never ended"));
+            }
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! What the laboratory saw, as plain data: the judge reads it, and its digest is the run's identity.
+
+use mainstay_core::rules::breaker::Change;
+use mainstay_core::time::Moment;
+use std::time::Duration;
+
+/// One observation. Times are on our clock.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Note {
+    /// A call came.
+    Came {
+        /// Which.
+        call: u32,
+        /// When it must be over.
+        deadline: Moment,
+    },
+    /// A call waits.
+    Waits {
+        /// Which.
+        call: u32,
+        /// Until when at most.
+        until: Moment,
+    },
+    /// An attempt was sent.
+    Sent {
+        /// Of which call.
+        call: u32,
+        /// To which target.
+        target: usize,
+        /// As the probe of a half-open circuit.
+        probe: bool,
+    },
+    /// An attempt ended.
+    Ended {
+        /// Of which call.
+        call: u32,
+        /// At which target.
+        target: usize,
+        /// As a probe.
+        probe: bool,
+        /// How.
+        how: How,
+    },
+    /// A circuit changed.
+    Circuit {
+        /// Whose.
+        target: usize,
+        /// How.
+        change: Change,
+    },
+    /// A retry was paid for.
+    Retry {
+        /// At which target.
+        target: usize,
+        /// What it cost.
+        cost: u32,
+    },
+    /// A call is over.
+    Done {
+        /// Which.
+        call: u32,
+        /// Whether it was answered.
+        answered: bool,
+    },
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// Answered; whether this was the call's first attempt.
+    Well {
+        /// No other attempt of the call came before.
+        first: bool,
+        /// What its retry had cost, which it gets back.
+        refund: u32,
+    },
+    /// Refused with a 429, and the wait it asked for.
+    Refused(Option<Duration>),
+    /// Failed.
+    Failed,
+    /// No answer within its time.
+    TimedOut,
+    /// The request was at fault.
+    Faulted,
+    /// The caller left.
+    Left,
+}
+
+/// A running digest of everything seen (FNV-1a over the debug form: slow, and only for comparing).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Digest(u64);
+
+impl Default for Digest {
+    fn default() -> Self {
+        Digest(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Digest {
+    pub(super) fn add(&mut self, now: Moment, note: &Note) {
+        use std::hash::Hasher;
+        let mut words = [now.as_nanos(), 0, 0, 0];
+        let how = |how: How| match how {
+            How::Well { first, refund } => u64::from(first) << 32 | u64::from(refund) << 8,
+            How::Refused(wait) => 1 | wait.map_or(0, |wait| u64::from(wait.subsec_nanos()) << 8),
+            How::Failed => 2,
+            How::TimedOut => 3,
+            How::Faulted => 4,
+            How::Left => 5,
+        };
+        match *note {
+            Note::Came { call, deadline } => {
+                words[1..].copy_from_slice(&[1, call.into(), deadline.as_nanos()])
+            }
+            Note::Waits { call, until } => {
+                words[1..].copy_from_slice(&[2, call.into(), until.as_nanos()])
+            }
+            Note::Sent { call, target, probe } => words[1..].copy_from_slice(&[
+                3,
+                call.into(),
+                (target as u64) << 1 | u64::from(probe),
+            ]),
+            Note::Ended { call, target, probe, how: end } => words[1..].copy_from_slice(&[
+                4 | (target as u64) << 8 | u64::from(probe) << 40,
+                call.into(),
+                how(end),
+            ]),
+            Note::Circuit { target, change } => {
+                let nanos = match change {
+                    Change::Closed => 0,
+                    Change::Opened { open } | Change::Reopened { open } => {
+                        u64::from(open.subsec_nanos()) + 1
+                    }
+                };
+                words[1..].copy_from_slice(&[5, target as u64, nanos]);
+            }
+            Note::Retry { target, cost } => {
+                words[1..].copy_from_slice(&[6, target as u64, cost.into()])
+            }
+            Note::Done { call, answered } => {
+                words[1..].copy_from_slice(&[7, call.into(), answered.into()])
+            }
+        }
+        let mut hasher = Fnv(self.0);
+        for word in words {
+            hasher.write_u64(word);
+        }
+        self.0 = hasher.finish();
+    }
+
+    pub(super) fn value(self) -> u64 {
+        self.0
+    }
+}
+
+struct Fnv(u64);
+
+impl std::hash::Hasher for Fnv {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! The world: targets with their shared state, calls, and the loop that plays what is next.
+
+use super::call::Call;
+use super::events::{Agenda, Event};
+use super::note::{Digest, How, Note};
+use super::provider::{Decision, Ending, Provider};
+use super::scene::{Scene, Traffic};
+use crate::judge::Judge;
+use mainstay_core::dice::Dice;
+use mainstay_core::hints::RateHints;
+use mainstay_core::policy::{Limits, Policy};
+use mainstay_core::rules::breaker::Pass;
+use mainstay_core::rules::pacer::{Grant, Pacer, Ticket};
+use mainstay_core::shared::TargetState;
+use mainstay_core::time::Moment;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Time without an answer after which an attempt has failed.
+pub(super) const SILENCE: Duration = Duration::from_secs(60);
+/// Events after which a run counts as endless.
+const EVENTS_MAX: u64 = 200_000_000;
+
+/// One target: the provider, and what all calls share about it.
+pub(super) struct Target {
+    pub(super) provider: Provider,
+    pub(super) state: TargetState,
+    pub(super) pacer: Pacer,
+    /// Whose ticket is whose.
+    pub(super) owners: BTreeMap<Ticket, u32>,
+}
+
+/// One sending of a call.
+pub(super) struct Attempt {
+    pub(super) call: u32,
+    pub(super) target: usize,
+    pub(super) sent: Moment,
+    pub(super) probe: bool,
+    pub(super) grant: Option<Grant>,
+    pub(super) pass: Option<Pass>,
+    pub(super) first: bool,
+    pub(super) decision: Option<Decision>,
+    pub(super) hints: RateHints,
+}
+
+/// What happened in a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Tally {
+    /// Calls answered.
+    pub answered: u32,
+    /// Calls that failed.
+    pub failed: u32,
+    /// Calls whose caller left.
+    pub left: u32,
+    /// Attempts that reached a provider.
+    pub attempts: u64,
+    /// Attempts that the provider failed by its own fault after letting them in.
+    pub faults: u64,
+    /// Attempts refused with a 429.
+    pub refused: u64,
+    /// Tokens that jobs cost.
+    pub tokens: f64,
+    /// Seconds until the last call ended.
+    pub seconds: f64,
+    /// Events played.
+    pub events: u64,
+    /// Digest of everything seen.
+    pub digest: u64,
+}
+
+/// Is shown everything as it happens: seconds since the start, and what.
+pub(super) type Watch<'a> = &'a mut dyn FnMut(f64, &Note);
+
+pub(super) struct World<'a> {
+    pub(super) scene: &'a Scene,
+    pub(super) policy: Policy,
+    pub(super) targets: Vec<Target>,
+    pub(super) calls: Vec<Call>,
+    pub(super) attempts: Vec<Attempt>,
+    pub(super) agenda: Agenda,
+    pub(super) dice: Dice,
+    pub(super) judge: Judge,
+    pub(super) tally: Tally,
+    watch: Option<Watch<'a>>,
+    digest: Digest,
+    /// The world's time, and how far our clock is ahead of it, in nanoseconds.
+    nanos: u64,
+    ahead: u64,
+    next_call: u32,
+}
+
+fn nanos(seconds: f64) -> u64 {
+    u64::try_from(Duration::try_from_secs_f64(seconds).unwrap_or_default().as_nanos()).unwrap_or(0)
+}
+
+impl<'a> World<'a> {
+    pub(super) fn new(scene: &'a Scene, watch: Option<Watch<'a>>) -> World<'a> {
+        let mut policy = Policy::default();
+        policy.retry.patience = scene.patience;
+        policy.retry.wait_max = scene.wait_max;
+        let mut dice = Dice::new(scene.seed);
+        let targets = scene
+            .providers
+            .iter()
+            .map(|provider| Target {
+                provider: Provider::new(provider, dice.bits()),
+                state: TargetState::new(&policy),
+                pacer: Pacer::new(&Limits::default(), Moment::ZERO),
+                owners: BTreeMap::new(),
+            })
+            .collect();
+        World {
+            judge: Judge::new(scene),
+            scene,
+            policy,
+            targets,
+            calls: Vec::new(),
+            attempts: Vec::new(),
+            agenda: Agenda::default(),
+            dice,
+            tally: Tally::default(),
+            watch,
+            digest: Digest::default(),
+            nanos: 0,
+            ahead: 1_000_000_000_000,
+            next_call: 0,
+        }
+    }
+
+    /// Plays the scene to its end.
+    pub(super) fn play(mut self) -> (Tally, Judge) {
+        for (at, by) in &self.scene.jumps {
+            self.agenda.plan(nanos(*at), Event::Jump { nanos: nanos(*by) });
+        }
+        match self.scene.traffic {
+            Traffic::Workers(workers) => {
+                for _ in 0..workers.min(self.scene.jobs) {
+                    self.new_call(0);
+                }
+            }
+            Traffic::Rate(rate) => {
+                let mut at = 0.0;
+                for _ in 0..self.scene.jobs {
+                    at += -(1.0 - self.dice.draw()).ln() / rate;
+                    self.new_call(nanos(at));
+                }
+            }
+        }
+        while let Some((at, event)) = self.agenda.next() {
+            self.nanos = at;
+            self.tally.events += 1;
+            if self.tally.events > EVENTS_MAX {
+                self.judge.accuse(7, "the run does not end".to_owned());
+                break;
+            }
+            self.play_one(event);
+        }
+        self.inspect();
+        self.tally.digest = self.digest.value();
+        (self.tally, self.judge)
+    }
+
+    fn play_one(&mut self, event: Event) {
+        match event {
+            Event::Arrive { call } => self.arrive(call),
+            Event::Timer { call, step } => self.timer(call, step),
+            Event::Reach { attempt } => self.reach(attempt),
+            Event::Finish { attempt } => self.finish(attempt),
+            Event::Answer { attempt } => self.answer(attempt),
+            Event::Leave { call } => self.leave(call),
+            Event::Jump { nanos } => self.ahead += nanos,
+        }
+    }
+
+    /// Our clock.
+    pub(super) fn now(&self) -> Moment {
+        Moment::from_nanos(self.nanos + self.ahead)
+    }
+
+    fn seconds(&self) -> f64 {
+        self.nanos as f64 / 1e9
+    }
+
+    pub(super) fn see(&mut self, note: Note) {
+        let now = self.now();
+        if let Some(watch) = &mut self.watch {
+            watch(self.nanos as f64 / 1e9, &note);
+        }
+        self.digest.add(now, &note);
+        self.judge.see(now, &note);
+    }
+
+    /// A timer of ours, somewhat late as timers are.
+    pub(super) fn timer_at(&mut self, until: Moment, call: u32, step: u32) {
+        let late = self.dice.below(u64::try_from(self.scene.timer_late.as_nanos()).unwrap_or(0));
+        let due = until.as_nanos().saturating_sub(self.ahead).max(self.nanos);
+        self.agenda.plan(due.saturating_add(late), Event::Timer { call, step });
+    }
+
+    pub(super) fn new_call(&mut self, at: u64) {
+        if self.next_call >= self.scene.jobs {
+            return;
+        }
+        let number = self.next_call;
+        self.next_call += 1;
+        let call = Call::new(self.scene, &mut self.dice);
+        self.tally.tokens += call.tokens as f64;
+        self.calls.push(call);
+        self.agenda.plan(at, Event::Arrive { call: number });
+    }
+
+    /// A caller of a closed loop takes its next job.
+    pub(super) fn next_job(&mut self) {
+        self.tally.seconds = self.seconds();
+        if matches!(self.scene.traffic, Traffic::Workers(_)) {
+            self.new_call(self.nanos);
+        }
+    }
+
+    pub(super) fn leave_after(&mut self, call: u32, seconds: f64) {
+        self.agenda.plan(self.nanos + nanos(seconds), Event::Leave { call });
+    }
+
+    pub(super) fn send(&mut self, attempt: Attempt) -> u32 {
+        let number = u32::try_from(self.attempts.len()).unwrap_or(u32::MAX);
+        let provider = &mut self.targets[attempt.target].provider;
+        let way = provider.scene().network;
+        let way = nanos(provider.between(way));
+        self.attempts.push(attempt);
+        self.agenda.plan(self.nanos + way, Event::Reach { attempt: number });
+        number
+    }
+
+    fn reach(&mut self, number: u32) {
+        let seconds = self.seconds();
+        let attempt = &mut self.attempts[number as usize];
+        let tokens = self.calls[attempt.call as usize].tokens;
+        let provider = &mut self.targets[attempt.target].provider;
+        let decision = provider.reach(tokens, seconds);
+        self.tally.attempts += 1;
+        match decision.ending {
+            Ending::Failed => self.tally.faults += 1,
+            Ending::Silent if decision.active => self.tally.faults += 1,
+            Ending::Refused(_) => self.tally.refused += 1,
+            Ending::Success { .. } | Ending::Unavailable | Ending::Silent | Ending::Faulted => {}
+        }
+        attempt.decision = Some(decision);
+        self.agenda.plan(self.nanos + nanos(decision.after), Event::Finish { attempt: number });
+    }
+
+    fn finish(&mut self, number: u32) {
+        let seconds = self.seconds();
+        let attempt = &mut self.attempts[number as usize];
+        let provider = &mut self.targets[attempt.target].provider;
+        let Some(decision) = attempt.decision else { return };
+        attempt.hints = provider.finish(decision.active, seconds);
+        let way = match decision.ending {
+            Ending::Silent => u64::try_from(SILENCE.as_nanos()).unwrap_or(u64::MAX),
+            Ending::Success { .. }
+            | Ending::Refused(_)
+            | Ending::Failed
+            | Ending::Unavailable
+            | Ending::Faulted => nanos(provider.between(provider.scene().network)),
+        };
+        self.agenda.plan(self.nanos + way, Event::Answer { attempt: number });
+    }
+
+    fn answer(&mut self, number: u32) {
+        let attempt = &self.attempts[number as usize];
+        let Some(decision) = attempt.decision else { return };
+        if attempt.pass.is_some() {
+            self.answered(number, decision.ending);
+        }
+    }
+
+    /// Nothing may be left over when everything is over.
+    fn inspect(&mut self) {
+        let mut left = Vec::new();
+        for (index, target) in self.targets.iter().enumerate() {
+            let pacer = target.pacer.snapshot(self.now());
+            let counts = [
+                ("grants", pacer.in_flight),
+                ("waiting calls", pacer.queued),
+                ("calls in the retry budget", target.state.budget.calls()),
+                ("retries in the retry budget", target.state.budget.retries()),
+                ("calls waiting for the circuit", target.state.breaker.waiting()),
+                ("attempts in flight", target.state.in_flight),
+                ("tickets", u32::try_from(target.owners.len()).unwrap_or(u32::MAX)),
+            ];
+            for (what, count) in counts {
+                if count > 0 {
+                    left.push(format!("target {index}: {count} {what} left over"));
+                }
+            }
+        }
+        for accusation in left {
+            self.judge.accuse(7, accusation);
+        }
+        self.judge.close();
+    }
+}
+
+/// A failure of the target, for the breaker.
+pub(super) fn is_target_failure(how: How) -> bool {
+    matches!(how, How::Failed | How::TimedOut)
+}
