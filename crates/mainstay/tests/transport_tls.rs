@@ -92,6 +92,38 @@ fn an_unusable_authority_file_is_named_with_the_reason() {
     assert!(error.to_string().contains("/nowhere/ca.pem"), "{error}");
 }
 
+/// Runs itself once more where neither variable of the environment leads to a certificate.
+#[test]
+fn without_any_authority_the_error_says_so_and_what_to_do() {
+    const ALONE: &str = "--test-threads=1";
+    if !std::env::args().any(|argument| argument == ALONE) {
+        let nowhere = tempfile::tempdir().expect("a directory");
+        let child = std::process::Command::new(std::env::current_exe().expect("this test"))
+            .args(["without_any_authority_the_error_says_so_and_what_to_do", "--exact", ALONE])
+            .env("SSL_CERT_FILE", nowhere.path().join("none.pem"))
+            .env("SSL_CERT_DIR", nowhere.path())
+            .output()
+            .expect("runs");
+        let said = String::from_utf8_lossy(&child.stdout);
+        assert!(child.status.success() && said.contains("1 passed"), "{said}");
+        return;
+    }
+    let error = Trust::default().load(None).expect_err("no authority").to_string();
+    for part in ["no certificate authority found", "none.pem", "ca-certificates", "ca_file"] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(async {
+        let authority = Authority::new();
+        let address = steady(authority.acceptor("localhost", &[])).await;
+        let told = send(&HttpUpstream::default(), get(&tls_to("localhost", address, None))).await;
+        assert_eq!(told.fault, Some(TransportFault::TlsUntrusted));
+        // The file of a destination is enough by itself.
+        let told = send(&HttpUpstream::default(), get(&authority.to("localhost", address))).await;
+        assert_eq!(told.answer().0, 200);
+    });
+}
+
 /// Repaired authorities are found by the next attempt: a failure is not remembered.
 #[tokio::test]
 async fn an_authority_file_may_appear_later() {

@@ -3,26 +3,30 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use mainstay_core::classify::TransportFault;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::client::TlsStream;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::gate::{Speaks, Turn};
 use super::h1::Conn1;
 use super::h2::Conn2;
 use super::pool::{Lease, Site};
 use super::proxy::tunnel;
+use super::socket::{Socket, Tcp};
 use super::tls::is_h2;
 use crate::upstream::Destination;
 
 /// Most addresses of one name that are tried.
 const ADDRESSES_MAX: usize = 8;
+
+/// How long found addresses serve further connections. Short: a name may move at any time.
+const ADDRESSES_KEPT: Duration = Duration::from_secs(1);
 
 /// How long one address is tried alone before the next one is tried beside it.
 /// Source: RFC 8305 section 5 ("Connection Attempt Delay"), read 2026-11.
@@ -89,27 +93,65 @@ async fn open(site: &Site) -> Result<Socket, TransportFault> {
     let Destination { tls, host, port, proxy, ca_file } = &*site.destination;
     let tcp = match proxy {
         Some(proxy) => {
-            let mut to_proxy = tcp(&proxy.host, proxy.port).await?;
+            let mut to_proxy = tcp(&site.resolver, &proxy.host, proxy.port).await?;
             tunnel(&mut to_proxy, proxy, host, *port).await?;
             to_proxy
         }
-        None => tcp(host, *port).await?,
+        None => tcp(&site.resolver, host, *port).await?,
     };
     if !tls {
-        return Ok(Socket::Plain(tcp));
+        return Ok(Socket::Plain(Tcp::new(tcp)));
     }
-    let tls = site.common.trust.connect(host, ca_file.as_deref(), tcp).await?;
+    let tls = site.common.trust.connect(host, ca_file.as_deref(), Tcp::new(tcp)).await?;
     Ok(Socket::Tls(Box::new(tls)))
 }
 
 /// A TCP connection to the first address of the name that takes it.
-async fn tcp(host: &str, port: u16) -> Result<TcpStream, TransportFault> {
-    let found = tokio::net::lookup_host((host, port)).await.map_err(|_| TransportFault::Dns)?;
-    let addresses = in_turn(found);
+async fn tcp(resolver: &Resolver, host: &str, port: u16) -> Result<TcpStream, TransportFault> {
+    let addresses = resolver.addresses(host, port).await?;
     let stream = race(&addresses).await?;
     // Without it small writes wait for the other end's acknowledgement; failing is no harm.
     let _ = stream.set_nodelay(true);
     Ok(stream)
+}
+
+/// The addresses of the one name a site connects to.
+///
+/// A thousand attempts that connect at once look the name up once: one asks at a time, and an
+/// answer is good for [`ADDRESSES_KEPT`].
+pub(super) struct Resolver {
+    turn: Semaphore,
+    found: Mutex<Option<(Instant, Arc<[SocketAddr]>)>>,
+}
+
+impl Resolver {
+    pub(super) fn new() -> Self {
+        Self { turn: Semaphore::new(1), found: Mutex::new(None) }
+    }
+
+    async fn addresses(&self, host: &str, port: u16) -> Result<Arc<[SocketAddr]>, TransportFault> {
+        if let Ok(address) = host.parse() {
+            return Ok(Arc::new([SocketAddr::new(address, port)]));
+        }
+        let _turn = self.turn.acquire().await.map_err(|_| TransportFault::Dns)?;
+        if let Some(found) = self.known() {
+            return Ok(found);
+        }
+        let found = tokio::net::lookup_host((host, port)).await.map_err(|_| TransportFault::Dns)?;
+        let found: Arc<[SocketAddr]> = in_turn(found).into();
+        *self.lock() = Some((Instant::now(), Arc::clone(&found)));
+        Ok(found)
+    }
+
+    fn known(&self) -> Option<Arc<[SocketAddr]>> {
+        let found = self.lock();
+        let (since, addresses) = found.as_ref()?;
+        (since.elapsed() < ADDRESSES_KEPT).then(|| Arc::clone(addresses))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<(Instant, Arc<[SocketAddr]>)>> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The addresses in the resolver's order, families alternating, at most [`ADDRESSES_MAX`].
@@ -180,66 +222,5 @@ fn fault_of_connect(error: &io::Error) -> TransportFault {
     }
 }
 
-/// What bytes go through.
-pub(super) enum Socket {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-}
-
-impl AsyncRead for Socket {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Socket::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
-            Socket::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
-        }
-    }
-}
-
-impl AsyncWrite for Socket {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Socket::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
-            Socket::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Socket::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
-            Socket::Tls(tls) => Pin::new(tls).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Socket::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
-            Socket::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Socket::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
-            Socket::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, bufs),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Socket::Plain(tcp) => tcp.is_write_vectored(),
-            Socket::Tls(tls) => tls.is_write_vectored(),
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

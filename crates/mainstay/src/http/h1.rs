@@ -15,8 +15,8 @@ use hyper_util::rt::TokioIo;
 use mainstay_core::classify::TransportFault;
 
 use super::body::Outgoing;
-use super::connect::Socket;
 use super::settings::HttpSettings;
+use super::socket::Socket;
 
 /// What a sent request becomes. The error gives the request back if nothing of it has left.
 pub(super) type Answer = Pin<

@@ -11,9 +11,9 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use mainstay_core::classify::TransportFault;
 
 use super::body::Outgoing;
-use super::connect::Socket;
 use super::h1::Answer;
 use super::settings::HttpSettings;
+use super::socket::Socket;
 
 /// Streams given out until the other end tells its limit. Those it does not allow wait inside h2
 /// for their turn.

@@ -13,6 +13,7 @@ mod h2;
 mod pool;
 mod proxy;
 mod settings;
+mod socket;
 mod tls;
 
 pub use attempt::HttpAttempt;

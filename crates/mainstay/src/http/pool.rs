@@ -15,6 +15,7 @@ use mainstay_core::classify::TransportFault;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::body::Outgoing;
+use super::connect::Resolver;
 use super::gate::Gate;
 use super::h1::{Answer, Conn1};
 use super::h2::{Conn2, Stream2};
@@ -39,6 +40,7 @@ pub(super) struct Site {
     /// Leave to hold an HTTP/1.1 connection, when their number is limited.
     pub(super) permits: Option<Arc<Semaphore>>,
     pub(super) gate: Gate,
+    pub(super) resolver: Resolver,
     kept: Mutex<Kept>,
 }
 
@@ -78,7 +80,15 @@ impl Site {
         let permits = common.settings.connections_max.map(|max| Arc::new(Semaphore::new(max)));
         let names = Names::of(&destination);
         let gate = Gate::new(destination.tls);
-        Self { destination, names, common, permits, gate, kept: Mutex::default() }
+        Self {
+            destination,
+            names,
+            common,
+            permits,
+            gate,
+            resolver: Resolver::new(),
+            kept: Mutex::default(),
+        }
     }
 
     /// Whether the destination can be named in a request at all.

@@ -19,9 +19,10 @@ pub struct HttpSettings {
     pub head_bytes_max: usize,
     /// Largest piece of an HTTP/1.1 body handed on at once, bytes; 8 KiB at least. Default 64 KiB.
     pub piece_bytes_max: usize,
-    /// Bytes a provider may send ahead on one HTTP/2 stream. Default 1 MiB.
+    /// Bytes a provider may send ahead on one HTTP/2 stream. Default 512 KiB.
     pub h2_stream_window: u32,
-    /// Bytes a provider may send ahead on one HTTP/2 connection. Default 4 MiB.
+    /// Bytes a provider may send ahead on one HTTP/2 connection. Default 32 MiB: so many streams
+    /// whose callers do not read must stand still before they hold up the others.
     pub h2_connection_window: u32,
     /// After how much silence an HTTP/2 connection is pinged. Default 20 s.
     pub h2_ping_after: Duration,
@@ -53,8 +54,8 @@ impl Default for HttpSettings {
             headers_max: 256,
             head_bytes_max: 64 * 1024,
             piece_bytes_max: 64 * 1024,
-            h2_stream_window: 1024 * 1024,
-            h2_connection_window: 4 * 1024 * 1024,
+            h2_stream_window: 512 * 1024,
+            h2_connection_window: 32 * 1024 * 1024,
             h2_ping_after: Duration::from_secs(20),
             h2_ping_timeout: Duration::from_secs(10),
         }

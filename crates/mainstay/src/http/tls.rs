@@ -10,9 +10,10 @@ use rustls::client::Resumption;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+
+use super::socket::Tcp;
 
 /// TLS sessions remembered for a quicker second handshake, per set of authorities.
 const SESSIONS_MAX: usize = 256;
@@ -112,8 +113,8 @@ impl Trust {
         &self,
         host: &str,
         ca_file: Option<&Path>,
-        tcp: TcpStream,
-    ) -> Result<TlsStream<TcpStream>, TransportFault> {
+        tcp: Tcp,
+    ) -> Result<TlsStream<Tcp>, TransportFault> {
         let name = ServerName::try_from(host.to_owned()).map_err(|_| TransportFault::BadAddress)?;
         let config = self.settings(ca_file).await?;
         let connected = TlsConnector::from(config).connect(name, tcp).await;
@@ -132,7 +133,7 @@ impl std::fmt::Debug for Trust {
 }
 
 /// Whether the other end chose HTTP/2.
-pub(super) fn is_h2(stream: &TlsStream<TcpStream>) -> bool {
+pub(super) fn is_h2(stream: &TlsStream<Tcp>) -> bool {
     stream.get_ref().1.alpn_protocol() == Some(b"h2")
 }
 
