@@ -3,10 +3,14 @@
 //! A lock is held for one method, never across a wait. The pacer is apart, because several targets
 //! may share one (a group of keys or models under one limit).
 
+use core::time::Duration;
+
+use crate::dice::Dice;
 use crate::policy::Policy;
-use crate::rules::breaker::Breaker;
+use crate::rules::breaker::{Breaker, Change, Outcome, Pass};
 use crate::rules::latency::Latency;
 use crate::rules::retry_budget::RetryBudget;
+use crate::time::Moment;
 
 /// Health, retry budget and speed of one target: a provider, a model and a credential.
 #[derive(Clone, Debug)]
@@ -19,6 +23,9 @@ pub struct TargetState {
     pub first_content: Latency,
     /// Attempts under way.
     pub in_flight: u32,
+    /// Set when calls that wait for the circuit should look again; whoever keeps the state wakes
+    /// them and clears it.
+    pub circuit_moved: bool,
 }
 
 impl TargetState {
@@ -29,6 +36,28 @@ impl TargetState {
             budget: RetryBudget::new(&policy.retry),
             first_content: Latency::default(),
             in_flight: 0,
+            circuit_moved: false,
         }
+    }
+
+    /// The 95th percentile of the time to the first content, once twenty are known.
+    pub fn slow_start(&self) -> Option<Duration> {
+        const SAMPLES_MIN: u32 = 20;
+        self.first_content.quantile(0.95, SAMPLES_MIN)
+    }
+
+    /// Tells the circuit breaker how an attempt went, and notices when that concerns calls that
+    /// wait for it: a probe that ends in any way frees its slot or changes the state.
+    pub fn record(
+        &mut self,
+        pass: Pass,
+        outcome: Outcome,
+        dice: &mut Dice,
+        now: Moment,
+    ) -> Option<Change> {
+        let probe = pass.is_probe();
+        let change = self.breaker.record(pass, outcome, dice, now);
+        self.circuit_moved |= probe || change.is_some();
+        change
     }
 }

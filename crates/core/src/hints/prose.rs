@@ -38,6 +38,13 @@ pub struct TextLimit {
 }
 
 impl TextLimit {
+    /// The limit in units a minute; a text that names no window means a minute.
+    pub fn per_minute(&self) -> Option<f64> {
+        const MINUTE: f64 = 60.0;
+        let window = self.window.map_or(MINUTE, |window| window.as_secs_f64());
+        (window > 0.0).then_some(self.limit? as f64 * MINUTE / window)
+    }
+
     /// `true` when the request alone is larger than the whole limit: no wait will help.
     pub fn never_fits(&self) -> bool {
         matches!((self.requested, self.limit), (Some(requested), Some(limit)) if requested > limit)

@@ -73,6 +73,15 @@ impl Pacer {
         self.heard(&grant, hints, now);
     }
 
+    /// The head of a sound answer came: its limits are known before its body ends, which may take
+    /// minutes. The attempt goes on.
+    pub fn observe(&mut self, grant: &Grant, hints: &RateHints, now: Moment) {
+        if let Some(cost) = hints.query_cost {
+            self.ratio.charged(grant.asked, cost as f64);
+        }
+        self.heard(grant, hints, now);
+    }
+
     /// The attempt was refused with a 429 for a rate or for too many at once.
     pub fn refused(&mut self, grant: Grant, refusal: &Refusal, hints: &RateHints, now: Moment) {
         self.end(&grant, now);

@@ -1,0 +1,117 @@
+//! What a failure means for the rest of the call: the same target later, another one, or the end.
+
+use core::time::Duration;
+
+use super::types::{Cause, Handle, Role, Why};
+use super::{Plan, Seek, effect};
+use crate::classify::Verdict;
+use crate::failure::Next;
+use crate::rules::backoff;
+use crate::time::Moment;
+
+impl<H: Handle> Plan<H> {
+    /// Decides after a failed attempt with no other attempt live.
+    pub(super) fn after_failure(&mut self, index: usize, role: Role, now: Moment) {
+        self.seek = Seek::Choose;
+        let Some((_, verdict)) = self.last.clone() else { return };
+        if !self.facts.replayable {
+            self.fail(Why::NotReplayable, verdict.wait);
+            return;
+        }
+        if !verdict.retryable {
+            self.after_final(index, &verdict);
+            return;
+        }
+        if effect::throttled(verdict.failure.kind).is_some() {
+            self.after_throttle(index, role, &verdict, now);
+        } else {
+            self.after_transient(index, role, &verdict, now);
+        }
+    }
+
+    /// The target will not answer this call; perhaps another one will.
+    fn after_final(&mut self, index: usize, verdict: &Verdict) {
+        match verdict.failure.next {
+            Next::Nobody => self.fail(Why::NotRetryable, None),
+            Next::OtherTarget | Next::SameTarget { .. } => {
+                self.tracks[index].gone = true;
+            }
+            Next::LargerWindow => {
+                let window = self.tracks[index].candidate.window;
+                for (other, track) in self.tracks.iter_mut().enumerate() {
+                    let larger = match (track.candidate.window, window) {
+                        (Some(theirs), Some(ours)) => theirs > ours,
+                        (None, _) => true,
+                        // How large the refusing window is, is unknown: a known one may be larger.
+                        (Some(_), None) => true,
+                    };
+                    track.gone |= other == index || !larger;
+                }
+            }
+        }
+    }
+
+    /// A rate limit: waited out at the head of the pacer's queue, or left for another target. It
+    /// is no attempt; deadline and `wait_max` are its bounds.
+    fn after_throttle(&mut self, index: usize, role: Role, verdict: &Verdict, now: Moment) {
+        if role != Role::Probe {
+            self.counted = self.counted.saturating_sub(1);
+            self.tracks[index].tries = self.tracks[index].tries.saturating_sub(1);
+        }
+        let wait = verdict.wait.unwrap_or(Duration::ZERO);
+        if self.too_long(index, wait, now) {
+            return;
+        }
+        if wait > self.policy.fallback.wait_max && self.other_ready(index, now) {
+            self.tracks[index].not_before = now + wait;
+            self.tracks[index].rest_cause = Cause::Hint;
+            return;
+        }
+        // The pacer holds everybody back for as long as the provider asked, this call first.
+        self.tracks[index].refused = true;
+        self.prefer = Some(index);
+        self.note_wait(Cause::Limit, now);
+    }
+
+    /// A failure that may pass: backoff, never shorter than the provider's hint.
+    fn after_transient(&mut self, index: usize, role: Role, verdict: &Verdict, now: Moment) {
+        if role == Role::Probe {
+            // The open circuit is wait enough.
+            return;
+        }
+        let hint = verdict.wait.unwrap_or(Duration::ZERO);
+        if self.too_long(index, hint, now) {
+            return;
+        }
+        self.tracks[index].failures += 1;
+        let failures = self.tracks[index].failures;
+        let backoff = backoff::transient(&self.policy.retry, failures, &mut self.dice);
+        let wait = backoff.max(hint);
+        let track = &mut self.tracks[index];
+        track.not_before = now + wait;
+        let cause = if hint > backoff { Cause::Hint } else { Cause::Backoff };
+        track.rest_cause = cause;
+        let used_up = track.tries >= self.policy.retry.attempts_max;
+        let hint_is_long = hint > self.policy.fallback.wait_max;
+        if effect::moves_on(verdict.failure.kind) || used_up || hint_is_long {
+            self.avoid = Some(index);
+        } else {
+            self.prefer = Some(index);
+        }
+        self.note_wait(cause, now);
+    }
+
+    /// A hint beyond what may be waited: the target is left, and with no other the call ends with
+    /// the date.
+    fn too_long(&mut self, index: usize, wait: Duration, now: Moment) -> bool {
+        let max = self.policy.retry.wait_max.min(self.facts.deadline.since(now));
+        if wait <= max {
+            return false;
+        }
+        self.tracks[index].gone = true;
+        if !self.others_alive(index) {
+            self.fail(Why::WaitTooLong { wait, max }, Some(wait));
+        }
+        true
+    }
+}

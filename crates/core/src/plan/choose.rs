@@ -1,0 +1,321 @@
+//! Which target is asked next, and what is waited for before it.
+
+use core::time::Duration;
+
+use super::types::{Cause, Handle, On, Role, Step, Why};
+use super::{Plan, Seek};
+use crate::rules::breaker::{Peek, State};
+use crate::rules::pacer::{Ask, Place, Polled, RefusedCause};
+use crate::time::Moment;
+
+/// Whether a track can be asked, and if not when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ready {
+    Now,
+    /// Its pacer would keep the call waiting this long.
+    Paced(Duration),
+    /// It rests: backoff or a hint.
+    Resting(Moment),
+    /// Its circuit is open; look again then.
+    Open(Moment),
+    /// It will not answer this call.
+    Gone,
+}
+
+/// What `pick` found best.
+enum Pick {
+    Ask(usize),
+    Rest { track: usize, until: Moment },
+    Circuit { track: usize, until: Moment },
+    Nothing,
+}
+
+impl<H: Handle> Plan<H> {
+    /// Chooses a target and goes to its queue, or waits, or ends the call.
+    pub(super) fn choose(&mut self, now: Moment) -> Option<Step> {
+        if now >= self.facts.deadline {
+            self.fail(Why::Deadline, None);
+            return None;
+        }
+        if self.counted >= self.policy.retry.attempts_per_call_max {
+            self.fail(Why::AttemptsUsed { max: self.policy.retry.attempts_per_call_max }, None);
+            return None;
+        }
+        match self.pick(now) {
+            Pick::Ask(track) => self.queue(track, now),
+            Pick::Rest { track, until } => {
+                self.rest(track, until, now);
+                None
+            }
+            Pick::Circuit { track, until } => {
+                self.await_circuit(track, until, now);
+                None
+            }
+            Pick::Nothing => {
+                let why = if self.tracks.is_empty() { Why::NoTarget } else { Why::NotRetryable };
+                let wait = self.last.as_ref().and_then(|(_, verdict)| verdict.wait);
+                self.fail(why, wait);
+                None
+            }
+        }
+    }
+
+    /// The best target: the preferred one; else the first ready one with attempts left; else the
+    /// one that is ready soonest. An open circuit counts by the time it may be probed.
+    fn pick(&mut self, now: Moment) -> Pick {
+        if let Some(track) = self.prefer.take() {
+            match self.readiness(track, now) {
+                Ready::Now => return Pick::Ask(track),
+                Ready::Resting(until) => return Pick::Rest { track, until },
+                Ready::Paced(_) | Ready::Open(_) | Ready::Gone => {}
+            }
+        }
+        if let Some(track) = self.first_ready(now) {
+            return Pick::Ask(track);
+        }
+        self.soonest(now)
+    }
+
+    /// The first ready track: fresh ones and those with attempts left before used-up ones, and
+    /// the one just left last.
+    fn first_ready(&mut self, now: Moment) -> Option<usize> {
+        let mut spare = None;
+        for track in 0..self.tracks.len() {
+            if self.readiness(track, now) != Ready::Now {
+                continue;
+            }
+            let used_up = self.tracks[track].tries >= self.policy.retry.attempts_max;
+            if !used_up && self.avoid != Some(track) {
+                return Some(track);
+            }
+            // Among those left, one with attempts left goes before one without.
+            let better = match spare {
+                None => true,
+                Some((_, spare_used_up)) => spare_used_up && !used_up,
+            };
+            if better {
+                spare = Some((track, used_up));
+            }
+        }
+        spare.map(|(track, _)| track)
+    }
+
+    fn soonest(&mut self, now: Moment) -> Pick {
+        let mut best: Option<(Moment, Pick)> = None;
+        for track in 0..self.tracks.len() {
+            let (at, pick) = match self.readiness(track, now) {
+                Ready::Gone => continue,
+                Ready::Now => (now, Pick::Ask(track)),
+                Ready::Paced(wait) => (now + wait, Pick::Ask(track)),
+                Ready::Resting(until) => (until, Pick::Rest { track, until }),
+                Ready::Open(until) => (until, Pick::Circuit { track, until }),
+            };
+            if best.as_ref().is_none_or(|(found, _)| at < *found) {
+                best = Some((at, pick));
+            }
+        }
+        best.map_or(Pick::Nothing, |(_, pick)| pick)
+    }
+
+    fn readiness(&self, index: usize, now: Moment) -> Ready {
+        let track = &self.tracks[index];
+        if track.gone {
+            return Ready::Gone;
+        }
+        if let Peek::Open { until } = track.candidate.handle.target(|t| t.breaker.peek(now)) {
+            return Ready::Open(until);
+        }
+        if track.not_before > now {
+            return Ready::Resting(track.not_before);
+        }
+        if self.others_alive(index) {
+            let wait = track.candidate.handle.pacer(|p| p.estimate(self.facts.tokens, now));
+            if wait > self.policy.fallback.wait_max {
+                return Ready::Paced(wait);
+            }
+        }
+        Ready::Now
+    }
+
+    /// Whether any other track may still answer this call.
+    pub(super) fn others_alive(&self, index: usize) -> bool {
+        self.tracks.iter().enumerate().any(|(other, track)| other != index && !track.gone)
+    }
+
+    /// Whether another track could be asked at once.
+    pub(super) fn other_ready(&self, index: usize, now: Moment) -> bool {
+        (0..self.tracks.len()).any(|other| {
+            other != index
+                && self.tracks[other].tries < self.policy.retry.attempts_max
+                && self.readiness(other, now) == Ready::Now
+        })
+    }
+
+    /// Lets a track rest, unless that cannot end in time.
+    fn rest(&mut self, track: usize, until: Moment, now: Moment) {
+        let wait = until.since(now);
+        let max = self.facts.deadline.since(now).min(self.policy.retry.wait_max);
+        if wait > max {
+            self.fail(Why::WaitTooLong { wait, max }, Some(wait));
+            return;
+        }
+        self.note_wait(self.tracks[track].rest_cause, now);
+        self.prefer = Some(track);
+        self.seek = Seek::Rest { until };
+    }
+
+    /// Waits for a circuit as long as patience and the deadline allow.
+    pub(super) fn await_circuit(&mut self, track: usize, until: Moment, now: Moment) {
+        let since = *self.circuit_since.get_or_insert(now);
+        let last = (since + self.policy.retry.patience).min(self.facts.deadline);
+        // A probe that is out may come back any moment; its lease is only the longest it may take.
+        let probing = self.tracks[track].candidate.handle.target(|t| t.breaker.state());
+        let until = if probing == State::HalfOpen { until.min(last) } else { until };
+        if until > last || now >= last {
+            let opens_in = until.since(now);
+            self.fail(Why::CircuitOpen { opens_in }, Some(opens_in));
+            return;
+        }
+        self.note_wait(Cause::Circuit, now);
+        self.tracks[track].candidate.handle.target(|t| t.breaker.start_waiting(self.counted));
+        self.seek = Seek::Circuit { track, until };
+    }
+
+    /// Looks at an awaited circuit again: somebody's probe may have closed it.
+    pub(super) fn circuit(&mut self, track: usize, until: Moment, now: Moment) -> Option<Step> {
+        let handle = &self.tracks[track].candidate.handle;
+        let peek = handle.target(|t| t.breaker.peek(now));
+        if matches!(peek, Peek::Open { .. }) && now < until {
+            return Some(self.wait(until, On::Circuit { track }));
+        }
+        handle.target(|t| t.breaker.stop_waiting(self.counted));
+        self.seek = Seek::Choose;
+        None
+    }
+
+    /// Joins the pacer's queue of a track.
+    fn queue(&mut self, index: usize, now: Moment) -> Option<Step> {
+        let track = &self.tracks[index];
+        let max = self.facts.deadline.since(now).min(self.policy.retry.wait_max);
+        let ask = Ask {
+            tokens: self.facts.tokens,
+            latest: now + max,
+            bytes: self.facts.bytes,
+            front: track.refused,
+        };
+        match track.candidate.handle.pacer(|pacer| pacer.ask(ask, now)) {
+            Place::Go(grant) => self.launch(index, grant, now),
+            Place::Wait { ticket, until, .. } => {
+                self.note_wait(Cause::Limit, now);
+                self.seek = Seek::Queue { track: index, ticket, until };
+                None
+            }
+            Place::Refused { wait, why } => {
+                self.no_place(index, wait, why, now);
+                None
+            }
+        }
+    }
+
+    /// Looks after a place in a queue.
+    pub(super) fn queued(
+        &mut self,
+        index: usize,
+        ticket: crate::rules::pacer::Ticket,
+        now: Moment,
+    ) -> Option<Step> {
+        let handle = &self.tracks[index].candidate.handle;
+        // No queueing behind an open circuit: it may be open for longer than the queue is long.
+        if matches!(handle.target(|t| t.breaker.peek(now)), Peek::Open { .. }) {
+            handle.pacer(|pacer| pacer.leave(ticket));
+            self.seek = Seek::Choose;
+            return None;
+        }
+        match handle.pacer(|pacer| pacer.poll(ticket, now)) {
+            Polled::Go(grant) => self.launch(index, grant, now),
+            Polled::Wait { until, .. } => {
+                self.seek = Seek::Queue { track: index, ticket, until };
+                Some(self.wait(until, On::Pacer { track: index, ticket }))
+            }
+            Polled::TooLate { wait } => {
+                self.no_place(index, wait, RefusedCause::TooLate, now);
+                None
+            }
+        }
+    }
+
+    /// A pacer cannot let the call go in time: another target, or the end with the time.
+    fn no_place(&mut self, index: usize, wait: Duration, why: RefusedCause, now: Moment) {
+        self.tracks[index].gone = true;
+        self.seek = Seek::Choose;
+        if self.others_alive(index) {
+            return;
+        }
+        let max = self.facts.deadline.since(now).min(self.policy.retry.wait_max);
+        match why {
+            RefusedCause::TooLate => self.fail(Why::WaitTooLong { wait, max }, Some(wait)),
+            RefusedCause::QueueFull => self.fail(Why::QueueFull, Some(wait)),
+        }
+    }
+
+    /// Remembers that the call waits, and for what; the first cause of a wait is kept.
+    pub(super) fn note_wait(&mut self, cause: Cause, now: Moment) {
+        if self.waiting.is_none() {
+            self.waiting = Some((now, cause));
+        }
+    }
+
+    /// Finds a second attempt to make beside one that stays silent.
+    pub(super) fn start_beside(&mut self, now: Moment) -> Option<Step> {
+        /// How soon is looked again when no other target was ready.
+        const AGAIN: Duration = Duration::from_secs(1);
+        let due = self.beside_at?;
+        if now < due || self.committed.is_some() {
+            return None;
+        }
+        let silent = self.slots.iter().flatten().next().map(|live| live.track)?;
+        if self.slots.iter().all(Option::is_some) || !self.facts.replayable {
+            return None;
+        }
+        self.beside_at = Some(now + AGAIN);
+        let other = (0..self.tracks.len()).find(|&other| {
+            other != silent
+                && self.tracks[other].tries < self.policy.retry.attempts_max
+                && self.readiness(other, now) == Ready::Now
+        })?;
+        self.launch_beside(other, now)
+    }
+
+    fn launch_beside(&mut self, other: usize, now: Moment) -> Option<Step> {
+        let handle = &self.tracks[other].candidate.handle;
+        let cost = self.policy.retry.budget_transient;
+        if !handle.target(|t| t.budget.withdraw(cost)) {
+            return None;
+        }
+        // It never queues: an extra must not delay anybody's first attempt.
+        let ask = Ask { tokens: self.facts.tokens, latest: now, bytes: 0, front: false };
+        let grant = match handle.pacer(|pacer| pacer.ask(ask, now)) {
+            Place::Go(grant) => grant,
+            Place::Wait { ticket, .. } => {
+                handle.pacer(|pacer| pacer.leave(ticket));
+                handle.target(|t| t.budget.finish(cost, false));
+                return None;
+            }
+            Place::Refused { .. } => {
+                handle.target(|t| t.budget.finish(cost, false));
+                return None;
+            }
+        };
+        match handle.target(|t| t.breaker.acquire(self.counted, now)) {
+            Ok(pass) => {
+                self.beside_at = None;
+                Some(self.begin(other, Role::Beside, grant, pass, Some(cost), now))
+            }
+            Err(_) => {
+                handle.pacer(|pacer| pacer.unsent(grant, now));
+                handle.target(|t| t.budget.finish(cost, false));
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! The plan's vocabulary: what it is told, what it answers, and what it keeps of each target and
+//! live attempt.
+
+use core::fmt;
+use core::time::Duration;
+
+use crate::classify::Verdict;
+use crate::failure::Kind;
+use crate::hints::RateHints;
+use crate::rules::breaker::Pass;
+use crate::rules::pacer::{Grant, Pacer, Ticket};
+use crate::shared::TargetState;
+use crate::time::Moment;
+
+/// The door to a target's shared state. Its owner locks; the plan never holds two at once.
+pub trait Handle: fmt::Debug {
+    /// Runs `rule` on the target's circuit breaker, retry budget and latencies.
+    fn target<R>(&self, rule: impl FnOnce(&mut TargetState) -> R) -> R;
+
+    /// Runs `rule` on the pacer that the target's credential and model share.
+    fn pacer<R>(&self, rule: impl FnOnce(&mut Pacer) -> R) -> R;
+}
+
+/// The facts of a call that a rule may know. Never its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Whether the answer is a stream of events.
+    pub stream: bool,
+    /// Whether the body can be sent a second time.
+    pub replayable: bool,
+    /// Tokens the call may use; 0 when unknown.
+    pub tokens: u64,
+    /// Bytes of the body held while it waits.
+    pub bytes: u64,
+    /// The answer must be whole by then.
+    pub deadline: Moment,
+    /// The caller's own bound on silence.
+    pub silence_max: Option<Duration>,
+}
+
+/// A target that may answer a call.
+#[derive(Clone, Debug)]
+pub struct Candidate<H> {
+    /// Its shared state.
+    pub handle: H,
+    /// Its context window in tokens; `None` (unknown) counts as large enough.
+    pub window: Option<u64>,
+}
+
+/// What to do next.
+#[derive(Debug, PartialEq)]
+pub enum Step {
+    /// Send an attempt.
+    Start(Start),
+    /// Drop an attempt: it is no longer wanted.
+    Cancel {
+        /// Which.
+        slot: usize,
+    },
+    /// This attempt's answer is the caller's: what is held of it goes out, and what follows.
+    Deliver {
+        /// Which.
+        slot: usize,
+    },
+    /// Nothing to do before `until` or before something happens.
+    Wait {
+        /// When to ask again at the latest; [`Moment::FAR`] for never.
+        until: Moment,
+        /// What is waited for.
+        on: On,
+    },
+    /// The call is over.
+    Done(Ending),
+}
+
+/// An attempt to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// The slot it lives in, 0 or 1.
+    pub slot: usize,
+    /// The candidate's index.
+    pub track: usize,
+    /// Why it is made.
+    pub role: Role,
+    /// How long was waited before it.
+    pub waited: Duration,
+    /// What for, the longest of several.
+    pub cause: Cause,
+}
+
+/// Why an attempt is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The call's first attempt.
+    First,
+    /// A further one, after a failure.
+    Retry,
+    /// Sent again after a rate limit was waited out.
+    Resend,
+    /// A circuit breaker's probe.
+    Probe,
+    /// A second one beside an attempt that stays silent.
+    Beside,
+}
+
+/// What was waited for before an attempt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Cause {
+    /// Nothing.
+    #[default]
+    None,
+    /// A rate limit, in the pacer's queue.
+    Limit,
+    /// Backoff after a failure.
+    Backoff,
+    /// A delay that the provider asked for.
+    Hint,
+    /// An open circuit.
+    Circuit,
+    /// Room in the retry budget's share of calls in flight.
+    Budget,
+}
+
+impl Cause {
+    /// The stable name, as attempt records carry it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Cause::None => "",
+            Cause::Limit => "limit",
+            Cause::Backoff => "backoff",
+            Cause::Hint => "hint",
+            Cause::Circuit => "circuit",
+            Cause::Budget => "budget",
+        }
+    }
+}
+
+/// What a wait is for, so that the walk can be woken when it may be over early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum On {
+    /// Live attempts.
+    Attempts,
+    /// Only time.
+    Time,
+    /// A place in a pacer's queue.
+    Pacer {
+        /// The candidate's index.
+        track: usize,
+        /// The place.
+        ticket: Ticket,
+    },
+    /// A circuit breaker.
+    Circuit {
+        /// The candidate's index.
+        track: usize,
+    },
+}
+
+/// What the walk saw.
+#[derive(Debug)]
+pub enum Seen<'a> {
+    /// A sound head arrived (2xx).
+    Head {
+        /// Which attempt.
+        slot: usize,
+        /// What its headers tell of limits.
+        hints: &'a RateHints,
+    },
+    /// A head that announces an error; its body follows.
+    ErrorHead {
+        /// Which attempt.
+        slot: usize,
+    },
+    /// The stream's terminal event arrived; only its framing may still end.
+    Terminal {
+        /// Which attempt.
+        slot: usize,
+    },
+    /// Content arrived: for a stream, an event that carries some; else bytes of the body.
+    Content {
+        /// Which attempt.
+        slot: usize,
+    },
+    /// The answer can only be passed on as it comes (binary, or larger than is held).
+    PassThrough {
+        /// Which attempt.
+        slot: usize,
+    },
+    /// The answer is whole and sound.
+    Finished {
+        /// Which attempt.
+        slot: usize,
+        /// Tokens used, when the answer says so.
+        tokens: Option<u64>,
+    },
+    /// The attempt failed.
+    Failed {
+        /// Which attempt.
+        slot: usize,
+        /// What it means.
+        verdict: Verdict,
+        /// What its headers tell of limits.
+        hints: &'a RateHints,
+    },
+}
+
+/// How a call ended.
+#[derive(Debug, PartialEq)]
+pub enum Ending {
+    /// The answer is whole.
+    Answered,
+    /// The answer broke off after its first byte was delivered.
+    Broken {
+        /// What happened.
+        kind: Kind,
+    },
+    /// There is no answer.
+    Failed(Final),
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Final {
+    /// Why nothing further is tried.
+    pub why: Why,
+    /// When it is worth trying again, when that is known.
+    pub retry_after: Option<Duration>,
+    /// The last failure, and the candidate it happened on.
+    pub last: Option<(usize, Verdict)>,
+    /// Attempts sent.
+    pub attempts: u32,
+}
+
+/// Why nothing further is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// The failure is final as the call stands.
+    NotRetryable,
+    /// As many attempts as allowed were made.
+    AttemptsUsed {
+        /// The limit.
+        max: u32,
+    },
+    /// The body was passed through once and cannot be sent again.
+    NotReplayable,
+    /// The retry budget of the target is empty.
+    BudgetEmpty,
+    /// The next wait would be longer than allowed.
+    WaitTooLong {
+        /// How long it would be.
+        wait: Duration,
+        /// The longest allowed, by `wait_max` or what is left of the deadline.
+        max: Duration,
+    },
+    /// Too many calls wait already.
+    QueueFull,
+    /// Every target left has an open circuit, longer than patience lasts.
+    CircuitOpen {
+        /// When the first of them may be probed, from the moment of refusal.
+        opens_in: Duration,
+    },
+    /// The deadline came.
+    Deadline,
+    /// There is no target to try.
+    NoTarget,
+    /// An invariant of ours was broken.
+    Fault,
+}
+
+/// What a plan keeps of one candidate.
+#[derive(Debug)]
+pub(super) struct Track<H> {
+    pub(super) candidate: Candidate<H>,
+    /// Counted attempts on it.
+    pub(super) tries: u32,
+    /// Failures that call for backoff.
+    pub(super) failures: u32,
+    /// Not before then, and why.
+    pub(super) not_before: Moment,
+    pub(super) rest_cause: Cause,
+    /// Will not answer this call.
+    pub(super) gone: bool,
+    /// Was refused by a rate limit that is being waited out.
+    pub(super) refused: bool,
+    /// Stayed silent until a timer ended it.
+    pub(super) silent: bool,
+}
+
+impl<H> Track<H> {
+    pub(super) fn new(candidate: Candidate<H>) -> Track<H> {
+        Track {
+            candidate,
+            tries: 0,
+            failures: 0,
+            not_before: Moment::ZERO,
+            rest_cause: Cause::None,
+            gone: false,
+            refused: false,
+            silent: false,
+        }
+    }
+}
+
+/// A live attempt.
+#[derive(Debug)]
+pub(super) struct Live {
+    pub(super) track: usize,
+    pub(super) role: Role,
+    pub(super) grant: Option<Grant>,
+    pub(super) pass: Option<Pass>,
+    /// What was withdrawn from the retry budget for it.
+    pub(super) withdrawn: Option<u32>,
+    pub(super) started: Moment,
+    pub(super) phase: Phase,
+    /// When its current timer runs out.
+    pub(super) due: Moment,
+}
+
+/// How far a live attempt is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// No sound head yet.
+    Sent,
+    /// A head, no content.
+    Head,
+    /// Content has come.
+    Content,
+    /// The terminal event has come.
+    Terminal,
+}

@@ -1,0 +1,168 @@
+//! One call as a front hands it in, and what comes back: an [`Answer`] that streams, or a
+//! [`Refusal`] that says why there is none. Gateway, client and runner all speak these types.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use mainstay_core::failure::{Failure, Kind};
+use mainstay_core::time::Moment;
+use mainstay_core::wire::endpoint::Endpoint;
+
+use crate::upstream::BodyBroken;
+
+/// What the caller asks for, from the door to the last byte.
+#[derive(Debug)]
+pub struct Call {
+    /// Our own id of the call, `req_…`.
+    pub id: String,
+    /// The method.
+    pub method: Method,
+    /// What follows `/v1` in the caller's path, with the query: `/chat/completions?x=y`.
+    pub path: String,
+    /// Which endpoint that is.
+    pub endpoint: Endpoint,
+    /// The caller's headers. Credentials, cookies, hop-by-hop and `x-mainstay-*` / `x-sim-*`
+    /// headers may be among them; the walk forwards none of those.
+    pub headers: HeaderMap,
+    /// The caller's own `Authorization`, sent upstream in place of ours (`auth = "pass"`).
+    pub credential: Option<HeaderValue>,
+    /// The body.
+    pub body: CallBody,
+    /// The model named in the body, when there is one.
+    pub model: Option<String>,
+    /// Where the model's value stands in a buffered JSON body, quotes included: a byte range.
+    pub model_span: Option<std::ops::Range<usize>>,
+    /// Whether the answer shall be a stream of events.
+    pub stream: bool,
+    /// Tokens the call may use: prompt estimate and largest output. 0 when unknown.
+    pub tokens: u64,
+    /// When the call arrived, on the engine's clock.
+    pub arrived: Moment,
+    /// The caller's total time limit (`x-mainstay-timeout-ms`); may only shorten the route's.
+    pub timeout: Option<Duration>,
+    /// The caller's bound on silence (`x-stainless-read-timeout`); may only shorten the route's.
+    pub read_timeout: Option<Duration>,
+    /// `x-stainless-retry-count`: how often the caller's own SDK has sent this already.
+    pub sdk_retry: u32,
+    /// A streamed body has been handed to an attempt and cannot be sent again. Starts `false`.
+    pub body_gone: bool,
+}
+
+/// The body of a call.
+pub enum CallBody {
+    /// None.
+    Empty,
+    /// Held in memory: can be sent again.
+    Buffered(Bytes),
+    /// Passed through once as it arrives: multipart and binary bodies over `replay_max`.
+    Streamed {
+        /// The source.
+        body: http_body_util::combinators::UnsyncBoxBody<Bytes, BodyBroken>,
+        /// `content-length`, when known.
+        length: Option<u64>,
+    },
+}
+
+impl fmt::Debug for CallBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CallBody::Empty => f.write_str("Empty"),
+            CallBody::Buffered(bytes) => write!(f, "Buffered({} bytes)", bytes.len()),
+            CallBody::Streamed { length, .. } => write!(f, "Streamed(length {length:?})"),
+        }
+    }
+}
+
+/// Head of an answer that will be delivered; its body follows as a stream of bytes.
+#[derive(Debug)]
+pub struct AnswerHead {
+    /// The provider's status: 2xx or 3xx.
+    pub status: StatusCode,
+    /// The provider's headers without hop-by-hop ones and `content-length`.
+    pub headers: HeaderMap,
+    /// `content-length`, when the whole answer is in hand or will pass unchanged.
+    pub length: Option<u64>,
+    /// Who answered, and what it took.
+    pub trace: Trace,
+}
+
+/// Who answered a call and what it took.
+#[derive(Clone, Debug, Default)]
+pub struct Trace {
+    /// The provider's name, when one was asked.
+    pub provider: Option<String>,
+    /// The model it was asked for.
+    pub model: Option<String>,
+    /// Attempts sent, hedges and probes included.
+    pub attempts: u32,
+    /// Time spent waiting for limits, backoff and circuit breakers.
+    pub waited: Duration,
+    /// Each attempt, in order of start. At most [`Trace::ATTEMPTS_MAX`].
+    pub records: Vec<AttemptRecord>,
+}
+
+impl Trace {
+    /// Longest list of attempts kept; a call that waits out many refusals may make more.
+    pub const ATTEMPTS_MAX: usize = 64;
+}
+
+/// One attempt on record.
+#[derive(Clone, Debug)]
+pub struct AttemptRecord {
+    /// The provider's name.
+    pub provider: String,
+    /// The model asked for.
+    pub model: Option<String>,
+    /// What was waited for before it, and how long.
+    pub waited: Duration,
+    /// The wait's cause (`limit`, `backoff`, `hint`, `circuit`, or empty).
+    pub wait_cause: &'static str,
+    /// When it was sent, on the engine's clock.
+    pub started: Moment,
+    /// How long it took; until the first content for an answer that is still streaming.
+    pub took: Duration,
+    /// The status that came, when one came.
+    pub status: Option<u16>,
+    /// What went wrong; `None` when it answered.
+    pub kind: Option<Kind>,
+    /// Bytes received.
+    pub bytes: u64,
+}
+
+/// A call that gets no answer.
+#[derive(Debug)]
+pub struct Refusal {
+    /// Why.
+    pub failure: Failure,
+    /// When it is worth trying again, when that is known.
+    pub retry_after: Option<Duration>,
+    /// What happened, why and what to do, in one line with numbers; set when the failure is our
+    /// own finding and not the provider's answer.
+    pub message: Option<String>,
+    /// The provider's last answer, to be passed on as it came.
+    pub provider_answer: Option<ProviderAnswer>,
+    /// What it took.
+    pub trace: Trace,
+}
+
+/// A provider's error answer, body and all (at most 64 KiB of it).
+#[derive(Debug)]
+pub struct ProviderAnswer {
+    /// The status.
+    pub status: StatusCode,
+    /// All its headers.
+    pub headers: HeaderMap,
+    /// Its body as it came.
+    pub body: Bytes,
+}
+
+/// The answer broke after its first byte was delivered. The connection to the caller must be cut
+/// so that it cannot take the half for the whole.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer broke off: {}", kind.name())]
+pub struct Cut {
+    /// What happened.
+    pub kind: Kind,
+}

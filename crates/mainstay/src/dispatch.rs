@@ -1,0 +1,175 @@
+//! One attempt's request: the caller's, with the target's address, credential and model.
+
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use http::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST,
+    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use mainstay_core::policy::ProviderKind;
+
+use crate::call::{Call, CallBody};
+use crate::spec::ProviderSpec;
+use crate::targets::Target;
+use crate::upstream::{AttemptRequest, RequestBody};
+
+/// What could not be sent, because it cannot be put into a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unsendable {
+    /// The path is not one that a request line can carry.
+    Path,
+    /// The body was passed through once already.
+    BodyGone,
+}
+
+/// Builds the request of an attempt. A streamed body is moved out of the call.
+pub(crate) fn request(
+    call: &mut Call,
+    target: &Target,
+    connect_timeout: Duration,
+) -> Result<AttemptRequest, Unsendable> {
+    let provider = &target.provider;
+    let path = path(provider, call, target.model.as_deref()).ok_or(Unsendable::Path)?;
+    let headers = headers(call, target);
+    let body = body(call, target)?;
+    Ok(AttemptRequest {
+        destination: provider.destination.clone(),
+        method: call.method.clone(),
+        path,
+        headers,
+        body,
+        connect_timeout,
+    })
+}
+
+fn path(provider: &ProviderSpec, call: &Call, model: Option<&str>) -> Option<PathAndQuery> {
+    let prefix = provider.path_prefix.as_str();
+    let mut path = String::with_capacity(prefix.len() + call.path.len() + 32);
+    path.push_str(prefix);
+    // Azure names the deployment in the path, except on its newer surface that ends in `/v1`.
+    // Source: vendor's SDK, `lib/azure.py`, read 2026-11.
+    let deployments = provider.kind == ProviderKind::Azure && !prefix.ends_with("/v1");
+    if let (true, Some(model)) = (deployments, model) {
+        path.push_str("/deployments/");
+        path.push_str(model);
+    }
+    path.push_str(&call.path);
+    if let Some(version) = &provider.api_version {
+        path.push(if call.path.contains('?') { '&' } else { '?' });
+        path.push_str("api-version=");
+        path.push_str(version);
+    }
+    PathAndQuery::try_from(path).ok()
+}
+
+/// Headers that belong to one connection or to the caller's relation with us.
+const OURS: [HeaderName; 9] = [
+    HOST,
+    AUTHORIZATION,
+    PROXY_AUTHORIZATION,
+    COOKIE,
+    CONTENT_LENGTH,
+    TRANSFER_ENCODING,
+    CONNECTION,
+    EXPECT,
+    UPGRADE,
+];
+
+fn is_forwarded(name: &HeaderName, value: &HeaderValue) -> bool {
+    let text = name.as_str();
+    let hop = matches!(text, "keep-alive" | "proxy-connection" | "api-key" | "x-api-key");
+    let te = name == TE && value != "trailers";
+    !(OURS.contains(name)
+        || hop
+        || te
+        || name == TRAILER
+        || text.starts_with("x-mainstay-")
+        || text.starts_with("x-sim-")
+        || text == "x-forwarded-for"
+        || text == "forwarded")
+}
+
+fn headers(call: &Call, target: &Target) -> HeaderMap {
+    let provider = &target.provider;
+    let named = named_by_connection(&call.headers);
+    let mut headers = HeaderMap::with_capacity(call.headers.len() + 4);
+    for (name, value) in &call.headers {
+        if is_forwarded(name, value) && !named.iter().any(|named| named == name.as_str()) {
+            headers.append(name.clone(), value.clone());
+        }
+    }
+    if call.method == Method::POST {
+        // Usage, errors and events must be readable.
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    }
+    for (name, value) in &provider.headers {
+        headers.insert(name.clone(), value.clone());
+    }
+    if let Some((name, value)) = credential(call, target) {
+        headers.insert(name, value);
+    }
+    headers
+}
+
+/// Lower-case names that a `connection` header declares to be for one hop.
+fn named_by_connection(headers: &HeaderMap) -> Vec<String> {
+    headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|name| name.trim().to_ascii_lowercase())
+        .filter(|name| !name.is_empty())
+        .collect()
+}
+
+fn credential(call: &Call, target: &Target) -> Option<(HeaderName, HeaderValue)> {
+    if let Some(callers) = &call.credential {
+        return Some((AUTHORIZATION, callers.clone()));
+    }
+    let key = target.provider.credentials.get(target.credential)?.reveal();
+    if key.is_empty() {
+        return None;
+    }
+    let (name, text) = match target.provider.kind {
+        ProviderKind::Azure => (HeaderName::from_static("api-key"), key.to_owned()),
+        ProviderKind::OpenAi | ProviderKind::Compatible => (AUTHORIZATION, format!("Bearer {key}")),
+    };
+    let mut value = HeaderValue::try_from(text).ok()?;
+    value.set_sensitive(true);
+    Some((name, value))
+}
+
+fn body(call: &mut Call, target: &Target) -> Result<RequestBody, Unsendable> {
+    match &call.body {
+        CallBody::Empty if call.body_gone => Err(Unsendable::BodyGone),
+        CallBody::Empty => Ok(RequestBody::Empty),
+        CallBody::Buffered(bytes) => Ok(RequestBody::Full(renamed(call, target, bytes))),
+        CallBody::Streamed { .. } => match std::mem::replace(&mut call.body, CallBody::Empty) {
+            CallBody::Streamed { body, length } => {
+                call.body_gone = true;
+                Ok(RequestBody::Stream { body, length })
+            }
+            CallBody::Empty | CallBody::Buffered(_) => Err(Unsendable::BodyGone),
+        },
+    }
+}
+
+/// The body with the target's model in place of the caller's, every other byte as it was.
+fn renamed(call: &Call, target: &Target, body: &Bytes) -> Bytes {
+    let (Some(span), Some(model)) = (call.model_span.clone(), target.model.as_deref()) else {
+        return body.clone();
+    };
+    if call.model.as_deref() == Some(model) || span.end > body.len() || span.start > span.end {
+        return body.clone();
+    }
+    let quoted = serde_json::Value::from(model).to_string();
+    let mut edited = BytesMut::with_capacity(body.len() + quoted.len());
+    edited.put_slice(&body[..span.start]);
+    edited.put_slice(quoted.as_bytes());
+    edited.put_slice(&body[span.end..]);
+    edited.freeze()
+}

@@ -1,0 +1,313 @@
+//! The engine: providers, routes and everything learnt about them; makes a [`Walk`] of each call.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use mainstay_core::dice::Dice;
+use mainstay_core::plan::{Candidate, Facts, Plan};
+use mainstay_core::policy::{Policy, Route, Strategy};
+use mainstay_core::rules::breaker::State;
+use mainstay_core::rules::pacer::PacerSnapshot;
+use mainstay_core::time::Moment;
+
+use crate::call::{Call, CallBody};
+use crate::clock::Clock;
+use crate::spec::{EngineSpec, ProviderSpec};
+use crate::targets::{Registry, Shared};
+use crate::upstream::Upstream;
+use crate::walk::Walk;
+
+/// Decides where calls go and keeps what was learnt. Shared by all threads.
+#[derive(Debug)]
+pub struct Engine {
+    clock: Clock,
+    directory: ArcSwap<Directory>,
+    registry: Registry,
+    calls: AtomicU64,
+    seed: u64,
+}
+
+/// Providers, routes and policies, as of one configuration.
+#[derive(Debug)]
+struct Directory {
+    providers: Vec<Arc<ProviderSpec>>,
+    routes: Vec<(Route, Arc<Policy>)>,
+    policy: Arc<Policy>,
+}
+
+/// Targets of a call, before it starts.
+pub(crate) struct Candidates {
+    pub(crate) targets: Vec<Candidate<Shared>>,
+    pub(crate) policy: Arc<Policy>,
+}
+
+/// State of one target, for metrics and people.
+#[derive(Clone, Debug)]
+pub struct TargetSnapshot {
+    /// The provider's name.
+    pub provider: String,
+    /// Which of its credentials, from 0.
+    pub credential: usize,
+    /// The model; `None` for endpoints without one.
+    pub model: Option<String>,
+    /// The circuit breaker.
+    pub circuit: State,
+    /// Attempts under way.
+    pub in_flight: u32,
+    /// What is left of the retry budget.
+    pub retry_budget: u32,
+    /// The pacer.
+    pub pacer: PacerSnapshot,
+}
+
+impl Engine {
+    /// An engine over what the configuration names.
+    pub fn new(spec: EngineSpec) -> Arc<Engine> {
+        let clock = Clock::new();
+        Arc::new(Engine {
+            clock,
+            directory: ArcSwap::from_pointee(Directory::of(spec)),
+            registry: Registry::new(clock),
+            calls: AtomicU64::new(0),
+            seed: entropy(),
+        })
+    }
+
+    /// The engine's clock; [`Call::arrived`] is a moment on it.
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// The time on the engine's clock.
+    pub fn now(&self) -> Moment {
+        self.clock.now()
+    }
+
+    /// Takes new providers, routes and policies. Calls under way keep the old ones; what was learnt
+    /// about limits stays with providers whose caps did not change.
+    pub fn reload(&self, spec: EngineSpec) {
+        self.directory.store(Arc::new(Directory::of(spec)));
+    }
+
+    /// Every model that a route or a provider names, sorted, without patterns.
+    pub fn models(&self) -> Vec<String> {
+        let directory = self.directory.load();
+        let routes = directory.routes.iter().map(|(route, _)| route.model.clone());
+        let named = directory.providers.iter().flat_map(|p| p.models.clone().unwrap_or_default());
+        let mut models: Vec<String> = routes.chain(named).filter(|m| !m.ends_with('*')).collect();
+        models.sort();
+        models.dedup();
+        models
+    }
+
+    /// Starts a call. Nothing happens before the walk is polled; dropping it gives everything back.
+    pub fn call<U: Upstream>(self: &Arc<Self>, upstream: &Arc<U>, call: Call) -> Walk<U> {
+        let number = self.calls.fetch_add(1, Ordering::Relaxed);
+        let mut dice = Dice::new(self.seed ^ number);
+        let candidates = self.candidates(&call, number, &mut dice);
+        let policy = candidates.policy;
+        let targets: Vec<Shared> =
+            candidates.targets.iter().map(|candidate| candidate.handle.clone()).collect();
+        let facts = facts(&call, &policy);
+        let plan = Plan::new(facts, Arc::clone(&policy), candidates.targets, dice);
+        Walk::new(self.clock, Arc::clone(upstream), call, policy, targets, plan)
+    }
+
+    /// The state of every target that was used.
+    pub fn snapshot(&self) -> Vec<TargetSnapshot> {
+        let now = self.now();
+        let mut all: Vec<TargetSnapshot> = self
+            .registry
+            .all()
+            .iter()
+            .map(|target| {
+                target.look(|state, pacer| TargetSnapshot {
+                    provider: target.provider.name.clone(),
+                    credential: target.credential,
+                    model: target.model.clone(),
+                    circuit: state.breaker.state(),
+                    in_flight: state.in_flight,
+                    retry_budget: state.budget.level(),
+                    pacer: pacer.snapshot(now),
+                })
+            })
+            .collect();
+        all.sort_by(|a, b| (&a.provider, &a.model).cmp(&(&b.provider, &b.model)));
+        all
+    }
+
+    /// Where a call may go: by route, by `provider/model`, by the providers that name the model,
+    /// else to the first provider that takes any.
+    fn candidates(&self, call: &Call, number: u64, dice: &mut Dice) -> Candidates {
+        let directory = self.directory.load();
+        let Some(model) = call.model.as_deref() else {
+            let policy = Arc::clone(&directory.policy);
+            let targets = directory.providers.first().map_or_else(Vec::new, |provider| {
+                self.of_provider(provider, None, &policy, number)
+            });
+            return Candidates { targets, policy };
+        };
+        if let Some((route, policy)) = directory.route(model) {
+            let targets = self.of_route(&directory, route, policy, model, number, dice);
+            return Candidates { targets, policy: Arc::clone(policy) };
+        }
+        let policy = Arc::clone(&directory.policy);
+        let mut targets = Vec::new();
+        for (provider, model) in directory.serving(model) {
+            targets.extend(self.of_provider(provider, Some(model), &policy, number));
+        }
+        Candidates { targets, policy }
+    }
+
+    fn of_route(
+        &self,
+        directory: &Directory,
+        route: &Route,
+        policy: &Arc<Policy>,
+        model: &str,
+        number: u64,
+        dice: &mut Dice,
+    ) -> Vec<Candidate<Shared>> {
+        let mut order: Vec<(u32, Vec<Candidate<Shared>>)> = Vec::new();
+        for target in &route.targets {
+            let Some(provider) = directory.named(&target.provider) else { continue };
+            let model = target.model.as_deref().unwrap_or(model);
+            order.push((target.weight, self.of_provider(provider, Some(model), policy, number)));
+        }
+        match route.strategy {
+            Strategy::Order => {}
+            Strategy::Weighted => shuffle_by_weight(&mut order, dice),
+            Strategy::LeastBusy => order.sort_by_key(|(_, targets)| busy(targets)),
+            Strategy::LowestLatency => order.sort_by_key(|(_, targets)| latency(targets)),
+        }
+        order.into_iter().flat_map(|(_, targets)| targets).collect()
+    }
+
+    /// A provider's targets for a model: one a credential, each call beginning with the next.
+    fn of_provider(
+        &self,
+        provider: &Arc<ProviderSpec>,
+        model: Option<&str>,
+        policy: &Policy,
+        number: u64,
+    ) -> Vec<Candidate<Shared>> {
+        let count = provider.credentials.len();
+        let model = model.map(|model| provider.model_map.get(model).map_or(model, String::as_str));
+        let window = model.and_then(|model| provider.windows.get(model).copied());
+        let first = usize::try_from(number).unwrap_or(0).checked_rem(count).unwrap_or(0);
+        (0..count)
+            .map(|n| (first + n) % count)
+            .map(|credential| Candidate {
+                handle: self.registry.cell(provider, credential, model, policy),
+                window,
+            })
+            .collect()
+    }
+}
+
+impl Directory {
+    fn of(spec: EngineSpec) -> Directory {
+        Directory {
+            providers: spec.providers.into_iter().map(Arc::new).collect(),
+            routes: spec
+                .routes
+                .into_iter()
+                .map(|route| {
+                    let policy = Arc::new(route.policy.clone());
+                    (route, policy)
+                })
+                .collect(),
+            policy: Arc::new(spec.policy),
+        }
+    }
+
+    fn named(&self, name: &str) -> Option<&Arc<ProviderSpec>> {
+        self.providers.iter().find(|provider| provider.name == name)
+    }
+
+    fn route(&self, model: &str) -> Option<&(Route, Arc<Policy>)> {
+        self.routes.iter().find(|(route, _)| matches(&route.model, model))
+    }
+
+    /// Providers without a route for this model, and what to ask each for.
+    fn serving<'a>(&'a self, model: &'a str) -> Vec<(&'a Arc<ProviderSpec>, &'a str)> {
+        if let Some((name, rest)) = model.split_once('/')
+            && let Some(provider) = self.named(name)
+        {
+            return vec![(provider, rest)];
+        }
+        let names_it = |provider: &&Arc<ProviderSpec>| {
+            provider.models.as_ref().is_some_and(|models| models.iter().any(|m| matches(m, model)))
+        };
+        let named: Vec<_> = self.providers.iter().filter(names_it).map(|p| (p, model)).collect();
+        if !named.is_empty() {
+            return named;
+        }
+        self.providers.iter().find(|p| p.models.is_none()).map(|p| (p, model)).into_iter().collect()
+    }
+}
+
+/// Whether a model fits a name; a `*` at the end stands for any rest.
+fn matches(pattern: &str, model: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(prefix) => model.starts_with(prefix),
+        None => pattern == model,
+    }
+}
+
+fn facts(call: &Call, policy: &Policy) -> Facts {
+    let (replayable, bytes) = match &call.body {
+        CallBody::Empty => (true, 0),
+        CallBody::Buffered(bytes) => (true, bytes.len() as u64),
+        CallBody::Streamed { .. } => (false, 0),
+    };
+    let total = match (policy.timeouts.total, call.timeout) {
+        (Some(ours), Some(theirs)) => Some(ours.min(theirs)),
+        (ours, theirs) => ours.or(theirs),
+    };
+    Facts {
+        stream: call.stream,
+        replayable,
+        tokens: call.tokens,
+        bytes,
+        deadline: total.map_or(Moment::FAR, |total| call.arrived + total),
+        silence_max: call.read_timeout,
+    }
+}
+
+/// Draws an order in which heavier targets come first more often.
+fn shuffle_by_weight(order: &mut [(u32, Vec<Candidate<Shared>>)], dice: &mut Dice) {
+    for start in 0..order.len() {
+        let total: u64 = order[start..].iter().map(|(weight, _)| u64::from(*weight)).sum();
+        let mut draw = dice.below(total);
+        let chosen = order[start..].iter().position(|(weight, _)| {
+            let hit = draw < u64::from(*weight);
+            draw = draw.saturating_sub(u64::from(*weight));
+            hit
+        });
+        order.swap(start, start + chosen.unwrap_or(0));
+    }
+}
+
+fn busy(targets: &[Candidate<Shared>]) -> u32 {
+    targets.iter().map(|t| t.handle.0.look(|state, _| state.in_flight)).sum()
+}
+
+/// The middle of recent times to the first content; a target nothing is known of goes first, so
+/// that it becomes known.
+fn latency(targets: &[Candidate<Shared>]) -> Duration {
+    const SAMPLES_MIN: u32 = 3;
+    targets
+        .iter()
+        .filter_map(|t| t.handle.0.look(|state, _| state.first_content.quantile(0.5, SAMPLES_MIN)))
+        .min()
+        .unwrap_or(Duration::ZERO)
+}
+
+/// A seed that differs from process to process. Jitter needs no secret; without entropy the
+/// engine still works.
+fn entropy() -> u64 {
+    getrandom::u64().unwrap_or(0x6D61_696E_7374_6179)
+}

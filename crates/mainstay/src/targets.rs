@@ -1,0 +1,224 @@
+//! What calls share: one cell a target (provider, credential, model), one a pacer, each behind its
+//! own lock that is held for the length of one rule and never across an await.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use mainstay_core::plan::Handle;
+use mainstay_core::policy::{Limits, Policy};
+use mainstay_core::rules::pacer::{Pacer, Ticket};
+use mainstay_core::shared::TargetState;
+
+use crate::clock::Clock;
+use crate::spec::ProviderSpec;
+
+/// A lock whose holder cannot leave a half-done rule behind: rules do not panic, and if one did,
+/// its target goes on with what it had.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One target's shared state, and where it is.
+pub(crate) struct Target {
+    pub(crate) provider: Arc<ProviderSpec>,
+    /// Index into the provider's credentials.
+    pub(crate) credential: usize,
+    /// The model it is asked for; `None` for endpoints without one.
+    pub(crate) model: Option<String>,
+    state: Mutex<TargetState>,
+    circuit_wakers: Mutex<Vec<Waker>>,
+    pacer: Arc<PacerCell>,
+}
+
+/// A pacer and the calls in its queue.
+struct PacerCell {
+    clock: Clock,
+    inner: Mutex<Paced>,
+}
+
+struct Paced {
+    pacer: Pacer,
+    wakers: BTreeMap<Ticket, Waker>,
+}
+
+impl Target {
+    /// `provider/model`, for people.
+    pub(crate) fn name(&self) -> String {
+        match &self.model {
+            Some(model) => format!("{}/{model}", self.provider.name),
+            None => self.provider.name.clone(),
+        }
+    }
+
+    /// Wakes this task when the circuit may have moved.
+    pub(crate) fn wake_on_circuit(&self, waker: &Waker) {
+        let mut wakers = lock(&self.circuit_wakers);
+        // A task that is woken often registers often: drop what is stale before the list grows.
+        if wakers.len() >= 64 && wakers.len().is_power_of_two() {
+            wakers.retain(|known| !known.will_wake(waker));
+        }
+        wakers.push(waker.clone());
+    }
+
+    /// Wakes this task when its place in the queue may have come.
+    pub(crate) fn wake_on_pacer(&self, ticket: Ticket, waker: &Waker) {
+        let mut paced = lock(&self.pacer.inner);
+        match paced.wakers.get_mut(&ticket) {
+            Some(known) => known.clone_from(waker),
+            None => {
+                paced.wakers.insert(ticket, waker.clone());
+            }
+        }
+    }
+
+    /// Forgets a place that is given up or used.
+    pub(crate) fn forget_ticket(&self, ticket: Ticket) {
+        lock(&self.pacer.inner).wakers.remove(&ticket);
+    }
+
+    /// Reads the shared state, for metrics and people.
+    pub(crate) fn look<R>(&self, read: impl FnOnce(&mut TargetState, &Pacer) -> R) -> R {
+        let paced = lock(&self.pacer.inner);
+        let mut state = lock(&self.state);
+        read(&mut state, &paced.pacer)
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Target")
+            .field("provider", &self.provider.name)
+            .field("credential", &self.credential)
+            .field("model", &self.model)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A target as a plan holds it.
+#[derive(Clone, Debug)]
+pub(crate) struct Shared(pub(crate) Arc<Target>);
+
+impl Handle for Shared {
+    fn target<R>(&self, rule: impl FnOnce(&mut TargetState) -> R) -> R {
+        let (result, moved) = {
+            let mut state = lock(&self.0.state);
+            let result = rule(&mut state);
+            (result, std::mem::take(&mut state.circuit_moved))
+        };
+        if moved {
+            let wakers = std::mem::take(&mut *lock(&self.0.circuit_wakers));
+            wakers.into_iter().for_each(Waker::wake);
+        }
+        result
+    }
+
+    fn pacer<R>(&self, rule: impl FnOnce(&mut Pacer) -> R) -> R {
+        let cell = &self.0.pacer;
+        let (result, waker) = {
+            let mut paced = lock(&cell.inner);
+            let result = rule(&mut paced.pacer);
+            let waker = if paced.wakers.is_empty() {
+                None
+            } else {
+                let head = paced.pacer.next_wake(cell.clock.now());
+                head.and_then(|head| paced.wakers.remove(&head))
+            };
+            (result, waker)
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        result
+    }
+}
+
+/// Finds the cell of a target, makes it at first use, and keeps it as long as anybody may need
+/// what it has learnt.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    clock: Clock,
+    cells: Mutex<HashMap<Key, Arc<Target>>>,
+}
+
+/// Provider, credential, model. Callers choose models, so their number is bounded.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    provider: String,
+    credential: usize,
+    model: Option<String>,
+}
+
+/// Cells kept at most. Beyond it, idle ones are dropped: what they had learnt is learnt again.
+const CELLS_MAX: usize = 4096;
+
+impl Registry {
+    pub(crate) fn new(clock: Clock) -> Registry {
+        Registry { clock, cells: Mutex::new(HashMap::new()) }
+    }
+
+    /// The cell of one target.
+    pub(crate) fn cell(
+        &self,
+        provider: &Arc<ProviderSpec>,
+        credential: usize,
+        model: Option<&str>,
+        policy: &Policy,
+    ) -> Shared {
+        let key = Key {
+            provider: provider.name.clone(),
+            credential,
+            model: model.map(str::to_owned),
+        };
+        let mut cells = lock(&self.cells);
+        if let Some(found) = cells.get(&key)
+            && Arc::ptr_eq(&found.provider, provider)
+        {
+            return Shared(Arc::clone(found));
+        }
+        if cells.len() >= CELLS_MAX {
+            cells.retain(|_, cell| Arc::strong_count(cell) > 1);
+        }
+        let earlier = cells.get(&key).cloned();
+        let cell = Arc::new(self.make(provider, credential, model, policy, earlier.as_deref()));
+        cells.insert(key, Arc::clone(&cell));
+        Shared(cell)
+    }
+
+    /// A new cell; with an earlier one of the same name (before a reload) it goes on with what
+    /// that had learnt.
+    fn make(
+        &self,
+        provider: &Arc<ProviderSpec>,
+        credential: usize,
+        model: Option<&str>,
+        policy: &Policy,
+        earlier: Option<&Target>,
+    ) -> Target {
+        let pacer = match earlier {
+            Some(earlier) if earlier.provider.limits == provider.limits => {
+                Arc::clone(&earlier.pacer)
+            }
+            Some(_) | None => Arc::new(self.pacer(provider.limits)),
+        };
+        Target {
+            provider: Arc::clone(provider),
+            credential,
+            model: model.map(str::to_owned),
+            state: Mutex::new(TargetState::new(policy)),
+            circuit_wakers: Mutex::new(Vec::new()),
+            pacer,
+        }
+    }
+
+    fn pacer(&self, limits: Limits) -> PacerCell {
+        let pacer = Pacer::new(&limits, self.clock.now());
+        PacerCell { clock: self.clock, inner: Mutex::new(Paced { pacer, wakers: BTreeMap::new() }) }
+    }
+
+    /// Every cell that exists, in no order.
+    pub(crate) fn all(&self) -> Vec<Arc<Target>> {
+        lock(&self.cells).values().cloned().collect()
+    }
+}

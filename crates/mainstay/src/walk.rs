@@ -1,0 +1,445 @@
+//! One call, from the door to the last byte.
+//!
+//! Nothing is decided here. The plan decides; this does, and tells the plan what came of it. Up to
+//! two attempts are live; the walk looks after both, the timer, and the caller, who leaves by
+//! dropping it. It is polled by whoever wants the answer: no task, no channel, and back-pressure
+//! is that nobody asks.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use mainstay_core::classify::{self, TransportFault};
+use mainstay_core::failure::Kind;
+use mainstay_core::plan::{Ending, On, Plan, SLOTS, Seen, Start, Step};
+use mainstay_core::policy::Policy;
+use mainstay_core::time::Moment;
+use tokio::time::Sleep;
+
+use crate::answer::AnswerBody;
+use crate::call::{AnswerHead, AttemptRecord, Call, ProviderAnswer, Refusal, Trace};
+use crate::clock::Clock;
+use crate::dispatch;
+use crate::flow::{Flow, Saw};
+use crate::refusal;
+use crate::targets::Shared;
+use crate::upstream::{Attempt, AttemptEvent, Upstream};
+
+/// How long the error event of a broken stream has to leave before the connection is cut.
+const LAST_WORDS: Duration = Duration::from_millis(50);
+
+/// A call under way. Dropping it cancels everything and gives everything back.
+pub struct Walk<U: Upstream> {
+    run: Box<Run<U>>,
+}
+
+/// What comes out of a walk, in this order: one `Head`, any number of `Data`, then `End` or
+/// `Broken`; or a `Refused` alone.
+#[derive(Debug)]
+pub(crate) enum Out {
+    Head(Box<AnswerHead>),
+    Data(Bytes),
+    End,
+    Broken(Kind),
+    Refused(Box<Refusal>),
+}
+
+/// A live attempt.
+struct Live<A> {
+    attempt: A,
+    flow: Flow,
+    /// The candidate it was made on.
+    track: usize,
+    /// Its place in the trace.
+    record: Option<usize>,
+}
+
+pub(crate) struct Run<U: Upstream> {
+    clock: Clock,
+    upstream: Arc<U>,
+    call: Call,
+    policy: Arc<Policy>,
+    targets: Vec<Shared>,
+    plan: Plan<Shared>,
+    live: [Option<Live<U::Attempt>>; SLOTS],
+    /// The slot whose bytes go to the caller.
+    delivering: Option<usize>,
+    out: VecDeque<Out>,
+    sleep: Pin<Box<Sleep>>,
+    /// When `sleep` fires. Timers that move later are left to fire early and set again.
+    sleep_at: Moment,
+    on: On,
+    /// A broken stream's connection is cut then.
+    cut_at: Option<(Moment, Kind)>,
+    provider_answer: Option<(usize, ProviderAnswer)>,
+    trace: Trace,
+    over: bool,
+}
+
+impl<U: Upstream> fmt::Debug for Walk<U> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Walk").field("call", &self.run.call.id).finish_non_exhaustive()
+    }
+}
+
+impl<U: Upstream> Walk<U> {
+    pub(crate) fn new(
+        clock: Clock,
+        upstream: Arc<U>,
+        call: Call,
+        policy: Arc<Policy>,
+        targets: Vec<Shared>,
+        plan: Plan<Shared>,
+    ) -> Walk<U> {
+        let sleep = Box::pin(tokio::time::sleep_until(clock.instant(Moment::FAR)));
+        Walk {
+            run: Box::new(Run {
+                clock,
+                upstream,
+                call,
+                policy,
+                targets,
+                plan,
+                live: [None, None],
+                delivering: None,
+                out: VecDeque::new(),
+                sleep,
+                sleep_at: Moment::FAR,
+                on: On::Attempts,
+                cut_at: None,
+                provider_answer: None,
+                trace: Trace::default(),
+                over: false,
+            }),
+        }
+    }
+
+    /// Goes on until an answer's first piece is in hand, or there is none to be had.
+    ///
+    /// # Errors
+    ///
+    /// The [`Refusal`] says why there is no answer and when to come back.
+    pub async fn answer(mut self) -> Result<(AnswerHead, AnswerBody<U>), Box<Refusal>> {
+        match poll_fn(|cx| self.run.poll_out(cx)).await {
+            Out::Head(head) => Ok((*head, AnswerBody::new(self.run))),
+            Out::Refused(refusal) => Err(refusal),
+            // A walk begins with a head or a refusal.
+            Out::Data(_) | Out::End | Out::Broken(_) => Err(self.run.fault()),
+        }
+    }
+}
+
+impl<U: Upstream> Run<U> {
+    pub(crate) fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
+    /// The next thing for the caller.
+    pub(crate) fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<Out> {
+        loop {
+            if let Some(out) = self.out.pop_front() {
+                return Poll::Ready(out);
+            }
+            if let Some((at, kind)) = self.cut_at {
+                return self.poll_cut(at, kind, cx);
+            }
+            // What arrived comes before what is late: a caller that reads slowly must not have a
+            // timer run out on bytes that have been there all the time.
+            let moved = self.poll_attempts(cx);
+            if !self.out.is_empty() {
+                continue;
+            }
+            let now = self.clock.now();
+            match self.plan.step(now) {
+                Step::Start(start) => self.start(start, now),
+                Step::Cancel { slot } => self.cancel(slot, now),
+                Step::Deliver { slot } => self.deliver(slot, now),
+                Step::Done(ending) => self.done(ending, now),
+                Step::Wait { until, on } => {
+                    if !moved && self.poll_wait(until, on, cx).is_pending() {
+                        return Poll::Pending;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits until `until` or until what is waited for may have moved.
+    fn poll_wait(&mut self, until: Moment, on: On, cx: &mut Context<'_>) -> Poll<()> {
+        self.on = on;
+        // An earlier time must be kept; a later one may as well be found out when this one is over.
+        if until < self.sleep_at || self.sleep.is_elapsed() {
+            self.sleep_at = until;
+            self.sleep.as_mut().reset(self.clock.instant(until));
+        }
+        match on {
+            On::Attempts | On::Time => {}
+            On::Pacer { track, ticket } => self.targets[track].0.wake_on_pacer(ticket, cx.waker()),
+            On::Circuit { track } => self.targets[track].0.wake_on_circuit(cx.waker()),
+        }
+        self.sleep.as_mut().poll(cx)
+    }
+
+    fn poll_cut(&mut self, at: Moment, kind: Kind, cx: &mut Context<'_>) -> Poll<Out> {
+        if self.sleep_at != at {
+            self.sleep_at = at;
+            self.sleep.as_mut().reset(self.clock.instant(at));
+        }
+        match self.sleep.as_mut().poll(cx) {
+            Poll::Ready(()) => {
+                self.cut_at = None;
+                Poll::Ready(Out::Broken(kind))
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Takes what live attempts have. `true` when anything came.
+    fn poll_attempts(&mut self, cx: &mut Context<'_>) -> bool {
+        /// Events taken from one attempt before others get their turn.
+        const BATCH_MAX: usize = 32;
+        let mut moved = false;
+        for slot in 0..SLOTS {
+            for _ in 0..BATCH_MAX {
+                let Some(live) = &mut self.live[slot] else { break };
+                let Poll::Ready(event) = live.attempt.poll_event(cx) else { break };
+                moved = true;
+                self.event(slot, event);
+                // The caller takes what is there before more is read: that is the back-pressure.
+                if !self.out.is_empty() {
+                    return true;
+                }
+            }
+        }
+        moved
+    }
+
+    fn event(&mut self, slot: usize, event: AttemptEvent) {
+        let now = self.clock.now();
+        let Some(live) = &mut self.live[slot] else { return };
+        let saw = match event {
+            AttemptEvent::Sending { .. } => Saw::Nothing,
+            AttemptEvent::Head(head) => {
+                let status = head.status.as_u16();
+                note(&mut self.trace, live.record, |record| record.status = Some(status));
+                live.flow.on_head(head)
+            }
+            AttemptEvent::Data(bytes) => live.flow.on_data(bytes),
+            AttemptEvent::End => live.flow.on_end(),
+            AttemptEvent::Fault(fault) => live.flow.on_fault(fault),
+        };
+        self.saw(slot, saw, now);
+        self.drain(slot);
+    }
+
+    /// Tells the plan what a piece of an answer showed.
+    fn saw(&mut self, slot: usize, saw: Saw, now: Moment) {
+        let Some(live) = &mut self.live[slot] else { return };
+        match saw {
+            Saw::Nothing => {}
+            Saw::Head => self.plan.saw(Seen::Head { slot, hints: &live.flow.hints }, now),
+            Saw::ErrorHead => self.plan.saw(Seen::ErrorHead { slot }, now),
+            Saw::Bytes if live.flow.wants_stream() && live.flow.is_events() => {}
+            Saw::Bytes | Saw::Content => {
+                note_time(&mut self.trace, live.record, now);
+                self.plan.saw(Seen::Content { slot }, now);
+            }
+            Saw::Terminal => {
+                note_time(&mut self.trace, live.record, now);
+                self.plan.saw(Seen::Terminal { slot }, now);
+            }
+            Saw::PassThrough => {
+                self.plan.saw(Seen::Head { slot, hints: &live.flow.hints }, now);
+                self.plan.saw(Seen::PassThrough { slot }, now);
+            }
+            Saw::Finished(usage) => {
+                note_end(&mut self.trace, live, now, None);
+                let tokens = usage.map(|usage| usage.total());
+                self.plan.saw(Seen::Finished { slot, tokens }, now);
+            }
+            Saw::Failed(verdict) => self.failed(slot, *verdict, now),
+        }
+    }
+
+    fn failed(&mut self, slot: usize, verdict: classify::Verdict, now: Moment) {
+        let Some(mut live) = self.live[slot].take() else { return };
+        note_end(&mut self.trace, &live, now, Some(verdict.failure.kind));
+        let hints = live.flow.hints;
+        let broken = self.delivering == Some(slot);
+        if broken {
+            self.last_words(&mut live, &verdict, now);
+        } else if let Some(answer) = live.flow.into_provider_answer() {
+            self.provider_answer = Some((live.track, answer));
+        }
+        self.plan.saw(Seen::Failed { slot, verdict, hints: &hints }, now);
+    }
+
+    /// A stream broke after its first byte: what is still good goes out, then a typed error.
+    fn last_words(&mut self, live: &mut Live<U::Attempt>, verdict: &classify::Verdict, now: Moment) {
+        self.out.extend(live.flow.ready.drain(..).map(Out::Data));
+        let error = refusal::error_value(verdict, &self.trace);
+        match live.flow.error_event(&error) {
+            Some(event) => {
+                self.out.push_back(Out::Data(event));
+                self.cut_at = Some((now + LAST_WORDS, verdict.failure.kind));
+            }
+            None => self.cut_at = Some((now, verdict.failure.kind)),
+        }
+    }
+
+    /// Hands over what the delivering attempt has.
+    fn drain(&mut self, slot: usize) {
+        if self.delivering != Some(slot) {
+            return;
+        }
+        if let Some(live) = &mut self.live[slot] {
+            self.out.extend(live.flow.ready.drain(..).map(Out::Data));
+        }
+    }
+
+    fn start(&mut self, start: Start, now: Moment) {
+        let target = &self.targets[start.track].0;
+        let record = self.trace.records.len();
+        self.trace.attempts = self.plan.sent();
+        self.trace.waited += start.waited;
+        self.trace.provider = Some(target.provider.name.clone());
+        self.trace.model.clone_from(&target.model);
+        let kept = record < Trace::ATTEMPTS_MAX;
+        if kept {
+            self.trace.records.push(AttemptRecord {
+                provider: target.provider.name.clone(),
+                model: target.model.clone(),
+                waited: start.waited,
+                wait_cause: start.cause.name(),
+                started: now,
+                took: Duration::ZERO,
+                status: None,
+                kind: None,
+                bytes: 0,
+            });
+        }
+        let flow = Flow::new(self.call.endpoint, self.call.stream);
+        let connect = self.policy.timeouts.connect;
+        match dispatch::request(&mut self.call, target, connect) {
+            Ok(request) => {
+                let attempt = self.upstream.start(request);
+                let record = kept.then_some(record);
+                let track = start.track;
+                self.live[start.slot] = Some(Live { attempt, flow, track, record });
+            }
+            Err(_) => {
+                let verdict = classify::of_transport(TransportFault::Other);
+                let hints = flow.hints;
+                self.plan.saw(Seen::Failed { slot: start.slot, verdict, hints: &hints }, now);
+            }
+        }
+    }
+
+    fn cancel(&mut self, slot: usize, now: Moment) {
+        let Some(mut live) = self.live[slot].take() else { return };
+        if self.delivering == Some(slot) {
+            // The plan has given the delivering attempt up: a timer ran out.
+            let verdict = classify::of_transport(TransportFault::IdleTimeout);
+            note_end(&mut self.trace, &live, now, Some(verdict.failure.kind));
+            self.last_words(&mut live, &verdict, now);
+        } else {
+            let kind = live.flow.head.is_none().then_some(Kind::RequestTimeout);
+            note_end(&mut self.trace, &live, now, kind);
+        }
+    }
+
+    fn deliver(&mut self, slot: usize, now: Moment) {
+        let Some(live) = &mut self.live[slot] else { return };
+        self.delivering = Some(slot);
+        let Some(head) = live.flow.head.take() else { return };
+        if let Some(record) = live.record.and_then(|at| self.trace.records.get(at)) {
+            self.trace.provider = Some(record.provider.clone());
+            self.trace.model.clone_from(&record.model);
+        }
+        let whole = !live.flow.is_events() && self.plan.is_whole();
+        let length = if whole { Some(live.flow.held_len()) } else { content_length(&head, &live.flow) };
+        self.out.push_back(Out::Head(Box::new(AnswerHead {
+            status: head.status,
+            headers: head.headers,
+            length,
+            trace: self.trace.clone(),
+        })));
+        note_time(&mut self.trace, live.record, now);
+        self.drain(slot);
+    }
+
+    fn done(&mut self, ending: Ending, now: Moment) {
+        if self.over {
+            self.out.push_back(Out::End);
+            return;
+        }
+        self.over = true;
+        match ending {
+            Ending::Answered => self.out.push_back(Out::End),
+            // `last_words` has set the cut already where a stream can carry an error.
+            Ending::Broken { kind } if self.cut_at.is_none() => {
+                self.cut_at = Some((now, kind));
+            }
+            Ending::Broken { .. } => {}
+            Ending::Failed(end) => {
+                let answer = self.provider_answer.take();
+                let trace = std::mem::take(&mut self.trace);
+                let refused = refusal::refuse(end, answer, trace, &self.targets, &self.call);
+                self.out.push_back(Out::Refused(Box::new(refused)));
+            }
+        }
+        self.live = [None, None];
+    }
+
+    /// A walk that broke its own order: never seen, and answered as our fault.
+    fn fault(&mut self) -> Box<Refusal> {
+        Box::new(refusal::fault(std::mem::take(&mut self.trace)))
+    }
+}
+
+impl<U: Upstream> Drop for Run<U> {
+    fn drop(&mut self) {
+        if let On::Pacer { track, ticket } = self.on {
+            self.targets[track].0.forget_ticket(ticket);
+        }
+        self.live = [None, None];
+        self.plan.abandon(self.clock.now());
+    }
+}
+
+fn note(trace: &mut Trace, record: Option<usize>, change: impl FnOnce(&mut AttemptRecord)) {
+    if let Some(record) = record.and_then(|at| trace.records.get_mut(at)) {
+        change(record);
+    }
+}
+
+/// The time to the first content, or to the end for an attempt without any.
+fn note_time(trace: &mut Trace, record: Option<usize>, now: Moment) {
+    note(trace, record, |record| {
+        if record.took.is_zero() {
+            record.took = now.since(record.started);
+        }
+    });
+}
+
+fn note_end<A>(trace: &mut Trace, live: &Live<A>, now: Moment, kind: Option<Kind>) {
+    let bytes = live.flow.bytes;
+    note_time(trace, live.record, now);
+    note(trace, live.record, |record| {
+        record.bytes = bytes;
+        record.kind = kind;
+    });
+}
+
+/// `content-length` of an answer that passes unchanged.
+fn content_length(head: &crate::upstream::AnswerHead, flow: &Flow) -> Option<u64> {
+    if flow.is_events() {
+        return None;
+    }
+    head.headers.get(http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
