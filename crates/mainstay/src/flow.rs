@@ -247,9 +247,11 @@ impl Flow {
         match &self.mode {
             Mode::Events { judge, .. } if judge.is_whole() => self.on_end(),
             Mode::Error(body) if !body.is_empty() => self.judge_error(),
-            Mode::Start | Mode::Error(_) | Mode::Whole { .. } | Mode::Events { .. } | Mode::Pass => {
-                Saw::Failed(Box::new(classify::of_transport(fault)))
-            }
+            Mode::Start
+            | Mode::Error(_)
+            | Mode::Whole { .. }
+            | Mode::Events { .. }
+            | Mode::Pass => Saw::Failed(Box::new(classify::of_transport(fault))),
         }
     }
 
@@ -276,8 +278,7 @@ impl Flow {
             self.ready.push_back(whole);
             return Saw::Finished(None);
         }
-        if serde_json::from_slice::<serde::de::IgnoredAny>(&whole).is_err()
-            || memchr_error(&whole)
+        if serde_json::from_slice::<serde::de::IgnoredAny>(&whole).is_err() || memchr_error(&whole)
         {
             let answer = Answer {
                 status: Some(head.status.as_u16()),

@@ -42,7 +42,10 @@ pub(crate) fn fault(trace: Trace) -> Refusal {
     Refusal {
         failure: own_failure(Kind::InternalError, Origin::Mainstay, Scope::None),
         retry_after: None,
-        message: Some("the call was given up because of a fault of this gateway; it is safe to send it again".to_owned()),
+        message: Some(
+            "the call was given up because of a fault of this gateway; it is safe to send it again"
+                .to_owned(),
+        ),
         provider_answer: None,
         trace,
     }
@@ -88,9 +91,7 @@ fn own_kind(why: Why) -> Option<(Kind, Origin, Scope)> {
 /// The call ended before anything was sent.
 fn before_any_attempt(why: Why) -> Failure {
     match why {
-        Why::WaitTooLong { .. } => {
-            own_failure(Kind::RateLimitOther, Origin::Provider, Scope::Key)
-        }
+        Why::WaitTooLong { .. } => own_failure(Kind::RateLimitOther, Origin::Provider, Scope::Key),
         Why::Deadline => own_failure(Kind::RequestTimeout, Origin::Mainstay, Scope::None),
         Why::NotRetryable
         | Why::AttemptsUsed { .. }
@@ -130,7 +131,9 @@ fn message(end: &Final, last: Option<(String, &Verdict)>, call: &Call) -> String
     };
     match end.why {
         Why::NotRetryable => match last {
-            Some((target, verdict)) => format!("{target} cannot answer this call: {}", told(verdict)),
+            Some((target, verdict)) => {
+                format!("{target} cannot answer this call: {}", told(verdict))
+            }
             None => "no target can answer this call".to_owned(),
         },
         Why::AttemptsUsed { max } => format!(

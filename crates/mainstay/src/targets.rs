@@ -166,11 +166,8 @@ impl Registry {
         model: Option<&str>,
         policy: &Policy,
     ) -> Shared {
-        let key = Key {
-            provider: provider.name.clone(),
-            credential,
-            model: model.map(str::to_owned),
-        };
+        let key =
+            Key { provider: provider.name.clone(), credential, model: model.map(str::to_owned) };
         let mut cells = lock(&self.cells);
         if let Some(found) = cells.get(&key)
             && Arc::ptr_eq(&found.provider, provider)

@@ -280,7 +280,12 @@ impl<U: Upstream> Run<U> {
     }
 
     /// A stream broke after its first byte: what is still good goes out, then a typed error.
-    fn last_words(&mut self, live: &mut Live<U::Attempt>, verdict: &classify::Verdict, now: Moment) {
+    fn last_words(
+        &mut self,
+        live: &mut Live<U::Attempt>,
+        verdict: &classify::Verdict,
+        now: Moment,
+    ) {
         self.out.extend(live.flow.ready.drain(..).map(Out::Data));
         let error = refusal::error_value(verdict, &self.trace);
         match live.flow.error_event(&error) {
@@ -362,7 +367,8 @@ impl<U: Upstream> Run<U> {
             self.trace.model.clone_from(&record.model);
         }
         let whole = !live.flow.is_events() && self.plan.is_whole();
-        let length = if whole { Some(live.flow.held_len()) } else { content_length(&head, &live.flow) };
+        let length =
+            if whole { Some(live.flow.held_len()) } else { content_length(&head, &live.flow) };
         self.out.push_back(Out::Head(Box::new(AnswerHead {
             status: head.status,
             headers: head.headers,

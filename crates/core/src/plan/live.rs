@@ -358,10 +358,9 @@ impl<H: Handle> Plan<H> {
         let (index, role) = (live.track, live.role);
         let kind = verdict.failure.kind;
         let how = match effect::throttled(kind) {
-            Some(dimension) => Settle::Throttled {
-                refusal: refusal_of(dimension, &verdict),
-                hints,
-            },
+            Some(dimension) => {
+                Settle::Throttled { refusal: refusal_of(dimension, &verdict), hints }
+            }
             None if effect::blames_target(kind) => {
                 Settle::Failure { timed_out: kind == Kind::RequestTimeout }
             }
@@ -416,7 +415,9 @@ impl<H: Handle> Plan<H> {
         });
         let Some(grant) = live.grant.take() else { return };
         handle.pacer(|pacer| match how {
-            Settle::Success { tokens } => pacer.succeeded(grant, tokens, &RateHints::default(), now),
+            Settle::Success { tokens } => {
+                pacer.succeeded(grant, tokens, &RateHints::default(), now)
+            }
             Settle::Throttled { refusal, hints } => pacer.refused(grant, &refusal, hints, now),
             Settle::Failure { .. } | Settle::Neutral => pacer.released(grant, now),
         });

@@ -94,8 +94,13 @@ enum Seek {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum OverAs {
     Answered,
-    Broken { kind: crate::failure::Kind },
-    Failed { why: Why, retry_after: Option<Duration> },
+    Broken {
+        kind: crate::failure::Kind,
+    },
+    Failed {
+        why: Why,
+        retry_after: Option<Duration>,
+    },
     /// The ending was told.
     Told,
 }
@@ -222,10 +227,7 @@ impl<H: Handle> Plan<H> {
                 let handle = &self.tracks[track].candidate.handle;
                 handle.target(|t| t.breaker.stop_waiting(self.counted));
             }
-            Seek::Choose
-            | Seek::Rest { .. }
-            | Seek::Idle
-            | Seek::Over(_) => {}
+            Seek::Choose | Seek::Rest { .. } | Seek::Idle | Seek::Over(_) => {}
         }
     }
 
