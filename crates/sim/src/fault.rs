@@ -3,6 +3,7 @@
 mod edit;
 pub(crate) mod play;
 
+use crate::provider::kinds::{Acts, KindSpec};
 use crate::scenario::duration_of;
 use std::time::Duration;
 
@@ -116,7 +117,7 @@ pub(crate) const FOR_MAX: Duration = Duration::from_hours(1);
 pub(crate) const BYTES_MAX: usize = 1 << 20;
 
 /// A fault with its settings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Order {
     pub(crate) fault: Fault,
     /// Pieces of content that come through first. Default 3.
@@ -125,12 +126,14 @@ pub(crate) struct Order {
     pub(crate) time: Duration,
     /// How many bytes are too many or too few.
     pub(crate) bytes: usize,
+    /// Which kind of failure an error inside an answer tells of. Default `overloaded`.
+    pub(crate) error: &'static KindSpec,
 }
 
 impl Order {
     /// The fault with its defaults.
     pub(crate) fn of(fault: Fault) -> Order {
-        Order { fault, after: 3, time: fault.time(), bytes: fault.size() }
+        Order { fault, after: 3, time: fault.time(), bytes: fault.size(), error: overloaded() }
     }
 
     /// Reads `stall; after=2; for=5s`.
@@ -157,11 +160,21 @@ impl Order {
                     order.bytes =
                         value.parse().ok().filter(|b| *b <= BYTES_MAX).ok_or_else(wrong)?;
                 }
-                _ => return Err(format!("`{key}` is none of after, for, bytes")),
+                "error" => order.error = speaking(value).ok_or_else(wrong)?,
+                _ => return Err(format!("`{key}` is none of after, for, bytes, error")),
             }
         }
         Ok(order)
     }
+}
+
+fn overloaded() -> &'static KindSpec {
+    speaking("overloaded").expect("the table of kinds has it")
+}
+
+/// The kind with this name, if it has a JSON error to tell.
+pub(crate) fn speaking(name: &str) -> Option<&'static KindSpec> {
+    KindSpec::named(name).filter(|kind| matches!(kind.acts, Acts::Json { .. }))
 }
 
 #[cfg(test)]
@@ -170,12 +183,14 @@ mod tests {
 
     #[test]
     fn an_order_reads_its_settings() {
-        let order = Order::parse("stall; after=2; for=250ms").unwrap();
-        assert_eq!(
-            order,
-            Order { after: 2, time: Duration::from_millis(250), ..Order::of(Fault::Stall) }
-        );
-        assert_eq!(Order::parse("cut-rst").unwrap(), Order::of(Fault::CutRst));
+        let read = |text: &str| Order::parse(text).map(|order| format!("{order:?}")).ok();
+        let want = |order: Order| Some(format!("{order:?}"));
+        let stall = Order { after: 2, time: Duration::from_millis(250), ..Order::of(Fault::Stall) };
+        assert_eq!(read("stall; after=2; for=250ms"), want(stall));
+        assert_eq!(read("cut-rst"), want(Order::of(Fault::CutRst)));
+        let error = speaking("insufficient_quota").unwrap();
+        let mid = Order { error, ..Order::of(Fault::ErrorMidStream) };
+        assert_eq!(read("error_mid_stream;error=insufficient_quota"), want(mid));
         for wrong in [
             "",
             "nothing",
@@ -184,6 +199,8 @@ mod tests {
             "stall; for=2h",
             "hang; bytes=99999999",
             "hang; x=1",
+            "error_in_200; error=connection",
+            "error_in_200; error=nothing",
         ] {
             assert!(Order::parse(wrong).is_err(), "{wrong:?}");
         }

@@ -70,7 +70,7 @@ impl Latency {
 }
 
 /// What goes wrong.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum What {
     Fault(Order),
     Kind(&'static str),

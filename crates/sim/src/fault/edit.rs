@@ -1,14 +1,14 @@
 //! Edits of an answer: events added, dropped or changed, a whole body spoilt.
 
 use crate::provider::answer::{Answer, Content, Event, Mark, Shape};
-use crate::provider::kinds::error_body;
+use crate::provider::encode::quoted;
+use crate::provider::kinds::{Acts, KindSpec, error_body};
 use bytes::Bytes;
 
-const OVERLOADED: &str = "Our servers are currently overloaded. Please try again later.";
-
 /// An error as JSON where no error was due.
-pub(super) fn in_band_error() -> String {
-    error_body(OVERLOADED, Some("service_unavailable_error"), None, Some("server_is_overloaded"))
+pub(super) fn in_band_error(kind: &KindSpec) -> String {
+    kind.body()
+        .unwrap_or_else(|| error_body("An error occurred.", Some("server_error"), None, None))
 }
 
 /// Changes the events of a stream, or a whole body.
@@ -65,19 +65,19 @@ pub(super) fn malformed(answer: Answer, after: usize) -> Answer {
 }
 
 /// An error after so many pieces of content, or at the very start.
-pub(super) fn error_at(answer: Answer, after: Option<usize>) -> Answer {
+pub(super) fn error_at(answer: Answer, after: Option<usize>, kind: &KindSpec) -> Answer {
     let in_stream = |events: &mut Vec<Event>, shape| {
         let start = if shape == Shape::Responses { 2.min(events.len()) } else { 0 };
         let kept = after.map_or(start, |after| place(events, after));
-        end_with_error(events, kept, shape);
+        end_with_error(events, kept, shape, kind);
     };
-    change(answer, in_stream, |_| in_band_error().into())
+    change(answer, in_stream, |_| in_band_error(kind).into())
 }
 
-pub(super) fn finished_by_error(answer: Answer) -> Answer {
+pub(super) fn finished_by_error(answer: Answer, kind: &KindSpec) -> Answer {
     change_events(answer, |events, shape| {
         if shape == Shape::Responses {
-            let failed = failed_event(events.len().saturating_sub(1));
+            let failed = failed_event(events.len().saturating_sub(1), kind);
             events.pop();
             events.push(Event { mark: Mark::Done, bytes: failed.into() });
         }
@@ -119,23 +119,27 @@ pub(super) fn joined(content: &Content) -> Bytes {
 ///
 /// Source: the Responses API sends the nested error event and then `response.failed`; the chat API a
 /// nameless event with an `error` object. Captured streams, read 2026-11.
-fn end_with_error(events: &mut Vec<Event>, kept: usize, shape: Shape) {
+fn end_with_error(events: &mut Vec<Event>, kept: usize, shape: Shape, kind: &KindSpec) {
     events.truncate(kept);
-    let error = in_band_error();
+    let error = in_band_error(kind);
     let bytes = if shape == Shape::Responses {
         let inner = error.strip_prefix(r#"{"error":"#).and_then(|rest| rest.strip_suffix('}'));
         let inner = inner.expect("an error body is an object with one key");
         let data = format!(r#"{{"type":"error","error":{inner},"sequence_number":{kept}}}"#);
-        format!("event: error\ndata: {data}\n\n{}", failed_event(kept + 1))
+        format!("event: error\ndata: {data}\n\n{}", failed_event(kept + 1, kind))
     } else {
         format!("data: {error}\n\n")
     };
     events.push(Event { mark: Mark::Finish, bytes: bytes.into() });
 }
 
-fn failed_event(sequence: usize) -> String {
+fn failed_event(sequence: usize, kind: &KindSpec) -> String {
+    let (code, message) = match kind.acts {
+        Acts::Json { code, message, .. } => (code.unwrap_or("server_error"), quoted(message)),
+        Acts::Page { .. } | Acts::Wire(_) => ("server_error", quoted("An error occurred.")),
+    };
     let response = format!(
-        r#"{{"id":"resp_sim","object":"response","created_at":0,"status":"failed","error":{{"code":"server_is_overloaded","message":"{OVERLOADED}"}},"incomplete_details":null,"instructions":null,"metadata":{{}},"model":"sim","output":[],"parallel_tool_calls":true,"temperature":1.0,"tool_choice":"auto","tools":[],"top_p":1.0,"usage":null}}"#
+        r#"{{"id":"resp_sim","object":"response","created_at":0,"status":"failed","error":{{"code":"{code}","message":{message}}},"incomplete_details":null,"instructions":null,"metadata":{{}},"model":"sim","output":[],"parallel_tool_calls":true,"temperature":1.0,"tool_choice":"auto","tools":[],"top_p":1.0,"usage":null}}"#
     );
     format!(
         "event: response.failed\ndata: {{\"type\":\"response.failed\",\"response\":{response},\"sequence_number\":{sequence}}}\n\n"

@@ -83,7 +83,9 @@ pub(crate) fn play(order: &Order, mut answer: Answer, mut pace: Pace) -> Course 
         }
         Fault::Html502 => sound(replaced(answer, 502, HTML, page_body("502 Bad Gateway")), pace),
         Fault::Html200 => sound(replaced(answer, 200, HTML, page_body("Welcome to nginx!")), pace),
-        Fault::ErrorIn200 => sound(replaced(answer, 200, JSON, edit::in_band_error()), pace),
+        Fault::ErrorIn200 => {
+            sound(replaced(answer, 200, JSON, edit::in_band_error(order.error)), pace)
+        }
         Fault::EmptyBody => {
             let content_type = answer.content_type;
             sound(replaced(answer, 200, content_type, String::new()), pace)
@@ -93,9 +95,11 @@ pub(crate) fn play(order: &Order, mut answer: Answer, mut pace: Pace) -> Course 
         Fault::DuplicateDone => sound(edit::done_twice(answer), pace),
         Fault::MissingUsage => sound(edit::without_usage(answer), pace),
         Fault::MalformedEvent => sound(edit::malformed(answer, order.after), pace),
-        Fault::ErrorFirstEvent => sound(edit::error_at(answer, None), pace),
-        Fault::ErrorMidStream => sound(edit::error_at(answer, Some(order.after)), pace),
-        Fault::FinishError => sound(edit::finished_by_error(answer), pace),
+        Fault::ErrorFirstEvent => sound(edit::error_at(answer, None, order.error), pace),
+        Fault::ErrorMidStream => {
+            sound(edit::error_at(answer, Some(order.after), order.error), pace)
+        }
+        Fault::FinishError => sound(edit::finished_by_error(answer, order.error), pace),
         Fault::CrlfEvents => sound(edit::with_crlf(answer), pace),
     }
 }

@@ -2,7 +2,7 @@
 
 mod near;
 
-use crate::fault::{BYTES_MAX, FOR_MAX, Fault, Order};
+use crate::fault::{BYTES_MAX, FOR_MAX, Fault, Order, speaking};
 use crate::provider::kinds::{Wait, kinds};
 use crate::provider::limits::{Dialect, Limits, Meter};
 use crate::provider::speech::{Manner, WORDS_MAX};
@@ -98,6 +98,7 @@ struct FaultDraft {
     #[serde(rename = "for")]
     time: Option<Range>,
     bytes: Option<usize>,
+    error: Option<String>,
     retry_after: Option<String>,
 }
 
@@ -359,10 +360,15 @@ fn what_happens(at: &str, draft: &FaultDraft) -> Result<What, ScenarioError> {
             let names = Fault::ALL.iter().map(|fault| fault.name());
             let fault = Fault::named(name).ok_or_else(|| unknown(at, "fault", name, names))?;
             let default = Order::of(fault);
+            let told = |name: &String| {
+                let names = kinds().iter().map(|kind| kind.name);
+                speaking(name).ok_or_else(|| unknown(at, "error", name, names))
+            };
             Ok(What::Fault(Order {
                 after: draft.after.unwrap_or(default.after),
                 time: Range::one(draft.time, default.time).min(FOR_MAX),
                 bytes: draft.bytes.unwrap_or(default.bytes).min(BYTES_MAX),
+                error: draft.error.as_ref().map_or(Ok(default.error), told)?,
                 fault,
             }))
         }

@@ -104,6 +104,22 @@ fn the_responses_api_has_a_nested_error_and_then_a_failed_response() {
 }
 
 #[test]
+fn an_error_inside_an_answer_can_be_of_any_kind_that_has_one() {
+    let quota = Order::parse("error_mid_stream; after=1; error=insufficient_quota").unwrap();
+    let (text, _) = played(quota, Api::Chat, true);
+    assert!(
+        text.contains(r#""type":"insufficient_quota","param":null,"code":"insufficient_quota""#),
+        "{text}"
+    );
+    let (text, _) = played(quota, Api::Responses, true);
+    assert_eq!(
+        text.matches(r#""code":"insufficient_quota""#).count(),
+        2,
+        "the error and the failed response: {text}"
+    );
+}
+
+#[test]
 fn a_malformed_event_stands_between_sound_ones() {
     let (text, _) = played(after(Fault::MalformedEvent, 2), Api::Chat, true);
     let broken: Vec<usize> = text
