@@ -5,7 +5,7 @@
 
 mod draft;
 
-use crate::fault::Order;
+use crate::fault::{Fault, Order};
 use crate::provider::answer::Pace;
 use crate::provider::dice::Dice;
 use crate::provider::kinds::{KindSpec, Wait};
@@ -102,6 +102,16 @@ pub(crate) struct Trouble {
 }
 
 impl Trouble {
+    /// Whether it hits everything for some time, so that connections are refused.
+    fn closes_the_door(&self) -> bool {
+        matches!(&self.what, What::Fault(order) if order.fault == Fault::Refuse)
+            && self.to < Duration::MAX
+            && self.share >= 1.0
+            && self.nth.or(self.every).or(self.first).is_none()
+            && self.models.is_empty()
+            && self.endpoints.is_empty()
+    }
+
     /// Whether this request is one that it could hit.
     pub(crate) fn concerns(&self, model: &str, api: Api, now: Duration) -> bool {
         let named = |pattern: &String| match pattern.strip_suffix('*') {
@@ -153,13 +163,10 @@ impl Scenario {
         self.rules.iter().find(|(name, _)| name == model).map_or(&self.default, |(_, rules)| rules)
     }
 
-    /// Times in which connections are refused.
+    /// Times in which no connection is accepted. A refusal that hits some requests only is done to those.
     pub(crate) fn refusals(&self) -> impl Iterator<Item = (Duration, Duration)> + '_ {
-        let refused = |trouble: &&Trouble| {
-            matches!(&trouble.what, What::Fault(order) if order.fault == crate::fault::Fault::Refuse)
-                && trouble.to < Duration::MAX
-        };
-        self.troubles.iter().filter(refused).map(|trouble| (trouble.from, trouble.to))
+        let windows = self.troubles.iter().filter(|trouble| trouble.closes_the_door());
+        windows.map(|trouble| (trouble.from, trouble.to))
     }
 }
 

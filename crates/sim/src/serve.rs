@@ -144,11 +144,12 @@ impl World {
         let coming = play.desk.scenario().refusals().filter(|(_, to)| *to > now).min()?;
         Some((play.began + coming.0, play.began + coming.1))
     }
+}
 
+impl Playing {
     /// Whether connections are being refused.
-    pub(crate) fn is_refusing(&self) -> bool {
-        let (play, now) = self.lock();
-        play.desk.scenario().refusals().any(|(from, to)| (from..to).contains(&now))
+    pub(crate) fn is_refusing(&self, now: Duration) -> bool {
+        self.desk.scenario().refusals().any(|(from, to)| (from..to).contains(&now))
     }
 }
 

@@ -10,6 +10,7 @@ use crate::provider::dice::Dice;
 use crate::provider::kinds::{KindSpec, Wait};
 use crate::provider::limits::Limiter;
 use crate::provider::look::Asked;
+use crate::provider::models;
 use crate::provider::refusal::Refusal;
 use crate::provider::request::{Api, Call};
 use crate::provider::speech::speak;
@@ -257,7 +258,7 @@ fn tokens_charged(call: &Call, scenario: &Scenario) -> u64 {
 }
 
 /// A model that names its failure.
-fn on_demand(model: &str) -> Option<What> {
+pub(crate) fn on_demand(model: &str) -> Option<What> {
     let name = model.strip_prefix("sim-")?;
     if name == "slow" {
         return Some(What::Fault(Order::of(Fault::SlowHeaders)));
@@ -267,9 +268,9 @@ fn on_demand(model: &str) -> Option<What> {
 }
 
 fn unfit(scenario: &Scenario, call: &Call, api: Api) -> Option<Refusal> {
-    if let Some(listed) = &scenario.models
-        && !listed.contains(&call.model)
-    {
+    let listed = scenario.models.as_ref().map(|models| models.contains(&call.model));
+    // A selector that names nothing must not be taken for a model that works.
+    if !listed.unwrap_or(!models::is_selector(&call.model)) {
         return Some(Refusal::no_model(&call.model));
     }
     let window = scenario.rules_for(&call.model).context_window?;

@@ -161,8 +161,8 @@ static KINDS: [KindSpec; 37] = [
     wire("connection", Fault::ResetBeforeHeaders),
     wire("stream_interrupted", Fault::CutFin),
     wire("malformed_response", Fault::MalformedEvent),
-    json("unknown", 418, "unknown_error", "", "",
-        "The simulator was asked for a failure of no documented kind."),
+    // No documented status fits here; HTTP defines none above 599, and some walls against robots send 999.
+    json("unknown", 999, "unknown_error", "", "", "The simulator was asked for a failure of no documented kind."),
 ];
 
 /// What fills the places in a message.

@@ -3,6 +3,7 @@
 use crate::fault::Fault;
 use crate::provider::answer::Answer;
 use crate::provider::chat::CREATED;
+use crate::provider::desk::on_demand;
 use crate::provider::encode::quoted;
 use crate::provider::kinds::kinds;
 use crate::provider::refusal::Refusal;
@@ -37,8 +38,9 @@ pub(crate) fn list(listed: Option<&[String]>) -> Answer {
     Answer::json(200, format!(r#"{{"object":"list","data":[{}]}}"#, rows.join(",")))
 }
 
-/// One model, or the refusal for a name that a scenario does not list.
+/// One model, or the refusal for a name that no model has.
 pub(crate) fn one(id: &str, listed: Option<&[String]>) -> Answer {
-    let known = is_selector(id) || listed.is_none_or(|names| names.iter().any(|name| name == id));
+    let named = listed.map_or(!is_selector(id), |names| names.iter().any(|name| name == id));
+    let known = named || on_demand(id).is_some();
     if known { Answer::json(200, model(id)) } else { Refusal::no_model(id).answer() }
 }

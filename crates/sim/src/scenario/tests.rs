@@ -1,5 +1,4 @@
 use super::*;
-use crate::fault::Fault;
 
 #[test]
 fn an_empty_scenario_has_neither_limits_nor_faults() {
@@ -129,4 +128,17 @@ fn a_trouble_hits_by_count_time_model_and_endpoint() {
         !named.concerns("o1-mini", Api::Chat, at(0))
             && !named.concerns("gpt-4o", Api::Responses, at(0))
     );
+}
+
+#[test]
+fn only_a_refusal_of_everything_for_some_time_closes_the_door() {
+    let windows = |text: &str| {
+        let scenario =
+            Scenario::from_toml(&format!("[[fault]]\nfault = \"refuse\"\n{text}")).unwrap();
+        scenario.refusals().collect::<Vec<_>>()
+    };
+    assert_eq!(windows("from = 1\nto = 3"), [(Duration::from_secs(1), Duration::from_secs(3))]);
+    for partial in ["", "to = 3\nshare = 0.5", "to = 3\nnth = 2", "to = 3\nmodels = [\"m\"]"] {
+        assert!(windows(partial).is_empty(), "{partial:?}");
+    }
 }

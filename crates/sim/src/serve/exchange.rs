@@ -48,16 +48,16 @@ pub(crate) async fn answer(
     if !path.starts_with("/v1/") && path != "/v1" {
         return Ok(control::answer(&head.method, path, &body, &world));
     }
-    if world.is_refusing() {
-        return take_over(&takeover, vec![Step::Reset], None).await;
-    }
     let incoming = incoming(&head, &body);
     let asked = look(&incoming, &scenario);
     let verdict = {
         let (mut play, now) = world.lock();
-        play.desk.rule(&incoming, &asked, now)
+        if play.is_refusing(now) { None } else { Some(play.desk.rule(&incoming, &asked, now)) }
     };
-    let mut verdict = verdict;
+    // A kept connection outlives the listening socket, but no call gets through on it.
+    let Some(mut verdict) = verdict else {
+        return take_over(&takeover, vec![Step::Reset], None).await;
+    };
     let place = verdict.ticket.take().map(|ticket| Place {
         world: Arc::clone(&world),
         ticket,

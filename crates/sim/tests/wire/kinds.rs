@@ -38,7 +38,7 @@ const CONTRACT: &[Row] = &[
     ("internal_error", 500, "server_error", None, None, "The server had an error processing your request."),
     ("overloaded", 503, "service_unavailable_error", Some("server_is_overloaded"), None, "Our servers are currently overloaded."),
     ("service_unavailable", 503, "server_error", Some("service_unavailable"), None, "The service is temporarily unavailable."),
-    ("unknown", 418, "unknown_error", None, None, "The simulator was asked"),
+    ("unknown", 999, "unknown_error", None, None, "The simulator was asked"),
 ];
 
 #[tokio::test]
@@ -185,6 +185,7 @@ async fn a_selector_that_does_not_exist_is_refused_by_name() {
         assert_eq!(seen.status(), 400);
         assert!(seen.json()["error"]["message"].as_str().unwrap().contains(value));
     }
+    assert_eq!(chat(sim.addr(), "sim-overlod", false, &[]).await.status(), 404);
     let seen = chat(sim.addr(), "m", false, &[("x-sim-status", "529")]).await;
     assert_eq!(seen.status(), 529);
 }

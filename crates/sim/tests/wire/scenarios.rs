@@ -1,5 +1,6 @@
-use crate::raw::{End, chat, send, start, stats};
+use crate::raw::{End, KEY, chat, chat_body, read, request, send, start, stats};
 use std::time::Duration;
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
 #[tokio::test]
@@ -51,9 +52,17 @@ async fn a_reset_starts_counts_and_limits_anew() {
 #[tokio::test]
 async fn connections_are_really_refused_in_their_window_and_accepted_after_it() {
     let sim = start("").await;
+    let mut kept = TcpStream::connect(sim.addr()).await.unwrap();
     let window = "[[fault]]\nfault = \"refuse\"\nfrom = 0\nto = \"400ms\"";
     assert_eq!(send(sim.addr(), "PUT /sim/scenario", &[], window).await.status(), 200);
     tokio::time::sleep(Duration::from_millis(50)).await;
+    let text = request("POST /v1/chat/completions", &[KEY], &chat_body("m", false), true);
+    kept.write_all(text.as_bytes()).await.unwrap();
+    assert_eq!(
+        read(&mut kept, Duration::from_secs(2)).await.end,
+        End::Reset,
+        "a kept connection is no way around"
+    );
     let refused = TcpStream::connect(sim.addr()).await.map(|_| ()).map_err(|error| error.kind());
     assert_eq!(refused, Err(std::io::ErrorKind::ConnectionRefused));
     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -78,7 +87,7 @@ async fn a_stopped_simulator_leaves_nothing_behind() {
     assert_eq!(send(addr, "GET /healthz", &[], "").await.status(), 200);
     sim.stop().await;
     assert!(TcpStream::connect(addr).await.is_err());
-    let seen = crate::raw::read(&mut stream, Duration::from_secs(2)).await;
+    let seen = read(&mut stream, Duration::from_secs(2)).await;
     assert_ne!(seen.end, End::Open);
 }
 
