@@ -1,1 +1,17 @@
 //! Mainstay remembers: keys, organizations, ledger and records in SQLite.
+//!
+//! The records and the [`Store`] trait are `mainstay_core::store`'s. Here are its two
+//! implementations ([`Sqlite`], [`Memory`]), what makes and verifies keys, and the [`KeySnapshot`]
+//! that a running gateway reads on every call without asking a store.
+
+mod memory;
+mod model;
+mod secrets;
+mod snapshot;
+mod sqlite;
+
+pub use mainstay_core::store::{Store, StoreError};
+pub use memory::Memory;
+pub use secrets::{digest, mint, random_token, same_digest};
+pub use snapshot::{KeySnapshot, Verdict};
+pub use sqlite::{SCHEMA_VERSION, Sqlite};

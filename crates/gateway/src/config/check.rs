@@ -189,7 +189,8 @@ fn check_targets(reader: &mut Reader<'_>, config: &Config, route: &RouteConfig) 
 /// The model a target asks for, before the provider's own map; `None` when the caller decides.
 fn wanted_model(route: &RouteConfig, index: usize) -> Option<&str> {
     let named = route.route.targets[index].model.as_deref();
-    named.or((!route.route.model.ends_with('*')).then_some(route.route.model.as_str()))
+    let exact = !route.route.model.ends_with('*');
+    named.or_else(|| exact.then_some(route.route.model.as_str()))
 }
 
 fn check_windows(reader: &mut Reader<'_>, config: &Config, route: &RouteConfig) {
@@ -198,7 +199,7 @@ fn check_windows(reader: &mut Reader<'_>, config: &Config, route: &RouteConfig) 
         let provider = config.providers.iter().find(|p| p.name == target.provider)?;
         let wanted = wanted_model(route, index)?;
         let window =
-            provider.windows.get(provider.model(wanted)).or(provider.windows.get(wanted))?;
+            provider.windows.get(provider.model(wanted)).or_else(|| provider.windows.get(wanted))?;
         Some((format!("{}/{wanted}", target.provider), *window))
     };
     let Some((first, most)) = (!route.route.targets.is_empty()).then(|| window(0)).flatten() else {
@@ -249,7 +250,7 @@ fn check_countries(reader: &mut Reader<'_>, config: &Config) {
 
 /// Findings about files that the configuration names. Touches the disk.
 pub fn check_files(config: &Config) -> Vec<ConfigFault> {
-    let file = config.file.as_deref().map_or("environment".into(), Path::to_string_lossy);
+    let file = config.file.as_deref().map_or_else(|| "environment".into(), Path::to_string_lossy);
     let mut faults = Vec::new();
     let mut need = |key: String, path: &Path, line: u32| {
         let Err(error) = std::fs::File::open(path) else { return };

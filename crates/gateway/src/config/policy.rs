@@ -9,9 +9,9 @@ use super::fault::words;
 use super::reader::{Reader, Section};
 use super::values::{duration, duration_text};
 
-const HOUR: Duration = Duration::from_secs(3_600);
-const DAY: Duration = Duration::from_secs(86_400);
-const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
+const MINUTE: Duration = Duration::from_mins(1);
 const SHORT: Duration = Duration::from_millis(10);
 
 /// The policies of `section`, with `base` for what it does not name.

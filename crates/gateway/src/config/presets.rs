@@ -98,7 +98,7 @@ pub(super) fn page() -> String {
             None if preset.kind == SIMULATOR => "the built-in simulator".to_owned(),
             None => "required".to_owned(),
         };
-        let key = preset.key_variable.map_or("none".to_owned(), |name| format!("`{name}`"));
+        let key = preset.key_variable.map_or_else(|| "none".to_owned(), |name| format!("`{name}`"));
         page.push_str(&format!("| `{}` | {url} | {key} |\n", preset.kind));
     }
     page

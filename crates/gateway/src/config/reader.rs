@@ -111,13 +111,11 @@ impl<'e> Reader<'e> {
         let value = section.table.get(key)?;
         let shown = section.name(key);
         let line = self.line_at(value.span().start);
-        match value.get_ref() {
-            DeValue::Table(table) => Some(self.section(schema, &shown, line, table)),
-            other => {
-                self.wrong_shape(line, &shown, "a table", other);
-                None
-            }
+        if let DeValue::Table(table) = value.get_ref() {
+            return Some(self.section(schema, &shown, line, table));
         }
+        self.wrong_shape(line, &shown, "a table", value.get_ref());
+        None
     }
 
     /// The tables of `[[key]]`, named `key[1]`, `key[2]`, ….

@@ -1,0 +1,191 @@
+//! A store that lasts as long as the process: for tests, and for trying things out.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use mainstay_core::keys::PublicPart;
+use mainstay_core::store::{
+    Changes, Digest, KeyRecord, NewKey, Organization, Project, Store, StoreError, UnixMillis,
+};
+
+use crate::model;
+
+/// Keys, projects and organizations in memory.
+#[derive(Debug, Default)]
+pub struct Memory(Mutex<World>);
+
+/// Everything, each with the epoch of its last change.
+#[derive(Debug)]
+struct World {
+    epoch: u64,
+    organizations: Vec<(u64, Organization)>,
+    projects: Vec<(u64, Project)>,
+    keys: Vec<(u64, KeyRecord)>,
+    places: BTreeMap<PublicPart, usize>,
+    notes: BTreeMap<String, String>,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        World {
+            epoch: 1,
+            organizations: vec![(1, model::default_organization())],
+            projects: vec![(1, model::default_project())],
+            keys: Vec::new(),
+            places: BTreeMap::new(),
+            notes: BTreeMap::new(),
+        }
+    }
+}
+
+impl World {
+    fn place(&self, public: PublicPart) -> Result<usize, StoreError> {
+        let place = self.places.get(&public).copied();
+        place.ok_or_else(|| model::absent("key", public.as_str()))
+    }
+
+    fn tick(&mut self) -> u64 {
+        self.epoch += 1;
+        self.epoch
+    }
+
+    fn push_key(&mut self, key: KeyRecord) -> Result<KeyRecord, StoreError> {
+        if self.places.contains_key(&key.public) {
+            return Err(StoreError::Taken { what: "key", name: key.id() });
+        }
+        let epoch = self.tick();
+        self.places.insert(key.public, self.keys.len());
+        self.keys.push((epoch, key.clone()));
+        Ok(key)
+    }
+}
+
+impl Memory {
+    /// An empty store with the default organization and project.
+    pub fn new() -> Memory {
+        Memory::default()
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        // Every change below is complete before anything can panic.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn after<T: Clone>(rows: &[(u64, T)], epoch: u64) -> Vec<T> {
+    rows.iter().filter(|(changed, _)| *changed > epoch).map(|(_, row)| row.clone()).collect()
+}
+
+impl Store for Memory {
+    fn epoch(&self) -> Result<u64, StoreError> {
+        Ok(self.world().epoch)
+    }
+
+    fn changes_since(&self, epoch: u64) -> Result<Changes, StoreError> {
+        let world = self.world();
+        Ok(Changes {
+            epoch: world.epoch,
+            keys: after(&world.keys, epoch),
+            organizations: after(&world.organizations, epoch),
+            projects: after(&world.projects, epoch),
+        })
+    }
+
+    fn create_organization(&self, name: &str, now: UnixMillis) -> Result<Organization, StoreError> {
+        let checked = model::name(name)?;
+        let id = model::fresh_id("org-")?;
+        let mut world = self.world();
+        if world.organizations.iter().any(|(_, org)| org.name == checked) {
+            return Err(StoreError::Taken { what: "organization", name: name.to_owned() });
+        }
+        let organization = Organization { id, name: checked, created_at: now };
+        let epoch = world.tick();
+        world.organizations.push((epoch, organization.clone()));
+        Ok(organization)
+    }
+
+    fn organizations(&self) -> Result<Vec<Organization>, StoreError> {
+        Ok(after(&self.world().organizations, 0))
+    }
+
+    fn create_project(
+        &self,
+        org: &str,
+        name: &str,
+        now: UnixMillis,
+    ) -> Result<Project, StoreError> {
+        let checked = model::name(name)?;
+        let id = model::fresh_id("proj_")?;
+        let mut world = self.world();
+        let owner = world.organizations.iter().find(|(_, o)| &*o.id == org || &*o.name == org);
+        let owner = owner.map(|(_, owner)| owner.id.clone());
+        let owner = owner.ok_or_else(|| model::absent("organization", org))?;
+        if world.projects.iter().any(|(_, p)| p.org == owner && p.name == checked) {
+            return Err(StoreError::Taken { what: "project", name: name.to_owned() });
+        }
+        let project = Project { id, org: owner, name: checked, created_at: now };
+        let epoch = world.tick();
+        world.projects.push((epoch, project.clone()));
+        Ok(project)
+    }
+
+    fn projects(&self) -> Result<Vec<Project>, StoreError> {
+        Ok(after(&self.world().projects, 0))
+    }
+
+    fn create_key(&self, new: NewKey, now: UnixMillis) -> Result<KeyRecord, StoreError> {
+        let mut world = self.world();
+        let projects = world.projects.iter().map(|(_, project)| project);
+        let project = model::find_project(projects, new.project.as_deref())?.clone();
+        let key = model::key(new, &project, now)?;
+        world.push_key(key)
+    }
+
+    fn key(&self, public: PublicPart) -> Result<KeyRecord, StoreError> {
+        let world = self.world();
+        let place = world.place(public)?;
+        Ok(world.keys[place].1.clone())
+    }
+
+    fn keys(&self) -> Result<Vec<KeyRecord>, StoreError> {
+        Ok(after(&self.world().keys, 0))
+    }
+
+    fn revoke_key(&self, public: PublicPart, now: UnixMillis) -> Result<KeyRecord, StoreError> {
+        let mut world = self.world();
+        let place = world.place(public)?;
+        if model::revoke(&mut world.keys[place].1, now) {
+            world.keys[place].0 = world.tick();
+        }
+        Ok(world.keys[place].1.clone())
+    }
+
+    fn rotate_key(
+        &self,
+        public: PublicPart,
+        successor: (PublicPart, Digest),
+        grace: Duration,
+        now: UnixMillis,
+    ) -> Result<KeyRecord, StoreError> {
+        let mut world = self.world();
+        let place = world.place(public)?;
+        let mut old = world.keys[place].1.clone();
+        let new = world.push_key(model::rotate(&mut old, successor, grace, now)?)?;
+        world.keys[place] = (world.epoch, old);
+        Ok(new)
+    }
+
+    fn note(&self, name: &str) -> Result<Option<String>, StoreError> {
+        Ok(self.world().notes.get(name).cloned())
+    }
+
+    fn note_once(&self, name: &str, value: &str) -> Result<bool, StoreError> {
+        let mut world = self.world();
+        let fresh = !world.notes.contains_key(name);
+        if fresh {
+            world.notes.insert(name.to_owned(), value.to_owned());
+        }
+        Ok(fresh)
+    }
+}

@@ -1,0 +1,295 @@
+//! A store in one SQLite file.
+//!
+//! One thread owns the connection and does what it is asked, one request after the other, each in
+//! a transaction; everybody else sends it work and waits. Another process may have the same file
+//! open: WAL lets both read, and writers wait for each other up to [`BUSY_MAX`].
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use mainstay_core::keys::PublicPart;
+use mainstay_core::store::{
+    Changes, Digest, KeyRecord, NewKey, Organization, Project, Store, StoreError, UnixMillis,
+};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+
+use crate::model;
+
+mod open;
+mod rows;
+
+pub use open::SCHEMA_VERSION;
+
+/// How long a writer waits for another process's write.
+const BUSY_MAX: Duration = Duration::from_secs(5);
+/// Requests that may wait for the thread; the next caller waits to hand its request over.
+const QUEUE_MAX: usize = 1_024;
+
+type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// A store in one SQLite file.
+pub struct Sqlite {
+    path: PathBuf,
+    jobs: Option<SyncSender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl fmt::Debug for Sqlite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sqlite").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Sqlite {
+    /// Opens the file, making it (readable by its owner only) and its tables when absent, and
+    /// bringing older tables up to date.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Newer`] for tables of a newer version, which are left as they are;
+    /// [`StoreError::Surroundings`] for a folder, disk or file that does not do, with what to do.
+    pub fn open(path: &Path) -> Result<Sqlite, StoreError> {
+        let mut connection = open::open(path)?;
+        let (jobs, inbox) = sync_channel::<Job>(QUEUE_MAX);
+        let thread = std::thread::Builder::new()
+            .name("mainstay-store".to_owned())
+            .spawn(move || {
+                for job in inbox {
+                    job(&mut connection);
+                }
+                // Best effort: SQLite does the same when the file is next opened.
+                let _ = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+            })
+            .map_err(|error| StoreError::Surroundings {
+                what: "start the store's thread".to_owned(),
+                why: error.to_string(),
+                fix: "raise the limit on threads or processes".to_owned(),
+            })?;
+        Ok(Sqlite { path: path.to_owned(), jobs: Some(jobs), thread: Some(thread) })
+    }
+
+    /// Does `work` on the store's thread and waits for what comes of it.
+    fn ask<T: Send + 'static>(
+        &self,
+        what: &'static str,
+        work: impl FnOnce(&mut Connection) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let gone = || StoreError::Surroundings {
+            what: what.to_owned(),
+            why: "the store's thread has ended".to_owned(),
+            fix: "restart; if it happens again, report it with the log".to_owned(),
+        };
+        let (reply, answer) = sync_channel(1);
+        let path = self.path.clone();
+        let job: Job = Box::new(move |connection| {
+            let done = work(connection).map_err(|fault| fault.told(what, &path));
+            // Nobody waits any more: the caller's thread is gone.
+            let _ = reply.send(done);
+        });
+        let jobs = self.jobs.as_ref().ok_or_else(gone)?;
+        jobs.send(job).map_err(|_| gone())?;
+        answer.recv().map_err(|_| gone())?
+    }
+
+    /// As [`Sqlite::ask`], in a transaction that is kept only if `work` succeeds.
+    fn change<T: Send + 'static>(
+        &self,
+        what: &'static str,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.ask(what, move |connection| {
+            let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let done = work(&change)?;
+            change.commit()?;
+            Ok(done)
+        })
+    }
+}
+
+impl Drop for Sqlite {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been answered by `gone` already.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What stops a piece of work: the store's own rules, or SQLite.
+enum Fault {
+    Rule(StoreError),
+    Sqlite(rusqlite::Error),
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Fault {
+        Fault::Rule(error)
+    }
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Fault {
+        Fault::Sqlite(error)
+    }
+}
+
+impl Fault {
+    fn told(self, what: &str, path: &Path) -> StoreError {
+        match self {
+            Fault::Rule(error) => error,
+            Fault::Sqlite(error) => open::told(&error, what, path),
+        }
+    }
+}
+
+fn tick(change: &Transaction<'_>) -> Result<i64, Fault> {
+    let sql = "UPDATE epoch SET value = value + 1 RETURNING value";
+    Ok(change.query_row(sql, [], |row| row.get(0))?)
+}
+
+fn insert_key(change: &Transaction<'_>, key: &KeyRecord) -> Result<(), Fault> {
+    let taken =
+        change.prepare("SELECT 1 FROM key WHERE public = ?1")?.exists([key.public.as_str()])?;
+    if taken {
+        return Err(StoreError::Taken { what: "key", name: key.id() }.into());
+    }
+    rows::put_key(change, key, tick(change)?)?;
+    Ok(())
+}
+
+fn one_key(connection: &Connection, public: PublicPart) -> Result<KeyRecord, Fault> {
+    let found = rows::key(connection, public)?;
+    Ok(found.ok_or_else(|| model::absent("key", public.as_str()))?)
+}
+
+impl Store for Sqlite {
+    fn epoch(&self) -> Result<u64, StoreError> {
+        self.ask("read the store's epoch", |connection| Ok(rows::epoch(connection)?))
+    }
+
+    fn changes_since(&self, epoch: u64) -> Result<Changes, StoreError> {
+        let after = i64::try_from(epoch).unwrap_or(i64::MAX);
+        self.ask("read what changed in the store", move |connection| {
+            // One transaction, so that the epoch and the rows belong together.
+            let view = connection.transaction()?;
+            Ok(Changes {
+                epoch: rows::epoch(&view)?,
+                keys: rows::keys(&view, after)?,
+                organizations: rows::organizations(&view, after)?,
+                projects: rows::projects(&view, after)?,
+            })
+        })
+    }
+
+    fn create_organization(&self, name: &str, now: UnixMillis) -> Result<Organization, StoreError> {
+        let organization = Organization {
+            id: model::fresh_id("org-")?,
+            name: model::name(name)?,
+            created_at: now,
+        };
+        self.change("make an organization", move |change| {
+            let all = rows::organizations(change, 0)?;
+            if all.iter().any(|other| other.name == organization.name) {
+                let name = organization.name.into();
+                return Err(StoreError::Taken { what: "organization", name }.into());
+            }
+            rows::put_organization(change, &organization, tick(change)?)?;
+            Ok(organization)
+        })
+    }
+
+    fn organizations(&self) -> Result<Vec<Organization>, StoreError> {
+        self.ask("list organizations", |connection| Ok(rows::organizations(connection, 0)?))
+    }
+
+    fn create_project(
+        &self,
+        org: &str,
+        name: &str,
+        now: UnixMillis,
+    ) -> Result<Project, StoreError> {
+        let (id, name, org) = (model::fresh_id("proj_")?, model::name(name)?, org.to_owned());
+        self.change("make a project", move |change| {
+            let all = rows::organizations(change, 0)?;
+            let owner = all.into_iter().find(|o| *o.id == *org || *o.name == *org);
+            let org = owner.ok_or_else(|| model::absent("organization", &org))?.id;
+            if rows::projects(change, 0)?.iter().any(|p| p.org == org && p.name == name) {
+                return Err(StoreError::Taken { what: "project", name: name.into() }.into());
+            }
+            let project = Project { id, org, name, created_at: now };
+            rows::put_project(change, &project, tick(change)?)?;
+            Ok(project)
+        })
+    }
+
+    fn projects(&self) -> Result<Vec<Project>, StoreError> {
+        self.ask("list projects", |connection| Ok(rows::projects(connection, 0)?))
+    }
+
+    fn create_key(&self, new: NewKey, now: UnixMillis) -> Result<KeyRecord, StoreError> {
+        self.change("make a key", move |change| {
+            let projects = rows::projects(change, 0)?;
+            let project = model::find_project(projects.iter(), new.project.as_deref())?;
+            let key = model::key(new, project, now)?;
+            insert_key(change, &key)?;
+            Ok(key)
+        })
+    }
+
+    fn key(&self, public: PublicPart) -> Result<KeyRecord, StoreError> {
+        self.ask("read a key", move |connection| one_key(connection, public))
+    }
+
+    fn keys(&self) -> Result<Vec<KeyRecord>, StoreError> {
+        self.ask("list keys", |connection| Ok(rows::keys(connection, 0)?))
+    }
+
+    fn revoke_key(&self, public: PublicPart, now: UnixMillis) -> Result<KeyRecord, StoreError> {
+        self.change("revoke a key", move |change| {
+            let mut key = one_key(change, public)?;
+            if model::revoke(&mut key, now) {
+                rows::put_key(change, &key, tick(change)?)?;
+            }
+            Ok(key)
+        })
+    }
+
+    fn rotate_key(
+        &self,
+        public: PublicPart,
+        successor: (PublicPart, Digest),
+        grace: Duration,
+        now: UnixMillis,
+    ) -> Result<KeyRecord, StoreError> {
+        self.change("rotate a key", move |change| {
+            let mut old = one_key(change, public)?;
+            let new = model::rotate(&mut old, successor, grace, now)?;
+            insert_key(change, &new)?;
+            rows::put_key(change, &old, tick(change)?)?;
+            Ok(new)
+        })
+    }
+
+    fn note(&self, name: &str) -> Result<Option<String>, StoreError> {
+        let name = name.to_owned();
+        self.ask("read a note", move |connection| {
+            let sql = "SELECT value FROM note WHERE name = ?1";
+            Ok(connection.query_row(sql, [name], |row| row.get(0)).optional()?)
+        })
+    }
+
+    fn note_once(&self, name: &str, value: &str) -> Result<bool, StoreError> {
+        let (name, value) = (name.to_owned(), value.to_owned());
+        self.change("write a note", move |change| {
+            let sql = "INSERT INTO note (name, value) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+            Ok(change.execute(sql, params![name, value])? == 1)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
