@@ -395,7 +395,7 @@ impl<U: Upstream> Run<U> {
             Ending::Failed(end) => {
                 let answer = self.provider_answer.take();
                 let trace = std::mem::take(&mut self.trace);
-                let refused = refusal::refuse(end, answer, trace, &self.targets, &self.call);
+                let refused = refusal::refuse(*end, answer, trace, &self.targets, &self.call);
                 self.out.push_back(Out::Refused(Box::new(refused)));
             }
         }

@@ -306,16 +306,12 @@ impl<H: Handle> Plan<H> {
                 return None;
             }
         };
-        match handle.target(|t| t.breaker.acquire(self.counted, now)) {
-            Ok(pass) => {
-                self.beside_at = None;
-                Some(self.begin(other, Role::Beside, grant, pass, Some(cost), now))
-            }
-            Err(_) => {
-                handle.pacer(|pacer| pacer.unsent(grant, now));
-                handle.target(|t| t.budget.finish(cost, false));
-                None
-            }
+        if let Ok(pass) = handle.target(|t| t.breaker.acquire(self.counted, now)) {
+            self.beside_at = None;
+            return Some(self.begin(other, Role::Beside, grant, pass, Some(cost), now));
         }
+        handle.pacer(|pacer| pacer.unsent(grant, now));
+        handle.target(|t| t.budget.finish(cost, false));
+        None
     }
 }

@@ -416,7 +416,7 @@ impl<H: Handle> Plan<H> {
         let Some(grant) = live.grant.take() else { return };
         handle.pacer(|pacer| match how {
             Settle::Success { tokens } => {
-                pacer.succeeded(grant, tokens, &RateHints::default(), now)
+                pacer.succeeded(grant, tokens, &RateHints::default(), now);
             }
             Settle::Throttled { refusal, hints } => pacer.refused(grant, &refusal, hints, now),
             Settle::Failure { .. } | Settle::Neutral => pacer.released(grant, now),

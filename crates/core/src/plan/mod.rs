@@ -24,6 +24,7 @@ mod types;
 #[cfg(test)]
 mod tests;
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -158,7 +159,7 @@ impl<H: Handle> Plan<H> {
         }
         debug_assert!(false, "a plan must settle within {ROUNDS_MAX} rounds: {:?}", self.seek);
         self.seek = Seek::Over(OverAs::Told);
-        Step::Done(Ending::Failed(self.report(Why::Fault, None)))
+        Step::Done(Ending::Failed(Box::new(self.report(Why::Fault, None))))
     }
 
     /// One round: `None` when the state moved on and must be looked at again.
@@ -190,7 +191,9 @@ impl<H: Handle> Plan<H> {
         Step::Done(match end {
             OverAs::Answered | OverAs::Told => Ending::Answered,
             OverAs::Broken { kind } => Ending::Broken { kind },
-            OverAs::Failed { why, retry_after } => Ending::Failed(self.report(why, retry_after)),
+            OverAs::Failed { why, retry_after } => {
+                Ending::Failed(Box::new(self.report(why, retry_after)))
+            }
         })
     }
 

@@ -1,6 +1,7 @@
 //! The plan's vocabulary: what it is told, what it answers, and what it keeps of each target and
 //! live attempt.
 
+use alloc::boxed::Box;
 use core::fmt;
 use core::time::Duration;
 
@@ -215,7 +216,7 @@ pub enum Ending {
         kind: Kind,
     },
     /// There is no answer.
-    Failed(Final),
+    Failed(Box<Final>),
 }
 
 /// Why there is no answer.

@@ -122,7 +122,7 @@ impl Judge {
             Family::Completions => self.completions(&data),
             Family::Responses => self.responses(&data),
             Family::Assistants => self.assistants(fields.name, &data),
-            Family::Other => self.other(fields.name, &data),
+            Family::Other => other(fields.name, &data),
         };
         match seen {
             Event::Terminal => self.terminal = true,
@@ -206,7 +206,7 @@ impl Judge {
                     .or(self.usage);
                 Event::Terminal
             }
-            kind if kind.ends_with(".delta") || kind.contains(".partial_") => Event::Content,
+            kind if last_part(kind) == "delta" || kind.contains(".partial_") => Event::Content,
             _ => Event::StartUp,
         }
     }
@@ -229,19 +229,21 @@ impl Judge {
             _ => Event::StartUp,
         }
     }
+}
 
-    fn other(&mut self, name: Option<&[u8]>, data: &[u8]) -> Event {
-        let event = serde_json::from_slice::<Typed<'_>>(data).ok();
-        let error = event.as_ref().is_some_and(|event| is_error(event.error));
-        if error || name == Some(b"error") {
-            return Event::Error;
-        }
-        let kind = event.as_ref().and_then(|event| event.r#type.as_deref()).unwrap_or("");
-        if kind.ends_with(".completed") || kind.ends_with(".done") {
-            return Event::Terminal;
-        }
-        Event::Content
+fn other(name: Option<&[u8]>, data: &[u8]) -> Event {
+    let event = serde_json::from_slice::<Typed<'_>>(data).ok();
+    let error = event.as_ref().is_some_and(|event| is_error(event.error));
+    if error || name == Some(b"error") {
+        return Event::Error;
     }
+    let kind = event.as_ref().and_then(|event| event.r#type.as_deref()).unwrap_or("");
+    if matches!(last_part(kind), "completed" | "done") { Event::Terminal } else { Event::Content }
+}
+
+/// `delta` of `response.output_text.delta`.
+fn last_part(kind: &str) -> &str {
+    kind.rsplit('.').next().unwrap_or(kind)
 }
 
 /// An `error` member that is there and not null or false counts.
