@@ -204,7 +204,7 @@ impl Pacer {
         if self.queue.is_empty() {
             let (at, why) = self.ready(ask.tokens, now);
             if at <= now && now <= ask.latest {
-                return Place::Go(self.grant(ask, now));
+                return Place::Go(self.grant(ask, false, now));
             }
             return self.stand(ask, at, why, now);
         }
@@ -251,7 +251,7 @@ impl Pacer {
         if head && at <= now {
             self.queue.leave(ticket);
             self.told = None;
-            return Polled::Go(self.grant(ask, now));
+            return Polled::Go(self.grant(ask, true, now));
         }
         // One nanosecond after the latest start the poll can say that it is too late.
         let until = at.min(ask.latest + Duration::from_nanos(1)).max(now + Duration::from_nanos(1));
@@ -352,12 +352,12 @@ impl Pacer {
         at.max(self.hold.end()).since(now)
     }
 
-    fn grant(&mut self, ask: Ask, now: Moment) -> Grant {
+    fn grant(&mut self, ask: Ask, limited: bool, now: Moment) -> Grant {
         let tokens = self.ratio.cost(ask.tokens);
         let mut marks = [0.0; LIMITS];
         for (index, limit) in self.limits.iter_mut().enumerate() {
-            marks[index] = limit.mark(now).spent;
-            limit.take(if counts_tokens(index) { tokens } else { 1.0 }, now);
+            marks[index] = limit.spent();
+            limit.take(if counts_tokens(index) { tokens } else { 1.0 }, limited, now);
         }
         self.hold.went(now);
         self.in_flight += 1;

@@ -1,129 +1,195 @@
-//! A rate found by trying, where a provider says neither limit nor wait.
+//! A rate found by trying, where a provider names none, or where others use part of what it names.
 //!
 //! ```text
-//!   unknown ── first refusal ──▶ search: 10 a second, ×1.5 per 3 successes
-//!                                   │ refused: halved if nothing went through since, else
+//!   unknown ── first refusal ──▶ search: 10 a second, ×1.5 after 3 that were not refused
+//!                                   │ refused: halved if it was the only one sent since, else
 //!                                   ▼
-//!                                measure: 1.03 × what went through / time, from 8 on, marked anew
-//!                                         every 60
+//!                                measure: what went through / time between refusals;
+//!                                         3, 6, 12 … 50 % more after each clean stretch
 //! ```
 //!
-//! Measuring from one refusal to the next is exact, because the provider's bucket is empty at
-//! both. The three percent above it find out when the limit grew.
+//! From one refusal to another the measure is exact, because the provider's bucket is empty at
+//! both. What was sent and not refused counts as gone through: refusals come fast, answers do not.
 
 use crate::time::Moment;
 
 const SEARCH_RATE: f64 = 10.0;
 const SEARCH_GROWTH: f64 = 1.5;
-const SEARCH_SUCCESSES: u32 = 3;
-const MEASURE_GROWTH: f64 = 1.03;
+const SEARCH_CLEAN: u32 = 3;
+/// Longer than this without a refusal, an attempt counts as let in; a multiple of the time that
+/// refusals take.
+const QUIET_TIMES: f64 = 4.0;
+const QUIET_MIN: f64 = 0.02;
 const MEASURE_MIN: f64 = 8.0;
 const MEASURE_MAX: f64 = 60.0;
-/// Slowest guess: one mean request in half a minute.
-const SLOWEST: f64 = 1.0 / 30.0;
+const BOOST_FIRST: f64 = 0.03;
+const BOOST_MAX: f64 = 0.5;
+/// Attempts without a refusal after which the rate rises, at first and when it rose already.
+const CLEAN_FIRST: u32 = 60;
+const CLEAN_NEXT: u32 = 20;
+/// Slowest guess: one mean request in ten seconds.
+const SLOWEST: f64 = 0.1;
+/// A provider that let nothing in for so long counts by windows: when it lets in again, the rate from
+/// before is right.
+const SHUT_SECONDS: f64 = 5.0;
+/// So many seconds without a refusal are a clean stretch as well, with a few attempts in it.
+const CLEAN_SECONDS: f64 = 10.0;
+const CLEAN_FEW: u32 = 4;
 
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Phase {
     #[default]
     Unknown,
-    Search {
-        successes: u32,
-    },
-    Measure {
-        since: Moment,
-        went: f64,
-    },
+    Search,
+    Measure,
 }
 
 /// How the rate of one limit is being found.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Guess {
     phase: Phase,
-    /// Refusals of attempts sent before this say nothing about the rate since.
+    /// When measuring began, and what went through since.
+    mark: Moment,
+    went: f64,
+    /// Refusals of attempts sent before the last one say nothing new.
     cut: Moment,
-    any_since_cut: bool,
+    sent_since_cut: u32,
+    /// Refusals in a row with nothing else sent between.
+    alone: u32,
+    /// When the first of them came, and the rate before it.
+    shut: Option<(Moment, f64)>,
+    /// Attempts since the rate rose, and when the last that counts was sent.
+    clean: u32,
+    clean_at: Moment,
+    boost: f64,
+    /// The last refusal or rise.
+    risen_at: Moment,
+    /// Seconds that refusals take to come.
+    refusal_s: f64,
 }
 
 impl Guess {
-    pub(super) fn is_searching(self) -> bool {
-        matches!(self.phase, Phase::Search { .. })
+    /// Starts from a rate that was measured elsewhere.
+    pub(super) fn measuring(now: Moment) -> Guess {
+        Guess { phase: Phase::Measure, mark: now, cut: now, boost: BOOST_FIRST, ..Guess::default() }
     }
 
-    /// The rate to use after a refusal.
-    pub(super) fn refused(&mut self, rate: f64, mean: f64, sent: Moment, now: Moment) -> f64 {
-        if sent < self.cut {
-            return rate;
+    /// An attempt goes; `limited`: it or others had to wait. The rate to use from here on.
+    pub(super) fn granted(&mut self, rate: f64, cost: f64, limited: bool, now: Moment) -> f64 {
+        self.went += cost;
+        self.sent_since_cut = self.sent_since_cut.saturating_add(1);
+        if let Some(before) = self.opened(now) {
+            return before.max(rate);
         }
-        let nothing_went = !self.any_since_cut;
-        self.cut = now;
-        self.any_since_cut = false;
         match self.phase {
-            Phase::Unknown => {
-                self.phase = Phase::Search { successes: 0 };
-                SEARCH_RATE * mean
-            }
-            Phase::Search { .. } if nothing_went => (rate / 2.0).max(SLOWEST * mean),
-            Phase::Search { .. } => {
-                self.phase = Phase::Measure { since: now, went: 0.0 };
+            Phase::Unknown => rate,
+            // Callers who do not want the whole rate tell nothing about it.
+            Phase::Measure if !limited => {
+                (self.mark, self.went, self.clean) = (now, 0.0, 0);
                 rate
             }
-            Phase::Measure { since, went } => {
-                let measured = measure(since, went, mean, now);
-                if went >= MEASURE_MAX * mean {
-                    self.phase = Phase::Measure { since: now, went: 0.0 };
+            Phase::Search => {
+                self.clean += 1;
+                if self.clean == SEARCH_CLEAN {
+                    self.clean_at = now;
                 }
-                match measured {
-                    Some(measured) => measured,
-                    None if nothing_went => (rate / 2.0).max(SLOWEST * mean),
-                    None => rate,
+                let quiet = self.quiet();
+                if self.clean >= SEARCH_CLEAN && now.seconds_since(self.clean_at) >= quiet {
+                    self.clean = 0;
+                    self.alone = 0;
+                    return rate * SEARCH_GROWTH;
                 }
+                rate
+            }
+            Phase::Measure => {
+                self.clean += 1;
+                let wanted = if self.boost > BOOST_FIRST { CLEAN_NEXT } else { CLEAN_FIRST };
+                let slow =
+                    self.clean >= CLEAN_FEW && now.seconds_since(self.risen_at) >= CLEAN_SECONDS;
+                if self.clean < wanted && !slow {
+                    return rate;
+                }
+                let risen = rate * (1.0 + self.boost);
+                self.boost = (self.boost * 2.0).min(BOOST_MAX);
+                (self.mark, self.went, self.clean, self.alone) = (now, 0.0, 0, 0);
+                self.risen_at = now;
+                risen
             }
         }
     }
 
-    /// A new rate after a success, if it changes.
-    pub(super) fn succeeded(
+    /// The rate from before, when the provider let something in after it was shut for long.
+    fn opened(&mut self, now: Moment) -> Option<f64> {
+        let let_in = self.sent_since_cut > 1 && now.seconds_since(self.cut) >= self.quiet();
+        let (since, before) = self.shut.filter(|_| let_in)?;
+        let long = self.cut.seconds_since(since) >= SHUT_SECONDS;
+        (self.shut, self.alone, self.clean) = (None, 0, 0);
+        (self.mark, self.went) = (now, 0.0);
+        long.then_some(before)
+    }
+
+    fn quiet(&self) -> f64 {
+        (QUIET_TIMES * self.refusal_s).max(QUIET_MIN)
+    }
+
+    /// An attempt was refused, and `hinted` whether with a wait. The rate to use, and how many mean requests to pause for; `None`
+    /// when it says nothing new.
+    pub(super) fn refused(
         &mut self,
         rate: f64,
         cost: f64,
         mean: f64,
         sent: Moment,
-        waiting: bool,
+        hinted: bool,
         now: Moment,
-    ) -> Option<f64> {
-        self.any_since_cut |= sent >= self.cut;
+    ) -> Option<(f64, f64)> {
+        if sent >= self.mark {
+            self.went -= cost;
+        }
+        if sent < self.cut {
+            return None;
+        }
+        let took = now.seconds_since(sent);
+        self.refusal_s = if self.refusal_s > 0.0 { self.refusal_s.min(took) } else { took };
+        self.alone = if self.sent_since_cut <= 1 && !hinted { self.alone + 1 } else { 0 };
+        if self.alone > 0 {
+            self.shut.get_or_insert((now, rate));
+        } else {
+            self.shut = None;
+        }
+        let rate = self.after_refusal(rate, mean, now).max(SLOWEST * mean);
+        (self.cut, self.sent_since_cut, self.clean, self.risen_at) = (now, 0, 0, now);
+        self.boost = BOOST_FIRST;
+        let pause = 0.3 * f64::from(1u32 << self.alone.min(3));
+        Some((rate, pause))
+    }
+
+    fn after_refusal(&mut self, rate: f64, mean: f64, now: Moment) -> f64 {
+        let elapsed = now.seconds_since(self.mark);
+        let went = self.went / mean;
         match self.phase {
-            Phase::Unknown => None,
-            Phase::Search { .. } if sent < self.cut => None,
-            Phase::Search { successes } if successes + 1 < SEARCH_SUCCESSES => {
-                self.phase = Phase::Search { successes: successes + 1 };
-                None
+            Phase::Unknown => {
+                self.phase = Phase::Search;
+                (self.mark, self.went, self.alone) = (now, 0.0, 0);
+                SEARCH_RATE * mean
             }
-            Phase::Search { .. } => {
-                self.phase = Phase::Search { successes: 0 };
-                Some(rate * SEARCH_GROWTH)
+            Phase::Search if self.alone > 0 => {
+                (self.mark, self.went) = (now, 0.0);
+                rate / 2.0
             }
-            // Callers who do not want the whole rate tell nothing about it.
-            Phase::Measure { .. } if !waiting => {
-                self.phase = Phase::Measure { since: now, went: 0.0 };
-                None
+            Phase::Search | Phase::Measure if self.alone < 4 => {
+                self.phase = Phase::Measure;
+                let measured = (went >= MEASURE_MIN && elapsed > 0.0).then(|| self.went / elapsed);
+                if went >= MEASURE_MAX {
+                    (self.mark, self.went) = (now, 0.0);
+                }
+                measured.unwrap_or(rate * if self.alone > 0 { 0.7 } else { 0.9 })
             }
-            Phase::Measure { since, went } => {
-                let went = went + cost;
-                let measured = measure(since, went, mean, now);
-                let marked_anew = went >= MEASURE_MAX * mean;
-                self.phase = if marked_anew {
-                    Phase::Measure { since: now, went: 0.0 }
-                } else {
-                    Phase::Measure { since, went }
-                };
-                measured
+            Phase::Search | Phase::Measure => {
+                self.phase = Phase::Search;
+                (self.mark, self.went) = (now, 0.0);
+                rate / 2.0
             }
         }
     }
-}
-
-fn measure(since: Moment, went: f64, mean: f64, now: Moment) -> Option<f64> {
-    let elapsed = now.seconds_since(since);
-    (went >= MEASURE_MIN * mean && elapsed > 0.0).then(|| MEASURE_GROWTH * went / elapsed)
 }

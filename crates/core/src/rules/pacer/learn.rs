@@ -50,12 +50,10 @@ impl Pacer {
         self.end(&grant, now);
         self.ramp.success();
         self.hold.succeeded(grant.sent);
-        let mut tokens = grant.tokens;
         if let Some(used) = tokens_used.filter(|used| *used > 0)
             && self.ratio.settle(grant.asked, used)
         {
             let back = grant.tokens - used as f64;
-            tokens = used as f64;
             for (index, limit) in self.limits.iter_mut().enumerate() {
                 if counts_tokens(index) {
                     limit.give(back, now);
@@ -64,11 +62,6 @@ impl Pacer {
         }
         if let Some(cost) = hints.query_cost {
             self.ratio.charged(grant.asked, cost as f64);
-        }
-        let waiting = !self.queue.is_empty();
-        for (index, limit) in self.limits.iter_mut().enumerate() {
-            let cost = if counts_tokens(index) { tokens } else { 1.0 };
-            limit.succeeded(cost, grant.sent, waiting, now);
         }
         self.heard(&grant, hints, now);
     }
@@ -155,7 +148,7 @@ impl Pacer {
             (wait < told.window).then_some(left + wait * self.limits[TOKENS].rate())
         };
         if let Some(charge) = refusal.requested.map(|tokens| tokens as f64).or_else(implied) {
-            self.ratio.charged(grant.asked, charge);
+            self.ratio.refused(grant.asked, charge);
         }
     }
 }

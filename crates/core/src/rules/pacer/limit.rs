@@ -19,6 +19,12 @@ const BURST_SECONDS: f64 = 0.3;
 const HIGHER_IN_A_ROW: u32 = 3;
 /// Times that a belief in more left may end in a refusal before such headers are ignored.
 const CONTRADICTIONS_MAX: u32 = 3;
+/// Attempts after which the share of refusals is looked at, and the share that means that others use
+/// part of the limit.
+const SHARE_TRIED: u32 = 30;
+const SHARE_REFUSED: f64 = 0.2;
+/// Answers in a row that it takes at most to believe another limit.
+const AGREED_MAX: u32 = 5;
 /// Rates outside these, in units a second, are nonsense and count as absent.
 const RATE_MIN: f64 = 1e-6;
 const RATE_MAX: f64 = 1e9;
@@ -64,9 +70,20 @@ pub(super) struct Mark {
 #[derive(Clone, Debug)]
 pub(super) struct Limit {
     told: Option<Told>,
+    told_at: Moment,
+    /// Another limit that answers showed, and how many in a row.
+    rumour: Option<(Told, u32)>,
+    /// Answers that confirmed the told limit, up to a bound.
+    agreed: u32,
     /// Units a second; 0 while unknown.
     rate: f64,
+    /// Others use part of a told limit: what is left for us, found by trying.
+    capped: bool,
+    tried: u32,
+    turned_away: u32,
     burst: f64,
+    /// What a call needed that is larger than the burst, so that it can be saved up.
+    size: f64,
     /// The burst came from headers: the provider's bucket holds no more.
     burst_told: bool,
     level: f64,
@@ -85,8 +102,15 @@ impl Limit {
     pub(super) fn unknown(mean: f64) -> Limit {
         Limit {
             told: None,
+            told_at: Moment::ZERO,
+            rumour: None,
+            agreed: 0,
             rate: 0.0,
+            capped: false,
+            tried: 0,
+            turned_away: 0,
             burst: 0.0,
+            size: 0.0,
             burst_told: false,
             level: 0.0,
             at: Moment::ZERO,
@@ -121,18 +145,15 @@ impl Limit {
         self.told
     }
 
-    pub(super) fn is_searching(&self) -> bool {
-        self.told.is_none() && self.guess.is_searching()
-    }
-
-    pub(super) fn mark(&self, now: Moment) -> Mark {
-        Mark { at: now, spent: self.spent }
+    /// All that was ever granted.
+    pub(super) fn spent(&self) -> f64 {
+        self.spent
     }
 
     /// What it holds at `now`.
     pub(super) fn level(&self, now: Moment) -> f64 {
         let filled = self.level + now.seconds_since(self.at) * self.rate;
-        filled.min(self.burst.max(self.level))
+        filled.min(self.size.max(self.burst).max(self.level))
     }
 
     /// Seconds until a call of this cost may go; 0 when it may go now.
@@ -140,47 +161,48 @@ impl Limit {
         if self.rate <= 0.0 {
             return 0.0;
         }
-        let mut need = cost + MARGIN_REQUESTS * self.mean.min(cost) + MARGIN_SECONDS * self.rate;
-        if need > self.burst {
-            if self.burst_told {
-                need = self.burst;
-            } else {
-                self.fill(now);
-                self.burst = need; // saved up until this one fits; a smaller one never shrinks it
-            }
+        // A provider whose bucket holds less than the cost takes it when the bucket is full.
+        let cost = if self.burst_told { cost.min(self.burst) } else { cost };
+        let need = cost + self.margin(cost);
+        if need > self.size {
+            self.fill(now);
+            self.size = need;
         }
         ((need - self.level(now)) / self.rate).max(0.0)
     }
 
-    /// Seconds until this much more could have been granted, from an empty queue on.
+    /// Seconds until this much more can have been granted; 0 where that is not known but guessed: a
+    /// caller is not refused for a guess.
     pub(super) fn time_for(&self, cost: f64, now: Moment) -> f64 {
-        if self.rate <= 0.0 || self.is_searching() {
+        if self.rate <= 0.0 || self.guesses() {
             return 0.0;
         }
         ((cost - self.level(now)) / self.rate).max(0.0)
     }
 
-    pub(super) fn take(&mut self, cost: f64, now: Moment) {
+    /// A call goes; `limited`: it or others had to wait.
+    pub(super) fn take(&mut self, cost: f64, limited: bool, now: Moment) {
         self.fill(now);
         self.level -= cost;
         self.spent += cost;
         self.mean += (cost - self.mean) / 16.0;
+        self.tried += 1;
+        let rate = self.guess.granted(self.rate, cost, limited, now);
+        if self.guesses() {
+            self.set_rate(rate, now);
+        }
+    }
+
+    /// Whether the rate is one found by trying.
+    fn guesses(&self) -> bool {
+        self.capped || self.told.is_none() && self.rate > 0.0
     }
 
     /// Gives back what was taken and not used; negative takes more.
     pub(super) fn give(&mut self, cost: f64, now: Moment) {
         self.fill(now);
-        self.level = (self.level + cost).min(self.burst.max(self.level));
+        self.level = (self.level + cost).min(self.size.max(self.burst).max(self.level));
         self.spent -= cost;
-    }
-
-    /// An attempt succeeded that this limit let through. `waiting`: others wait for this limit.
-    pub(super) fn succeeded(&mut self, cost: f64, sent: Moment, waiting: bool, now: Moment) {
-        if self.told.is_none()
-            && let Some(rate) = self.guess.succeeded(self.rate, cost, self.mean, sent, waiting, now)
-        {
-            self.set_rate(rate, now);
-        }
     }
 
     /// Headers of any answer show this limit.
@@ -189,20 +211,49 @@ impl Limit {
             return;
         };
         let first = self.told != Some(told);
-        if first {
-            self.told = Some(told);
-            self.set_rate(told.rate(), now);
-            self.burst = (BURST_SECONDS * self.rate).min(told.limit);
-            self.level = self.level.min(self.burst);
+        if first && !self.believes(told) {
+            return;
         }
+        if first {
+            self.tell(told, now);
+        }
+        self.agreed = (self.agreed + 1).min(AGREED_MAX);
+        self.rumour = None;
         let Some(remaining) = seen.remaining else { return };
         let remaining = (remaining as f64).min(told.limit);
         if let Some(reset) = seen.reset {
-            let size = (remaining + reset.as_secs_f64() * self.rate).clamp(1.0, told.limit);
+            let size = (remaining + reset.as_secs_f64() * told.rate()).clamp(1.0, told.limit);
             self.burst = if self.burst_told { self.burst.max(size) } else { size };
             self.burst_told = true;
         }
         self.correct(remaining, first, sent, now);
+    }
+
+    /// The first word is believed at once; another only when it comes as often in a row as the
+    /// first was confirmed, so that one strange answer changes nothing.
+    fn believes(&mut self, told: Told) -> bool {
+        if self.told.is_none() {
+            return true;
+        }
+        let times = match self.rumour {
+            Some((rumour, times)) if rumour == told => times + 1,
+            Some(_) | None => 1,
+        };
+        self.rumour = Some((told, times));
+        times >= self.agreed.max(2)
+    }
+
+    /// Takes over a limit that the provider names.
+    fn tell(&mut self, told: Told, now: Moment) {
+        self.told = Some(told);
+        self.told_at = now;
+        (self.rumour, self.agreed) = (None, 0);
+        self.capped = false;
+        self.set_rate(told.rate(), now);
+        self.burst = (BURST_SECONDS * self.rate).min(told.limit);
+        self.burst_told = false;
+        self.level = self.level.min(self.burst);
+        (self.tried, self.turned_away) = (0, 0);
     }
 
     /// Brings the level between what `remaining` allows: it was true at some moment since `sent`.
@@ -240,32 +291,73 @@ impl Limit {
         }
         if let Some(told) = said.told
             && self.told != Some(told)
+            && self.believes(told)
         {
-            self.told = Some(told);
-            self.set_rate(told.rate(), now);
-            self.burst = BURST_SECONDS * self.rate;
-            self.burst_told = false;
+            self.tell(told, now);
+        }
+        let guessed =
+            self.guess.refused(self.rate, cost, self.mean, sent.at, said.wait.is_some(), now);
+        if let (true, Some((rate, _))) = (self.told.is_none() || self.capped, guessed) {
+            self.set_rate(rate, now);
         }
         if self.told.is_none() {
-            let rate = self.guess.refused(self.rate, self.mean, sent.at, now);
-            self.set_rate(rate, now);
             self.burst = BURST_SECONDS.max(said.wait.unwrap_or(0.0).min(MINUTE)) * self.rate;
         }
+        self.share(sent.at, now);
         self.fill(now);
         let window = self.told.map_or(MINUTE, |told| told.window);
-        self.level = match said.wait {
+        match (said.wait, guessed) {
             // Attempts granted after this one was sent are not in the provider's reckoning yet.
-            Some(wait) => {
+            (Some(wait), _) => {
                 let since = (self.spent - sent.spent).max(0.0);
-                cost - wait.min(window) * self.rate - since.min(self.burst)
+                self.level = cost - wait.min(window) * self.rate - since.min(self.burst);
             }
-            None => self.level.min(cost - self.mean),
-        };
+            (None, Some((_, pause))) => {
+                let need = cost + self.margin(cost);
+                self.level = self.level.min(need - pause * self.mean);
+            }
+            // Sent before the last refusal: the rate stands, and what it took is not sent again at once.
+            (None, None) => self.level -= cost,
+        }
+    }
+
+    /// Notices that a told limit is shared with others: too many refusals although it was kept.
+    fn share(&mut self, sent: Moment, now: Moment) {
+        let Some(told) = self.told else { return };
+        if sent < self.told_at {
+            self.tried = self.tried.saturating_sub(1);
+            return;
+        }
+        self.turned_away += 1;
+        if self.tried < SHARE_TRIED {
+            return;
+        }
+        let refused = f64::from(self.turned_away) / f64::from(self.tried);
+        if refused >= SHARE_REFUSED && !self.capped {
+            self.capped = true;
+            self.guess = Guess::measuring(now);
+            self.set_rate(told.rate() * (1.0 - refused), now);
+        }
+        (self.tried, self.turned_away) = (0, 0);
     }
 
     fn set_rate(&mut self, rate: f64, now: Moment) {
         self.fill(now);
+        if self.rate <= 0.0 {
+            self.level = 0.0; // what went while nothing was known is no debt
+        }
         self.rate = rate.clamp(RATE_MIN, RATE_MAX);
+        if let Some(told) = self.told
+            && self.capped
+            && self.rate >= told.rate()
+        {
+            self.rate = told.rate();
+            self.capped = false;
+        }
+    }
+
+    fn margin(&self, cost: f64) -> f64 {
+        MARGIN_REQUESTS * self.mean.min(cost) + MARGIN_SECONDS * self.rate
     }
 
     fn fill(&mut self, now: Moment) {

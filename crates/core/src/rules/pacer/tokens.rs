@@ -14,11 +14,13 @@ pub(super) struct Ratio {
     /// Set when the provider takes more from the limit than the answer reports as used: it counts
     /// the most the call could have used, and gives nothing back.
     charged: Option<f64>,
+    /// The last call that was refused: its estimate, and what it was to be charged.
+    refused: Option<(u64, f64)>,
 }
 
 impl Default for Ratio {
     fn default() -> Self {
-        Ratio { used: 1.0, samples: 0, charged: None }
+        Ratio { used: 1.0, samples: 0, charged: None, refused: None }
     }
 }
 
@@ -34,16 +36,31 @@ impl Ratio {
             let weight = WEIGHT.max(1.0 / f64::from(self.samples));
             self.used += (sample - self.used) * weight;
         }
+        // The call that was refused comes first again, so that charge and usage can be compared.
+        if let Some((_, charge)) = self.refused.take_if(|(of, _)| *of == asked) {
+            if charge > RESERVES * used as f64 {
+                self.charged(asked, charge);
+            } else {
+                self.charged = None;
+            }
+        }
         self.charged.is_none()
     }
 
-    /// Learns from what a refusal implies the provider wanted to take.
+    /// A refusal tells what a call was to be charged.
+    pub(super) fn refused(&mut self, asked: u64, charge: f64) {
+        self.refused = Some((asked, charge));
+        if self.charged.is_some() {
+            self.charged(asked, charge);
+        }
+    }
+
+    /// The provider told what it charged for a call.
     pub(super) fn charged(&mut self, asked: u64, charge: f64) {
         let Some(sample) = sound(asked, charge) else { return };
         match &mut self.charged {
             Some(charged) => *charged += (sample - *charged) * WEIGHT,
-            None if sample > RESERVES * self.used => self.charged = Some(sample),
-            None => {}
+            None => self.charged = Some(sample),
         }
     }
 
