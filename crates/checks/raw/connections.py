@@ -4,7 +4,7 @@ import os
 import resource
 import time
 
-from wire import ADDRESS, chat, connect, exchange, read_answer, request, sim_stats
+from wire import ADDRESS, chat, connect, exchange, read_answer, request, scenario, sim_stats
 
 FULL = bool(os.environ.get("MAINSTAY_TEST_FULL"))
 
@@ -67,20 +67,44 @@ def half_closed():
     assert answer is None or answer.status == 200, answer
 
 
+SLOW = """
+[[fault]]
+fault = "hang"
+models = ["hang"]
+[[fault]]
+fault = "slow_drip"
+models = ["drip"]
+for = "500ms"
+"""
+
+
 def left_while_waiting():
     # A caller who leaves takes his attempt along: the provider's work ends.
+    scenario(SLOW)
     sock = connect()
-    sock.sendall(request(body=chat("sim-hang")))
-    _until(lambda: sim_stats()["in_flight"] >= 1, "the call did not reach the provider")
+    sock.sendall(request(body=chat("hang")))
+    _until(lambda: sim_stats()["in_flight"] == 1, "the call did not reach the provider")
     sock.close()
     _until(lambda: sim_stats()["in_flight"] == 0, "the provider still works for a caller who left")
+    attempts = sim_stats()["attempts"]
+    assert attempts == 1, f"{attempts} attempts for a caller who left"
+    scenario("")
 
 
 def left_in_a_stream():
+    scenario(SLOW)
     with connect() as sock:
-        sock.sendall(request(body=chat("sim-slow_drip", stream=True)))
-        assert sock.recv(64).startswith(b"HTTP/1.1 200"), "no stream began"
+        sock.sendall(request(body=chat("drip", stream=True)))
+        seen = b""
+        while b"data:" not in seen:
+            piece = sock.recv(4096)
+            assert piece, f"the stream ended: {seen[:200]!r}"
+            seen += piece
+        assert seen.startswith(b"HTTP/1.1 200"), seen[:200]
+        assert sim_stats()["in_flight"] == 1, "no call is in flight"
     _until(lambda: sim_stats()["in_flight"] == 0, "the provider still streams for a caller who left")
+    assert sim_stats()["client_gone"] == 1, "the provider was read to the end"
+    scenario("")
 
 
 def many_connections():
