@@ -51,19 +51,17 @@ impl Wish<'_> {
 fn cargo_steps(report: &mut Report, wish: &Wish<'_>) {
     type Work = fn(&Wish<'_>) -> Result<Tally, String>;
     let steps: [(&str, Work); 7] = [
-        ("format", |_| cargo(&["fmt", "--all", "--check"], &[])),
+        ("format", |_| cargo("fmt --all --check", &[])),
         ("lints", |_| {
-            cargo(
-                &["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"],
-                &[],
-            )
+            let line = "clippy --locked --workspace --all-targets --keep-going -- -D warnings";
+            cargo(line, &[])
         }),
         ("tests", tests),
-        ("doc tests", |_| cargo_live(&["test", "--locked", "--workspace", "--doc"], &[])),
+        ("doc tests", |_| cargo_live("test --locked --workspace --doc", &[])),
         ("documentation", |_| {
             // The binary has the library's name; its page would overwrite the library's.
-            let arguments = ["doc", "--locked", "--workspace", "--no-deps", "--lib"];
-            cargo(&arguments, &[("RUSTDOCFLAGS", "-D warnings")])
+            let line = "doc --locked --workspace --no-deps --lib --keep-going";
+            cargo(line, &[("RUSTDOCFLAGS", "-D warnings")])
         }),
         ("core without std", |_| core_without_std()),
         ("generated pages", |_| docs::run(&["--check".to_owned()]).map(|()| Tally::default())),
@@ -93,17 +91,15 @@ fn tests(wish: &Wish<'_>) -> Result<Tally, String> {
     let full = if wish.full { "1" } else { "" };
     let variables = [("MAINSTAY_TEST_FULL", full)];
     if program("cargo-nextest").is_some() {
-        let arguments =
-            ["nextest", "run", "--locked", "--workspace", "--no-fail-fast", "--color", "never"];
-        return cargo_live(&arguments, &variables);
+        let line = "nextest run --locked --workspace --no-fail-fast --color never";
+        return cargo_live(line, &variables);
     }
-    let arguments = ["test", "--locked", "--workspace", "--lib", "--bins", "--tests"];
-    cargo_live(&[&arguments[..], &["--no-fail-fast"]].concat(), &variables)
+    cargo_live("test --locked --workspace --lib --bins --tests --no-fail-fast", &variables)
 }
 
 /// `core` compiles as `no_std`, and nothing it uses has its `std` feature on.
 fn core_without_std() -> Result<Tally, String> {
-    cargo(&["check", "--locked", "-p", "mainstay-core", "--lib"], &[])?;
+    cargo("check --locked -p mainstay-core --lib", &[])?;
     let mut tree = Command::new("cargo");
     tree.args(["tree", "--locked", "-p", "mainstay-core", "-e", "normal,features"]);
     tree.args(["--prefix", "none"]).current_dir(root());
@@ -127,16 +123,16 @@ fn core_without_std() -> Result<Tally, String> {
 ///
 /// What cargo said.
 pub(crate) fn build_release() -> Result<Tally, String> {
-    cargo(&["build", "--locked", "--release", "-p", "mainstay-cli"], &[])
+    cargo("build --locked --release -p mainstay-cli", &[])
 }
 
-fn cargo(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Tally, String> {
-    check(&run_cargo(arguments, variables, Show::OnFailure)).map(|()| Tally::default())
+fn cargo(line: &str, variables: &[(&str, &str)]) -> Result<Tally, String> {
+    check(&run_cargo(line, variables, Show::OnFailure)).map(|()| Tally::default())
 }
 
 /// A cargo command whose output is results of tests.
-fn cargo_live(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Tally, String> {
-    let ran = run_cargo(arguments, variables, Show::Live);
+fn cargo_live(line: &str, variables: &[(&str, &str)]) -> Result<Tally, String> {
+    let ran = run_cargo(line, variables, Show::Live);
     let tally = Tally::read(&ran.lines);
     if tally.failed == 0 {
         check(&ran)?;
@@ -144,9 +140,9 @@ fn cargo_live(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Tally, S
     Ok(tally)
 }
 
-fn run_cargo(arguments: &[&str], variables: &[(&str, &str)], show: Show) -> Ran {
+fn run_cargo(line: &str, variables: &[(&str, &str)], show: Show) -> Ran {
     let mut command = Command::new("cargo");
-    command.args(arguments).current_dir(root()).env("CARGO_TERM_COLOR", "never");
+    command.args(line.split(' ')).current_dir(root()).env("CARGO_TERM_COLOR", "never");
     command.envs(variables.iter().copied().filter(|(_, value)| !value.is_empty()));
     run_command(&mut command, show, CARGO_LIMIT)
 }

@@ -1,4 +1,4 @@
-//! One call as a front hands it in, and what comes back: an [`Answer`] that streams, or a
+//! One call as a front hands it in, and what comes back: an answer that streams, or a
 //! [`Refusal`] that says why there is none. Gateway, client and runner all speak these types.
 
 use std::fmt;
