@@ -7,7 +7,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 /// Most words kept of one text; the rest is ignored.
-pub(crate) const WORDS_MAX: usize = 600;
+pub(crate) const WORDS_MAX: usize = 400;
 /// Most bytes kept of one text, after folding.
 const BYTES_MAX: usize = 8192;
 /// Most words that a ".." in a phrase may stand for.
@@ -19,6 +19,8 @@ const GAP: usize = 8;
 pub(crate) struct Words {
     joined: String,
     edges: Vec<(usize, usize)>,
+    /// A bit for each beginning of a word: most phrases are ruled out by it at once.
+    seen: [u64; 8],
 }
 
 impl Words {
@@ -45,12 +47,35 @@ impl Words {
             } else if matches!(letter, '\'' | '’' | '\u{2bc}') && start.is_some() {
                 // "isn't" and "isnt" are one word.
             } else if let Some(from) = start.take() {
-                self.edges.push((from, self.joined.len()));
+                self.end_word(from);
             }
         }
         if let Some(from) = start {
-            self.edges.push((from, self.joined.len()));
+            self.end_word(from);
         }
+    }
+
+    fn end_word(&mut self, from: usize) {
+        self.edges.push((from, self.joined.len()));
+        let bit = beginning(self.joined.get(from..).unwrap_or_default());
+        if let Some(bits) = self.seen.get_mut(bit / 64) {
+            *bits |= 1 << (bit % 64);
+        }
+    }
+
+    /// `false` when no word begins as this part of a phrase needs it.
+    fn may_hold(&self, part: &str) -> bool {
+        if part == ".." || part.ends_with('?') {
+            return true; // a gap, any word, or a word that may be left out
+        }
+        part.split('|').any(|one| {
+            let head = one.strip_suffix('*');
+            if one == "#" || head.is_some_and(|head| head.len() < BEGINNING) {
+                return true;
+            }
+            let bit = beginning(head.unwrap_or(one));
+            self.seen.get(bit / 64).is_some_and(|bits| bits >> (bit % 64) & 1 == 1)
+        })
     }
 
     /// `true` when any of the phrases fits.
@@ -65,6 +90,9 @@ impl Words {
     pub(crate) fn say(&self, phrase: &str) -> bool {
         if !phrase.is_ascii() {
             return self.joined.contains(phrase);
+        }
+        if !phrase.split(' ').all(|part| self.may_hold(part)) {
+            return false;
         }
         let first = phrase.split(' ').next().unwrap_or_default();
         (0..self.edges.len()).any(|at| fits(first, self.word(at)) && self.from(at, phrase))
@@ -94,6 +122,15 @@ impl Words {
             phrase = rest;
         }
     }
+}
+
+/// Letters of a word that [`beginning`] looks at.
+const BEGINNING: usize = 3;
+
+/// Which of 512 bits stands for a word's first letters.
+fn beginning(word: &str) -> usize {
+    let letters = word.bytes().take(BEGINNING);
+    letters.fold(7, |hash: usize, byte| hash.wrapping_mul(31).wrapping_add(usize::from(byte))) % 512
 }
 
 /// `true` when one part of a phrase fits one word.

@@ -35,14 +35,17 @@ fn the_class_follows_the_status_but_for_the_known_exceptions() {
     for kind in Kind::ALL {
         let entry = entry(kind);
         let raised = class_of_status(entry.status);
-        let expected = match kind {
-            Kind::ModelAccessDenied => Some(Class::BadRequestError),
-            Kind::RequestTooLarge | Kind::MethodNotAllowed | Kind::RequestTimeout => None,
+        let exceptions = [
+            (Kind::ModelAccessDenied, Some(Class::BadRequestError)),
+            (Kind::RequestTooLarge, None),
+            (Kind::MethodNotAllowed, None),
+            (Kind::RequestTimeout, None),
             // We answered; the caller's connection to us is sound.
-            Kind::Connection | Kind::StreamInterrupted => Some(Class::InternalServerError),
-            _ => Some(entry.class),
-        };
-        assert_eq!(raised, expected, "{kind}");
+            (Kind::Connection, Some(Class::InternalServerError)),
+            (Kind::StreamInterrupted, Some(Class::InternalServerError)),
+        ];
+        let exception = exceptions.into_iter().find(|(of, _)| *of == kind);
+        assert_eq!(raised, exception.map_or(Some(entry.class), |(_, class)| class), "{kind}");
     }
 }
 
@@ -114,10 +117,8 @@ fn typos_get_suggestions_and_nonsense_gets_none() {
         ("RateLimitEror", "RateLimitError"),
         ("context_lenght_exceeded", "context_length_exceeded"),
     ] {
-        match find(typo) {
-            Found::Nothing(near) => assert_eq!(near.first().map(String::as_str), Some(meant)),
-            found => panic!("{typo} was taken for {found:?}"),
-        }
+        let Found::Nothing(near) = find(typo) else { panic!("{typo} was taken for something") };
+        assert_eq!(near.first().map(String::as_str), Some(meant));
     }
     assert_eq!(find("xyzzy"), Found::Nothing(Vec::new()));
     assert_eq!(find(""), Found::Nothing(Vec::new()));

@@ -74,12 +74,11 @@ impl Evidence {
         }
         let said = ErrorBody::read(answer.body);
         let unreadable = match said.shape {
-            Shape::Json => None,
-            Shape::BrokenJson if text.is_empty() || json => Some(Broken::Unreadable),
-            Shape::Empty if status == 200 => Some(Broken::Unreadable),
             Shape::Html => Some(Broken::Page),
-            Shape::Text if json => Some(Broken::Unreadable),
-            Shape::Empty | Shape::BrokenJson | Shape::Text => None,
+            Shape::Empty => (status == 200).then_some(Broken::Unreadable),
+            Shape::BrokenJson => (text.is_empty() || json).then_some(Broken::Unreadable),
+            Shape::Text => json.then_some(Broken::Unreadable),
+            Shape::Json => None,
         };
         match (said.is_error, unreadable) {
             (true, _) => Some(Evidence::collect(answer, status, said, None)),
@@ -104,7 +103,7 @@ impl Evidence {
                 said.name(name);
             }
         }
-        let status = said.status.or((outer >= 400).then_some(outer));
+        let status = said.status.or_else(|| (outer >= 400).then_some(outer));
         let limit = said.texts.iter().find_map(|text| hints::text_limit(text));
         let rates = hints::rate_hints(answer.headers, None);
         let none_left = |d: hints::Dimension| d.remaining == Some(0);

@@ -84,7 +84,7 @@ pub fn classify_at(answer: &Answer<'_>, unix_now: Option<Duration>) -> Option<Ve
     };
     let evidence = Evidence::of(answer, status)?;
     let (kind, scope, again) = table::decide(&evidence);
-    Some(verdict(answer, evidence, Ruling { kind, scope, again }, unix_now))
+    Some(verdict(answer, evidence, &Ruling { kind, scope, again }, unix_now))
 }
 
 /// What the table decided.
@@ -97,10 +97,10 @@ struct Ruling {
 fn verdict(
     answer: &Answer<'_>,
     evidence: Evidence,
-    ruling: Ruling,
+    ruling: &Ruling,
     unix_now: Option<Duration>,
 ) -> Verdict {
-    let Ruling { kind, scope, again } = ruling;
+    let &Ruling { kind, scope, again } = ruling;
     // The server's own word counts, except where a repeat needs a person first: a key, a bill
     // and a faulty request do not heal by waiting, whoever says so.
     let retryable = match hints::should_retry(answer.headers) {

@@ -71,33 +71,31 @@ pub(super) fn by_status(evidence: &Evidence) -> (Kind, Scope, bool) {
     // A gateway's 5xx around an upstream refusal that names a status: the upstream's counts.
     let status = evidence.status.unwrap_or(outer);
     let (kind, scope) = match status {
-        400 => (Kind::InvalidRequest, Scope::Request),
         401 | 407 => (Kind::InvalidAuthentication, Scope::Key),
         402 => (Kind::InsufficientQuota, Scope::Key),
         403 | 451 => (Kind::PermissionDenied, Scope::Key),
         404 | 410 => (Kind::NotFound, Scope::Request),
         405 => (Kind::MethodNotAllowed, Scope::Request),
         408 | 499 => (Kind::RequestTimeout, Scope::Provider),
+        409 | 423 => return conflict(evidence),
         // Fireworks answers 412 for suspended accounts, Portkey for spent budgets (their error
         // pages, read 2026-11); none of these interfaces has HTTP preconditions.
         412 => (Kind::BillingLimit, Scope::Key),
-        409 | 423 => return conflict(evidence),
         413 => (Kind::RequestTooLarge, Scope::Request),
         422 => (Kind::UnprocessableEntity, Scope::Request),
         // A model server behind a gateway failed: Bedrock, Hugging Face generation errors.
         424 => (Kind::InternalError, Scope::Model),
-        425 => (Kind::ServiceUnavailable, Scope::Provider),
         429 => (Kind::RateLimitOther, Scope::Key),
-        503 => (Kind::ServiceUnavailable, Scope::Provider),
+        425 | 503 => (Kind::ServiceUnavailable, Scope::Provider),
         // Cloudflare: 522 and 524 are time-outs, the others of the row are pages of a gateway
         // that got no sound answer (developers.cloudflare.com 5xx errors, read 2026-11).
         504 | 522 | 524 => (Kind::GatewayTimeout, Scope::Provider),
         502 | 520 | 521 | 523 | 525..=527 | 530 => (Kind::BadGateway, Scope::Provider),
         498 | 529 => (Kind::Overloaded, Scope::Provider),
-        400..=499 => (Kind::InvalidRequest, Scope::Request),
         501 | 505 => return (Kind::InvalidRequest, Scope::Request, false),
-        500..=599 => (Kind::InternalError, Scope::Provider),
-        _ if outer < 400 => (Kind::InternalError, Scope::Provider),
+        _ if (400..500).contains(&status) => (Kind::InvalidRequest, Scope::Request),
+        // 5xx, and an error inside a 200 that names nothing.
+        _ if status < 600 => (Kind::InternalError, Scope::Provider),
         _ => (Kind::Unknown, Scope::None),
     };
     if evidence.challenged && matches!(kind, Kind::PermissionDenied | Kind::ServiceUnavailable) {

@@ -138,12 +138,13 @@ pub(super) fn decide(evidence: &Evidence) -> (Kind, Scope, bool) {
     };
     let (kind, scope, again) =
         found.or_else(class).unwrap_or_else(|| statuses::by_status(evidence));
-    match kind {
-        // The text does not say which limit; the headers may.
-        Kind::RateLimitOther if evidence.tokens_gone => (Kind::RateLimitTokens, scope, again),
-        Kind::RateLimitOther if evidence.requests_gone => (Kind::RateLimitRequests, scope, again),
-        _ => (kind, scope, again),
-    }
+    // The text does not say which limit; the headers may.
+    let kind = match (kind == Kind::RateLimitOther, evidence.tokens_gone, evidence.requests_gone) {
+        (true, true, _) => Kind::RateLimitTokens,
+        (true, false, true) => Kind::RateLimitRequests,
+        (true | false, _, _) => kind,
+    };
+    (kind, scope, again)
 }
 
 fn of_broken(broken: Broken) -> (Kind, Scope, bool) {

@@ -15,6 +15,8 @@ fn a_sound_answer_is_no_failure() {
         r#"{"id":"c","object":"chat.completion","choices":[{"finish_reason":"stop"}]}"#,
         r#"{"object":"response","status":"completed","error":null,"output":[]}"#,
         r#"{"object":"list","data":[]}"#,
+        r#"{"id":"r","object":"thread.run","status":"failed","error":{"code":"server_error"}}"#,
+        r#"{"id":"f","object":"fine_tuning.job","status":"failed","error":{"message":"bad file"}}"#,
         r#"{"id":"b","object":"batch","status":"failed","errors":{"data":[]}}"#,
         "1\n00:00:00,000 --> 00:00:01,000\nsubtitles as text",
     ] {

@@ -56,10 +56,7 @@ impl ErrorBody {
             }
             Value::Array(items) => {
                 for item in items.iter().take(KEPT_MAX) {
-                    match item {
-                        Value::String(text) => self.prose(text, depth),
-                        _ => self.walk(item, depth + 1),
-                    }
+                    self.walk(item, depth + 1);
                 }
             }
             Value::String(text) => self.prose(text, depth),
@@ -72,19 +69,13 @@ impl ErrorBody {
         match key {
             "message" | "Message" | "msg" | "error_msg" | "errorMessage" | "error_message"
             | "status_msg" | "detail" | "description" | "error_description" | "title" | "raw"
-            | "reasonPhrase" | "original_message" | "upstream_error" => match value {
-                Value::String(text) => self.prose(text, depth),
-                _ => self.walk(value, depth + 1),
-            },
+            | "reasonPhrase" | "original_message" | "upstream_error" | "error" | "errors"
+            | "details" | "innererror" | "inner_error" | "metadata" | "response" | "base_resp"
+            | "cause" | "violations" | "fieldViolations" | "headers" | "Error" | "fault"
+            | "exception" | "choices" | "incident" => self.walk(value, depth + 1),
             "type" | "Type" | "__type" | "error_type" | "code" | "Code" | "status" | "reason"
             | "error_code" | "errorCode" | "errorType" | "status_code" | "statusCode"
             | "http_code" | "raw_status_code" | "errors_code" => self.label(key, value),
-            "error" | "errors" | "details" | "innererror" | "inner_error" | "metadata"
-            | "response" | "base_resp" | "cause" | "violations" | "fieldViolations" | "headers"
-            | "Error" | "fault" | "exception" | "choices" | "incident" => match value {
-                Value::String(text) => self.prose(text, depth),
-                _ => self.walk(value, depth + 1),
-            },
             "data" | "body" | "result" => {
                 if let Value::Object(map) = value
                     && ["error", "message", "code"].iter().any(|key| map.contains_key(*key))
@@ -186,12 +177,19 @@ fn is_error(value: &Value) -> bool {
         Value::Array(items) => return items.first().is_some_and(is_error),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => return false,
     };
+    if describes(map) {
+        return false;
+    }
     if let Some(error) = map.get("error").or_else(|| map.get("Error")) {
         match error {
             Value::Null | Value::Bool(false) => {}
             Value::String(text) if text.trim().is_empty() => {}
             Value::Object(inner) if inner.is_empty() => {}
-            _ => return true,
+            Value::Bool(true)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_)
+            | Value::Object(_) => return true,
         }
     }
     let is = |key: &str, text: &str| map.get(key).and_then(Value::as_str) == Some(text);
@@ -200,19 +198,27 @@ fn is_error(value: &Value) -> bool {
         || is("status", "error")
         || is("status", "failed")
     {
-        // A response or run that failed names its error above; without one it still failed.
-        return !is("object", "batch");
+        return true;
     }
     if let Some(Value::Object(base)) = map.get("base_resp") {
         return base.get("status_code").and_then(Value::as_i64).is_some_and(|code| code != 0);
     }
     if let Some(Value::Array(choices)) = map.get("choices") {
         return choices.iter().any(|choice| {
-            choice.get("error").is_some_and(|error| error.is_object())
+            choice.get("error").is_some_and(Value::is_object)
                 || choice.get("finish_reason").and_then(Value::as_str) == Some("error")
         });
     }
     is_refusal(map)
+}
+
+/// A stored object that is described to whoever asked for it: a run, job, file or batch that
+/// failed is a sound answer to that question.
+fn describes(map: &Map<String, Value>) -> bool {
+    const ANSWERS: [&str; 5] =
+        ["error", "response", "chat.completion", "chat.completion.chunk", "text_completion"];
+    let object = map.get("object").and_then(Value::as_str);
+    map.contains_key("id") && object.is_some_and(|object| !ANSWERS.contains(&object))
 }
 
 /// Keys of answers that are no errors whatever else they carry.

@@ -104,7 +104,13 @@ fn terminal(value: &Value) -> bool {
     }
     matches!(
         value.get("type").and_then(Value::as_str),
-        Some("response.completed" | "response.incomplete" | "message_stop" | "speech.audio.done")
-            | Some("transcript.text.done" | "image_generation.completed")
+        Some(
+            "response.completed"
+                | "response.incomplete"
+                | "message_stop"
+                | "speech.audio.done"
+                | "transcript.text.done"
+                | "image_generation.completed"
+        )
     )
 }
