@@ -22,7 +22,7 @@ fn the_manual_has_each_kind_with_what_it_answers() {
             }
             Acts::Page { status, .. } => assert_eq!(cells[2], status.to_string(), "{row}"),
             Acts::Wire(fault) => {
-                assert!(cells[2].contains(&format!("`{}`", fault.name())), "{row}")
+                assert!(cells[2].contains(&format!("`{}`", fault.name())), "{row}");
             }
         }
     }

@@ -270,7 +270,7 @@ pub(crate) fn on_demand(model: &str) -> Option<What> {
 fn unfit(scenario: &Scenario, call: &Call, api: Api) -> Option<Refusal> {
     let listed = scenario.models.as_ref().map(|models| models.contains(&call.model));
     // A selector that names nothing must not be taken for a model that works.
-    if !listed.unwrap_or(!models::is_selector(&call.model)) {
+    if !listed.unwrap_or_else(|| !models::is_selector(&call.model)) {
         return Some(Refusal::no_model(&call.model));
     }
     let window = scenario.rules_for(&call.model).context_window?;

@@ -40,7 +40,8 @@ pub(crate) fn list(listed: Option<&[String]>) -> Answer {
 
 /// One model, or the refusal for a name that no model has.
 pub(crate) fn one(id: &str, listed: Option<&[String]>) -> Answer {
-    let named = listed.map_or(!is_selector(id), |names| names.iter().any(|name| name == id));
+    let named =
+        listed.map_or_else(|| !is_selector(id), |names| names.iter().any(|name| name == id));
     let known = named || on_demand(id).is_some();
     if known { Answer::json(200, model(id)) } else { Refusal::no_model(id).answer() }
 }
