@@ -112,11 +112,14 @@ pub(crate) struct World {
 pub(crate) struct Playing {
     pub(crate) desk: Desk,
     began: Instant,
+    /// How many scenarios came before: a call that began in one of them is none of this one's.
+    pub(crate) round: u64,
 }
 
 impl World {
     fn new(scenario: Scenario) -> World {
-        let play = Mutex::new(Playing { desk: Desk::new(scenario), began: Instant::now() });
+        let play =
+            Mutex::new(Playing { desk: Desk::new(scenario), began: Instant::now(), round: 0 });
         World { play, changed: Notify::new() }
     }
 
@@ -132,7 +135,8 @@ impl World {
     pub(crate) fn begin(&self, scenario: Scenario) {
         let (mut play, _) = self.lock();
         let in_flight = play.desk.stats.in_flight;
-        *play = Playing { desk: Desk::new(scenario), began: Instant::now() };
+        let round = play.round + 1;
+        *play = Playing { desk: Desk::new(scenario), began: Instant::now(), round };
         drop(play);
         tracing::debug!(in_flight, "a scenario begins");
         self.changed.notify_one();

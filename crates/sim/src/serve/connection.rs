@@ -65,6 +65,8 @@ pub(crate) async fn serve(stream: TcpStream, world: Arc<World>) {
     let mut http = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE_MAX)
+        // Heads and bodies are small here: copied into one buffer they cost less than a list of them.
+        .writev(false)
         .serve_connection(TokioIo::new(stream), service);
     let raw = poll_fn(|context| {
         let mut polled = Pin::new(&mut http).poll(context);

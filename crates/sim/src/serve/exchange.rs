@@ -21,6 +21,8 @@ use std::sync::Arc;
 pub(crate) struct Place {
     world: Arc<World>,
     ticket: Ticket,
+    /// The scenario it was taken in.
+    round: u64,
     /// Set once the last byte was handed over; otherwise the client left.
     pub(crate) done: bool,
 }
@@ -28,7 +30,9 @@ pub(crate) struct Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let (mut play, now) = self.world.lock();
-        play.desk.close(&self.ticket, self.done, now);
+        if play.round == self.round {
+            play.desk.close(&self.ticket, self.done, now);
+        }
     }
 }
 
@@ -52,17 +56,19 @@ pub(crate) async fn answer(
     let asked = look(&incoming, &scenario);
     let verdict = {
         let (mut play, now) = world.lock();
-        if play.is_refusing(now) { None } else { Some(play.desk.rule(&incoming, &asked, now)) }
+        let round = play.round;
+        if play.is_refusing(now) {
+            None
+        } else {
+            Some((play.desk.rule(&incoming, &asked, now), round))
+        }
     };
     // A kept connection outlives the listening socket, but no call gets through on it.
-    let Some(mut verdict) = verdict else {
+    let Some((mut verdict, round)) = verdict else {
         return take_over(&takeover, vec![Step::Reset], None).await;
     };
-    let place = verdict.ticket.take().map(|ticket| Place {
-        world: Arc::clone(&world),
-        ticket,
-        done: false,
-    });
+    let take = |ticket| Place { world: Arc::clone(&world), ticket, round, done: false };
+    let place = verdict.ticket.take().map(take);
     let Course { delay, play } = conclude(&incoming, &scenario, asked, verdict);
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;

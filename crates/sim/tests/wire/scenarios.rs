@@ -50,6 +50,30 @@ async fn a_reset_starts_counts_and_limits_anew() {
 }
 
 #[tokio::test]
+async fn a_call_of_an_earlier_scenario_gives_back_no_place_in_this_one() {
+    let sim = start("limits = { concurrency = 1 }\nlatency = { token = \"10s\" }").await;
+    let begin = async || {
+        let mut stream = TcpStream::connect(sim.addr()).await.unwrap();
+        let text = request("POST /v1/chat/completions", &[KEY], &chat_body("m", true), true);
+        stream.write_all(text.as_bytes()).await.unwrap();
+        assert!(!read(&mut stream, Duration::from_millis(100)).await.bytes.is_empty());
+        stream
+    };
+    let early = begin().await;
+    assert_eq!(send(sim.addr(), "POST /sim/reset", &[], "").await.status(), 200);
+    let late = begin().await;
+    drop(early);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let counted = stats(sim.addr()).await;
+    assert_eq!(
+        (counted["in_flight"].as_u64(), counted["client_gone"].as_u64()),
+        (Some(1), Some(0))
+    );
+    assert_eq!(chat(sim.addr(), "m", false, &[]).await.status(), 429);
+    drop(late);
+}
+
+#[tokio::test]
 async fn connections_are_really_refused_in_their_window_and_accepted_after_it() {
     let sim = start("").await;
     let mut kept = TcpStream::connect(sim.addr()).await.unwrap();
