@@ -202,6 +202,45 @@ async fn a_limit_is_waited_out_and_not_counted_as_an_attempt() {
     }
 }
 
+/// The text that a caller puts together from a stream of chunks, and the ids he sees.
+fn told(stream: &str) -> (String, Vec<String>) {
+    let (mut text, mut ids) = (String::new(), Vec::new());
+    for data in stream.split("data: ").skip(1) {
+        let Ok(chunk) = serde_json::from_str::<Value>(data.split("\n\n").next().expect("one"))
+        else {
+            continue;
+        };
+        text += chunk.pointer("/choices/0/delta/content").and_then(Value::as_str).unwrap_or("");
+        ids.extend(chunk["id"].as_str().map(str::to_owned));
+    }
+    ids.dedup();
+    (text, ids)
+}
+
+#[tokio::test]
+async fn a_stream_cut_in_its_middle_is_completed_exactly_by_the_next_target() {
+    let whole = sim("").await;
+    let plain = world(vec![provider("sim", &whole)], vec![]);
+    let (_, sound) = run(&plain, chat(&plain, "gpt-4o", true)).await.expect("an answer");
+    for fault in ["cut_rst", "cut_fin", "no_finish", "error_mid_stream"] {
+        let broken = sim(&format!(
+            "[latency]\ntoken = \"10ms\"\n[[fault]]\nfault = \"{fault}\"\nafter = 3\nshare = 1.0\n"
+        ))
+        .await;
+        let world = world(
+            vec![provider("broken", &broken), provider("whole", &whole)],
+            vec![route("gpt-4o", &["broken", "whole"], Policy::default())],
+        );
+        let (head, mended) = run(&world, chat(&world, "gpt-4o", true)).await.expect("an answer");
+        assert_eq!(head.trace.provider.as_deref(), Some("broken"), "{fault}");
+        assert!(mended.contains(": mainstay: recovered by whole/gpt-4o"), "{fault}: {mended}");
+        let (text, ids) = told(&mended);
+        assert_eq!(text, told(&sound).0, "{fault}");
+        assert_eq!(ids.len(), 1, "{fault}: one stream has one id: {ids:?}");
+        assert!(mended.ends_with("data: [DONE]\n\n"), "{fault}");
+    }
+}
+
 #[tokio::test]
 async fn a_stream_cut_in_its_middle_ends_in_an_error_and_no_marker() {
     let sim = sim("[[fault]]\nfault = \"cut_rst\"\nafter = 3\nshare = 1.0\n").await;

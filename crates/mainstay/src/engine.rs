@@ -11,6 +11,7 @@ use mainstay_core::policy::{Policy, Route, Strategy};
 use mainstay_core::rules::breaker::State;
 use mainstay_core::rules::pacer::PacerSnapshot;
 use mainstay_core::time::Moment;
+use mainstay_core::wire::stream::Family;
 
 use crate::call::{Call, CallBody};
 use crate::clock::Clock;
@@ -267,9 +268,16 @@ fn facts(call: &Call, policy: &Policy) -> Facts {
         (Some(ours), Some(theirs)) => Some(ours.min(theirs)),
         (ours, theirs) => ours.or(theirs),
     };
+    // Assistants' runs change what is stored; stored and background responses would be made twice,
+    // which harms nobody but the bill, so they are told again like any other.
+    let recoverable = match Family::of(call.endpoint) {
+        Family::Completions | Family::Responses => call.stream && replayable,
+        Family::Assistants | Family::Other => false,
+    };
     Facts {
         stream: call.stream,
         replayable,
+        recoverable,
         tokens: call.tokens,
         bytes,
         deadline: total.map_or(Moment::FAR, |total| call.arrived + total),

@@ -12,8 +12,9 @@ use mainstay_core::classify::{self, Answer, TransportFault, Verdict};
 use mainstay_core::headers::Headers;
 use mainstay_core::hints::{self, RateHints};
 use mainstay_core::wire::endpoint::Endpoint;
-use mainstay_core::wire::sse::Splitter;
+use mainstay_core::wire::sse::{self, Splitter};
 use mainstay_core::wire::stream::{Event, Family, Judge};
+use mainstay_core::wire::transcript::{Checked, Transcript, Verifier};
 use mainstay_core::wire::usage::{self, Usage};
 
 use crate::call::ProviderAnswer;
@@ -66,6 +67,24 @@ pub(crate) struct Flow {
     held: usize,
     /// Events that were dropped because they could not be read.
     pub(crate) malformed: u32,
+    /// Keep what is told, in case it breaks.
+    recoverable: bool,
+    /// This is a second telling: only what continues the first is let through.
+    verifier: Option<Box<Verifier>>,
+}
+
+/// What is left of a stream that broke: enough to check a second telling against it.
+#[derive(Debug)]
+pub(crate) struct Broken {
+    transcript: Transcript,
+    sequence: u64,
+}
+
+impl Broken {
+    /// The number the next typed event carries.
+    pub(crate) fn sequence(&self) -> u64 {
+        self.sequence
+    }
 }
 
 #[derive(Debug)]
@@ -77,7 +96,7 @@ enum Mode {
     /// A JSON answer, held until it is whole.
     Whole { json: bool },
     /// Events.
-    Events { splitter: Splitter, judge: Judge, cut: Vec<Bytes> },
+    Events { splitter: Splitter, judge: Box<Judge>, cut: Vec<Bytes> },
     /// Bytes that nobody here reads.
     Pass,
 }
@@ -92,7 +111,7 @@ impl Headers for View<'_> {
 }
 
 impl Flow {
-    pub(crate) fn new(endpoint: Endpoint, stream: bool) -> Flow {
+    pub(crate) fn new(endpoint: Endpoint, stream: bool, recoverable: bool) -> Flow {
         Flow {
             endpoint,
             stream,
@@ -103,7 +122,23 @@ impl Flow {
             ready: VecDeque::new(),
             held: 0,
             malformed: 0,
+            recoverable,
+            verifier: None,
         }
+    }
+
+    /// The flow of a second telling.
+    pub(crate) fn replay(endpoint: Endpoint, broken: &Broken) -> Flow {
+        let family = Family::of(endpoint);
+        let verifier = Verifier::new(family, &broken.transcript, broken.sequence);
+        Flow { verifier: Some(Box::new(verifier)), ..Flow::new(endpoint, true, false) }
+    }
+
+    /// What a second telling of this stream must be checked against.
+    pub(crate) fn take_broken(&mut self) -> Option<Broken> {
+        let Mode::Events { judge, .. } = &mut self.mode else { return None };
+        let sequence = judge.next_sequence();
+        Some(Broken { transcript: judge.take_transcript()?, sequence })
     }
 
     /// The answer's length, when all of it is in hand.
@@ -130,7 +165,7 @@ impl Flow {
         match kind {
             Media::Events => Mode::Events {
                 splitter: Splitter::default(),
-                judge: Judge::new(Family::of(self.endpoint)),
+                judge: Box::new(self.judge()),
                 cut: Vec::new(),
             },
             Media::Json => Mode::Whole { json: true },
@@ -141,6 +176,11 @@ impl Flow {
             Media::Text if self.endpoint == Endpoint::Other => Mode::Pass,
             Media::Text | Media::Absent | Media::Binary => Mode::Pass,
         }
+    }
+
+    fn judge(&self) -> Judge {
+        let judge = Judge::new(Family::of(self.endpoint));
+        if self.recoverable { judge.with_transcript() } else { judge }
     }
 
     pub(crate) fn on_data(&mut self, bytes: Bytes) -> Saw {
@@ -191,8 +231,14 @@ impl Flow {
                 Event::Content if !matches!(saw, Saw::Terminal) => saw = Saw::Content,
                 Event::Content | Event::KeepAlive | Event::StartUp | Event::Marker => {}
             }
+            let Some(event) = checked(self.verifier.as_deref_mut(), event) else {
+                let verdict = classify::of_transport(TransportFault::CutMidBody);
+                return Saw::Failed(Box::new(verdict));
+            };
             self.held += event.len();
-            self.ready.push_back(event);
+            if !event.is_empty() {
+                self.ready.push_back(event);
+            }
         }
         self.malformed = judge.malformed();
         if let Some(event) = failed {
@@ -308,21 +354,25 @@ impl Flow {
         }
     }
 
-    /// Ends a stream that broke after its first byte: an error event in the shape that both
-    /// official SDKs raise on. `None` where the family has no such shape or it is no stream.
-    pub(crate) fn error_event(&self, error: &serde_json::Value) -> Option<Bytes> {
+    /// The number the next typed event would carry; `None` when this is no stream of events.
+    pub(crate) fn next_sequence(&self) -> Option<u64> {
         let Mode::Events { judge, .. } = &self.mode else { return None };
-        let event = match Family::of(self.endpoint) {
+        Some(judge.next_sequence())
+    }
+
+    /// Ends a stream that broke after its first byte: an error event in the shape that both
+    /// official SDKs raise on.
+    pub(crate) fn error_event(&self, error: &serde_json::Value, sequence: u64) -> Bytes {
+        Bytes::from(match Family::of(self.endpoint) {
             Family::Completions => format!("data: {}\n\n", serde_json::json!({ "error": error })),
             // Nested: one official SDK takes the flat shape for an ordinary event.
             Family::Responses | Family::Assistants | Family::Other => {
                 let body = serde_json::json!({
-                    "type": "error", "error": error, "sequence_number": judge.next_sequence(),
+                    "type": "error", "error": error, "sequence_number": sequence,
                 });
                 format!("event: error\ndata: {body}\n\n")
             }
-        };
-        Some(Bytes::from(event))
+        })
     }
 
     /// Whether the answer is a stream of events.
@@ -333,6 +383,26 @@ impl Flow {
     /// Whether the caller asked for a stream.
     pub(crate) fn wants_stream(&self) -> bool {
         self.stream
+    }
+}
+
+/// An event as it may be delivered: itself, what is new of it in a second telling (perhaps
+/// nothing), or `None` when that differs from the first.
+fn checked(verifier: Option<&mut Verifier>, event: Bytes) -> Option<Bytes> {
+    let Some(verifier) = verifier else { return Some(event) };
+    let fields = sse::fields(&event);
+    let Some(data) = fields.data else { return Some(Bytes::new()) };
+    if data.starts_with(b"[DONE]") {
+        return verifier.caught_up().then_some(event.clone());
+    }
+    match verifier.check(&data) {
+        Checked::Swallow => Some(Bytes::new()),
+        Checked::Differs => None,
+        Checked::Forward(data) => {
+            let name = fields.name.map(String::from_utf8_lossy);
+            let line = name.map_or_else(String::new, |name| format!("event: {name}\n"));
+            Some(Bytes::from(format!("{line}data: {data}\n\n")))
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use mainstay_core::classify::{self, TransportFault};
 use mainstay_core::failure::Kind;
 use mainstay_core::plan::{Ending, On, Plan, SLOTS, Seen, Start, Step};
-use mainstay_core::policy::Policy;
+use mainstay_core::policy::{Policy, Recovery};
 use mainstay_core::time::Moment;
 use tokio::time::Sleep;
 
@@ -25,13 +25,16 @@ use crate::answer::AnswerBody;
 use crate::call::{AnswerHead, AttemptRecord, Call, ProviderAnswer, Refusal, Trace};
 use crate::clock::Clock;
 use crate::dispatch;
-use crate::flow::{Flow, Saw};
+use crate::flow::{Broken, Flow, Saw};
 use crate::refusal;
 use crate::targets::Shared;
 use crate::upstream::{Attempt, AttemptEvent, Upstream};
 
 /// How long the error event of a broken stream has to leave before the connection is cut.
 const LAST_WORDS: Duration = Duration::from_millis(50);
+/// How often a caller in the middle of a broken stream is sent a comment, so that his own read
+/// timeout does not run out while it is being told again.
+const ALIVE_EVERY: Duration = Duration::from_secs(5);
 
 /// A call under way. Dropping it cancels everything and gives everything back.
 pub struct Walk<U: Upstream> {
@@ -76,6 +79,10 @@ pub(crate) struct Run<U: Upstream> {
     on: On,
     /// A broken stream's connection is cut then.
     cut_at: Option<(Moment, Kind)>,
+    /// What is left of the stream that broke, while a second telling is looked for.
+    broken: Option<Broken>,
+    /// When the caller, who waits in the middle of a broken stream, is sent the next sign of life.
+    alive_at: Moment,
     provider_answer: Option<(usize, ProviderAnswer)>,
     trace: Trace,
     over: bool,
@@ -112,6 +119,8 @@ impl<U: Upstream> Walk<U> {
                 sleep_at: Moment::FAR,
                 on: On::Attempts,
                 cut_at: None,
+                broken: None,
+                alive_at: Moment::FAR,
                 provider_answer: None,
                 trace: Trace::default(),
                 over: false,
@@ -161,6 +170,12 @@ impl<U: Upstream> Run<U> {
                 Step::Deliver { slot } => self.deliver(slot, now),
                 Step::Done(ending) => self.done(ending, now),
                 Step::Wait { until, on } => {
+                    if now >= self.alive_at {
+                        self.alive_at = now + ALIVE_EVERY;
+                        self.out.push_back(Out::Data(Bytes::from_static(b": mainstay\n\n")));
+                        continue;
+                    }
+                    let until = until.min(self.alive_at);
                     if !moved && self.poll_wait(until, on, cx).is_pending() {
                         return Poll::Pending;
                     }
@@ -270,13 +285,28 @@ impl<U: Upstream> Run<U> {
         let Some(mut live) = self.live[slot].take() else { return };
         note_end(&mut self.trace, &live, now, Some(verdict.failure.kind));
         let hints = live.flow.hints;
-        let broken = self.delivering == Some(slot);
-        if broken {
-            self.last_words(&mut live, &verdict, now);
+        let told = verdict.clone();
+        self.plan.saw(Seen::Failed { slot, verdict, hints: &hints }, now);
+        if self.delivering == Some(slot) {
+            self.broke(live, &told, now);
+        } else if self.broken.is_some() {
+            self.last_words(&mut live, &told, now);
         } else if let Some(answer) = live.flow.into_provider_answer() {
             self.provider_answer = Some((live.track, answer));
         }
-        self.plan.saw(Seen::Failed { slot, verdict, hints: &hints }, now);
+    }
+
+    /// The stream that is being delivered broke: what is whole of it still goes out; then the plan
+    /// has it told again, or it ends in a typed error.
+    fn broke(&mut self, mut live: Live<U::Attempt>, verdict: &classify::Verdict, now: Moment) {
+        if !self.plan.is_recovering() {
+            self.last_words(&mut live, verdict, now);
+            return;
+        }
+        self.out.extend(live.flow.ready.drain(..).map(Out::Data));
+        self.delivering = None;
+        self.broken = live.flow.take_broken();
+        self.alive_at = now + ALIVE_EVERY;
     }
 
     /// A stream broke after its first byte: what is still good goes out, then a typed error.
@@ -288,12 +318,14 @@ impl<U: Upstream> Run<U> {
     ) {
         self.out.extend(live.flow.ready.drain(..).map(Out::Data));
         let error = refusal::error_value(verdict, &self.trace);
-        match live.flow.error_event(&error) {
-            Some(event) => {
-                self.out.push_back(Out::Data(event));
-                self.cut_at = Some((now + LAST_WORDS, verdict.failure.kind));
-            }
-            None => self.cut_at = Some((now, verdict.failure.kind)),
+        let sequence = match self.broken.take() {
+            Some(broken) => Some(live.flow.next_sequence().unwrap_or(0).max(broken.sequence())),
+            None => live.flow.next_sequence(),
+        };
+        self.cut_at = Some((now, verdict.failure.kind));
+        if let Some(sequence) = sequence {
+            self.out.push_back(Out::Data(live.flow.error_event(&error, sequence)));
+            self.cut_at = Some((now + LAST_WORDS, verdict.failure.kind));
         }
     }
 
@@ -328,7 +360,13 @@ impl<U: Upstream> Run<U> {
                 bytes: 0,
             });
         }
-        let flow = Flow::new(self.call.endpoint, self.call.stream);
+        let flow = match &self.broken {
+            Some(broken) => Flow::replay(self.call.endpoint, broken),
+            None => {
+                let verified = self.policy.stream.recovery != Recovery::Error;
+                Flow::new(self.call.endpoint, self.call.stream, verified && self.call.stream)
+            }
+        };
         let connect = self.policy.timeouts.connect;
         match dispatch::request(&mut self.call, target, connect) {
             Ok(request) => {
@@ -347,9 +385,17 @@ impl<U: Upstream> Run<U> {
 
     fn cancel(&mut self, slot: usize, now: Moment) {
         let Some(mut live) = self.live[slot].take() else { return };
-        if self.delivering == Some(slot) {
+        let verdict = classify::of_transport(TransportFault::IdleTimeout);
+        if self.delivering == Some(slot) && self.plan.is_whole() {
+            // Its terminal event has come; only its framing did not end.
+            note_end(&mut self.trace, &live, now, None);
+            live.flow.on_fault(TransportFault::IdleTimeout);
+            self.out.extend(live.flow.ready.drain(..).map(Out::Data));
+        } else if self.delivering == Some(slot) {
             // The plan has given the delivering attempt up: a timer ran out.
-            let verdict = classify::of_transport(TransportFault::IdleTimeout);
+            note_end(&mut self.trace, &live, now, Some(verdict.failure.kind));
+            self.broke(live, &verdict, now);
+        } else if self.broken.is_some() && !self.plan.is_recovering() {
             note_end(&mut self.trace, &live, now, Some(verdict.failure.kind));
             self.last_words(&mut live, &verdict, now);
         } else {
@@ -361,6 +407,15 @@ impl<U: Upstream> Run<U> {
     fn deliver(&mut self, slot: usize, now: Moment) {
         let Some(live) = &mut self.live[slot] else { return };
         self.delivering = Some(slot);
+        if self.alive_at < Moment::FAR {
+            // The head has left long ago; a comment says who goes on.
+            self.alive_at = Moment::FAR;
+            let name = self.targets[live.track].0.name();
+            let comment = format!(": mainstay: recovered by {name}\n\n");
+            self.out.push_back(Out::Data(Bytes::from(comment)));
+            self.drain(slot);
+            return;
+        }
         let Some(head) = live.flow.head.take() else { return };
         if let Some(record) = live.record.and_then(|at| self.trace.records.get(at)) {
             self.trace.provider = Some(record.provider.clone());
@@ -389,7 +444,7 @@ impl<U: Upstream> Run<U> {
             Ending::Answered => self.out.push_back(Out::End),
             // `last_words` has set the cut already where a stream can carry an error.
             Ending::Broken { kind } if self.cut_at.is_none() => {
-                self.cut_at = Some((now, kind));
+                self.end_broken(kind, now);
             }
             Ending::Broken { .. } => {}
             Ending::Failed(end) => {
@@ -400,6 +455,21 @@ impl<U: Upstream> Run<U> {
             }
         }
         self.live = [None, None];
+    }
+
+    /// A stream could not be told again and no attempt is left to end it with.
+    fn end_broken(&mut self, kind: Kind, now: Moment) {
+        self.cut_at = Some((now, kind));
+        if let Some(broken) = self.broken.take() {
+            let flow = Flow::replay(self.call.endpoint, &broken);
+            let error = refusal::error_value(
+                &classify::of_transport(TransportFault::CutMidBody),
+                &self.trace,
+            );
+            let event = flow.error_event(&error, broken.sequence());
+            self.out.push_back(Out::Data(event));
+            self.cut_at = Some((now + LAST_WORDS, kind));
+        }
     }
 
     /// A walk that broke its own order: never seen, and answered as our fault.

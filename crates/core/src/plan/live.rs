@@ -7,6 +7,7 @@ use super::{OverAs, Plan, SLOTS, Seek, effect};
 use crate::classify::{self, TransportFault, Verdict};
 use crate::failure::Kind;
 use crate::hints::{self, RateHints};
+use crate::policy::Recovery;
 use crate::rules::breaker::{Change, Outcome, Pass};
 use crate::rules::pacer::{Grant, Refusal, RefusedBy};
 use crate::time::Moment;
@@ -16,7 +17,8 @@ impl<H: Handle> Plan<H> {
     pub(super) fn launch(&mut self, index: usize, grant: Grant, now: Moment) -> Option<Step> {
         let track = &self.tracks[index];
         let handle = &track.candidate.handle;
-        let retry = track.tries > 0 && !track.refused;
+        let replay = self.recovering.is_some();
+        let retry = replay || (track.tries > 0 && !track.refused);
         let cost = self.policy.retry.budget_transient;
         let pass = match handle.target(|t| t.breaker.acquire(self.counted, now)) {
             Ok(pass) => pass,
@@ -42,6 +44,7 @@ impl<H: Handle> Plan<H> {
             withdrawn = Some(cost);
         }
         let role = match (pass.is_probe(), track.refused, self.sent) {
+            _ if replay => Role::Replay,
             (true, _, _) => Role::Probe,
             (false, true, _) => Role::Resend,
             (false, false, 0) => Role::First,
@@ -102,7 +105,7 @@ impl<H: Handle> Plan<H> {
             phase: Phase::Sent,
             due,
         });
-        if first || role != Role::Beside {
+        if (first || role != Role::Beside) && role != Role::Replay {
             self.beside_at = self.beside_due(index, now);
         }
         self.prefer = None;
@@ -199,7 +202,7 @@ impl<H: Handle> Plan<H> {
                 self.release(live, now);
             }
         }
-        if self.committed.is_some() {
+        if self.committed.is_some() || self.recovering.is_some() {
             self.seek = Seek::Over(OverAs::Broken { kind: Kind::RequestTimeout });
             return;
         }
@@ -374,6 +377,11 @@ impl<H: Handle> Plan<H> {
             self.committed = None;
         }
         if self.committed == Some(slot) {
+            self.broke(index, kind);
+            return;
+        }
+        if let Some(kind) = self.recovering {
+            // One second telling, no more.
             self.seek = Seek::Over(OverAs::Broken { kind });
             return;
         }
@@ -382,6 +390,38 @@ impl<H: Handle> Plan<H> {
             return;
         }
         self.after_failure(index, role, now);
+    }
+
+    /// The answer broke after its first byte was delivered. It is told once more, elsewhere if
+    /// there is another target, and by the same one only if that did not fall silent.
+    fn broke(&mut self, index: usize, kind: Kind) {
+        let once = self.recovering.is_none();
+        let again = matches!(
+            kind,
+            Kind::StreamInterrupted
+                | Kind::RequestTimeout
+                | Kind::Connection
+                | Kind::InternalError
+                | Kind::Overloaded
+                | Kind::ServiceUnavailable
+                | Kind::BadGateway
+                | Kind::GatewayTimeout
+                | Kind::MalformedResponse
+        );
+        let wanted = match self.policy.stream.recovery {
+            Recovery::Verified | Recovery::Continue => true,
+            Recovery::Error => false,
+        };
+        if !(once && again && wanted && self.facts.recoverable) {
+            self.seek = Seek::Over(OverAs::Broken { kind });
+            return;
+        }
+        self.recovering = Some(kind);
+        self.committed = None;
+        self.prefer = None;
+        self.avoid = Some(index);
+        self.tracks[index].gone |= self.tracks[index].silent;
+        self.seek = Seek::Choose;
     }
 
     /// Settles and drops an attempt without teaching anybody anything: neutral for the circuit
@@ -407,8 +447,9 @@ impl<H: Handle> Plan<H> {
                 t.record(pass, outcome, dice, now);
             }
             if let Some(cost) = live.withdrawn.take() {
-                // What was started beside another is never refunded.
-                t.budget.finish(cost, success && live.role != Role::Beside);
+                // What was started beside another, or tells again, is never refunded.
+                let refund = !matches!(live.role, Role::Beside | Role::Replay);
+                t.budget.finish(cost, success && refund);
             }
             t.in_flight = t.in_flight.saturating_sub(1);
             t.budget.end_call(success && first);

@@ -70,6 +70,8 @@ pub struct Plan<H: Handle> {
     last: Option<(usize, Verdict)>,
     /// Since when the wait before the next attempt has lasted, and for what.
     waiting: Option<(Moment, Cause)>,
+    /// The answer broke after its first byte was delivered and is being told a second time.
+    recovering: Option<crate::failure::Kind>,
     /// Attempts that must be dropped before anything else happens.
     cancel: Vec<usize>,
 }
@@ -132,6 +134,7 @@ impl<H: Handle> Plan<H> {
             dice,
             last: None,
             waiting: None,
+            recovering: None,
             cancel: Vec::new(),
         }
     }
@@ -207,7 +210,16 @@ impl<H: Handle> Plan<H> {
     }
 
     fn fail(&mut self, why: Why, retry_after: Option<Duration>) {
-        self.seek = Seek::Over(OverAs::Failed { why, retry_after });
+        // Once bytes have left there is no other ending than a broken answer.
+        self.seek = Seek::Over(match self.recovering {
+            Some(kind) => OverAs::Broken { kind },
+            None => OverAs::Failed { why, retry_after },
+        });
+    }
+
+    /// Whether a broken answer is being told a second time.
+    pub fn is_recovering(&self) -> bool {
+        self.recovering.is_some() && !matches!(self.seek, Seek::Over(_))
     }
 
     /// Whether the answer that is delivered is whole.

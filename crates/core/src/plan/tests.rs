@@ -91,6 +91,7 @@ fn facts(stream: bool) -> Facts {
     Facts {
         stream,
         replayable: true,
+        recoverable: stream,
         tokens: 100,
         bytes: 100,
         deadline: Moment::from_millis(600_000),
@@ -212,7 +213,7 @@ fn a_stream_that_falls_silent_after_content_ends_broken() {
     world.started(&mut plan);
     plan.saw(Seen::Content { slot: 0 }, world.now);
     assert_eq!(world.next(&mut plan), Step::Deliver { slot: 0 });
-    assert_eq!(world.next(&mut plan), Step::Cancel { slot: 0 });
+    assert_eq!(world.next(&mut plan), Step::Cancel { slot: 0 }, "and is not asked again");
     let ended = world.next(&mut plan);
     assert_eq!(ended, Step::Done(Ending::Broken { kind: Kind::RequestTimeout }));
     assert_eq!(world.held(), 0);
@@ -295,4 +296,23 @@ fn a_body_that_cannot_be_sent_again_is_not() {
         Step::Done(Ending::Failed(end)) => assert_eq!(end.why, Why::NotReplayable),
         step => panic!("{step:?}"),
     }
+}
+
+#[test]
+fn a_broken_stream_is_told_once_more_elsewhere_and_not_a_third_time() {
+    let mut world = World::new(2, Policy::default());
+    let mut plan = world.plan(facts(true));
+    world.started(&mut plan);
+    plan.saw(Seen::Content { slot: 0 }, world.now);
+    assert_eq!(world.next(&mut plan), Step::Deliver { slot: 0 });
+    world.fails(&mut plan, 0, of_transport(TransportFault::CutMidBody));
+    assert!(plan.is_recovering());
+    let replay = world.started(&mut plan);
+    assert_eq!((replay.role, replay.track), (Role::Replay, 1));
+    plan.saw(Seen::Content { slot: replay.slot }, world.now);
+    assert_eq!(world.next(&mut plan), Step::Deliver { slot: replay.slot });
+    world.fails(&mut plan, replay.slot, of_transport(TransportFault::CutMidBody));
+    let ended = world.next(&mut plan);
+    assert_eq!(ended, Step::Done(Ending::Broken { kind: Kind::StreamInterrupted }));
+    assert_eq!(world.held(), 0);
 }

@@ -29,6 +29,9 @@ pub struct Facts {
     pub stream: bool,
     /// Whether the body can be sent a second time.
     pub replayable: bool,
+    /// Whether a broken answer can be told a second time: its events are of a family that can be
+    /// compared, and asking again changes nothing that is stored.
+    pub recoverable: bool,
     /// Tokens the call may use; 0 when unknown.
     pub tokens: u64,
     /// Bytes of the body held while it waits.
@@ -102,6 +105,8 @@ pub enum Role {
     Probe,
     /// A second one beside an attempt that stays silent.
     Beside,
+    /// The same call told a second time, to complete an answer that broke.
+    Replay,
 }
 
 /// What was waited for before an attempt.

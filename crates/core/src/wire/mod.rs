@@ -6,4 +6,5 @@ pub mod json;
 pub mod request;
 pub mod sse;
 pub mod stream;
+pub mod transcript;
 pub mod usage;

@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 
 use super::endpoint::Endpoint;
 use super::sse;
+use super::transcript::{TEXTS, Transcript};
 use super::usage::{Usage, UsageWire};
 
 /// Whose events they are.
@@ -90,6 +91,8 @@ pub struct Judge {
     usage: Option<Usage>,
     malformed: u32,
     events: u64,
+    /// What was let through, kept while the stream may have to be told again.
+    transcript: Option<Transcript>,
 }
 
 impl Judge {
@@ -105,7 +108,20 @@ impl Judge {
             usage: None,
             malformed: 0,
             events: 0,
+            transcript: None,
         }
+    }
+
+    /// Keeps what the stream tells, so that a second telling can be checked against it.
+    #[must_use]
+    pub fn with_transcript(mut self) -> Judge {
+        self.transcript = Some(Transcript::default());
+        self
+    }
+
+    /// What the stream has told; `None` when it was not kept.
+    pub fn take_transcript(&mut self) -> Option<Transcript> {
+        self.transcript.take()
     }
 
     /// Says what an event is, and remembers what matters for the end. `event` is raw, as
@@ -167,8 +183,14 @@ impl Judge {
             self.usage = Some(usage);
         }
         let (mut content, mut finished) = (false, false);
+        if let (Some(transcript), Some(id)) = (&mut self.transcript, chunk.id.as_deref()) {
+            transcript.note_id(id);
+        }
         for choice in chunk.choices.unwrap_or_default() {
             content |= choice.has_content();
+            if let Some(transcript) = &mut self.transcript {
+                choice.note(transcript);
+            }
             self.choices_seen = true;
             let index = choice.index.unwrap_or(0);
             match choice.finish_reason.as_deref() {
@@ -196,6 +218,9 @@ impl Judge {
             return Event::Error;
         }
         let Some(kind) = event.r#type else { return Event::Malformed };
+        if let (Some(transcript), Ok(raw)) = (&mut self.transcript, core::str::from_utf8(data)) {
+            transcript.note_typed(raw);
+        }
         match kind.as_ref() {
             "error" | "response.failed" => Event::Error,
             "response.completed" | "response.incomplete" => {
@@ -254,6 +279,8 @@ fn is_error(error: Option<&RawValue>) -> bool {
 #[derive(Deserialize)]
 struct Chunk<'a> {
     #[serde(borrow, default)]
+    id: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
     choices: Option<Vec<Choice<'a>>>,
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
@@ -293,6 +320,28 @@ struct Delta<'a> {
 }
 
 impl Choice<'_> {
+    /// Notes the parts that a caller can see.
+    fn note(&self, transcript: &mut Transcript) {
+        let index = self.index.unwrap_or(0);
+        let delta = self.delta.as_ref();
+        let texts = [
+            delta.and_then(|delta| delta.content),
+            delta.and_then(|delta| delta.refusal),
+            delta.and_then(|delta| delta.reasoning_content),
+            delta.and_then(|delta| delta.reasoning),
+            self.text,
+        ];
+        debug_assert_eq!(texts.len(), TEXTS.len());
+        for (member, text) in (0u8..).zip(texts) {
+            if let Some(text) = text.filter(|text| text.get().starts_with('"')) {
+                transcript.note_text(index, member, text.get());
+            }
+        }
+        if let Some(tools) = delta.and_then(|delta| delta.tool_calls) {
+            transcript.note_tools(index, tools.get());
+        }
+    }
+
     fn has_content(&self) -> bool {
         let filled = |value: Option<&RawValue>| {
             value.is_some_and(|value| !matches!(value.get(), "null" | "\"\"" | "[]"))
