@@ -21,6 +21,7 @@ fn chat(messages: usize, tools: usize, text: usize) -> Vec<u8> {
     let said = PROSE.repeat(text);
     let messages: Vec<Value> = (0..messages)
         .map(|i| match i % 4 {
+            _ if i + 1 == messages => json!({"role": "user", "content": said}),
             0 => json!({"role": "user", "content": said}),
             1 => json!({"role": "assistant", "content": null, "tool_calls": [{"id": format!("call_{i}"), "type": "function",
                 "function": {"name": "look_up", "arguments": "{\"word\":\"boat\"}"}}]}),

@@ -30,29 +30,46 @@ impl<'a> Walk<'a> {
 
     /// Reads one value and notes what its shape does not allow.
     pub(super) fn value(&mut self, shape: &Shape) -> Result<(), Syntax> {
-        let found = self.reader.next_type()?;
         if shape.anything {
             return self.reader.skip();
         }
-        match (found, shape.number, shape.text, shape.list, shape.object) {
-            (Type::Null, ..) if shape.null => self.reader.null(),
-            (Type::Bool, ..) if shape.boolean => self.reader.boolean().map(drop),
-            (Type::Number, Some(number), ..) => self.number(&number),
-            (Type::String, _, Some(text), ..) => self.text(&text),
-            (Type::Array, _, _, Some(list), _) => self.list(&list),
-            (Type::Object, _, _, _, Some(object)) => self.object(&object),
-            (
-                Type::Null | Type::Bool | Type::Number | Type::String | Type::Array | Type::Object,
-                ..,
-            ) => {
-                let at = self.reader.offset();
-                let raw = self.reader.raw()?;
-                if self.strict || !shape.also.contains(&found) {
-                    self.add(at, |path| say::mistyped(path, shape, found, raw));
+        let found = self.reader.next_type()?;
+        match found {
+            Type::Null if shape.null => return self.reader.null(),
+            Type::Bool if shape.boolean => return self.reader.boolean().map(drop),
+            Type::Number => {
+                if let Some(rule) = &shape.number {
+                    return self.number(rule);
                 }
-                Ok(())
             }
+            Type::String => {
+                if let Some(rule) = &shape.text {
+                    return self.text(rule);
+                }
+            }
+            Type::Array => {
+                if let Some(rule) = &shape.list {
+                    return self.list(rule);
+                }
+            }
+            Type::Object => {
+                if let Some(rule) = &shape.object {
+                    return self.object(rule);
+                }
+            }
+            Type::Null | Type::Bool => {}
         }
+        self.mistyped(shape, found)
+    }
+
+    #[cold]
+    fn mistyped(&mut self, shape: &Shape, found: Type) -> Result<(), Syntax> {
+        let at = self.reader.offset();
+        let raw = self.reader.raw()?;
+        if self.strict || !shape.also.contains(&found) {
+            self.add(at, |path| say::mistyped(path, shape, found, raw));
+        }
+        Ok(())
     }
 
     fn number(&mut self, rule: &Number) -> Result<(), Syntax> {
@@ -160,7 +177,7 @@ impl<'a> Walk<'a> {
 
     fn tagged(&mut self, rule: &Tagged) -> Result<(), Syntax> {
         let at = self.reader.offset();
-        match (self.find_tag(rule.tag)?, rule.untagged) {
+        match (self.find_tag(rule.tag)?, &rule.untagged) {
             (Tag::Text(said), _) => {
                 if let Some((_, fields)) = rule.cases.iter().find(|(name, _)| said.is(name)) {
                     return self.fields(fields);
@@ -174,7 +191,7 @@ impl<'a> Walk<'a> {
                 }
                 self.reader.skip()
             }
-            (Tag::Absent, Some(fields)) => self.fields(&fields),
+            (Tag::Absent, Some(fields)) => self.fields(fields),
             (Tag::Absent, None) => {
                 if self.asks_for(rule.need) {
                     let names: Vec<&'static str> =
@@ -195,7 +212,7 @@ impl<'a> Walk<'a> {
                 }
                 self.path.pop();
                 match untagged {
-                    Some(fields) if null_allowed => self.fields(&fields),
+                    Some(fields) if null_allowed => self.fields(fields),
                     Some(_) | None => self.reader.skip(),
                 }
             }
