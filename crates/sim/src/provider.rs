@@ -2,7 +2,7 @@
 //!
 //! Nothing here reads a clock, draws chance from outside or touches a socket: time comes in as the
 //! [`Duration`](std::time::Duration) since the scenario began, chance from a seeded dice. It must not
-//! know `mainstay_core`, so that the two readings of the wire check each other.
+//! know any other crate of ours, so that the two readings of the wire check each other.
 
 pub(crate) mod answer;
 pub(crate) mod chat;
