@@ -1,3 +1,5 @@
+//! Sound answers of every endpoint, read byte by byte.
+
 use crate::raw::{KEY, Seen, chat, chat_body, connect, read, request, send, start, stats};
 use serde_json::{Value, json};
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! Each fault on the wire does what its sentence says.
+
 use crate::raw::{End, KEY, Seen, chat, chat_body, connect, read, request, send, start, stats};
 use mainstay_sim::Fault;
 use std::net::SocketAddr;

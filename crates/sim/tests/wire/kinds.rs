@@ -1,3 +1,5 @@
+//! Every kind of failure on demand, by model and by header.
+
 use crate::raw::{End, KEY, chat, send, start, stats};
 use mainstay_sim::{Acts, kinds};
 

@@ -1,3 +1,5 @@
+//! Limits per time and of calls at once, as a client meets them.
+
 use crate::faults::until;
 use crate::raw::{KEY, chat, chat_body, connect, read, request, start, stats};
 use std::time::Duration;

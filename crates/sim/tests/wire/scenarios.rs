@@ -1,3 +1,5 @@
+//! Scenarios: what goes wrong when, and changing them while they play.
+
 use crate::raw::{End, KEY, chat, chat_body, read, request, send, start, stats};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
