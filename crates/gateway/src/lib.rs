@@ -1,4 +1,42 @@
 //! Mainstay serves: the drop-in HTTP gateway.
+//!
+//! ```text
+//!  connection ─▶ door: routes ─▶ auth ─▶ scopes ─▶ body ─▶ Engine (crate `mainstay`) ─▶ answer
+//!   one worker a core, each with its own runtime, socket and upstream connections
+//!  admin: another port, another thread; it also keeps keys and wall clock up to date
+//! ```
+//!
+//! Not this crate's business: what is tried, retried and waited for (`mainstay`), and what a failure
+//! means (`mainstay-core`).
 
+mod admin;
+mod answer;
+mod auth;
+mod body;
 pub mod config;
+mod connection;
+mod cors;
+mod door;
+mod fault;
 pub mod first_run;
+mod gateway;
+mod headers;
+mod ids;
+mod listen;
+mod meter;
+mod refused;
+mod routes;
+mod scopes;
+mod serve;
+pub mod settings;
+mod shared;
+mod spec;
+mod ticket;
+mod tls;
+mod worker;
+
+pub use admin::AdminSettings;
+pub use fault::ServeError;
+pub use gateway::{Gateway, Ground, Plan};
+pub use serve::{ServeOptions, serve};
+pub use spec::engine_spec;

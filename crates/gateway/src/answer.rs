@@ -1,0 +1,258 @@
+//! From the end of a call to the HTTP answer: the one place that decides status, body and headers.
+//!
+//! | the call ended in | status and body | headers |
+//! | --- | --- | --- |
+//! | an answer | the provider's | the provider's, cleaned, and ours |
+//! | the provider's refusal | the provider's, secrets masked | the same, kind, origin, scope, wait |
+//! | all our credentials refused | 502, in our words | ours: the caller's key is not at fault |
+//! | any other failure | by kind, in our words | ours |
+//! | a refusal of our own | by kind, in our words | ours |
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderValue};
+use http::{Response, StatusCode};
+use mainstay::call::{AnswerHead, ProviderAnswer, Refusal, Trace};
+use mainstay_core::catalogue;
+use mainstay_core::failure::{Kind, Origin, Scope};
+use mainstay_core::policy::CodeSet;
+use mainstay_core::time::Moment;
+use serde::Serialize;
+
+use crate::headers::{self, provider_headers, value_of};
+use crate::refused::Refused;
+use crate::settings::{Auth, Expose, Settings};
+use crate::ticket::Ticket;
+
+mod body;
+mod mask;
+
+pub(crate) use body::{ReplyBody, Upstreamed};
+
+/// The answer of a provider, on its way.
+pub(crate) fn delivered(
+    ticket: Ticket,
+    received: Moment,
+    head: AnswerHead,
+    body: Upstreamed,
+) -> Response<ReplyBody> {
+    let AnswerHead { status, headers: theirs, length, trace } = head;
+    let settings = &ticket.worker().shared.settings;
+    let mut headers = HeaderMap::with_capacity(theirs.len() + 8);
+    provider_headers(theirs, settings.expose, &mut headers);
+    if let Some(length) = length {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    let now = ticket.worker().shared.engine.now();
+    let overhead = ticket.overhead(received, now, &trace);
+    stamp(&mut headers, &ticket, &trace, overhead);
+    let mut response = Response::new(ReplyBody::streaming(body, length, status.as_u16()));
+    response.body_mut().carry(ticket);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+/// A call without an answer.
+pub(crate) fn failed(
+    mut ticket: Ticket,
+    received: Moment,
+    refusal: Refusal,
+) -> Response<ReplyBody> {
+    let Refusal { failure, retry_after, message, provider_answer, trace } = refusal;
+    let now = ticket.worker().shared.engine.now();
+    let overhead = ticket.overhead(received, now, &trace);
+    let settings = &ticket.worker().shared.settings;
+    let mut headers = HeaderMap::with_capacity(24);
+    let (mut kind, mut origin, mut scope) = (failure.kind, failure.origin, failure.scope);
+    let not_his_fault = settings.auth != Auth::Pass && credentials_refused(failure.kind);
+    let (status, body) = match provider_answer {
+        Some(answer) if !not_his_fault => passed_on(answer, settings, &mut headers),
+        Some(_) | None => {
+            let message = if not_his_fault {
+                let provider = trace.provider.as_deref().unwrap_or("upstream");
+                (kind, origin, scope) = (Kind::BadGateway, Origin::Mainstay, Scope::Provider);
+                Some(format!(
+                    "The provider `{provider}` refused the gateway's own credential ({}), so no call can be made \
+                     there. The key of this request is not at fault; the operator has to renew `api_key` of that \
+                     provider.",
+                    failure.kind.name()
+                ))
+            } else {
+                message
+            };
+            let message = message.unwrap_or_else(|| catalogue::entry(kind).cause.to_owned());
+            let param = failure.provider.param.as_deref();
+            headers.insert(header::CONTENT_TYPE, JSON);
+            (status_of(kind), envelope(kind, settings.codes, None, param, &message))
+        }
+    };
+    stamp(&mut headers, &ticket, &trace, overhead);
+    explain(&mut headers, kind, origin, scope);
+    // A queue that is full has sent nothing: there the caller's own retry does no harm.
+    let again = failure.origin == Origin::Mainstay
+        && failure.kind == Kind::Overloaded
+        && trace.attempts == 0;
+    wait(&mut headers, retry_after, again);
+    ticket.failed(status.as_u16(), failure.kind, failure.origin, trace.attempts);
+    finish(status, headers, body, ticket)
+}
+
+/// A refusal of our own, before anything was sent.
+pub(crate) fn refused(mut ticket: Ticket, refused: &Refused) -> Response<ReplyBody> {
+    let settings = &ticket.worker().shared.settings;
+    let status = refused.status.unwrap_or_else(|| status_of(refused.kind));
+    let param = refused.param.as_deref();
+    let body = envelope(refused.kind, settings.codes, refused.vendor_code, param, &refused.message);
+    let mut headers = HeaderMap::with_capacity(16);
+    headers.insert(header::CONTENT_TYPE, JSON);
+    if let Some(methods) = refused.allow {
+        headers.insert(header::ALLOW, HeaderValue::from_static(methods));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    let now = ticket.worker().shared.engine.now();
+    let overhead = u64::try_from(now.since(ticket.arrived).as_micros()).unwrap_or(u64::MAX);
+    stamp(&mut headers, &ticket, &Trace::default(), overhead);
+    explain(&mut headers, refused.kind, refused.origin, refused.scope);
+    wait(&mut headers, refused.retry_after, refused.again);
+    ticket.failed(status.as_u16(), refused.kind, refused.origin, 0);
+    finish(status, headers, body, ticket)
+}
+
+/// A short answer of our own that is no failure.
+pub(crate) fn plain(
+    mut ticket: Ticket,
+    status: StatusCode,
+    mut headers: HeaderMap,
+    body: Bytes,
+) -> Response<ReplyBody> {
+    headers.insert(headers::REQUEST_ID, ticket.id_value.clone());
+    ticket.answered(status.as_u16(), 0);
+    finish(status, headers, body, ticket)
+}
+
+/// JSON's content type.
+pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+fn finish(
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+    ticket: Ticket,
+) -> Response<ReplyBody> {
+    let mut response = Response::new(ReplyBody::whole(body));
+    response.body_mut().carry(ticket);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+/// Whether the provider refused the credential itself. Then the gateway's own is meant.
+fn credentials_refused(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::InvalidAuthentication
+            | Kind::IncorrectApiKey
+            | Kind::ExpiredApiKey
+            | Kind::RevokedApiKey
+            | Kind::NotOrganizationMember
+            | Kind::IpNotAuthorized
+    )
+}
+
+/// The status of our own answer for a failure of this kind.
+fn status_of(kind: Kind) -> StatusCode {
+    // Towards the caller a provider that did not answer in time is a gateway's timeout; 408 would say
+    // that his own request was slow.
+    let status = if kind == Kind::RequestTimeout { 504 } else { catalogue::entry(kind).status };
+    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+fn passed_on(
+    answer: ProviderAnswer,
+    settings: &Settings,
+    headers: &mut HeaderMap,
+) -> (StatusCode, Bytes) {
+    provider_headers(answer.headers, settings.expose, headers);
+    let body = match settings.auth {
+        Auth::Keys | Auth::Open => mask::masked(answer.body, &settings.secrets),
+        Auth::Pass => answer.body, // The key and the organization it may name are the caller's own.
+    };
+    (answer.status, body)
+}
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    error: ErrorObject<'a>,
+}
+
+#[derive(Serialize)]
+struct ErrorObject<'a> {
+    message: &'a str,
+    r#type: &'static str,
+    param: Option<&'a str>,
+    code: Option<&'static str>,
+}
+
+/// The error object, always with all four keys.
+fn envelope(
+    kind: Kind,
+    codes: CodeSet,
+    vendor_code: Option<&'static str>,
+    param: Option<&str>,
+    message: &str,
+) -> Bytes {
+    let entry = catalogue::entry(kind);
+    let (names, exact) = match codes {
+        CodeSet::Unified => (&entry.unified, None),
+        CodeSet::OpenAi => (&entry.openai, vendor_code),
+    };
+    let param = param.or(entry.param);
+    let error = ErrorObject { message, r#type: names.r#type, param, code: exact.or(names.code) };
+    Bytes::from(serde_json::to_vec(&Envelope { error }).unwrap_or_default())
+}
+
+/// Headers of every answer.
+fn stamp(headers: &mut HeaderMap, ticket: &Ticket, trace: &Trace, overhead: u64) {
+    headers.insert(headers::REQUEST_ID, ticket.id_value.clone());
+    headers.insert(headers::OVERHEAD, HeaderValue::from(overhead));
+    match ticket.worker().shared.settings.expose {
+        Expose::Minimal => {}
+        Expose::All => {
+            headers.insert(headers::ATTEMPTS, HeaderValue::from(trace.attempts));
+            if let Some(provider) = &trace.provider {
+                headers.insert(headers::PROVIDER, value_of(provider));
+            }
+            if let Some(model) = &trace.model {
+                headers.insert(headers::MODEL, value_of(model));
+            }
+        }
+    }
+}
+
+/// Headers of every failure.
+fn explain(headers: &mut HeaderMap, kind: Kind, origin: Origin, scope: Scope) {
+    headers.insert(headers::KIND, HeaderValue::from_static(kind.name()));
+    headers.insert(headers::ORIGIN, HeaderValue::from_static(origin.name()));
+    headers.insert(headers::SCOPE, HeaderValue::from_static(scope.name()));
+}
+
+/// When to come back, and whether the caller's SDK should do so by itself. A wait above 60 s is told
+/// but not left to SDKs: some sleep it out, others ignore it and come at once.
+fn wait(headers: &mut HeaderMap, retry_after: Option<Duration>, again: bool) {
+    const SDK_WAIT_MAX: Duration = Duration::from_secs(60);
+    let again = again && retry_after.is_none_or(|wait| wait <= SDK_WAIT_MAX);
+    let text = if again { "true" } else { "false" };
+    headers.insert(headers::SHOULD_RETRY, HeaderValue::from_static(text));
+    if let Some(wait) = retry_after {
+        let millis = u64::try_from(wait.as_micros().div_ceil(1000)).unwrap_or(u64::MAX).max(1);
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(millis.div_ceil(1000)));
+        headers.insert(headers::RETRY_AFTER_MS, HeaderValue::from(millis));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+//! The body of an answer, with the record of its request: whatever ends it, the record learns how.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use mainstay::answer::AnswerBody;
+use mainstay::call::Cut;
+use mainstay::http::HttpUpstream;
+
+use crate::ticket::Ticket;
+
+/// What a provider sends, as the walk hands it on.
+pub(crate) type Upstreamed = AnswerBody<HttpUpstream>;
+
+/// The body of an answer. An error of it makes the server cut the connection, so that nobody takes
+/// half an answer for a whole one.
+#[derive(Debug)]
+pub(crate) struct ReplyBody {
+    inner: Inner,
+    status: u16,
+    /// Bytes to come, when their number was promised.
+    left: Option<u64>,
+    ticket: Option<Ticket>,
+}
+
+#[derive(Debug)]
+enum Inner {
+    Whole(Bytes),
+    Streaming(Box<Upstreamed>),
+    Over,
+}
+
+impl ReplyBody {
+    /// A body in memory.
+    pub(crate) fn whole(bytes: Bytes) -> ReplyBody {
+        ReplyBody { inner: Inner::Whole(bytes), status: 0, left: None, ticket: None }
+    }
+
+    /// A body that comes from a provider. Until it has ended the record says that the caller left.
+    pub(crate) fn streaming(body: Upstreamed, length: Option<u64>, status: u16) -> ReplyBody {
+        ReplyBody { inner: Inner::Streaming(Box::new(body)), status, left: length, ticket: None }
+    }
+
+    /// Takes the record along.
+    pub(crate) fn carry(&mut self, ticket: Ticket) {
+        self.ticket = Some(ticket);
+    }
+
+    fn over(&mut self, cut: Option<&Cut>) {
+        let Inner::Streaming(body) = std::mem::replace(&mut self.inner, Inner::Over) else {
+            return;
+        };
+        let attempts = body.trace().attempts;
+        if let Some(mut ticket) = self.ticket.take() {
+            match cut {
+                None => ticket.answered(self.status, attempts),
+                Some(cut) => ticket.cut(self.status, cut.kind, attempts),
+            }
+        }
+    }
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        let this = self.get_mut();
+        let body = match &mut this.inner {
+            Inner::Over => return Poll::Ready(None),
+            Inner::Whole(bytes) => {
+                let bytes = std::mem::take(bytes);
+                this.inner = Inner::Over;
+                return Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))));
+            }
+            Inner::Streaming(body) => body,
+        };
+        let next = ready!(Pin::new(body.as_mut()).poll_frame(cx));
+        match &next {
+            None => this.over(None),
+            Some(Err(cut)) => this.over(Some(cut)),
+            Some(Ok(frame)) => {
+                let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+                this.left = this.left.map(|left| left.saturating_sub(length));
+            }
+        }
+        Poll::Ready(next)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.inner {
+            Inner::Over => true,
+            Inner::Whole(bytes) => bytes.is_empty(),
+            Inner::Streaming(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.inner {
+            Inner::Over => SizeHint::with_exact(0),
+            Inner::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Inner::Streaming(_) => self.left.map_or_else(SizeHint::default, SizeHint::with_exact),
+        }
+    }
+}
+
+impl Drop for ReplyBody {
+    fn drop(&mut self) {
+        // A server that has written as many bytes as promised does not ask for the end.
+        if self.left == Some(0) {
+            self.over(None);
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Who calls: the bearer string is looked up, compared in constant time, and told apart when it is
+//! wrong. Any bytes may come. What is shown of a key in a message is its first few characters.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use http::{HeaderMap, HeaderValue, header};
+use mainstay_core::failure::Kind;
+use mainstay_core::store::{KeyRecord, KeyState, Scope, Scopes, Store, StoreError, UnixMillis};
+use mainstay_store::{KeySnapshot, Verdict};
+
+use crate::refused::Refused;
+use crate::settings::Auth;
+
+/// Who calls and what he may.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    /// His key; none when keys are not asked for.
+    pub(crate) key: Option<CallerKey>,
+    /// His own credential, to be sent to the provider.
+    pub(crate) credential: Option<HeaderValue>,
+}
+
+/// What a call needs to know of its key. Costs no allocation for a key that may use all models.
+#[derive(Clone, Debug)]
+pub(crate) struct CallerKey {
+    /// What it may be used for.
+    pub(crate) scopes: Scopes,
+    /// Models it may use, `*` at the end matches any rest; empty: all.
+    pub(crate) models: Box<[Box<str>]>,
+}
+
+impl Caller {
+    /// Whether unknown and administration paths are open to him.
+    pub(crate) fn may_pass_through(&self) -> bool {
+        self.key.as_ref().is_none_or(|key| key.scopes.allows(Scope::Passthrough))
+    }
+}
+
+/// The keys as of a moment ago. Reading takes no lock.
+#[derive(Debug, Default)]
+pub(crate) struct KeyBook(ArcSwap<KeySnapshot>);
+
+impl KeyBook {
+    /// Brings the book up to date.
+    ///
+    /// # Errors
+    ///
+    /// The store failed; the book stays as it was.
+    pub(crate) fn refresh(&self, store: &dyn Store) -> Result<(), StoreError> {
+        let known = self.0.load();
+        if store.epoch()? != known.epoch() {
+            let next = known.apply(store.changes_since(known.epoch())?);
+            self.0.store(Arc::new(next));
+        }
+        Ok(())
+    }
+}
+
+/// Finds out who calls.
+pub(crate) fn authenticate(
+    auth: Auth,
+    headers: &HeaderMap,
+    book: &KeyBook,
+    now: UnixMillis,
+) -> Result<Caller, Refused> {
+    match auth {
+        Auth::Open => Ok(Caller { key: None, credential: None }),
+        Auth::Pass => match headers.get(header::AUTHORIZATION) {
+            Some(value) => Ok(Caller { key: None, credential: Some(value.clone()) }),
+            None => Err(missing()),
+        },
+        Auth::Keys => {
+            let bearer = bearer(headers)?;
+            let key = known_key(bearer, book, now)?;
+            Ok(Caller { key: Some(key), credential: None })
+        }
+    }
+}
+
+/// What follows `Bearer`, any bytes.
+fn bearer(headers: &HeaderMap) -> Result<&[u8], Refused> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let value = values.next().ok_or_else(missing)?.as_bytes();
+    if values.next().is_some() {
+        return Err(Refused::key(
+            Kind::InvalidAuthentication,
+            "The request has more than one Authorization header; send exactly one.",
+        ));
+    }
+    let (scheme, rest) =
+        value.split_at(value.iter().position(|c| *c == b' ').unwrap_or(value.len()));
+    if !scheme.eq_ignore_ascii_case(b"bearer") {
+        return Err(wrong_scheme(scheme));
+    }
+    let bearer = rest.trim_ascii();
+    if bearer.is_empty() {
+        return Err(Refused::key(
+            Kind::InvalidAuthentication,
+            "The Authorization header holds no key after `Bearer`. Is the variable that should hold it \
+             (OPENAI_API_KEY) empty?",
+        ));
+    }
+    Ok(bearer)
+}
+
+fn known_key(bearer: &[u8], book: &KeyBook, now: UnixMillis) -> Result<CallerKey, Refused> {
+    match book.0.load().verify(bearer, now) {
+        Verdict::NotOurs => Err(incorrect(
+            bearer,
+            "it does not look like a key of this gateway, which begins with sk-ms-. Keys of the provider belong into \
+             the gateway's configuration; use the key that `mainstay serve` printed, or make one with `mainstay key \
+             create`",
+        )),
+        Verdict::Typo => Err(incorrect(
+            bearer,
+            "its checksum does not fit, so a character is missing, added or changed. Copy it again, without blanks or \
+             quotes around it",
+        )),
+        Verdict::Unknown => Err(incorrect(
+            bearer,
+            "it is well-formed but not known here: it was deleted or belongs to another gateway or store. List the \
+             keys with `mainstay key list`",
+        )),
+        Verdict::Known { key, state } => usable(key, state),
+    }
+}
+
+fn usable(key: &KeyRecord, state: KeyState) -> Result<CallerKey, Refused> {
+    let id = key.public;
+    match state {
+        KeyState::Active | KeyState::Grace { .. } => {
+            Ok(CallerKey { scopes: key.scopes, models: key.models.clone() })
+        }
+        KeyState::Expired => Err(Refused::key(
+            Kind::ExpiredApiKey,
+            format!(
+                "The API key sk-ms-{id}-… has expired. Make a new one: `mainstay key create --name NAME`."
+            ),
+        )),
+        KeyState::Revoked => Err(Refused::key(
+            Kind::RevokedApiKey,
+            format!(
+                "The API key sk-ms-{id}-… was revoked. Use another one, or ask who revoked it."
+            ),
+        )),
+        KeyState::Rotated => Err(Refused::key(
+            Kind::RevokedApiKey,
+            format!(
+                "The API key sk-ms-{id}-… was replaced and its time of grace is over. Use its successor."
+            ),
+        )),
+    }
+}
+
+fn missing() -> Refused {
+    Refused::key(
+        Kind::InvalidAuthentication,
+        "You sent no API key. Send it in the header `Authorization: Bearer YOUR_KEY`; the official SDKs do so with \
+         the variable OPENAI_API_KEY.",
+    )
+}
+
+fn wrong_scheme(scheme: &[u8]) -> Refused {
+    let shown = shown(scheme, 16);
+    Refused::key(
+        Kind::InvalidAuthentication,
+        format!(
+            "The Authorization header uses the scheme `{shown}`; send `Authorization: Bearer YOUR_KEY`."
+        ),
+    )
+}
+
+fn incorrect(bearer: &[u8], why: &str) -> Refused {
+    Refused::key(
+        Kind::IncorrectApiKey,
+        format!("Incorrect API key provided: {}: {why}.", masked(bearer)),
+    )
+}
+
+/// Enough of a key to find it again, and not enough to use it: at most ten characters, and never
+/// more than a third.
+fn masked(bearer: &[u8]) -> String {
+    let visible = (bearer.len() / 3).min(10);
+    format!("{}…", shown(&bearer[..visible], 10))
+}
+
+fn shown(bytes: &[u8], most: usize) -> String {
+    bytes
+        .iter()
+        .take(most)
+        .map(|b| if b.is_ascii_graphic() { char::from(*b) } else { '?' })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,150 @@
+//! One connection of a caller: which HTTP it speaks, how long its parts may take, and its end.
+
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+use crate::door;
+use crate::settings::Bounds;
+use crate::shared::Worker;
+
+mod voice;
+
+use voice::Voice;
+
+/// How far a gateway is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// Calls are taken.
+    Running,
+    /// Calls in flight are brought to their end; no new ones.
+    Stopping,
+    /// Everything ends at once.
+    Cut,
+}
+
+/// Which HTTP is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Protocol {
+    One,
+    Two,
+}
+
+/// What connections are served with.
+pub(crate) struct Host {
+    one: http1::Builder,
+    two: http2::Builder<TokioExecutor>,
+    tls: Option<TlsAcceptor>,
+    head_time: Duration,
+}
+
+impl Host {
+    /// With these bounds.
+    pub(crate) fn new(bounds: &Bounds, tls: Option<TlsAcceptor>) -> Host {
+        let mut one = http1::Builder::new();
+        one.timer(TokioTimer::new())
+            .header_read_timeout(bounds.head_time)
+            .max_header_size(bounds.head_bytes)
+            .max_buf_size(bounds.head_bytes.max(64 * 1024));
+        let mut two = http2::Builder::new(TokioExecutor::new());
+        two.timer(TokioTimer::new())
+            .max_concurrent_streams(256)
+            .max_header_list_size(u32::try_from(bounds.head_bytes).unwrap_or(u32::MAX))
+            .initial_stream_window_size(1024 * 1024)
+            .initial_connection_window_size(4 * 1024 * 1024)
+            .keep_alive_interval(Duration::from_secs(20))
+            .keep_alive_timeout(Duration::from_secs(20));
+        Host { one, two, tls, head_time: bounds.head_time }
+    }
+
+    /// Serves a connection to its end.
+    pub(crate) async fn serve(
+        &self,
+        stream: TcpStream,
+        worker: Arc<Worker>,
+        phase: watch::Receiver<Phase>,
+    ) {
+        // Without it the second small write of an answer waits for the caller's acknowledgement.
+        let _ = stream.set_nodelay(true);
+        worker.meter.connected();
+        let meter = Arc::clone(&worker.meter);
+        match &self.tls {
+            None => {
+                if let Ok(Ok(protocol)) = timeout(self.head_time, first_words(&stream)).await {
+                    self.speak(stream, protocol, worker, phase).await;
+                }
+            }
+            Some(tls) => {
+                const HANDSHAKE: Duration = Duration::from_secs(10);
+                if let Ok(Ok(stream)) = timeout(HANDSHAKE, tls.accept(stream)).await {
+                    let two = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                    let protocol = if two { Protocol::Two } else { Protocol::One };
+                    self.speak(stream, protocol, worker, phase).await;
+                }
+            }
+        }
+        meter.disconnected();
+    }
+
+    async fn speak<I>(
+        &self,
+        io: I,
+        protocol: Protocol,
+        worker: Arc<Worker>,
+        phase: watch::Receiver<Phase>,
+    ) where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let service = service_fn(move |request| door::answer(Arc::clone(&worker), request));
+        match protocol {
+            Protocol::One => {
+                let io = TokioIo::new(Voice::new(io));
+                let serving = self.one.serve_connection(io, service);
+                to_the_end(serving, |serving| serving.graceful_shutdown(), phase).await;
+            }
+            Protocol::Two => {
+                let serving = self.two.serve_connection(TokioIo::new(io), service);
+                to_the_end(serving, |serving| serving.graceful_shutdown(), phase).await;
+            }
+        }
+    }
+}
+
+/// Which HTTP a plain connection begins with. Waits for its first bytes and leaves them unread.
+async fn first_words(stream: &TcpStream) -> io::Result<Protocol> {
+    let mut start = [0_u8; 3];
+    let read = stream.peek(&mut start).await?;
+    // No method of HTTP/1.1 that is taken here begins like HTTP/2's preface.
+    Ok(if read == 3 && &start == b"PRI" { Protocol::Two } else { Protocol::One })
+}
+
+/// Drives a connection; when a stop is asked for it ends after the call in flight.
+async fn to_the_end<C>(
+    serving: C,
+    end: impl Fn(std::pin::Pin<&mut C>),
+    mut phase: watch::Receiver<Phase>,
+) where
+    C: Future<Output = Result<(), hyper::Error>>,
+{
+    let mut serving = pin!(serving);
+    tokio::select! {
+        biased;
+        _ = serving.as_mut() => return,
+        _ = phase.wait_for(|phase| *phase >= Phase::Stopping) => end(serving.as_mut()),
+    }
+    tokio::select! {
+        biased;
+        _ = serving => {}
+        _ = phase.wait_for(|phase| *phase == Phase::Cut) => {}
+    }
+}

@@ -1,0 +1,249 @@
+//! The walk of a request through the gateway: route, key, body, call, answer. In this order, so
+//! that nothing is read for a caller who may not call, and nothing is sent that cannot succeed.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap};
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use mainstay::call::{Call, CallBody};
+use mainstay_core::failure::Kind;
+use mainstay_core::policy::ValidateLevel;
+use mainstay_core::validate::{Level, validate};
+use mainstay_core::wire::endpoint::{BodyForm, Endpoint};
+use mainstay_core::wire::request::peek;
+
+use crate::answer::{self, JSON, ReplyBody};
+use crate::auth::authenticate;
+use crate::body::{self, Taken, Treatment};
+use crate::cors;
+use crate::headers::clean_request;
+use crate::refused::Refused;
+use crate::routes::{self, ApiPath, Health, Route};
+use crate::scopes;
+use crate::settings::Auth;
+use crate::shared::{Shared, Worker};
+use crate::ticket::Ticket;
+
+/// Answers one request. Never fails: every end has an answer.
+pub(crate) async fn answer(
+    worker: Arc<Worker>,
+    request: Request<Incoming>,
+) -> Result<Response<ReplyBody>, Infallible> {
+    let mut ticket = Ticket::open(&worker);
+    let (mut head, body) = request.into_parts();
+    let mut slot = Some(body);
+    let origin = cors::allowed(&worker.shared.settings.cors, &head.headers).cloned();
+    let mut response = match prepare(&worker.shared, &mut head, &mut slot, &mut ticket).await {
+        Ok(Next::Call(call)) => send(&worker, *call, ticket).await,
+        Ok(Next::Answer(status, headers, bytes)) => answer::plain(ticket, status, headers, bytes),
+        Err(refused) => {
+            body::drain(slot, &head.headers, &worker.shared.settings.bounds).await;
+            answer::refused(ticket, &refused)
+        }
+    };
+    if let Some(origin) = origin {
+        cors::allow(response.headers_mut(), origin);
+    }
+    Ok(response)
+}
+
+/// What a request that is in order leads to.
+enum Next {
+    /// A call.
+    Call(Box<Call>),
+    /// An answer of our own.
+    Answer(StatusCode, HeaderMap, Bytes),
+}
+
+async fn send(worker: &Arc<Worker>, call: Call, ticket: Ticket) -> Response<ReplyBody> {
+    let received = worker.shared.engine.now();
+    match worker.shared.engine.call(&worker.upstream, call).answer().await {
+        Ok((head, body)) => answer::delivered(ticket, received, head, body),
+        Err(refusal) => answer::failed(ticket, received, *refusal),
+    }
+}
+
+async fn prepare(
+    shared: &Shared,
+    head: &mut Parts,
+    slot: &mut Option<Incoming>,
+    ticket: &mut Ticket,
+) -> Result<Next, Refused> {
+    let settings = &shared.settings;
+    if cors::is_preflight(&head.method, &head.headers) && !settings.cors.is_empty() {
+        let (status, headers) = cors::leave(&settings.cors, &head.headers)?;
+        return Ok(Next::Answer(status, headers, Bytes::new()));
+    }
+    let path = match routes::route(&head.method, &head.uri, head.version)? {
+        Route::Health(health) => return Ok(healthy(shared, health)),
+        Route::Api(path) => path,
+    };
+    if wants_websocket(&head.headers) {
+        return Err(routes::no_websocket());
+    }
+    guard_open_door(settings.auth, &settings.cors, &head.headers, path.endpoint)?;
+    let caller = authenticate(settings.auth, &head.headers, &shared.keys, shared.wall.now())?;
+    scopes::check(&caller, &path, &head.method)?;
+    let mut call = blank_call(&path, &head.method, ticket, caller.credential.clone());
+    let form = if path.unknown { BodyForm::Multipart } else { path.endpoint.body_form() };
+    let treatment = Treatment::of(form, &head.headers);
+    let taken = body::take(slot, &head.headers, treatment, &settings.bounds, &shared.held).await?;
+    let inflated = taken.inflated;
+    ticket.keep(fill(&mut call, taken, settings.validate)?);
+    scopes::check_model(&caller, call.model.as_deref())?;
+    let mut headers = std::mem::take(&mut head.headers);
+    read_wishes(&mut call, &headers);
+    clean_request(&mut headers, settings.auth == Auth::Pass, inflated);
+    call.headers = headers;
+    Ok(Next::Call(Box::new(call)))
+}
+
+fn blank_call(
+    path: &ApiPath<'_>,
+    method: &Method,
+    ticket: &Ticket,
+    credential: Option<http::HeaderValue>,
+) -> Call {
+    Call {
+        id: ticket.id.clone(),
+        method: method.clone(),
+        path: path.rest.to_owned(),
+        endpoint: path.endpoint,
+        headers: HeaderMap::new(),
+        credential,
+        body: CallBody::Empty,
+        body_gone: false,
+        model: None,
+        model_span: None,
+        stream: false,
+        tokens: 0,
+        arrived: ticket.arrived,
+        timeout: None,
+        read_timeout: None,
+        sdk_retry: 0,
+    }
+}
+
+/// Looks into the body and puts it into the call; gives back the memory it takes.
+fn fill(call: &mut Call, taken: Taken, level: ValidateLevel) -> Result<body::Hold, Refused> {
+    let Taken { body, hold, json, .. } = taken;
+    let bytes: &[u8] = match &body {
+        CallBody::Buffered(bytes) => bytes,
+        CallBody::Empty | CallBody::Streamed { .. } => &[],
+    };
+    if json && !(bytes.is_empty() && call.endpoint.body_form() != BodyForm::Json) {
+        let peeked = peek(bytes, call.endpoint)?;
+        let level = match level {
+            ValidateLevel::Off => Level::Off,
+            ValidateLevel::Lenient => Level::Lenient,
+            ValidateLevel::Strict => Level::Strict,
+        };
+        if let Some(fault) = validate(call.endpoint, level, bytes).faults.into_iter().next() {
+            return Err(fault.into());
+        }
+        call.stream = peeked.stream;
+        call.tokens = estimate(call.endpoint, bytes.len(), peeked.max_output(), peeked.n);
+        call.model_span = peeked.model_span();
+        call.model = peeked.model.map(std::borrow::Cow::into_owned);
+    }
+    call.body = body;
+    Ok(hold)
+}
+
+/// Tokens a call may use, from its size: four bytes a token is the usual ratio for English text in
+/// JSON; what was really used is settled afterwards.
+fn estimate(
+    endpoint: Endpoint,
+    bytes: usize,
+    max_output: Option<u64>,
+    answers: Option<u64>,
+) -> u64 {
+    match endpoint {
+        Endpoint::Chat
+        | Endpoint::Responses
+        | Endpoint::Completions
+        | Endpoint::Embeddings
+        | Endpoint::Moderations => {
+            let output = max_output.unwrap_or(0).saturating_mul(answers.unwrap_or(1).max(1));
+            (bytes as u64).div_ceil(4).saturating_add(output)
+        }
+        Endpoint::Images
+        | Endpoint::ImageEdits
+        | Endpoint::ImageVariations
+        | Endpoint::Speech
+        | Endpoint::Transcriptions
+        | Endpoint::Translations
+        | Endpoint::Assistants
+        | Endpoint::AssistantUpdate
+        | Endpoint::Threads
+        | Endpoint::ThreadUpdate
+        | Endpoint::ThreadMessages
+        | Endpoint::Runs
+        | Endpoint::ThreadAndRun
+        | Endpoint::ToolOutputs
+        | Endpoint::Files
+        | Endpoint::Batches
+        | Endpoint::Models
+        | Endpoint::Other => 0,
+    }
+}
+
+/// The time limits that the caller asks for, and how often his SDK has tried.
+fn read_wishes(call: &mut Call, headers: &HeaderMap) {
+    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
+    let wait =
+        |number: f64| (number > 0.0).then(|| Duration::try_from_secs_f64(number).ok()).flatten();
+    call.timeout = number("x-mainstay-timeout-ms").and_then(|millis| wait(millis / 1000.0));
+    call.read_timeout = number("x-stainless-read-timeout").and_then(wait);
+    call.sdk_retry = headers
+        .get("x-stainless-retry-count")
+        .and_then(|value| value.to_str().ok()?.trim().parse().ok())
+        .unwrap_or(0);
+}
+
+fn wants_websocket(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::UPGRADE)
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
+}
+
+/// Without keys, any page that a browser on this machine opens could call: origins are checked, and
+/// content types that a page may send without asking are not taken where JSON is expected.
+fn guard_open_door(
+    auth: Auth,
+    cors: &[String],
+    headers: &HeaderMap,
+    endpoint: Endpoint,
+) -> Result<(), Refused> {
+    match auth {
+        Auth::Keys | Auth::Pass => return Ok(()),
+        Auth::Open => {}
+    }
+    if headers.contains_key(header::ORIGIN) && cors::allowed(cors, headers).is_none() {
+        return Err(cors::not_allowed());
+    }
+    if endpoint.body_form() == BodyForm::Json && !body::says_json(headers) {
+        return Err(Refused::caller(
+            Kind::InvalidRequest,
+            "This endpoint takes JSON: send it with `content-type: application/json`.",
+        )
+        .with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+    }
+    Ok(())
+}
+
+fn healthy(shared: &Shared, health: Health) -> Next {
+    let mut headers = HeaderMap::with_capacity(4);
+    headers.insert(header::CONTENT_TYPE, JSON);
+    let (status, body) = match health {
+        Health::Live => (StatusCode::OK, &br#"{"status":"ok"}"#[..]),
+        Health::Ready if shared.ready() => (StatusCode::OK, &br#"{"status":"ready"}"#[..]),
+        Health::Ready => (StatusCode::SERVICE_UNAVAILABLE, &br#"{"status":"stopping"}"#[..]),
+    };
+    Next::Answer(status, headers, Bytes::from_static(body))
+}

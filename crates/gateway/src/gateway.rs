@@ -1,0 +1,252 @@
+//! A gateway as a thing to start and stop: the threads, the sockets, and the hands on them.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::{self, JoinHandle};
+
+use mainstay::Engine;
+use mainstay::http::{HttpSettings, HttpUpstream};
+use mainstay::spec::EngineSpec;
+use mainstay_core::store::Store;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+
+use crate::admin::{self, AdminSettings};
+use crate::auth::KeyBook;
+use crate::body::Held;
+use crate::connection::{Host, Phase};
+use crate::fault::ServeError;
+use crate::listen::listeners;
+use crate::meter::Meter;
+use crate::settings::Settings;
+use crate::shared::{Shared, Wall, Worker};
+use crate::{tls, worker};
+
+/// Everything a gateway is started with.
+#[derive(Debug)]
+pub struct Plan {
+    /// The data plane.
+    pub settings: Settings,
+    /// The administration plane.
+    pub admin: AdminSettings,
+    /// Providers, routes and policies.
+    pub engine: EngineSpec,
+    /// Where keys are remembered; asked twice a second for what changed. `None` with no keys.
+    pub store: Option<Arc<dyn Store>>,
+}
+
+/// A running gateway. Dropping it cuts everything.
+#[derive(Debug)]
+pub struct Gateway {
+    addr: SocketAddr,
+    admin_addr: SocketAddr,
+    shared: Arc<Shared>,
+    phase: watch::Sender<Phase>,
+    workers: Vec<JoinHandle<()>>,
+    background: Option<JoinHandle<()>>,
+}
+
+/// What can be refused by the surroundings, in hand: sockets and certificates. Bound first, so that
+/// nothing is made and shown once by a start that then fails.
+pub struct Ground {
+    sockets: Vec<TcpListener>,
+    admin: TcpListener,
+    tls: Option<TlsAcceptor>,
+    addr: SocketAddr,
+    admin_addr: SocketAddr,
+}
+
+impl Ground {
+    /// Binds the ports and reads the certificate.
+    ///
+    /// # Errors
+    ///
+    /// A port is in use or not allowed; a certificate or key cannot be used.
+    pub fn take(settings: &Settings, admin_listen: SocketAddr) -> Result<Ground, ServeError> {
+        let tls = settings.tls.as_ref().map(tls::acceptor).transpose()?;
+        let sockets = bind(settings.listen, worker_count(settings.workers), "--listen")?;
+        let admin = bind(admin_listen, 1, "--admin-listen")?.pop();
+        let admin = admin.ok_or_else(|| no_socket(admin_listen))?;
+        let addr = address(sockets.first(), settings.listen)?;
+        let admin_addr = address(Some(&admin), admin_listen)?;
+        Ok(Ground { sockets, admin, tls, addr, admin_addr })
+    }
+}
+
+impl std::fmt::Debug for Ground {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ground")
+            .field("addr", &self.addr)
+            .field("admin_addr", &self.admin_addr)
+            .field("tls", &self.tls.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Gateway {
+    /// Reads the keys and starts the threads.
+    ///
+    /// # Errors
+    ///
+    /// The store fails, or the system gives no threads.
+    pub fn start(ground: Ground, plan: Plan) -> Result<Gateway, ServeError> {
+        let Plan { settings, admin, engine, store } = plan;
+        let Ground { sockets, admin: admin_socket, tls, addr, admin_addr } = ground;
+        let count = sockets.len();
+        let keys = Arc::new(KeyBook::default());
+        if let Some(store) = &store {
+            keys.refresh(store.as_ref()).map_err(|error| ServeError {
+                what: "could not read the keys".to_owned(),
+                why: error.to_string(),
+                fix: error.fix(),
+            })?;
+        }
+        let shared = Arc::new(Shared {
+            held: Held::new(settings.bounds.held_max),
+            engine: Engine::new(engine),
+            keys,
+            meters: (0..count).map(|_| Arc::new(Meter::default())).collect(),
+            wall: Wall::new(),
+            stopping: std::sync::atomic::AtomicBool::new(false),
+            settings,
+        });
+        let (phase, _) = watch::channel(Phase::Running);
+        let mut gateway = Gateway {
+            addr,
+            admin_addr,
+            shared,
+            phase,
+            workers: Vec::with_capacity(count),
+            background: None,
+        };
+        gateway.start_threads(sockets, tls, admin_socket, admin, store)?;
+        Ok(gateway)
+    }
+
+    fn start_threads(
+        &mut self,
+        sockets: Vec<TcpListener>,
+        tls: Option<TlsAcceptor>,
+        admin_socket: TcpListener,
+        admin: AdminSettings,
+        store: Option<Arc<dyn Store>>,
+    ) -> Result<(), ServeError> {
+        let bounds = &self.shared.settings.bounds;
+        let connections_max = bounds.connections_max.div_ceil(sockets.len().max(1));
+        let host = Arc::new(Host::new(bounds, tls));
+        for (index, socket) in sockets.into_iter().enumerate() {
+            let runtime = runtime()?;
+            let (shared, host, phase) =
+                (Arc::clone(&self.shared), Arc::clone(&host), self.phase.subscribe());
+            let work = move || {
+                let worker = Arc::new(Worker {
+                    meter: Arc::clone(&shared.meters[index]),
+                    shared,
+                    upstream: Arc::new(HttpUpstream::new(HttpSettings::default())),
+                });
+                let ended =
+                    runtime.block_on(worker::run(worker, socket, host, connections_max, phase));
+                if let Err(error) = ended {
+                    tracing::error!(%error, "a worker stopped");
+                }
+            };
+            self.workers.push(spawn(&format!("worker-{index}"), work)?);
+        }
+        let runtime = runtime()?;
+        let (shared, phase) = (Arc::clone(&self.shared), self.phase.subscribe());
+        let work = move || runtime.block_on(admin::run(shared, admin_socket, admin, store, phase));
+        self.background = Some(spawn("background", work)?);
+        Ok(())
+    }
+
+    /// Where callers connect.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Where the administration plane listens.
+    pub fn admin_addr(&self) -> SocketAddr {
+        self.admin_addr
+    }
+
+    /// Calls under way.
+    pub fn in_flight(&self) -> u64 {
+        self.shared.meters.iter().map(|meter| meter.in_flight()).sum()
+    }
+
+    /// Bytes of request bodies held in memory.
+    pub fn held_bytes(&self) -> u64 {
+        self.shared.held.bytes()
+    }
+
+    /// Takes no more calls and lets those under way come to their end. Returns at once.
+    pub fn begin_stop(&self) {
+        self.shared.stopping.store(true, Ordering::Relaxed);
+        self.phase.send_if_modified(|phase| {
+            let running = *phase == Phase::Running;
+            *phase = (*phase).max(Phase::Stopping);
+            running
+        });
+    }
+
+    /// Cuts what is under way.
+    pub fn cut(&self) {
+        self.shared.stopping.store(true, Ordering::Relaxed);
+        self.phase.send_replace(Phase::Cut);
+    }
+
+    /// Whether every worker has ended.
+    pub fn is_over(&self) -> bool {
+        self.workers.iter().all(JoinHandle::is_finished)
+    }
+
+    /// Stops in good order: waits for calls under way, at most the time of `server.drain`.
+    pub fn stop(mut self) {
+        self.begin_stop();
+        for worker in self.workers.drain(..) {
+            // A worker that panicked has said so on stderr, and has ended all the same.
+            let _ = worker.join();
+        }
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.cut();
+        for thread in self.workers.drain(..).chain(self.background.take()) {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn worker_count(wanted: usize) -> usize {
+    const MOST: usize = 256;
+    let cores = || thread::available_parallelism().map_or(1, usize::from);
+    if wanted == 0 { cores() } else { wanted }.min(MOST)
+}
+
+fn bind(listen: SocketAddr, count: usize, flag: &str) -> Result<Vec<TcpListener>, ServeError> {
+    listeners(listen, count).map_err(|error| ServeError::listen(listen, flag, &error))
+}
+
+fn address(socket: Option<&TcpListener>, wanted: SocketAddr) -> Result<SocketAddr, ServeError> {
+    let socket = socket.ok_or_else(|| no_socket(wanted))?;
+    socket.local_addr().map_err(|error| ServeError::listen(wanted, "--listen", &error))
+}
+
+fn no_socket(listen: SocketAddr) -> ServeError {
+    ServeError::listen(listen, "--listen", &std::io::ErrorKind::AddrNotAvailable.into())
+}
+
+fn runtime() -> Result<Runtime, ServeError> {
+    Builder::new_current_thread().enable_all().build().map_err(|error| ServeError::runtime(&error))
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, ServeError> {
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .map_err(|error| ServeError::runtime(&error))
+}

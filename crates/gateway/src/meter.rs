@@ -1,0 +1,201 @@
+//! What each worker counts. One meter a worker, added up when somebody asks, so that no two cores
+//! write to one place.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use mainstay_core::failure::Kind;
+
+/// Upper edges of the overhead histogram, microseconds.
+const EDGES: [u64; 10] = [25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 100_000];
+
+/// Counters of one worker.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    begun: AtomicU64,
+    ended: AtomicU64,
+    /// By the status sent, in hundreds; the caller who left is counted apart.
+    by_class: [AtomicU64; 6],
+    left: AtomicU64,
+    by_kind: [AtomicU64; Kind::ALL.len()],
+    attempts: AtomicU64,
+    overhead: [AtomicU64; EDGES.len() + 1],
+    overhead_us: AtomicU64,
+    connections: AtomicU64,
+    connections_ended: AtomicU64,
+}
+
+impl Default for Meter {
+    fn default() -> Self {
+        Meter {
+            begun: AtomicU64::new(0),
+            ended: AtomicU64::new(0),
+            by_class: [const { AtomicU64::new(0) }; 6],
+            left: AtomicU64::new(0),
+            by_kind: [const { AtomicU64::new(0) }; Kind::ALL.len()],
+            attempts: AtomicU64::new(0),
+            overhead: [const { AtomicU64::new(0) }; EDGES.len() + 1],
+            overhead_us: AtomicU64::new(0),
+            connections: AtomicU64::new(0),
+            connections_ended: AtomicU64::new(0),
+        }
+    }
+}
+
+fn add(counter: &AtomicU64, more: u64) {
+    counter.fetch_add(more, Ordering::Relaxed);
+}
+
+impl Meter {
+    /// A request began.
+    pub(crate) fn begin(&self) {
+        add(&self.begun, 1);
+    }
+
+    /// A request ended. `status` 499: the caller left.
+    pub(crate) fn end(&self, status: u16, kind: Option<Kind>, attempts: u32) {
+        add(&self.ended, 1);
+        if status == 499 {
+            add(&self.left, 1);
+        } else {
+            add(&self.by_class[usize::from(status / 100).min(5)], 1);
+        }
+        if let Some(index) = kind.and_then(|kind| Kind::ALL.iter().position(|one| *one == kind)) {
+            add(&self.by_kind[index], 1);
+        }
+        if attempts > 0 {
+            add(&self.attempts, u64::from(attempts));
+        }
+    }
+
+    /// Time a call spent here, waits and the provider left out.
+    pub(crate) fn overhead(&self, micros: u64) {
+        let bucket = EDGES.iter().position(|edge| micros <= *edge).unwrap_or(EDGES.len());
+        add(&self.overhead[bucket], 1);
+        add(&self.overhead_us, micros);
+    }
+
+    /// A caller connected.
+    pub(crate) fn connected(&self) {
+        add(&self.connections, 1);
+    }
+
+    /// A caller's connection ended.
+    pub(crate) fn disconnected(&self) {
+        add(&self.connections_ended, 1);
+    }
+
+    /// Requests that began and have not ended.
+    pub(crate) fn in_flight(&self) -> u64 {
+        let ended = get(&self.ended);
+        get(&self.begun).saturating_sub(ended)
+    }
+
+    /// Connections that are open.
+    pub(crate) fn open_connections(&self) -> u64 {
+        let ended = get(&self.connections_ended);
+        get(&self.connections).saturating_sub(ended)
+    }
+}
+
+fn get(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+/// All meters as Prometheus text.
+pub(crate) fn prometheus<'a>(meters: impl Iterator<Item = &'a Meter> + Clone, held: u64) -> String {
+    let sum = |pick: &dyn Fn(&Meter) -> u64| meters.clone().map(pick).sum::<u64>();
+    let mut text = String::with_capacity(4096);
+    let mut page = Page(&mut text);
+    page.head("mainstay_requests_total", "counter", "Requests answered, by class of status.");
+    for (class, name) in ["", "1xx", "2xx", "3xx", "4xx", "5xx"].iter().enumerate().skip(2) {
+        page.line(
+            "mainstay_requests_total",
+            &format!("{{status=\"{name}\"}}"),
+            sum(&|m| get(&m.by_class[class])),
+        );
+    }
+    page.line("mainstay_requests_total", "{status=\"499\"}", sum(&|m| get(&m.left)));
+    page.head("mainstay_failures_total", "counter", "Requests that failed, by kind.");
+    for (index, kind) in Kind::ALL.iter().enumerate() {
+        let count = sum(&|m| get(&m.by_kind[index]));
+        page.line("mainstay_failures_total", &format!("{{kind=\"{}\"}}", kind.name()), count);
+    }
+    page.head("mainstay_attempts_total", "counter", "Attempts sent to providers.");
+    page.line("mainstay_attempts_total", "", sum(&|m| get(&m.attempts)));
+    page.head("mainstay_in_flight", "gauge", "Requests begun and not ended.");
+    page.line("mainstay_in_flight", "", sum(&Meter::in_flight));
+    page.head("mainstay_connections", "gauge", "Open connections of callers.");
+    page.line("mainstay_connections", "", sum(&Meter::open_connections));
+    page.head("mainstay_held_body_bytes", "gauge", "Bytes of request bodies held in memory.");
+    page.line("mainstay_held_body_bytes", "", held);
+    overhead(&mut page, &sum);
+    text
+}
+
+fn overhead(page: &mut Page<'_>, sum: &dyn Fn(&dyn Fn(&Meter) -> u64) -> u64) {
+    const NAME: &str = "mainstay_overhead_seconds";
+    page.head(
+        NAME,
+        "histogram",
+        "Time spent here per answered call, waits and the provider left out.",
+    );
+    let mut below = 0;
+    for (index, edge) in EDGES.iter().enumerate() {
+        below += sum(&|m| get(&m.overhead[index]));
+        let edge = *edge as f64 / 1e6;
+        page.line(&format!("{NAME}_bucket"), &format!("{{le=\"{edge}\"}}"), below);
+    }
+    below += sum(&|m| get(&m.overhead[EDGES.len()]));
+    page.line(&format!("{NAME}_bucket"), "{le=\"+Inf\"}", below);
+    let total = sum(&|m| get(&m.overhead_us)) as f64 / 1e6;
+    page.line(&format!("{NAME}_sum"), "", total);
+    page.line(&format!("{NAME}_count"), "", below);
+}
+
+struct Page<'a>(&'a mut String);
+
+impl Page<'_> {
+    fn head(&mut self, name: &str, kind: &str, help: &str) {
+        self.write(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
+    }
+
+    fn line(&mut self, name: &str, labels: &str, value: impl std::fmt::Display) {
+        self.write(format_args!("{name}{labels} {value}\n"));
+    }
+
+    fn write(&mut self, text: std::fmt::Arguments<'_>) {
+        self.0.write_fmt(text).expect("a string takes every text");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_of_all_workers_are_added_up() {
+        let meters = [Meter::default(), Meter::default()];
+        for meter in &meters {
+            meter.begin();
+            meter.begin();
+            meter.end(429, Some(Kind::RateLimitTokens), 3);
+            meter.overhead(60);
+        }
+        meters[1].end(499, None, 1);
+        let text = prometheus(meters.iter(), 7);
+        for line in [
+            "mainstay_requests_total{status=\"4xx\"} 2",
+            "mainstay_requests_total{status=\"499\"} 1",
+            "mainstay_failures_total{kind=\"rate_limit_tokens\"} 2",
+            "mainstay_attempts_total 7",
+            "mainstay_in_flight 1",
+            "mainstay_held_body_bytes 7",
+            "mainstay_overhead_seconds_bucket{le=\"0.00005\"} 0",
+            "mainstay_overhead_seconds_bucket{le=\"0.0001\"} 2",
+            "mainstay_overhead_seconds_sum 0.00012",
+        ] {
+            assert!(text.lines().any(|one| one == line), "{line} is not in\n{text}");
+        }
+    }
+}

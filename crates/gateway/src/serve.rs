@@ -1,0 +1,166 @@
+//! `mainstay serve`: from a configuration to a running gateway, until somebody asks it to stop.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mainstay_core::store::{Store, StoreError};
+use mainstay_sim::{Sim, SimConfig};
+use mainstay_store::Sqlite;
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::sleep;
+
+use crate::admin::AdminSettings;
+use crate::config::{Config, StoreUrl};
+use crate::fault::ServeError;
+use crate::first_run::first_run;
+use crate::gateway::{Gateway, Ground, Plan};
+use crate::settings::{Auth, Settings};
+use crate::shared::Wall;
+use crate::spec::engine_spec;
+
+/// What a gateway is served with.
+#[derive(Debug)]
+pub struct ServeOptions {
+    /// The configuration, the command line's settings over it.
+    pub config: Config,
+    /// Whether a person sees what is said: secrets made at first start are shown to a person only.
+    pub terminal: bool,
+}
+
+/// Serves until SIGTERM or SIGINT, then lets calls under way end within `server.drain`; a second
+/// signal cuts them. What a person should know is said to `out` (meant for stderr).
+///
+/// # Errors
+///
+/// The surroundings do not allow it to start: exit code [`ServeError::EXIT_CODE`].
+pub fn serve(options: ServeOptions, out: &mut dyn Write) -> Result<(), ServeError> {
+    let ServeOptions { config, terminal } = options;
+    let settings = Settings::of(&config);
+    let ground = Ground::take(&settings, config.admin.listen)?;
+    let store = open_store(&config)?;
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("simulator")
+        .enable_all()
+        .build()
+        .map_err(|error| ServeError::runtime(&error))?;
+    let simulator = if config.uses_simulator() { Some(start_simulator(&runtime)?) } else { None };
+    let first = first_run(&*store, &config, terminal, Wall::new().now()).map_err(from_store)?;
+    let admin =
+        AdminSettings { auth: first.admin.clone(), metrics_open: config.admin.metrics_open };
+    let engine = engine_spec(&config, simulator.as_ref().map(Sim::addr));
+    let mut signals =
+        runtime.block_on(async { Signals::new() }).map_err(|error| ServeError::runtime(&error))?;
+    let gateway = Gateway::start(ground, Plan { settings, admin, engine, store: Some(store) })?;
+    let welcome = first.welcome(&config, &base(&config, gateway.addr()));
+    // Where nobody listens, there is nobody to miss it.
+    let _ = out
+        .write_all(announcement(&config, &gateway, &welcome).as_bytes())
+        .and_then(|()| out.flush());
+    runtime.block_on(until_stopped(&gateway, &mut signals, out));
+    gateway.stop();
+    runtime.shutdown_background();
+    Ok(())
+}
+
+fn open_store(config: &Config) -> Result<Arc<dyn Store>, ServeError> {
+    match &config.store.url {
+        StoreUrl::Sqlite(path) => Ok(Arc::new(Sqlite::open(path).map_err(from_store)?)),
+        StoreUrl::Postgres(_) => Err(ServeError {
+            what: "could not open the store: `store.url` names PostgreSQL".to_owned(),
+            why: "this version keeps its state in SQLite only".to_owned(),
+            fix: "write `url = \"sqlite:mainstay.db\"` under `[store]`".to_owned(),
+        }),
+    }
+}
+
+fn from_store(error: StoreError) -> ServeError {
+    ServeError {
+        fix: error.fix(),
+        what: error.to_string(),
+        why: "the store is needed for keys".to_owned(),
+    }
+}
+
+fn start_simulator(runtime: &Runtime) -> Result<Sim, ServeError> {
+    let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    runtime.block_on(Sim::start(SimConfig { listen, ..SimConfig::default() })).map_err(|error| {
+        ServeError {
+            what: "could not start the built-in simulator".to_owned(),
+            why: error.to_string(),
+            fix: "set OPENAI_API_KEY or name a provider in the configuration".to_owned(),
+        }
+    })
+}
+
+/// The address as a URL that works on this machine.
+fn base(config: &Config, addr: SocketAddr) -> String {
+    let scheme = if config.server.tls.is_some() { "https" } else { "http" };
+    match addr.ip() {
+        ip if ip.is_unspecified() => format!("{scheme}://127.0.0.1:{}", addr.port()),
+        _ => format!("{scheme}://{addr}"),
+    }
+}
+
+fn announcement(config: &Config, gateway: &Gateway, welcome: &str) -> String {
+    let providers: Vec<&str> = config.providers.iter().map(|one| one.name.as_str()).collect();
+    let mut text = format!(
+        "mainstay {} serves {}/v1 (administration: http://{}), providers: {}\n",
+        env!("CARGO_PKG_VERSION"),
+        base(config, gateway.addr()),
+        gateway.admin_addr(),
+        providers.join(", ")
+    );
+    match config.server.auth {
+        Auth::Keys => {}
+        Auth::Open => text += "auth = \"open\": whoever reaches the port may call, without a key\n",
+        Auth::Pass => text += "auth = \"pass\": callers bring the provider's key\n",
+    }
+    text + welcome
+}
+
+/// The signals that ask for an end.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+async fn until_stopped(gateway: &Gateway, signals: &mut Signals, out: &mut dyn Write) {
+    tokio::select! {
+        () = signals.next() => {}
+        () = over(gateway) => return,
+    }
+    let under_way = gateway.in_flight();
+    gateway.begin_stop();
+    let _ = writeln!(out, "stopping: {under_way} calls under way; a second signal cuts them");
+    tokio::select! {
+        () = signals.next() => gateway.cut(),
+        () = over(gateway) => {}
+    }
+}
+
+/// Until every worker has ended.
+async fn over(gateway: &Gateway) {
+    while !gateway.is_over() {
+        sleep(Duration::from_millis(20)).await;
+    }
+}

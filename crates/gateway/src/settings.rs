@@ -1,0 +1,145 @@
+//! Settings of the server, checked and in the types it works with. Every bound has a unit and a
+//! default; [`crate::config`] reads them from a file.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use mainstay_core::policy::{CodeSet, ValidateLevel};
+
+use crate::config::Config;
+pub use crate::config::{Auth, Expose, TlsFiles};
+
+/// Settings of the data plane.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where callers connect. Port 0: chosen by the system.
+    pub listen: SocketAddr,
+    /// Worker threads, each with its own runtime, listener and upstream connections. 0: one a core.
+    pub workers: usize,
+    /// Who may call.
+    pub auth: Auth,
+    /// TLS towards callers.
+    pub tls: Option<TlsFiles>,
+    /// Origins that browsers may call from; `*` is any.
+    pub cors: Vec<String>,
+    /// How much our headers tell.
+    pub expose: Expose,
+    /// Which names our own refusals carry in `error.code`.
+    pub codes: CodeSet,
+    /// What is checked before sending.
+    pub validate: ValidateLevel,
+    /// Bounds on what callers send.
+    pub bounds: Bounds,
+    /// Strings that must never appear in an answer: the providers' credentials.
+    pub secrets: Secrets,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            workers: 0,
+            auth: Auth::default(),
+            tls: None,
+            cors: Vec::new(),
+            expose: Expose::default(),
+            codes: CodeSet::default(),
+            validate: ValidateLevel::default(),
+            bounds: Bounds::default(),
+            secrets: Secrets::default(),
+        }
+    }
+}
+
+impl Settings {
+    /// The server's part of a configuration.
+    pub fn of(config: &Config) -> Settings {
+        let server = &config.server;
+        Settings {
+            listen: server.listen,
+            workers: server.workers,
+            auth: server.auth,
+            tls: server.tls.clone(),
+            cors: server.cors.clone(),
+            expose: server.expose,
+            codes: config.errors,
+            validate: config.policy.validate.level,
+            bounds: Bounds {
+                body_max: server.body_max,
+                upload_max: server.upload_max,
+                replay_max: server.replay_max,
+                held_max: server.buffers_max,
+                stop_time: server.drain,
+                ..Bounds::default()
+            },
+            secrets: Secrets(
+                config
+                    .providers
+                    .iter()
+                    .flat_map(|provider| &provider.api_keys)
+                    .map(|key| key.expose().to_owned())
+                    .collect(),
+            ),
+        }
+    }
+}
+
+/// Bounds on what callers send and on how long things take.
+#[derive(Clone, Debug)]
+pub struct Bounds {
+    /// Largest JSON body, bytes, after decompression. Default 64 MiB.
+    pub body_max: u64,
+    /// Largest multipart or binary body, bytes; it passes through. Default 1 GiB.
+    pub upload_max: u64,
+    /// A multipart or binary body up to this is held, so that it can be sent again. Default 8 MiB.
+    pub replay_max: u64,
+    /// All bodies held at once, bytes. Default 512 MiB.
+    pub held_max: u64,
+    /// Longest pause inside a request body. Default 30 s.
+    pub body_pause: Duration,
+    /// Longest time for a whole body that is held. Default 300 s.
+    pub body_time: Duration,
+    /// What is read of a refused body before the answer, bytes. Default 256 MiB.
+    pub drain_bytes: u64,
+    /// How long a refused body is read before the answer. Default 15 s.
+    pub drain_time: Duration,
+    /// Time for a request's head, counted from the end of the one before it: also how long an
+    /// unused connection is kept. Default 75 s.
+    pub head_time: Duration,
+    /// Largest request head, bytes. Default 128 KiB.
+    pub head_bytes: usize,
+    /// Connections at once, over all workers. Default 16,384.
+    pub connections_max: usize,
+    /// Time that calls in flight get to end after a stop is asked for. Default 30 s.
+    pub stop_time: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        const MIB: u64 = 1024 * 1024;
+        Bounds {
+            body_max: 64 * MIB,
+            upload_max: 1024 * MIB,
+            replay_max: 8 * MIB,
+            held_max: 512 * MIB,
+            body_pause: Duration::from_secs(30),
+            body_time: Duration::from_secs(300),
+            drain_bytes: 256 * MIB,
+            drain_time: Duration::from_secs(15),
+            head_time: Duration::from_secs(75),
+            head_bytes: 128 * 1024,
+            connections_max: 16_384,
+            stop_time: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Strings that must never leave. `Debug` counts them only.
+#[derive(Clone, Default)]
+pub struct Secrets(pub Vec<String>);
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Secrets({} hidden)", self.0.len())
+    }
+}

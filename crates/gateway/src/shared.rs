@@ -1,0 +1,74 @@
+//! What all workers share, and what each has of its own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use mainstay::Engine;
+use mainstay::http::HttpUpstream;
+use mainstay_core::store::UnixMillis;
+
+use crate::auth::KeyBook;
+use crate::body::Held;
+use crate::meter::Meter;
+use crate::settings::Settings;
+
+/// Shared by all threads of a gateway.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// Settings; fixed for the gateway's life.
+    pub(crate) settings: Settings,
+    /// Decides what becomes of each call.
+    pub(crate) engine: Arc<Engine>,
+    /// Who may call.
+    pub(crate) keys: Arc<KeyBook>,
+    /// The memory for bodies.
+    pub(crate) held: Held,
+    /// One for each worker.
+    pub(crate) meters: Vec<Arc<Meter>>,
+    /// Wall-clock time.
+    pub(crate) wall: Wall,
+    /// Set when a stop was asked for: not ready any more.
+    pub(crate) stopping: AtomicBool,
+}
+
+impl Shared {
+    /// Whether new calls are welcome.
+    pub(crate) fn ready(&self) -> bool {
+        !self.stopping.load(Ordering::Relaxed)
+    }
+}
+
+/// One worker's own.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    /// What all share.
+    pub(crate) shared: Arc<Shared>,
+    /// Its connections to providers.
+    pub(crate) upstream: Arc<HttpUpstream>,
+    /// Its counters.
+    pub(crate) meter: Arc<Meter>,
+}
+
+/// Wall-clock time as of the last tick; read on the path of a call without asking the system.
+#[derive(Debug)]
+pub(crate) struct Wall(AtomicU64);
+
+impl Wall {
+    /// Set to the present.
+    pub(crate) fn new() -> Wall {
+        let wall = Wall(AtomicU64::new(0));
+        wall.tick();
+        wall
+    }
+
+    /// Brings it up to date. Called four times a second.
+    pub(crate) fn tick(&self) {
+        let millis = jiff::Timestamp::now().as_millisecond();
+        self.0.store(u64::try_from(millis).unwrap_or(0), Ordering::Relaxed);
+    }
+
+    /// At most a quarter of a second behind.
+    pub(crate) fn now(&self) -> UnixMillis {
+        UnixMillis(self.0.load(Ordering::Relaxed))
+    }
+}

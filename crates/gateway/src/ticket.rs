@@ -1,0 +1,113 @@
+//! One request from its first byte to its last, on record however it ends: the guard that counts
+//! and logs it exactly once, also when its caller leaves and everything is dropped.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+use mainstay::call::Trace;
+use mainstay_core::failure::{Kind, Origin};
+use mainstay_core::time::Moment;
+
+use crate::body::Hold;
+use crate::shared::Worker;
+
+/// The status of a caller who left, in logs and metrics only.
+pub(crate) const CALLER_LEFT: u16 = 499;
+
+/// A request on record.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    worker: Arc<Worker>,
+    /// Our id of the request.
+    pub(crate) id: String,
+    /// The same as a header value.
+    pub(crate) id_value: HeaderValue,
+    /// When its head had arrived.
+    pub(crate) arrived: Moment,
+    /// The memory its body takes.
+    hold: Option<Hold>,
+    end: End,
+}
+
+/// How it ended; until then, how it would be told if the caller left.
+#[derive(Debug)]
+struct End {
+    status: u16,
+    kind: Option<Kind>,
+    origin: Option<Origin>,
+    attempts: u32,
+}
+
+impl Ticket {
+    /// Opens the record.
+    pub(crate) fn open(worker: &Arc<Worker>) -> Ticket {
+        worker.meter.begin();
+        let (id, id_value) = crate::ids::new();
+        Ticket {
+            arrived: worker.shared.engine.now(),
+            worker: Arc::clone(worker),
+            id,
+            id_value,
+            hold: None,
+            end: End { status: CALLER_LEFT, kind: None, origin: None, attempts: 0 },
+        }
+    }
+
+    /// The worker that serves it.
+    pub(crate) fn worker(&self) -> &Arc<Worker> {
+        &self.worker
+    }
+
+    /// Keeps the body's share of memory until the end.
+    pub(crate) fn keep(&mut self, hold: Hold) {
+        self.hold = Some(hold);
+    }
+
+    /// The call failed with an answer of ours or the provider's.
+    pub(crate) fn failed(&mut self, status: u16, kind: Kind, origin: Origin, attempts: u32) {
+        self.end = End { status, kind: Some(kind), origin: Some(origin), attempts };
+    }
+
+    /// The answer is complete.
+    pub(crate) fn answered(&mut self, status: u16, attempts: u32) {
+        self.end = End { status, kind: None, origin: None, attempts };
+    }
+
+    /// The answer broke off after it had begun.
+    pub(crate) fn cut(&mut self, status: u16, kind: Kind, attempts: u32) {
+        self.end = End { status, kind: Some(kind), origin: Some(Origin::Provider), attempts };
+    }
+
+    /// Time spent here, in microseconds: since arrival, without waits and the provider's time.
+    pub(crate) fn overhead(&self, received: Moment, now: Moment, trace: &Trace) -> u64 {
+        let away: Duration = trace.records.iter().map(|record| record.took).sum();
+        let here = now.since(received).saturating_sub(away).saturating_sub(trace.waited);
+        let micros = u64::try_from(here.as_micros()).unwrap_or(u64::MAX);
+        self.worker.meter.overhead(micros);
+        micros
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let End { status, kind, origin, attempts } = self.end;
+        self.worker.meter.end(status, kind, attempts);
+        let failed = kind.is_some();
+        let ours = matches!(origin, Some(Origin::Provider | Origin::Network | Origin::Mainstay));
+        if ours && tracing::enabled!(tracing::Level::WARN) {
+            tracing::warn!(id = %self.id, status, kind = kind.map_or("", Kind::name), attempts, ms = self.millis(), "failed");
+        } else if failed && tracing::enabled!(tracing::Level::INFO) {
+            tracing::info!(id = %self.id, status, kind = kind.map_or("", Kind::name), attempts, ms = self.millis(), "refused");
+        } else if tracing::enabled!(tracing::Level::DEBUG) {
+            tracing::debug!(id = %self.id, status, attempts, ms = self.millis(), "answered");
+        }
+    }
+}
+
+impl Ticket {
+    fn millis(&self) -> u64 {
+        let took = self.worker.shared.engine.now().since(self.arrived);
+        u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
+    }
+}
