@@ -233,11 +233,12 @@ impl<H: Handle> Plan<H> {
 
     fn head(&mut self, slot: usize, hints: &RateHints, now: Moment) {
         let stream = self.facts.stream;
-        let idle = self.patience_of_silence();
+        let answer = self.patience_of_answer();
         let Some(live) = self.slots[slot].as_mut() else { return };
         live.phase = Phase::Head;
         if !stream {
-            live.due = now + idle;
+            // Some servers send the head at once and the body when the work is done.
+            live.due = now + answer;
         }
         let handle = &self.tracks[live.track].candidate.handle;
         if let Some(grant) = &live.grant {
