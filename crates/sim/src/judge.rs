@@ -5,7 +5,7 @@
 //! those of the list of invariants in `ARCHITECTURE.md`.
 
 use crate::lab::{How, Note, Scene};
-use mainstay_core::rules::breaker::{Change, LEASE_MAX, LEASE_MIN};
+use mainstay_core::rules::breaker::{LEASE_MIN, State};
 use mainstay_core::time::Moment;
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub struct Accusation {
 /// Most accusations kept of one run; the first ones say what matters.
 const KEPT: usize = 20;
 /// What a late timer and an answer on its way may add to a deadline.
-const DEADLINE_SLACK: Duration = Duration::from_secs(61);
+const DEADLINE_SLACK: Duration = Duration::from_millis(20);
 
 #[derive(Clone, Copy, Debug, Default)]
 struct CallSeen {
@@ -34,15 +34,27 @@ struct CallSeen {
     ended: u32,
     sent: u32,
     faulted: bool,
+    delivered: bool,
     done: bool,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct TargetSeen {
-    open_until: Option<Moment>,
+    state: State,
+    until: Moment,
     probe_since: Option<Moment>,
     paid: u64,
     earned: u64,
+}
+
+impl TargetSeen {
+    const NEW: TargetSeen = TargetSeen {
+        state: State::Closed,
+        until: Moment::ZERO,
+        probe_since: None,
+        paid: 0,
+        earned: 0,
+    };
 }
 
 /// Watches a run.
@@ -59,7 +71,7 @@ impl Judge {
     pub(crate) fn new(scene: &Scene) -> Judge {
         Judge {
             calls: vec![CallSeen::default(); scene.jobs as usize],
-            targets: vec![TargetSeen::default(); scene.providers.len()],
+            targets: vec![TargetSeen::NEW; scene.providers.len()],
             accusations: Vec::new(),
             now: Moment::ZERO,
             jumps: !scene.jumps.is_empty(),
@@ -82,14 +94,10 @@ impl Judge {
         match *note {
             Note::Came { call, deadline } => self.calls[call as usize].deadline = deadline,
             Note::Waits { call, until } => self.waits(call, until),
-            Note::Sent { call, target, probe } => self.sent(call, target, probe),
+            Note::Sent { call, target, probe, .. } => self.sent(call, target, probe),
+            Note::Delivers { call } => self.calls[call as usize].delivered = true,
             Note::Ended { call, target, probe, how } => self.ended(call, target, probe, how),
-            Note::Circuit { target, change } => {
-                self.targets[target].open_until = match change {
-                    Change::Opened { open } | Change::Reopened { open } => Some(now + open),
-                    Change::Closed => None,
-                };
-            }
+            Note::Circuit { target, state, until } => self.circuit(target, state, until),
             Note::Retry { target, cost } => self.targets[target].paid += u64::from(cost),
             Note::Done { call, answered } => self.done(call, answered),
         }
@@ -111,6 +119,9 @@ impl Judge {
         if seen.faulted || seen.done {
             self.accuse(3, format!("call {call} was sent again after a final end"));
         }
+        if seen.delivered {
+            self.accuse(4, format!("call {call} was sent again after its answer began"));
+        }
         if now > seen.deadline {
             self.accuse(5, format!("call {call} was sent after its deadline"));
         }
@@ -124,25 +135,34 @@ impl Judge {
         let seen = &mut self.calls[call as usize];
         seen.sent += 1;
         seen.not_before = None;
-        if seen.sent != seen.ended + 1 {
-            self.accuse(1, format!("call {call} has two attempts in flight"));
+        if seen.sent > seen.ended + 2 {
+            self.accuse(1, format!("call {call} has three attempts in flight"));
         }
         self.sent_to(call, target, probe);
+    }
+
+    /// 2: a circuit half-opens only when its open time is over.
+    fn circuit(&mut self, target: usize, state: State, until: Moment) {
+        let now = self.now;
+        let seen = &mut self.targets[target];
+        let early = state == State::HalfOpen && now < seen.until;
+        (seen.state, seen.until) = (state, until);
+        if early {
+            self.accuse(2, format!("target {target} was probed while open"));
+        }
     }
 
     /// 2: nothing is sent while a circuit is open, and one probe at a time.
     fn sent_to(&mut self, call: u32, target: usize, probe: bool) {
         let now = self.now;
         let seen = &mut self.targets[target];
-        let (open, other) = (seen.open_until, seen.probe_since);
+        let (state, other) = (seen.state, seen.probe_since);
         if probe {
             seen.probe_since = Some(now);
         }
-        if open.is_some_and(|until| now < until) {
-            self.accuse(2, format!("call {call} was sent to target {target} while open"));
-        }
-        if open.is_some() != probe {
-            self.accuse(2, format!("call {call} to target {target}: probe is {probe}"));
+        let right = if probe { State::HalfOpen } else { State::Closed };
+        if state != right {
+            self.accuse(2, format!("call {call} was sent to target {target}, which is {state:?}"));
         }
         if probe && other.is_some_and(|since| now < since + LEASE_MIN) {
             self.accuse(2, format!("two probes at target {target}"));
@@ -153,11 +173,7 @@ impl Judge {
         let now = self.now;
         self.calls[call as usize].ended += 1;
         if probe {
-            let since = self.targets[target].probe_since.take();
-            // Another may have gone since, if this one outlived its lease.
-            if since.is_some_and(|since| now.since(since) > LEASE_MAX * 2) && !self.jumps {
-                self.accuse(2, format!("the probe of target {target} was out for too long"));
-            }
+            self.targets[target].probe_since = None;
         }
         match how {
             How::Well { first, refund } => {
@@ -201,7 +217,7 @@ impl Judge {
     /// Everything is over.
     pub(crate) fn close(&mut self) {
         for target in 0..self.targets.len() {
-            let TargetSeen { paid, earned, .. } = self.targets[target];
+            let (paid, earned) = (self.targets[target].paid, self.targets[target].earned);
             if paid > 500 + earned {
                 let what = format!("target {target} paid {paid} for retries, had 500 + {earned}");
                 self.accuse(1, what);

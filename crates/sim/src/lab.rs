@@ -15,6 +15,7 @@ mod events;
 mod note;
 mod provider;
 mod scene;
+mod verdicts;
 mod world;
 
 pub use note::{How, Note};

@@ -122,7 +122,9 @@ impl<H: Handle> Plan<H> {
         if track.gone {
             return Ready::Gone;
         }
-        if let Peek::Open { until } = track.candidate.handle.target(|t| t.breaker.peek(now)) {
+        if let Peek::Open { until } =
+            track.candidate.handle.target(|t| t.breaker.peek_for(self.counted, now))
+        {
             return Ready::Open(until);
         }
         if track.not_before > now {
@@ -184,7 +186,7 @@ impl<H: Handle> Plan<H> {
     /// Looks at an awaited circuit again: somebody's probe may have closed it.
     pub(super) fn circuit(&mut self, track: usize, until: Moment, now: Moment) -> Option<Step> {
         let handle = &self.tracks[track].candidate.handle;
-        let peek = handle.target(|t| t.breaker.peek(now));
+        let peek = handle.target(|t| t.breaker.peek_for(self.counted, now));
         if matches!(peek, Peek::Open { .. }) && now < until {
             return Some(self.wait(until, On::Circuit { track }));
         }

@@ -168,6 +168,18 @@ impl Breaker {
         }
     }
 
+    /// As [`Breaker::peek`], for a call with `attempts` behind it: while a better candidate for the
+    /// probe waits, the circuit is open for this one until its grace is over.
+    pub fn peek_for(&mut self, attempts: u32, now: Moment) -> Peek {
+        match self.ready_since() {
+            None => Peek::Closed,
+            Some(ready) => match self.may_probe(ready, attempts, now) {
+                Ok(()) => Peek::Probe,
+                Err(until) => Peek::Open { until },
+            },
+        }
+    }
+
     /// Asks to send an attempt at this instant, for a call with `attempts_so_far` attempts behind
     /// it.
     ///

@@ -1,59 +1,34 @@
-//! One call's way through the rules, as short as it can be said: choose a target whose circuit lets
-//! pass, wait at its pacer, send, and after a failure pay for a retry and back off.
+//! One call of the laboratory: a plan of `core`, and the little it takes to walk it in virtual time.
 
 use super::note::{How, Note};
 use super::provider::Ending;
 use super::scene::Scene;
-use super::world::{Attempt, Target, World, is_target_failure};
+use super::verdicts;
+use super::world::{Attempt, Cell, World};
 use mainstay_core::dice::Dice;
 use mainstay_core::hints::RateHints;
-use mainstay_core::rules::backoff;
-use mainstay_core::rules::breaker::{Change, Outcome, Peek};
-use mainstay_core::rules::pacer::{Ask, Grant, Place, Polled, Ticket};
-use mainstay_core::rules::retry_budget::Denied;
+use mainstay_core::plan::{
+    Candidate, Ending as End, Facts, Handle, On, Plan, Role, Seen, Start, Step,
+};
+use mainstay_core::rules::pacer::Ticket;
 use mainstay_core::time::Moment;
+use std::sync::Arc;
 
-/// Where a call stands.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Phase {
-    New,
-    /// For a circuit's probe.
-    Circuit {
-        target: usize,
-        ranked: u32,
-    },
-    /// In a pacer's queue.
-    Queue {
-        target: usize,
-        ticket: Ticket,
-    },
-    /// After a failure; `paid` once the retry budget granted it.
-    Backoff {
-        paid: bool,
-    },
-    Flight {
-        attempt: u32,
-    },
-    Over,
-}
+/// Steps of one plan without a wait between, after which it counts as endless.
+const STEPS_MAX: u32 = 10_000;
 
 /// One call.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Call {
     pub(super) tokens: u64,
     estimate: u64,
+    stream: bool,
     leaves_after: Option<f64>,
-    deadline: Moment,
-    patience_end: Option<Moment>,
-    /// Attempts that count, and all.
-    attempts: u32,
-    sent: u32,
-    /// It was refused upstream and waits that out.
-    front: bool,
-    /// The target whose retry budget counts it, and what its retry cost.
-    member: Option<usize>,
-    paid: Option<u32>,
-    phase: Phase,
+    plan: Option<Plan<Cell>>,
+    /// The attempt in each slot of the plan.
+    slots: [Option<u32>; 2],
+    /// What it waits for; a timer of an older step is stale.
+    on: Option<On>,
     step: u32,
 }
 
@@ -64,357 +39,239 @@ impl Call {
         let estimate = (tokens * between(scene.estimate)).max(1.0);
         let leaves = between((0.0, 1.0)) < scene.leavers;
         let leaves_after = leaves.then(|| between((0.0, 20.0)));
+        let stream = between((0.0, 1.0)) < scene.streams;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at least 1")]
         let (tokens, estimate) = (tokens as u64, estimate as u64);
         Call {
             tokens,
             estimate,
+            stream,
             leaves_after,
-            deadline: Moment::FAR,
-            patience_end: None,
-            attempts: 0,
-            sent: 0,
-            front: false,
-            member: None,
-            paid: None,
-            phase: Phase::New,
+            plan: None,
+            slots: [None, None],
+            on: None,
             step: 0,
         }
+    }
+
+    /// The place in a queue that it waits for.
+    pub(super) fn waits_for(&self, target: usize, ticket: Ticket) -> bool {
+        self.on == Some(On::Pacer { track: target, ticket })
+    }
+
+    pub(super) fn waits_for_circuit(&self, target: usize) -> bool {
+        self.on == Some(On::Circuit { track: target })
     }
 }
 
 impl World<'_> {
-    fn call(&mut self, call: u32) -> &mut Call {
-        &mut self.calls[call as usize]
-    }
-
-    pub(super) fn arrive(&mut self, call: u32) {
+    pub(super) fn arrive(&mut self, id: u32) {
         let deadline = self.now() + self.scene.deadline;
-        self.call(call).deadline = deadline;
-        self.see(Note::Came { call, deadline });
-        if let Some(seconds) = self.call(call).leaves_after {
-            self.leave_after(call, seconds);
+        let call = &self.calls[id as usize];
+        let facts = Facts {
+            stream: call.stream,
+            replayable: true,
+            recoverable: false,
+            tokens: call.estimate,
+            bytes: call.tokens * 4,
+            deadline,
+            silence_max: None,
+        };
+        let candidates = self
+            .targets
+            .iter()
+            .map(|target| Candidate { handle: target.cell.clone(), window: None })
+            .collect();
+        let dice = Dice::new(self.dice.bits());
+        let leaves_after = call.leaves_after;
+        let plan = Plan::new(facts, Arc::clone(&self.policy), candidates, dice);
+        self.calls[id as usize].plan = Some(plan);
+        self.see(Note::Came { call: id, deadline });
+        if let Some(seconds) = leaves_after {
+            self.leave_after(id, seconds);
         }
-        self.go(call);
+        self.walk(id);
     }
 
     pub(super) fn timer(&mut self, id: u32, step: u32) {
-        let call = &self.calls[id as usize];
-        if call.step != step {
-            return;
-        }
-        match call.phase {
-            Phase::Circuit { .. } | Phase::Backoff { paid: true } => self.go(id),
-            Phase::Backoff { paid: false } => self.pay(id),
-            Phase::Queue { target, ticket } => self.poll(id, target, ticket),
-            Phase::New | Phase::Flight { .. } | Phase::Over => {}
+        if self.calls[id as usize].step == step {
+            self.walk(id);
         }
     }
 
-    /// Puts the call to sleep until `until` or until woken.
-    fn sleep(&mut self, id: u32, phase: Phase, until: Moment) {
-        let call = self.call(id);
-        call.phase = phase;
+    /// Wakes a call before its time.
+    pub(super) fn wake(&mut self, id: u32) {
+        let call = &mut self.calls[id as usize];
         call.step += 1;
         let step = call.step;
-        self.see(Note::Waits { call: id, until });
-        self.timer_at(until, id, step);
-    }
-
-    fn leave_circuit(&mut self, id: u32) {
-        if let Phase::Circuit { target, ranked } = self.call(id).phase {
-            self.targets[target].state.breaker.stop_waiting(ranked);
-            self.call(id).phase = Phase::New;
-        }
-    }
-
-    /// Looks for a target and asks it.
-    fn go(&mut self, id: u32) {
-        self.leave_circuit(id);
         let now = self.now();
-        let call = self.call(id).clone();
-        if now >= call.deadline {
-            return self.done(id, false);
-        }
-        let mut earliest: Option<(Moment, usize)> = None;
-        let peeks: Vec<Peek> =
-            self.targets.iter_mut().map(|target| target.state.breaker.peek(now)).collect();
-        for (index, peek) in peeks.iter().enumerate() {
-            if let Peek::Open { until } = peek {
-                if earliest.is_none_or(|(at, _)| *until < at) {
-                    earliest = Some((*until, index));
+        self.timer_at(now, id, step);
+    }
+
+    /// Does what the plan says until it waits or is over.
+    fn walk(&mut self, id: u32) {
+        let now = self.now();
+        self.calls[id as usize].on = None;
+        for _ in 0..STEPS_MAX {
+            let before = self.paid();
+            let Some(plan) = &mut self.calls[id as usize].plan else { return };
+            match plan.step(now) {
+                Step::Start(start) => self.start(id, start, &before, now),
+                Step::Cancel { slot } => {
+                    if let Some(attempt) = self.calls[id as usize].slots[slot].take() {
+                        self.over(attempt, How::TimedOut);
+                    }
                 }
-                continue;
-            }
-            let another = peeks[index + 1..].iter().any(|peek| !matches!(peek, Peek::Open { .. }));
-            let pacer = &mut self.targets[index].pacer;
-            let moves_on = pacer.estimate(call.estimate, now) > self.policy.fallback.wait_max;
-            if another && moves_on {
-                continue;
-            }
-            let latest = call.deadline.min(now + self.policy.retry.wait_max);
-            let ask =
-                Ask { tokens: call.estimate, latest, bytes: call.tokens * 4, front: call.front };
-            match pacer.ask(ask, now) {
-                Place::Go(grant) => {
-                    self.join(id, index);
-                    return self.send_or_wait(id, index, grant);
+                Step::Deliver { .. } => self.see(Note::Delivers { call: id }),
+                Step::Done(ending) => return self.done(id, matches!(ending, End::Answered)),
+                Step::Wait { until, on } => {
+                    self.sleep(id, until, on);
+                    return self.settle();
                 }
-                Place::Wait { ticket, until, .. } => {
-                    self.join(id, index);
-                    self.targets[index].owners.insert(ticket, id);
-                    self.sleep(id, Phase::Queue { target: index, ticket }, until);
-                    return self.wake(index);
-                }
-                Place::Refused { .. } => {}
             }
         }
-        match earliest {
-            Some((until, index)) => self.wait_for_circuit(id, index, until),
-            None => self.done(id, false),
-        }
+        self.judge.accuse(7, format!("call {id} does not settle"));
+        self.done(id, false);
     }
 
-    /// Counts the call at this target's retry budget, and no more at another's.
-    fn join(&mut self, id: u32, target: usize) {
-        let call = self.call(id);
-        if call.member == Some(target) {
-            return;
+    /// Retries under way at each target.
+    fn paid(&self) -> [u32; 4] {
+        let mut paid = [0; 4];
+        for (count, target) in paid.iter_mut().zip(&self.targets) {
+            *count = target.cell.target(|state| state.budget.retries());
         }
-        let (old, paid) = (call.member.replace(target), call.paid.take());
-        if let Some(old) = old {
-            let budget = &mut self.targets[old].state.budget;
-            if let Some(cost) = paid {
-                budget.finish(cost, false);
-            }
-            budget.end_call(false);
-        }
-        self.targets[target].state.budget.start_call();
+        paid
     }
 
-    fn wait_for_circuit(&mut self, id: u32, target: usize, until: Moment) {
-        let now = self.now();
-        let patience = self.policy.retry.patience;
-        let call = self.call(id);
-        let end = *call.patience_end.get_or_insert(now + patience);
-        if until >= call.deadline.min(end) {
-            return self.done(id, false);
-        }
-        let ranked = call.attempts;
-        self.targets[target].state.breaker.start_waiting(ranked);
-        self.sleep(id, Phase::Circuit { target, ranked }, until);
-    }
-
-    fn poll(&mut self, id: u32, target: usize, ticket: Ticket) {
-        let now = self.now();
-        match self.targets[target].pacer.poll(ticket, now) {
-            Polled::Go(grant) => {
-                self.targets[target].owners.remove(&ticket);
-                self.send_or_wait(id, target, grant);
-            }
-            Polled::Wait { until, .. } => {
-                self.sleep(id, Phase::Queue { target, ticket }, until);
-                self.wake(target);
-            }
-            Polled::TooLate { .. } => {
-                self.targets[target].owners.remove(&ticket);
-                self.wake(target);
-                self.done(id, false);
-            }
-        }
-    }
-
-    /// Tells the head of a pacer's queue to look again.
-    fn wake(&mut self, target: usize) {
-        let now = self.now();
-        let Some(ticket) = self.targets[target].pacer.next_wake(now) else { return };
-        let Some(owner) = self.targets[target].owners.get(&ticket).copied() else {
-            return self.judge.accuse(7, format!("{ticket:?} is in the queue and has no owner"));
-        };
-        let call = self.call(owner);
-        call.step += 1;
-        let step = call.step;
-        self.timer_at(now, owner, step);
-    }
-
-    /// The instant of sending: the circuit has the last word.
-    fn send_or_wait(&mut self, id: u32, target: usize, grant: Grant) {
-        let now = self.now();
-        let attempts = self.call(id).attempts;
-        match self.targets[target].state.breaker.acquire(attempts, now) {
-            Err(until) => {
-                self.targets[target].pacer.unsent(grant, now);
-                self.wake(target);
-                self.wait_for_circuit(id, target, until);
-            }
-            Ok(pass) => {
-                self.targets[target].state.in_flight += 1;
-                self.wake(target);
-                let probe = pass.is_probe();
-                let call = self.call(id);
-                let first = call.sent == 0;
-                call.sent += 1;
-                call.front = false;
-                call.step += 1;
-                self.see(Note::Sent { call: id, target, probe });
-                let attempt = self.send(Attempt::new(id, target, now, grant, pass, first));
-                self.call(id).phase = Phase::Flight { attempt };
-            }
-        }
-    }
-
-    /// An attempt ended, for whatever reason: everyone who counts it learns it once.
-    pub(super) fn answered(&mut self, number: u32, ending: Ending) {
-        let now = self.now();
-        let attempt = &mut self.attempts[number as usize];
-        let (id, target, probe, first) =
-            (attempt.call, attempt.target, attempt.probe, attempt.first);
-        let took = now.since(attempt.sent);
-        let hints = attempt.hints;
-        let (Some(grant), Some(pass)) = (attempt.grant.take(), attempt.pass.take()) else { return };
-        let Target { state, pacer, .. } = &mut self.targets[target];
-        state.in_flight -= 1;
-        let (how, outcome) = match ending {
-            Ending::Success { tokens } => {
-                pacer.succeeded(grant, Some(tokens), &hints, now);
-                state.first_content.record(took);
-                let refund = self.calls[id as usize].paid.unwrap_or(0);
-                (How::Well { first, refund }, Outcome::Success { took })
-            }
-            Ending::Refused(refusal) => {
-                pacer.refused(grant, &refusal, &hints, now);
-                (How::Refused(refusal.wait), Outcome::Neutral)
-            }
-            Ending::Failed | Ending::Unavailable => {
-                pacer.released(grant, now);
-                (How::Failed, Outcome::Failure { timed_out: false })
-            }
-            Ending::Silent => {
-                pacer.released(grant, now);
-                (How::TimedOut, Outcome::Failure { timed_out: true })
-            }
-            Ending::Faulted => {
-                pacer.released(grant, now);
-                (How::Faulted, Outcome::Neutral)
-            }
-        };
-        let change = state.breaker.record(pass, outcome, &mut self.dice, now);
-        self.see(Note::Ended { call: id, target, probe, how });
-        self.changed(target, change, probe);
-        self.wake(target);
-        self.next_step(id, target, probe, how);
-    }
-
-    /// A circuit changed, or its probe gave the slot back: those who wait for it look again.
-    fn changed(&mut self, target: usize, change: Option<Change>, probe: bool) {
-        if let Some(change) = change {
-            self.see(Note::Circuit { target, change });
-            if change == Change::Closed {
-                let now = self.now();
-                self.targets[target].pacer.restart(now);
-            }
-        }
-        if change.is_none() && !probe {
-            return;
-        }
-        let now = self.now();
-        for id in 0..self.calls.len() {
-            if matches!(self.calls[id].phase, Phase::Circuit { target: of, .. } if of == target) {
-                self.calls[id].step += 1;
-                let step = self.calls[id].step;
-                self.timer_at(now, u32::try_from(id).unwrap_or(u32::MAX), step);
-            }
-        }
-    }
-
-    fn next_step(&mut self, id: u32, target: usize, probe: bool, how: How) {
-        match how {
-            How::Well { .. } => self.done(id, true),
-            How::Faulted | How::Left => self.done(id, false),
-            How::Refused(_) => {
-                self.call(id).front = true;
-                self.go(id);
-            }
-            How::Failed | How::TimedOut => {
-                debug_assert!(is_target_failure(how), "the arm says so");
-                let max = self.policy.retry.attempts_per_call_max;
-                let call = self.call(id);
-                call.attempts += u32::from(!probe);
-                let (attempts, paid) = (call.attempts, call.paid.take());
-                if let Some(cost) = paid {
-                    self.targets[target].state.budget.finish(cost, false);
-                }
-                if attempts >= max {
-                    return self.done(id, false);
-                }
-                self.pay(id);
-            }
-        }
-    }
-
-    /// Pays for a retry and backs off; when too many are under way, asks again later.
-    fn pay(&mut self, id: u32) {
-        let cost = self.policy.retry.budget_transient;
-        let call = self.call(id);
-        let (Some(target), attempts) = (call.member, call.attempts) else { return };
-        let granted = self.targets[target].state.budget.try_withdraw(cost);
-        let wait = backoff::transient(&self.policy.retry, attempts.max(1), &mut self.dice);
-        let until = self.now() + wait;
-        if granted == Err(Denied::Spent) || until >= self.call(id).deadline {
-            if granted.is_ok() {
-                self.targets[target].state.budget.finish(cost, true);
-            }
-            return self.done(id, false);
-        }
-        if granted.is_ok() {
-            self.call(id).paid = Some(cost);
+    fn start(&mut self, id: u32, start: Start, before: &[u32; 4], now: Moment) {
+        let target = start.track;
+        let retries = self.targets[target].cell.target(|state| state.budget.retries());
+        let paid = retries > before.get(target).copied().unwrap_or(0);
+        let cost = if paid { self.policy.retry.budget_transient } else { 0 };
+        if paid {
             self.see(Note::Retry { target, cost });
         }
-        self.sleep(id, Phase::Backoff { paid: granted.is_ok() }, until);
+        let probe = start.role == Role::Probe;
+        // The circuit half-opened by this step: the judge hears of it before the attempt goes.
+        self.watch_circuits();
+        self.see(Note::Sent { call: id, target, probe, resend: start.role == Role::Resend });
+        let first = self.calls[id as usize].plan.as_ref().is_some_and(|plan| plan.sent() == 1);
+        let refund = if start.role == Role::Beside { 0 } else { cost };
+        let attempt = Attempt::new(id, target, start.slot, probe, first, refund);
+        let number = self.send(attempt);
+        self.calls[id as usize].slots[start.slot] = Some(number);
+    }
+
+    fn sleep(&mut self, id: u32, until: Moment, on: On) {
+        let call = &mut self.calls[id as usize];
+        call.step += 1;
+        call.on = Some(on);
+        let step = call.step;
+        if let On::Pacer { track, ticket } = on {
+            self.targets[track].owners.insert(ticket, id);
+        }
+        if on != On::Attempts {
+            self.see(Note::Waits { call: id, until });
+        }
+        if until < Moment::FAR {
+            self.timer_at(until, id, step);
+        }
+    }
+
+    /// What a provider did with an attempt arrives.
+    pub(super) fn answered(&mut self, number: u32, ending: Ending) {
+        let attempt = &self.attempts[number as usize];
+        let (id, slot, hints) = (attempt.call, attempt.slot, attempt.hints);
+        let (first, refund) = (attempt.first, attempt.refund);
+        if self.calls[id as usize].slots[slot] != Some(number) {
+            return; // dropped before
+        }
+        let now = self.now();
+        let call = &mut self.calls[id as usize];
+        let stream = call.stream;
+        let Some(plan) = &mut call.plan else { return };
+        let how = match ending {
+            Ending::Success { tokens } => {
+                plan.saw(Seen::Head { slot, hints: &hints }, now);
+                if stream {
+                    plan.saw(Seen::Content { slot }, now);
+                    plan.saw(Seen::Terminal { slot }, now);
+                }
+                plan.saw(Seen::Finished { slot, tokens: Some(tokens) }, now);
+                How::Well { first, refund }
+            }
+            Ending::Cut => {
+                if stream {
+                    plan.saw(Seen::Head { slot, hints: &hints }, now);
+                    plan.saw(Seen::Content { slot }, now);
+                    self.walk(id); // what came is delivered before the cut is noticed
+                }
+                self.saw_failure(id, slot, verdicts::cut(), &RateHints::default(), now);
+                How::Failed
+            }
+            Ending::Refused(refusal) => {
+                self.saw_failure(id, slot, verdicts::refused(&refusal), &hints, now);
+                How::Refused(refusal.wait)
+            }
+            Ending::Failed => {
+                self.saw_failure(id, slot, verdicts::internal(), &hints, now);
+                How::Failed
+            }
+            Ending::Unavailable => {
+                self.saw_failure(id, slot, verdicts::unavailable(), &hints, now);
+                How::Failed
+            }
+            Ending::Faulted => {
+                self.saw_failure(id, slot, verdicts::faulted(), &hints, now);
+                How::Faulted
+            }
+            Ending::Silent => return,
+        };
+        self.calls[id as usize].slots[slot] = None;
+        self.over(number, how);
+        self.walk(id);
+    }
+
+    fn saw_failure(
+        &mut self,
+        id: u32,
+        slot: usize,
+        verdict: mainstay_core::classify::Verdict,
+        hints: &RateHints,
+        now: Moment,
+    ) {
+        if let Some(plan) = &mut self.calls[id as usize].plan {
+            plan.saw(Seen::Failed { slot, verdict, hints }, now);
+        }
+    }
+
+    /// An attempt is over for us.
+    fn over(&mut self, number: u32, how: How) {
+        let attempt = &self.attempts[number as usize];
+        let (call, target, probe) = (attempt.call, attempt.target, attempt.probe);
+        self.see(Note::Ended { call, target, probe, how });
     }
 
     /// The caller leaves, wherever its call stands.
     pub(super) fn leave(&mut self, id: u32) {
-        let now = self.now();
-        match self.call(id).phase {
-            Phase::Over => return,
-            Phase::Queue { target, ticket } => {
-                self.targets[target].pacer.leave(ticket);
-                self.targets[target].owners.remove(&ticket);
-                self.wake(target);
-            }
-            Phase::Flight { attempt } => {
-                let attempt = &mut self.attempts[attempt as usize];
-                let (target, probe) = (attempt.target, attempt.probe);
-                let (grant, pass) = (attempt.grant.take(), attempt.pass.take());
-                if let (Some(grant), Some(pass)) = (grant, pass) {
-                    let target = &mut self.targets[target];
-                    target.state.in_flight -= 1;
-                    target.pacer.released(grant, now);
-                    target.state.breaker.record(pass, Outcome::Neutral, &mut self.dice, now);
-                }
-                self.see(Note::Ended { call: id, target, probe, how: How::Left });
-                self.changed(target, None, probe);
-                self.wake(target);
-            }
-            Phase::New | Phase::Circuit { .. } | Phase::Backoff { .. } => {}
+        if self.calls[id as usize].plan.is_some() {
+            self.tally.left += 1;
+            self.done(id, false);
         }
-        self.tally.left += 1;
-        self.done(id, false);
     }
 
     fn done(&mut self, id: u32, answered: bool) {
-        self.leave_circuit(id);
-        let call = self.call(id);
-        call.phase = Phase::Over;
+        let now = self.now();
+        let call = &mut self.calls[id as usize];
         call.step += 1;
-        let (member, paid, first) = (call.member.take(), call.paid.take(), call.sent == 1);
-        if let Some(target) = member {
-            let budget = &mut self.targets[target].state.budget;
-            if let Some(cost) = paid {
-                budget.finish(cost, answered);
-            }
-            budget.end_call(answered && first);
+        call.on = None;
+        let live = call.slots.map(|slot| slot);
+        call.slots = [None, None];
+        if let Some(mut plan) = call.plan.take() {
+            plan.abandon(now);
+        }
+        for attempt in live.into_iter().flatten() {
+            self.over(attempt, How::Left);
         }
         self.see(Note::Done { call: id, answered });
         if answered {
@@ -422,30 +279,7 @@ impl World<'_> {
         } else {
             self.tally.failed += 1;
         }
+        self.settle();
         self.next_job();
-    }
-}
-
-impl Attempt {
-    fn new(
-        call: u32,
-        target: usize,
-        sent: Moment,
-        grant: Grant,
-        pass: mainstay_core::rules::breaker::Pass,
-        first: bool,
-    ) -> Attempt {
-        let probe = pass.is_probe();
-        Attempt {
-            call,
-            target,
-            sent,
-            probe,
-            grant: Some(grant),
-            pass: Some(pass),
-            first,
-            decision: None,
-            hints: RateHints::default(),
-        }
     }
 }

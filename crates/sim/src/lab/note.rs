@@ -1,6 +1,6 @@
 //! What the laboratory saw, as plain data: the judge reads it, and its digest is the run's identity.
 
-use mainstay_core::rules::breaker::Change;
+use mainstay_core::rules::breaker::State;
 use mainstay_core::time::Moment;
 use std::time::Duration;
 
@@ -29,6 +29,13 @@ pub enum Note {
         target: usize,
         /// As the probe of a half-open circuit.
         probe: bool,
+        /// After a refusal that was waited out.
+        resend: bool,
+    },
+    /// An answer begins to go to the caller.
+    Delivers {
+        /// Of which call.
+        call: u32,
     },
     /// An attempt ended.
     Ended {
@@ -45,8 +52,10 @@ pub enum Note {
     Circuit {
         /// Whose.
         target: usize,
-        /// How.
-        change: Change,
+        /// What it is from here on.
+        state: State,
+        /// While open or half-open: until when.
+        until: Moment,
     },
     /// A retry was paid for.
     Retry {
@@ -115,24 +124,24 @@ impl Digest {
             Note::Waits { call, until } => {
                 words[1..].copy_from_slice(&[2, call.into(), until.as_nanos()])
             }
-            Note::Sent { call, target, probe } => words[1..].copy_from_slice(&[
+            Note::Sent { call, target, probe, resend } => words[1..].copy_from_slice(&[
                 3,
                 call.into(),
-                (target as u64) << 1 | u64::from(probe),
+                (target as u64) << 2 | u64::from(probe) << 1 | u64::from(resend),
             ]),
             Note::Ended { call, target, probe, how: end } => words[1..].copy_from_slice(&[
                 4 | (target as u64) << 8 | u64::from(probe) << 40,
                 call.into(),
                 how(end),
             ]),
-            Note::Circuit { target, change } => {
-                let nanos = match change {
-                    Change::Closed => 0,
-                    Change::Opened { open } | Change::Reopened { open } => {
-                        u64::from(open.subsec_nanos()) + 1
-                    }
+            Note::Delivers { call } => words[1..].copy_from_slice(&[8, call.into(), 0]),
+            Note::Circuit { target, state, until } => {
+                let state = match state {
+                    State::Closed => 0,
+                    State::Open => 1,
+                    State::HalfOpen => 2,
                 };
-                words[1..].copy_from_slice(&[5, target as u64, nanos]);
+                words[1..].copy_from_slice(&[5 | state << 8, target as u64, until.as_nanos()]);
             }
             Note::Retry { target, cost } => {
                 words[1..].copy_from_slice(&[6, target as u64, cost.into()])

@@ -14,8 +14,10 @@ pub(super) enum Ending {
         tokens: u64,
     },
     Refused(Refusal),
-    /// 500, or a connection cut.
+    /// 500.
     Failed,
+    /// The connection is cut, of a stream after its first content.
+    Cut,
     /// 503.
     Unavailable,
     Silent,
@@ -189,6 +191,8 @@ impl Provider {
         let s = &self.scene;
         let ending = if roll < s.silent_rate {
             Ending::Silent
+        } else if roll < s.silent_rate + s.reset_rate {
+            Ending::Cut
         } else if roll < s.silent_rate + s.reset_rate + s.error_rate {
             Ending::Failed
         } else {

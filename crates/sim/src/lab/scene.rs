@@ -116,6 +116,8 @@ pub struct Scene {
     pub patience: Duration,
     /// Longest single wait for a limit.
     pub wait_max: Duration,
+    /// Share of calls whose answer is a stream.
+    pub streams: f64,
     /// Share of callers who leave early.
     pub leavers: f64,
     /// Longest time a timer of ours is late.
@@ -136,6 +138,7 @@ impl Default for Scene {
             deadline: Duration::from_secs(600),
             patience: Duration::from_secs(30),
             wait_max: Duration::from_secs(120),
+            streams: 0.0,
             leavers: 0.0,
             timer_late: Duration::from_micros(1500),
             jumps: Vec::new(),

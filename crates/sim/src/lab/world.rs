@@ -2,45 +2,76 @@
 
 use super::call::Call;
 use super::events::{Agenda, Event};
-use super::note::{Digest, How, Note};
+use super::note::{Digest, Note};
 use super::provider::{Decision, Ending, Provider};
 use super::scene::{Scene, Traffic};
 use crate::judge::Judge;
 use mainstay_core::dice::Dice;
 use mainstay_core::hints::RateHints;
+use mainstay_core::plan::Handle;
 use mainstay_core::policy::{Limits, Policy};
-use mainstay_core::rules::breaker::Pass;
-use mainstay_core::rules::pacer::{Grant, Pacer, Ticket};
+use mainstay_core::rules::breaker::{Peek, State};
+use mainstay_core::rules::pacer::{Pacer, Ticket};
 use mainstay_core::shared::TargetState;
 use mainstay_core::time::Moment;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
-/// Time without an answer after which an attempt has failed.
-pub(super) const SILENCE: Duration = Duration::from_secs(60);
 /// Events after which a run counts as endless.
 const EVENTS_MAX: u64 = 200_000_000;
+
+/// What calls share about a target, behind a cell: the laboratory has one thread.
+#[derive(Clone, Debug)]
+pub(super) struct Cell(Rc<RefCell<(TargetState, Pacer)>>);
+
+impl Handle for Cell {
+    fn target<R>(&self, rule: impl FnOnce(&mut TargetState) -> R) -> R {
+        rule(&mut self.0.borrow_mut().0)
+    }
+
+    fn pacer<R>(&self, rule: impl FnOnce(&mut Pacer) -> R) -> R {
+        rule(&mut self.0.borrow_mut().1)
+    }
+}
 
 /// One target: the provider, and what all calls share about it.
 pub(super) struct Target {
     pub(super) provider: Provider,
-    pub(super) state: TargetState,
-    pub(super) pacer: Pacer,
+    pub(super) cell: Cell,
     /// Whose ticket is whose.
     pub(super) owners: BTreeMap<Ticket, u32>,
+    /// The state of the circuit when it was last looked at.
+    circuit: State,
 }
 
 /// One sending of a call.
 pub(super) struct Attempt {
     pub(super) call: u32,
     pub(super) target: usize,
-    pub(super) sent: Moment,
+    pub(super) slot: usize,
     pub(super) probe: bool,
-    pub(super) grant: Option<Grant>,
-    pub(super) pass: Option<Pass>,
     pub(super) first: bool,
-    pub(super) decision: Option<Decision>,
+    /// What its retry cost, if a success gives it back.
+    pub(super) refund: u32,
     pub(super) hints: RateHints,
+    decision: Option<Decision>,
+}
+
+impl Attempt {
+    pub(super) fn new(
+        call: u32,
+        target: usize,
+        slot: usize,
+        probe: bool,
+        first: bool,
+        refund: u32,
+    ) -> Attempt {
+        let hints = RateHints::default();
+        Attempt { call, target, slot, probe, first, refund, hints, decision: None }
+    }
 }
 
 /// What happened in a run.
@@ -73,7 +104,7 @@ pub(super) type Watch<'a> = &'a mut dyn FnMut(f64, &Note);
 
 pub(super) struct World<'a> {
     pub(super) scene: &'a Scene,
-    pub(super) policy: Policy,
+    pub(super) policy: Arc<Policy>,
     pub(super) targets: Vec<Target>,
     pub(super) calls: Vec<Call>,
     pub(super) attempts: Vec<Attempt>,
@@ -104,15 +135,18 @@ impl<'a> World<'a> {
             .iter()
             .map(|provider| Target {
                 provider: Provider::new(provider, dice.bits()),
-                state: TargetState::new(&policy),
-                pacer: Pacer::new(&Limits::default(), Moment::ZERO),
+                cell: Cell(Rc::new(RefCell::new((
+                    TargetState::new(&policy),
+                    Pacer::new(&Limits::default(), Moment::ZERO),
+                )))),
                 owners: BTreeMap::new(),
+                circuit: State::Closed,
             })
             .collect();
         World {
             judge: Judge::new(scene),
             scene,
-            policy,
+            policy: Arc::new(policy),
             targets,
             calls: Vec::new(),
             attempts: Vec::new(),
@@ -239,7 +273,7 @@ impl<'a> World<'a> {
         let decision = provider.reach(tokens, seconds);
         self.tally.attempts += 1;
         match decision.ending {
-            Ending::Failed => self.tally.faults += 1,
+            Ending::Failed | Ending::Cut => self.tally.faults += 1,
             Ending::Silent if decision.active => self.tally.faults += 1,
             Ending::Refused(_) => self.tally.refused += 1,
             Ending::Success { .. } | Ending::Unavailable | Ending::Silent | Ending::Faulted => {}
@@ -255,10 +289,11 @@ impl<'a> World<'a> {
         let Some(decision) = attempt.decision else { return };
         attempt.hints = provider.finish(decision.active, seconds);
         let way = match decision.ending {
-            Ending::Silent => u64::try_from(SILENCE.as_nanos()).unwrap_or(u64::MAX),
+            Ending::Silent => return, // the plan's timers end it
             Ending::Success { .. }
             | Ending::Refused(_)
             | Ending::Failed
+            | Ending::Cut
             | Ending::Unavailable
             | Ending::Faulted => nanos(provider.between(provider.scene().network)),
         };
@@ -268,8 +303,47 @@ impl<'a> World<'a> {
     fn answer(&mut self, number: u32) {
         let attempt = &self.attempts[number as usize];
         let Some(decision) = attempt.decision else { return };
-        if attempt.pass.is_some() {
-            self.answered(number, decision.ending);
+        self.answered(number, decision.ending);
+    }
+
+    /// Sees what changed at the targets, and wakes those who wait for it.
+    pub(super) fn settle(&mut self) {
+        self.watch_circuits();
+        let now = self.now();
+        for target in 0..self.targets.len() {
+            let cell = self.targets[target].cell.clone();
+            if cell.target(|state| std::mem::take(&mut state.circuit_moved)) {
+                for id in 0..self.calls.len() {
+                    if self.calls[id].waits_for_circuit(target) {
+                        self.wake(u32::try_from(id).unwrap_or(u32::MAX));
+                    }
+                }
+            }
+            let Some(ticket) = cell.pacer(|pacer| pacer.next_wake(now)) else { continue };
+            let owner = self.targets[target].owners.get(&ticket).copied();
+            match owner.filter(|id| self.calls[*id as usize].waits_for(target, ticket)) {
+                Some(id) => self.wake(id),
+                None => self.judge.accuse(7, format!("{ticket:?} waits and belongs to nobody")),
+            }
+        }
+    }
+
+    /// Tells the judge of circuits that changed.
+    pub(super) fn watch_circuits(&mut self) {
+        let now = self.now();
+        for target in 0..self.targets.len() {
+            let cell = &self.targets[target].cell;
+            let (state, peek) =
+                cell.target(|state| (state.breaker.state(), state.breaker.peek(now)));
+            let before = std::mem::replace(&mut self.targets[target].circuit, state);
+            if before == state {
+                continue;
+            }
+            let until = match peek {
+                Peek::Open { until } => until,
+                Peek::Closed | Peek::Probe => now,
+            };
+            self.see(Note::Circuit { target, state, until });
         }
     }
 
@@ -277,16 +351,17 @@ impl<'a> World<'a> {
     fn inspect(&mut self) {
         let mut left = Vec::new();
         for (index, target) in self.targets.iter().enumerate() {
-            let pacer = target.pacer.snapshot(self.now());
-            let counts = [
-                ("grants", pacer.in_flight),
-                ("waiting calls", pacer.queued),
-                ("calls in the retry budget", target.state.budget.calls()),
-                ("retries in the retry budget", target.state.budget.retries()),
-                ("calls waiting for the circuit", target.state.breaker.waiting()),
-                ("attempts in flight", target.state.in_flight),
-                ("tickets", u32::try_from(target.owners.len()).unwrap_or(u32::MAX)),
-            ];
+            let pacer = target.cell.pacer(|pacer| pacer.snapshot(self.now()));
+            let counts = target.cell.target(|state| {
+                [
+                    ("calls in the retry budget", state.budget.calls()),
+                    ("retries in the retry budget", state.budget.retries()),
+                    ("calls waiting for the circuit", state.breaker.waiting()),
+                    ("attempts in flight", state.in_flight),
+                    ("grants", pacer.in_flight),
+                    ("waiting calls", pacer.queued),
+                ]
+            });
             for (what, count) in counts {
                 if count > 0 {
                     left.push(format!("target {index}: {count} {what} left over"));
@@ -298,9 +373,4 @@ impl<'a> World<'a> {
         }
         self.judge.close();
     }
-}
-
-/// A failure of the target, for the breaker.
-pub(super) fn is_target_failure(how: How) -> bool {
-    matches!(how, How::Failed | How::TimedOut)
 }
