@@ -19,6 +19,7 @@ mod env;
 mod fault;
 mod init;
 mod keys;
+mod outline;
 mod policy;
 mod presets;
 mod provider;

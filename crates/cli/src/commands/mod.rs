@@ -1,0 +1,59 @@
+//! The commands, one a file.
+
+use std::path::Path;
+
+use mainstay_core::store::Store;
+use mainstay_gateway::config::{self, Config, Environment, StoreUrl};
+use mainstay_store::Sqlite;
+
+use crate::args::{Args, At, Command};
+use crate::exit::Exit;
+use crate::show::Show;
+use crate::trouble::Trouble;
+
+mod check;
+mod classify;
+mod completions;
+mod config_file;
+mod explain;
+mod key;
+mod org;
+mod project;
+mod sim;
+mod tokens;
+
+pub(crate) fn run(args: &Args, show: &mut Show) -> Result<Exit, Trouble> {
+    match &args.command {
+        Command::Sim(args) => sim::run(args, show),
+        Command::Explain { query } => explain::run(&query.join(" "), show),
+        Command::Classify => classify::run(std::io::stdin().lock(), show),
+        Command::Check(args) => check::run(args, show),
+        Command::Tokens(args) => tokens::run(args, show),
+        Command::Key(command) => key::run(command, show),
+        Command::Org(command) => org::run(command, show),
+        Command::Project(command) => project::run(command, show),
+        Command::Config(command) => config_file::run(command, show),
+        Command::Completions { shell } => completions::run(*shell, show),
+    }
+}
+
+/// The configuration that a flag, the environment or the working directory names.
+fn load(flag: Option<&Path>) -> Result<Config, Trouble> {
+    let environment = Environment::capture();
+    let path = config::locate(flag, &environment);
+    config::load(path.as_deref(), &environment).map_err(Trouble::config)
+}
+
+/// The store that the configuration names.
+fn store(at: &At) -> Result<Box<dyn Store>, Trouble> {
+    let config = load(at.config.as_deref())?;
+    match &config.store.url {
+        StoreUrl::Sqlite(path) => Ok(Box::new(Sqlite::open(path)?)),
+        StoreUrl::Postgres(_) => Err(Trouble::new(
+            Exit::Surroundings,
+            "the configuration names a PostgreSQL store",
+            "this build stores in SQLite only",
+            "set `store.url` to \"sqlite:mainstay.db\"",
+        )),
+    }
+}

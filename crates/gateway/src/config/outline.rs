@@ -1,0 +1,180 @@
+//! What holds, as JSON for `mainstay config show`. Secrets are shown as `(hidden)`.
+
+use std::path::Path;
+use std::time::Duration;
+
+use mainstay_core::policy::{
+    CodeSet, OpenFor, Policy, ProviderKind, Recovery, Strategy, ValidateLevel,
+};
+use serde_json::{Value, json};
+
+use super::provider::{ProviderConfig, Upstream};
+use super::server::{Auth, Expose, LedgerMode, StoreUrl};
+use super::values::{duration_text, size_text};
+use super::{Config, Secret};
+
+const HIDDEN: &str = "(hidden)";
+
+impl Config {
+    /// What holds, defaults included; secrets hidden.
+    pub fn outline(&self) -> Value {
+        let routes: Vec<Value> = self
+            .routes
+            .iter()
+            .map(|found| {
+                let route = &found.route;
+                let target = |t: &mainstay_core::policy::RouteTarget| {
+                    let model =
+                        t.model.as_deref().map_or(String::new(), |model| format!("/{model}"));
+                    json!({"target": format!("{}{model}", t.provider), "weight": t.weight})
+                };
+                json!({
+                    "model": route.model,
+                    "targets": route.targets.iter().map(target).collect::<Vec<_>>(),
+                    "strategy": strategy(route.strategy),
+                    "policy": policy(&route.policy),
+                })
+            })
+            .collect();
+        json!({
+            "file": self.file,
+            "server": self.server_outline(),
+            "admin": {
+                "listen": self.admin.listen.to_string(),
+                "token": self.admin.token.as_ref().map(hidden),
+                "metrics_open": self.admin.metrics_open,
+            },
+            "store": {
+                "url": match &self.store.url {
+                    StoreUrl::Sqlite(path) => format!("sqlite:{}", path.display()),
+                    StoreUrl::Postgres(_) => format!("postgres:{HIDDEN}"),
+                },
+                "ledger": match self.store.ledger {
+                    LedgerMode::Process => "process",
+                    LedgerMode::Strict => "strict",
+                    LedgerMode::Batched => "batched",
+                },
+            },
+            "shared": { "url": self.shared.url.as_ref().map(hidden) },
+            "provider": self.providers.iter().map(provider).collect::<Vec<_>>(),
+            "route": routes,
+            "policy": policy(&self.policy),
+            "errors": match self.errors { CodeSet::Unified => "unified", CodeSet::OpenAi => "openai" },
+            "access_rules": self.access.len(),
+            "prices": self.prices.iter().map(|price| price.model.as_str()).collect::<Vec<_>>(),
+        })
+    }
+
+    fn server_outline(&self) -> Value {
+        let server = &self.server;
+        json!({
+            "listen": server.listen.to_string(),
+            "workers": server.workers,
+            "auth": match server.auth { Auth::Keys => "keys", Auth::Open => "open", Auth::Pass => "pass" },
+            "body_max": size_text(server.body_max),
+            "upload_max": size_text(server.upload_max),
+            "replay_max": size_text(server.replay_max),
+            "buffers_max": size_text(server.buffers_max),
+            "drain": duration_text(server.drain),
+            "trusted_proxies": server.trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "country_header": server.country_header,
+            "geoip_db": server.geoip_db,
+            "cors": server.cors,
+            "expose": match server.expose { Expose::All => "all", Expose::Minimal => "minimal" },
+            "tls": server.tls.as_ref().map(|tls| json!({"cert": tls.cert, "key": tls.key})),
+        })
+    }
+}
+
+fn hidden(_: &Secret) -> &'static str {
+    HIDDEN
+}
+
+fn strategy(strategy: Strategy) -> &'static str {
+    match strategy {
+        Strategy::Order => "order",
+        Strategy::Weighted => "weighted",
+        Strategy::LeastBusy => "least_busy",
+        Strategy::LowestLatency => "lowest_latency",
+    }
+}
+
+fn provider(provider: &ProviderConfig) -> Value {
+    let limits = &provider.limits;
+    json!({
+        "name": provider.name,
+        "kind": match provider.kind {
+            ProviderKind::OpenAi => "openai",
+            ProviderKind::Azure => "azure",
+            ProviderKind::Compatible => "compatible",
+        },
+        "base_url": match &provider.upstream {
+            Upstream::Url(url) => url.to_string(),
+            Upstream::Simulator => "the built-in simulator".to_owned(),
+        },
+        "api_keys": provider.api_keys.iter().map(hidden).collect::<Vec<_>>(),
+        "headers": provider.headers.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
+        "proxy": provider.proxy.as_ref().map(hidden),
+        "ca_file": provider.ca_file.as_deref().map(Path::to_string_lossy),
+        "model_map": provider.model_map,
+        "windows": provider.windows,
+        "models": provider.models,
+        "limits": { "rpm": limits.rpm, "tpm": limits.tpm, "concurrency": limits.concurrency },
+        "supports": { "prefill": provider.prefill },
+        "api_version": provider.api_version,
+    })
+}
+
+fn policy(policy: &Policy) -> Value {
+    let wait = |wait: Duration| duration_text(wait);
+    let (retry, breaker, timeouts) = (&policy.retry, &policy.breaker, &policy.timeouts);
+    json!({
+        "retry": {
+            "attempts_max": retry.attempts_max,
+            "attempts_per_call_max": retry.attempts_per_call_max,
+            "wait_max": wait(retry.wait_max),
+            "patience": wait(retry.patience),
+            "transient_base": wait(retry.transient_base),
+            "transient_cap": wait(retry.transient_cap),
+            "throttled_base": wait(retry.throttled_base),
+            "throttled_cap": wait(retry.throttled_cap),
+            "budget_capacity": retry.budget_capacity,
+            "budget_transient": retry.budget_transient,
+            "budget_throttled": retry.budget_throttled,
+            "in_flight_min": retry.in_flight_min,
+            "in_flight_share": retry.in_flight_share,
+        },
+        "breaker": {
+            "enabled": breaker.enabled,
+            "failures": breaker.failures,
+            "ratio": breaker.ratio,
+            "ratio_min": breaker.ratio_min,
+            "window": wait(breaker.window),
+            "open": match breaker.open {
+                OpenFor::Adaptive => "adaptive".to_owned(),
+                OpenFor::Fixed(open) => wait(open),
+            },
+            "open_max": wait(breaker.open_max),
+        },
+        "fallback": { "wait_max": wait(policy.fallback.wait_max) },
+        "timeouts": {
+            "connect": wait(timeouts.connect),
+            "first_content_soft": wait(timeouts.first_content_soft),
+            "first_content": wait(timeouts.first_content),
+            "idle": wait(timeouts.idle),
+            "headers": wait(timeouts.headers),
+            "total": timeouts.total.map_or_else(|| "none".to_owned(), wait),
+        },
+        "stream": { "recovery": match policy.stream.recovery {
+            Recovery::Verified => "verified",
+            Recovery::Continue => "continue",
+            Recovery::Error => "error",
+        } },
+        "validate": { "level": match policy.validate.level {
+            ValidateLevel::Off => "off",
+            ValidateLevel::Lenient => "lenient",
+            ValidateLevel::Strict => "strict",
+        } },
+        "hedge": { "enabled": policy.hedge.enabled, "delay": policy.hedge.delay.map(wait) },
+    })
+}
