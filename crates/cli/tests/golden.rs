@@ -1,0 +1,316 @@
+//! What people read: the help of every command, and a success and a failure of each, held against
+//! files in `tests/golden/`. With `MAINSTAY_WRITE_GOLDEN` set the files are written anew.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A command's name among the golden files, its arguments, and its standard input.
+type Case = (&'static str, &'static [&'static str], &'static str);
+
+/// Told by exit code 0, in one folder, one after the other.
+const SUCCESSES: &[Case] = &[
+    ("sim", &["sim", "--list"], ""),
+    ("explain", &["explain", "insufficient_quota"], ""),
+    ("explain-status", &["explain", "401", "--json"], ""),
+    (
+        "classify",
+        &["classify"],
+        "{\"id\":1,\"status\":429,\"headers\":{\"retry-after\":\"3\"},\"body\":\"{\\\"error\\\":{\\\"message\\\":\\\"Rate limit reached for requests\\\",\\\"type\\\":\\\"requests\\\",\\\"code\\\":\\\"rate_limit_exceeded\\\"}}\"}\n\n{\"id\":2,\"status\":200,\"body\":\"{}\"}\n",
+    ),
+    (
+        "check",
+        &["check", "-"],
+        "{\"model\":\"gpt-4o\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}",
+    ),
+    (
+        "tokens",
+        &["tokens", "-"],
+        "{\"model\":\"gpt-4o\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}],\"max_tokens\":9}",
+    ),
+    ("tokens-text", &["tokens", "--model", "gpt-4o", "--json", "-"], "Hello, world"),
+    ("config-init", &["config", "init", "--provider", "ollama"], ""),
+    ("config-check", &["config", "check"], ""),
+    ("config-show", &["config", "show"], ""),
+    ("org-create", &["org", "create", "acme"], ""),
+    ("org-list", &["org", "list"], ""),
+    ("project-create", &["project", "create", "web", "--org", "acme", "--json"], ""),
+    ("project-list", &["project", "list"], ""),
+    (
+        "key-create",
+        &[
+            "key",
+            "create",
+            "--name",
+            "web",
+            "--project",
+            "web",
+            "--scopes",
+            "chat,read_only",
+            "--models",
+            "gpt-4o,o*",
+            "--expires",
+            "30d",
+        ],
+        "",
+    ),
+    ("key-create-json", &["key", "create", "--name", "ci", "--json"], ""),
+    ("key-list", &["key", "list"], ""),
+    ("key-show", &["key", "show", "KEY"], ""),
+    ("key-rotate", &["key", "rotate", "KEY", "--grace", "1h"], ""),
+    ("key-revoke", &["key", "revoke", "KEY"], ""),
+];
+
+/// Told by the exit code given, in a folder with `bad.toml`.
+const FAILURES: &[(i32, Case)] = &[
+    (3, ("sim", &["sim", "--scenario", "no-such.toml"], "")),
+    (1, ("explain", &["explain", "insuficient_quota"], "")),
+    (1, ("classify", &["classify"], "not json\n{\"id\":1,\"status\":500,\"body\":\"\"}\n")),
+    (
+        1,
+        (
+            "check",
+            &["check", "--endpoint", "chat", "-"],
+            "{\"model\":\"gpt-4o\",\"messages\":\"Hello\"}",
+        ),
+    ),
+    (
+        1,
+        ("check-json", &["check", "--json", "--endpoint", "chat", "-"], "{\"model\":\"gpt-4o\"}\n"),
+    ),
+    (3, ("check-absent", &["check", "no-such.json"], "")),
+    (1, ("tokens", &["tokens", "-"], "{\"model\":\n")),
+    (1, ("config-check", &["config", "check", "bad.toml"], "")),
+    (3, ("config-check-absent", &["config", "check", "no-such.toml"], "")),
+    (2, ("config-init", &["config", "init", "--provider", "nobody"], "")),
+    (3, ("config-show", &["config", "show", "bad.toml"], "")),
+    (2, ("org-create", &["org", "create", " "], "")),
+    (1, ("org-create-taken", &["org", "create", "default"], "")),
+    (3, ("org-list", &["org", "list", "--config", "text-store.toml"], "")),
+    (1, ("project-create", &["project", "create", "web", "--org", "nobody"], "")),
+    (3, ("project-list", &["project", "list", "--config", "postgres.toml"], "")),
+    (2, ("key-create", &["key", "create", "--name", "x", "--scopes", "everything"], "")),
+    (
+        2,
+        (
+            "key-create-expires",
+            &["key", "create", "--name", "x", "--expires", "soon", "--json"],
+            "",
+        ),
+    ),
+    (3, ("key-list", &["key", "list", "--config", "bad.toml"], "")),
+    (2, ("key-show", &["key", "show", "sk-ms-x"], "")),
+    (1, ("key-rotate", &["key", "rotate", "key_0123456789ab"], "")),
+    (1, ("key-revoke", &["key", "revoke", "key_0123456789ab"], "")),
+    (2, ("completions", &["completions", "dos"], "")),
+    (2, ("no-such-command", &["fly"], "")),
+];
+
+const HELPS: &[&[&str]] = &[
+    &[],
+    &["sim"],
+    &["explain"],
+    &["classify"],
+    &["check"],
+    &["tokens"],
+    &["key"],
+    &["key", "create"],
+    &["key", "list"],
+    &["key", "show"],
+    &["key", "rotate"],
+    &["key", "revoke"],
+    &["org"],
+    &["org", "create"],
+    &["org", "list"],
+    &["project"],
+    &["project", "create"],
+    &["project", "list"],
+    &["config"],
+    &["config", "check"],
+    &["config", "init"],
+    &["config", "show"],
+    &["completions"],
+];
+
+#[test]
+fn every_command_helps_with_an_example() {
+    let world = World::new();
+    for path in HELPS {
+        let args: Vec<&str> = path.iter().copied().chain(["--help"]).collect();
+        let done = world.run(&args, "");
+        assert_eq!(done.code, 0, "{path:?}: {}", done.err);
+        let leaf = !done.out.contains("\nCommands:\n");
+        assert!(!leaf || done.out.contains("Example"), "{path:?} has no example");
+        let name = if path.is_empty() { "mainstay".to_owned() } else { path.join("-") };
+        golden(&format!("help-{name}"), &done.out);
+    }
+}
+
+#[test]
+fn no_command_is_left_out_of_the_helps() {
+    let world = World::new();
+    for path in HELPS {
+        let args: Vec<&str> = path.iter().copied().chain(["--help"]).collect();
+        let help = world.run(&args, "").out;
+        let Some((_, list)) = help.split_once("\nCommands:\n") else { continue };
+        for line in list.lines().take_while(|line| !line.is_empty()) {
+            let name = line.split_whitespace().next().unwrap();
+            let wanted: Vec<&str> = path.iter().copied().chain([name]).collect();
+            assert!(HELPS.contains(&wanted.as_slice()), "{wanted:?} has no golden help");
+        }
+    }
+}
+
+#[test]
+fn every_command_works_and_reads_well() {
+    let world = World::new();
+    let mut key = String::new();
+    for (name, args, input) in SUCCESSES {
+        let args: Vec<&str> =
+            args.iter().map(|arg| if *arg == "KEY" { &key } else { *arg }).collect();
+        let done = world.run(&args, input);
+        assert_eq!(done.code, 0, "{name}: {}{}", done.out, done.err);
+        if let Some(at) = done.out.find("key_").filter(|_| key.is_empty()) {
+            key = done.out[at..at + 16].to_owned();
+        }
+        golden(&format!("ok-{name}"), &done.told());
+    }
+}
+
+#[test]
+fn every_command_fails_with_a_cause_and_a_way_out() {
+    let world = World::new();
+    world
+        .write("bad.toml", "[server]\nlisen = \"127.0.0.1:1\"\n[policy.retry]\nattempts_max = 0\n");
+    world.write("postgres.toml", "[store]\nurl = \"postgres://u:SECRET@h/d\"\n");
+    world.write("text-store.toml", "[store]\nurl = \"sqlite:text.db\"\n");
+    world.write("text.db", &"this is no database, but long enough to be taken for one".repeat(40));
+    for (code, (name, args, input)) in FAILURES {
+        let done = world.run(args, input);
+        assert_eq!(done.code, *code, "{name}: {}{}", done.out, done.err);
+        golden(&format!("failed-{name}"), &done.told());
+    }
+}
+
+#[test]
+fn completions_are_made_for_every_shell() {
+    let world = World::new();
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let done = world.run(&["completions", shell], "");
+        assert_eq!(done.code, 0);
+        assert!(done.out.contains("mainstay") && done.out.contains("explain"), "{shell}");
+    }
+}
+
+#[test]
+fn a_file_that_is_there_is_never_overwritten() {
+    let world = World::new();
+    world.write("mainstay.toml", "# mine\n");
+    let done = world.run(&["config", "init"], "");
+    assert_eq!(done.code, 3);
+    assert!(done.err.contains("never overwritten"), "{}", done.err);
+    assert_eq!(std::fs::read_to_string(world.0.path().join("mainstay.toml")).unwrap(), "# mine\n");
+}
+
+#[test]
+fn a_key_is_shown_once_and_stored_as_a_hash_only() {
+    let world = World::new();
+    let made = world.run(&["key", "create", "--name", "k", "--json"], "").out;
+    let made: serde_json::Value = serde_json::from_str(&made).unwrap();
+    let key = made["key"].as_str().unwrap();
+    let id = made["id"].as_str().unwrap();
+    let listed = world.run(&["key", "list", "--json"], "").out;
+    assert!(listed.contains(id) && !listed.contains("sk-ms-"), "{listed}");
+    let secret = &key.as_bytes()[19..51];
+    for file in std::fs::read_dir(world.0.path()).unwrap() {
+        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+        assert!(!bytes.windows(secret.len()).any(|part| part == secret));
+    }
+}
+
+struct World(tempfile::TempDir);
+
+struct Done {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Done {
+    fn told(&self) -> String {
+        format!("exit {}\n--- stdout\n{}--- stderr\n{}", self.code, self.out, self.err)
+    }
+}
+
+impl World {
+    fn new() -> World {
+        World(tempfile::tempdir().unwrap())
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.0.path().join(name), text).unwrap();
+    }
+
+    fn run(&self, args: &[&str], input: &str) -> Done {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mainstay"));
+        command.args(args).env_clear().env("NO_COLOR", "1").current_dir(self.0.path());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // A command that does not read its input may have closed it.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let done = child.wait_with_output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Done { code: done.status.code().unwrap(), out: text(done.stdout), err: text(done.stderr) }
+    }
+}
+
+#[track_caller]
+fn golden(name: &str, told: &str) {
+    let path =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.txt"));
+    let told = steady(told);
+    if std::env::var_os("MAINSTAY_WRITE_GOLDEN").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, &told).unwrap();
+    }
+    let wanted = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(told, wanted, "{} (MAINSTAY_WRITE_GOLDEN=1 writes it)", short(&path));
+}
+
+fn short(path: &Path) -> String {
+    path.file_name().unwrap().to_string_lossy().into_owned()
+}
+
+/// Replaces what differs from run to run: random ids and keys, and times.
+fn steady(text: &str) -> String {
+    let mut steady = String::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let random = [("sk-ms-", 51), ("key_", 12), ("org-", 12), ("proj_", 12)];
+        let found = random.iter().find(|(start, _)| rest.starts_with(start));
+        let word = |from: usize, length: usize| {
+            rest.get(from..from + length)
+                .is_some_and(|id| id.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-'))
+        };
+        match found {
+            Some((start, length))
+                if word(start.len(), *length) && !rest.starts_with("key_0123456789ab") =>
+            {
+                steady += &format!("{start}<{length}>");
+                rest = &rest[start.len() + length..];
+            }
+            _ if rest.starts_with("20")
+                && rest.get(19..20) == Some("Z")
+                && rest.get(10..11) == Some("T") =>
+            {
+                steady += "<time>";
+                rest = &rest[20..];
+            }
+            _ => {
+                steady.push(first);
+                rest = &rest[first.len_utf8()..];
+            }
+        }
+    }
+    steady
+}
