@@ -2,9 +2,8 @@
 
 use crate::places::{known, option, program, root};
 use crate::process::{Ran, Show, run as run_command};
-use crate::suites;
 use crate::tally::{Report, Tally};
-use crate::{docs, sdk};
+use crate::{sdk, suites};
 use std::process::Command;
 use std::time::Duration;
 
@@ -48,9 +47,10 @@ impl Wish<'_> {
     }
 }
 
+/// That generated pages are current is a test like others: see `checks`, `core` and `gateway`.
 fn cargo_steps(report: &mut Report, wish: &Wish<'_>) {
     type Work = fn(&Wish<'_>) -> Result<Tally, String>;
-    let steps: [(&str, Work); 7] = [
+    let steps: [(&str, Work); 6] = [
         ("format", |_| cargo("fmt --all --check", &[])),
         ("lints", |_| {
             let line = "clippy --locked --workspace --all-targets --keep-going -- -D warnings";
@@ -64,7 +64,6 @@ fn cargo_steps(report: &mut Report, wish: &Wish<'_>) {
             cargo(line, &[("RUSTDOCFLAGS", "-D warnings")])
         }),
         ("core without std", |_| core_without_std()),
-        ("generated pages", |_| docs::run(&["--check".to_owned()]).map(|()| Tally::default())),
     ];
     for (name, work) in steps {
         if wish.wants(name) {
