@@ -5,7 +5,7 @@ use divan::{AllocProfiler, Bencher, black_box};
 use mainstay_core::validate::{Level, validate};
 use mainstay_core::wire::endpoint::Endpoint;
 use mainstay_core::wire::request::peek;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 #[global_allocator]
 static ALLOC: AllocProfiler = AllocProfiler::system();
@@ -17,28 +17,31 @@ fn main() {
 const PROSE: &str =
     "The boat left at dawn, and nobody asked where it was going; \"north\", said the pilot.\n";
 
+/// Keys in the order in which people and SDKs write them.
 fn chat(messages: usize, tools: usize, text: usize) -> Vec<u8> {
-    let said = PROSE.repeat(text);
-    let messages: Vec<Value> = (0..messages)
+    let said = Value::from(PROSE.repeat(text));
+    let messages: Vec<String> = (0..messages)
         .map(|i| match i % 4 {
-            _ if i + 1 == messages => json!({"role": "user", "content": said}),
-            0 => json!({"role": "user", "content": said}),
-            1 => json!({"role": "assistant", "content": null, "tool_calls": [{"id": format!("call_{i}"), "type": "function",
-                "function": {"name": "look_up", "arguments": "{\"word\":\"boat\"}"}}]}),
-            2 => json!({"role": "tool", "tool_call_id": format!("call_{}", i - 1), "content": "a vessel"}),
-            _ => json!({"role": "assistant", "content": [{"type": "text", "text": said}]}),
+            _ if i % 4 == 0 || i + 1 == messages => format!(r#"{{"role":"user","content":{said}}}"#),
+            1 => format!(
+                r#"{{"role":"assistant","content":null,"tool_calls":[{{"id":"call_{i}","type":"function","function":{{"name":"look_up","arguments":"{{\"word\":\"boat\"}}"}}}}]}}"#
+            ),
+            2 => format!(r#"{{"role":"tool","tool_call_id":"call_{}","content":"a vessel"}}"#, i - 1),
+            _ => format!(r#"{{"role":"assistant","content":[{{"type":"text","text":{said}}}]}}"#),
         })
         .collect();
-    let tools: Vec<Value> = (0..tools)
-        .map(|i| json!({"type": "function", "function": {"name": format!("tool_{i}"), "description": "Looks up one word.",
-            "parameters": {"type": "object", "properties": {"word": {"type": "string"}, "n": {"type": "integer"}},
-            "required": ["word"], "additionalProperties": false}}}))
+    let tools: Vec<String> = (0..tools)
+        .map(|i| {
+            format!(
+                r#"{{"type":"function","function":{{"name":"tool_{i}","description":"Looks up one word.","parameters":{{"type":"object","properties":{{"word":{{"type":"string"}},"n":{{"type":"integer"}}}},"required":["word"],"additionalProperties":false}}}}}}"#
+            )
+        })
         .collect();
-    let mut body = json!({"messages": messages, "model": "gpt-4o", "temperature": 0.5, "stream": true, "max_tokens": 500});
-    if !tools.is_empty() {
-        body["tools"] = Value::Array(tools);
-    }
-    body.to_string().into_bytes()
+    let tools =
+        if tools.is_empty() { String::new() } else { format!(r#","tools":[{}]"#, tools.join(",")) };
+    let messages = messages.join(",");
+    format!(r#"{{"model":"gpt-4o","messages":[{messages}],"temperature":0.5,"stream":true,"max_tokens":500{tools}}}"#)
+        .into_bytes()
 }
 
 fn large() -> Vec<u8> {

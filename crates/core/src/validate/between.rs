@@ -66,7 +66,7 @@ fn chat_tools(text: &str, walk: &mut Walk<'_>) -> Result<(), Syntax> {
                 answered(&mut open, &message, index, walk);
             } else {
                 unanswered(&open, walk);
-                open = Calls { message: index, ..Calls::default() };
+                open.begin(index);
                 if let Some(at) = message.calls {
                     open.read(at)?;
                 }
@@ -126,6 +126,13 @@ impl Default for Calls<'_> {
 }
 
 impl<'a> Calls<'a> {
+    /// Forgets the calls of the message before; the places beyond the count are never read.
+    fn begin(&mut self, message: usize) {
+        self.message = message;
+        self.count = 0;
+        self.answered = 0;
+    }
+
     fn read(&mut self, mut reader: Reader<'a>) -> Result<(), Syntax> {
         if reader.next_type()? != Type::Array {
             return Ok(());

@@ -65,6 +65,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The offset of the next value, mark or end; white space is passed.
+    #[inline]
     pub fn offset(&mut self) -> usize {
         self.pass_space();
         self.at
@@ -76,6 +77,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The type of the next value, which stays unread.
+    #[inline]
     pub fn next_type(&mut self) -> Result<Type, Syntax> {
         match self.next_byte() {
             Some(b'"') => Ok(Type::String),
@@ -117,6 +119,7 @@ impl<'a> Reader<'a> {
 
     /// Whether an array has one more item; its closing bracket is passed if not.
     /// `first` is set by the caller before the first item and cleared here.
+    #[inline]
     pub fn item(&mut self, first: &mut bool) -> Result<bool, Syntax> {
         let was_first = core::mem::take(first);
         if was_first {
@@ -143,26 +146,13 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a string.
+    #[inline]
     pub fn string(&mut self) -> Result<Str<'a>, Syntax> {
-        self.take(b'"', "a string")?;
-        let start = self.at;
-        let mut escaped = false;
-        loop {
-            self.at = plain_end(self.text.as_bytes(), self.at);
-            match self.text.as_bytes().get(self.at) {
-                Some(b'"') => {
-                    let raw = self.text.get(start..self.at).unwrap_or_default();
-                    self.at += 1;
-                    return Ok(Str { raw, escaped, at: start - 1 });
-                }
-                Some(b'\\') => {
-                    escaped = true;
-                    self.escape()?;
-                }
-                Some(_) => return Err(self.expected("no bare control character inside a string")),
-                None => return Err(self.expected("the closing `\"` of a string")),
-            }
-        }
+        self.pass_space();
+        let at = self.at;
+        let escaped = self.pass_string()?;
+        let raw = self.text.get(at + 1..self.at - 1).unwrap_or_default();
+        Ok(Str { raw, escaped, at })
     }
 
     /// Reads a number and gives it as it is written.
@@ -212,7 +202,9 @@ impl<'a> Reader<'a> {
     pub fn skip(&mut self) -> Result<(), Syntax> {
         match self.next_type()? {
             Type::Array | Type::Object => self.skip_nested(),
-            Type::Null | Type::Bool | Type::Number | Type::String => self.skip_scalar(),
+            found @ (Type::Null | Type::Bool | Type::Number | Type::String) => {
+                self.skip_scalar(found)
+            }
         }
     }
 
@@ -228,13 +220,38 @@ impl<'a> Reader<'a> {
         if self.next_byte().is_none() { Ok(()) } else { Err(self.expected("the end of the text")) }
     }
 
-    fn skip_scalar(&mut self) -> Result<(), Syntax> {
-        match self.next_type()? {
-            Type::Null => self.null(),
+    /// Passes a value that holds no others; the type is what comes next.
+    fn skip_scalar(&mut self, found: Type) -> Result<(), Syntax> {
+        match found {
+            Type::Null => self.word("null"),
             Type::Bool => self.boolean().map(drop),
             Type::Number => self.number().map(drop),
-            Type::String => self.string().map(drop),
+            Type::String => self.pass_string().map(drop),
             Type::Array | Type::Object => Err(self.expected("a value")),
+        }
+    }
+
+    /// Passes a string that begins here and tells whether there is an escape in it.
+    fn pass_string(&mut self) -> Result<bool, Syntax> {
+        if self.byte() != Some(b'"') {
+            return Err(self.expected("a string"));
+        }
+        self.at += 1;
+        let mut escaped = false;
+        loop {
+            self.at = plain_end(self.text.as_bytes(), self.at);
+            match self.byte() {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(escaped);
+                }
+                Some(b'\\') => {
+                    escaped = true;
+                    self.escape()?;
+                }
+                Some(_) => return Err(self.expected("no bare control character inside a string")),
+                None => return Err(self.expected("the closing `\"` of a string")),
+            }
         }
     }
 
@@ -261,7 +278,9 @@ impl<'a> Reader<'a> {
                     in_object = next == Type::Object;
                     first = true;
                 }
-                Type::Null | Type::Bool | Type::Number | Type::String => self.skip_scalar()?,
+                found @ (Type::Null | Type::Bool | Type::Number | Type::String) => {
+                    self.skip_scalar(found)?;
+                }
             }
         }
     }
@@ -297,6 +316,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    #[inline]
     fn take(&mut self, byte: u8, expected: &'static str) -> Result<(), Syntax> {
         if self.next_byte() != Some(byte) {
             return Err(self.expected(expected));
@@ -319,16 +339,23 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
     fn pass_space(&mut self) {
+        // Most of what comes is no space.
+        if self.byte().is_some_and(|byte| byte > b' ') {
+            return;
+        }
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.byte() {
             self.at += 1;
         }
     }
 
+    #[inline]
     fn byte(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
+    #[inline]
     fn next_byte(&mut self) -> Option<u8> {
         self.pass_space();
         self.byte()

@@ -16,6 +16,7 @@ pub struct Str<'a> {
 
 impl<'a> Str<'a> {
     /// Whether the string means `other`, escapes resolved.
+    #[inline]
     pub fn is(&self, other: &str) -> bool {
         if !self.escaped {
             return self.raw == other;
