@@ -5,8 +5,10 @@ mod mutate;
 
 use std::collections::BTreeMap;
 
+use mainstay_core::validate::check::rows;
 use mainstay_core::validate::{Level, validate};
 use mainstay_core::wire::endpoint::Endpoint;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 fn faults(endpoint: Endpoint, level: Level, body: &str) -> Vec<String> {
@@ -126,4 +128,32 @@ fn allowed(endpoint: Endpoint, body: &Value) -> Vec<(&'static str, String)> {
         made.push(("one more message", with_more.to_string()));
     }
     made
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        for (endpoint, ..) in bodies::FULL {
+            validate(*endpoint, Level::Strict, &bytes);
+        }
+        rows(&bytes, None, Level::Strict);
+    }
+
+    /// A sound body with a piece cut out or doubled: every offset told lies in the body, and what is
+    /// not JSON to another parser is refused.
+    #[test]
+    fn a_damaged_body_is_refused_and_never_a_panic(
+        which in 0..bodies::FULL.len(), from in 0_usize..3000, len in 0_usize..60, double in any::<bool>(),
+    ) {
+        let (endpoint, _, text) = bodies::FULL[which];
+        let from = from.min(text.len());
+        let to = (from + len).min(text.len());
+        let (start, end) = if double { (to, from) } else { (from, to) };
+        let body = format!("{}{}", &text[..start], &text[end..]);
+        let report = validate(endpoint, Level::Strict, body.as_bytes());
+        let is_json = serde_json::from_str::<serde::de::IgnoredAny>(&body).is_ok();
+        prop_assert!(is_json || !report.is_sound(), "{}", body);
+        prop_assert!(report.faults.iter().all(|fault| fault.offset <= body.len()));
+        prop_assert!(report.faults.iter().all(|fault| !fault.message.contains('\n')));
+    }
 }
