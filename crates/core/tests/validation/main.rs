@@ -37,8 +37,9 @@ fn sound_bodies_pass_at_every_level() {
 fn bodies_made_unsound_by_rule_are_refused_with_the_right_parameter() {
     let (mut tried, mut told) = (0_usize, 0_usize);
     let mut missed: BTreeMap<(&str, String), String> = BTreeMap::new();
-    for case in bodies::all() {
-        for unsound in mutate::unsound(&case) {
+    for (index, case) in bodies::all().into_iter().enumerate() {
+        // Every third, another third for each body: enough of each rule, and a quick test.
+        for unsound in mutate::unsound(&case).into_iter().skip(index % 3).step_by(3) {
             let body = unsound.body.to_string();
             let found = faults(case.endpoint, Level::Strict, &body);
             let named = |place: &String| {
