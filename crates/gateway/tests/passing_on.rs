@@ -1,0 +1,225 @@
+//! What goes through, in both directions, and what does not: headers, errors, streams.
+
+mod support;
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use support::provider::{COMPLETION, Provider, completion, json};
+use support::{CHAT, STREAM, front};
+
+#[test]
+fn the_callers_secrets_and_place_stay_here_and_the_rest_goes_on_untouched() {
+    let provider = Provider::fixed(completion());
+    let front = front(provider.addr, "");
+    let more = "cookie: a=b\r\nx-mainstay-timeout-ms: 60000\r\nx-sim-error: overloaded\r\nx-forwarded-for: 10.0.0.1\r\n\
+                openai-organization: org-callers\r\nconnection: keep-alive, x-hop\r\nx-hop: 1\r\nopenai-beta: v2\r\n\
+                x-stainless-lang: python\r\nidempotency-key: k1\r\naccept-encoding: gzip\r\n";
+    let body = r#"{ "model" : "gpt-4o","messages":[{"role":"user","content":"h\u0069"}],  "unknown":1.50 }"#;
+    assert_eq!(front.raw(&front.post_bytes("/v1/chat/completions?a=%20b", more, body)).status, 200);
+    let seen = &provider.seen()[0];
+    assert!(seen.head.starts_with("post /v1/chat/completions?a=%20b http/1.1"), "{}", seen.head);
+    assert_eq!(seen.body, body.as_bytes(), "the body goes on byte by byte");
+    assert_eq!(seen.header("authorization"), Some("bearer sk-upstream-secret"));
+    assert_eq!(seen.header("host"), Some(provider.addr.to_string().as_str()));
+    assert_eq!(seen.header("accept-encoding"), Some("identity"));
+    for gone in [
+        "cookie",
+        "x-mainstay-timeout-ms",
+        "x-sim-error",
+        "x-forwarded-for",
+        "openai-organization",
+        "x-hop",
+    ] {
+        assert_eq!(seen.header(gone), None, "{gone} in {}", seen.head);
+    }
+    for (kept, value) in
+        [("openai-beta", "v2"), ("x-stainless-lang", "python"), ("idempotency-key", "k1")]
+    {
+        assert_eq!(seen.header(kept), Some(value), "{}", seen.head);
+    }
+    assert!(!seen.head.contains(&front.key.to_ascii_lowercase()), "the caller's key went on");
+}
+
+#[test]
+fn an_answer_carries_our_headers_and_the_providers_under_other_names() {
+    let more = "x-request-id: req_theirs\r\nx-ratelimit-remaining-requests: 7\r\nset-cookie: a=b\r\n\
+                openai-organization: org-ours\r\nopenai-processing-ms: 12\r\n";
+    let provider = Provider::fixed(json("200 OK", more, COMPLETION));
+    let front = front(provider.addr, "");
+    let reply = front.post("/v1/chat/completions", CHAT);
+    assert_eq!((reply.status, reply.body.as_slice()), (200, COMPLETION.as_bytes()));
+    assert_ne!(reply.header("x-request-id"), Some("req_theirs"));
+    for (name, value) in [
+        ("x-mainstay-upstream-request-id", "req_theirs"),
+        ("x-mainstay-upstream-ratelimit-remaining-requests", "7"),
+        ("openai-processing-ms", "12"),
+        ("x-mainstay-provider", "up"),
+        ("x-mainstay-model", "gpt-4o"),
+        ("x-mainstay-attempts", "1"),
+    ] {
+        assert_eq!(reply.header(name), Some(value), "{name} in {}", reply.head);
+    }
+    let overhead: u64 =
+        reply.header("x-mainstay-overhead-us").expect("a number").parse().expect("a number");
+    assert!(overhead < 1_000_000);
+    for gone in
+        ["set-cookie", "openai-organization", "x-ratelimit-remaining-requests", "x-mainstay-kind"]
+    {
+        assert_eq!(reply.header(gone), None, "{gone} in {}", reply.head);
+    }
+}
+
+#[test]
+fn little_is_told_where_little_shall_be_told() {
+    let more = "x-request-id: req_theirs\r\nx-ratelimit-remaining-requests: 7\r\n";
+    let provider = Provider::fixed(json("200 OK", more, COMPLETION));
+    let front = front(provider.addr, "[server]\nexpose = \"minimal\"\n");
+    let reply = front.post("/v1/chat/completions", CHAT);
+    assert!(reply.header("x-request-id").is_some());
+    for word in
+        ["x-mainstay-provider", "x-mainstay-attempts", "x-mainstay-model", "upstream", "req_theirs"]
+    {
+        assert!(!reply.head.contains(word), "{word} in {}", reply.head);
+    }
+}
+
+#[test]
+fn a_providers_own_error_passes_with_secrets_masked() {
+    let body = r#"{"error":{"message":"The file is not one of organization org-AbCdEf0123456789 (key sk-upstream-secret)","type":"invalid_request_error","param":null,"code":null},"more":1}"#;
+    let provider = Provider::fixed(json(
+        "422 Unprocessable Entity",
+        "set-cookie: a=b\r\nretry-after: 0\r\n",
+        body,
+    ));
+    let front = front(provider.addr, "");
+    let reply = front.post("/v1/chat/completions", CHAT);
+    assert_eq!(reply.status, 422);
+    let text = String::from_utf8(reply.body.clone()).expect("text");
+    assert!(text.contains("The file is not one of organization org-*** (key ***)"), "{text}");
+    assert!(text.ends_with(r#""more":1}"#), "{text}");
+    assert_eq!(reply.header("x-should-retry"), Some("false"));
+    assert_eq!(reply.header("x-mainstay-origin"), Some("caller"), "{}", reply.head);
+    assert!(reply.header("x-mainstay-kind").is_some() && reply.header("set-cookie").is_none());
+    assert_ne!(reply.header("retry-after"), Some("0"));
+    assert_eq!(provider.seen().len(), 1);
+}
+
+#[test]
+fn a_refused_credential_of_ours_does_not_blame_the_caller() {
+    let body = r#"{"error":{"message":"Incorrect API key provided: sk-upst******cret.","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}"#;
+    let provider = Provider::fixed(json("401 Unauthorized", "", body));
+    let front = front(provider.addr, "");
+    let message = front.post("/v1/chat/completions", CHAT).refused(502, "bad_gateway");
+    assert!(message.contains("`up`") && !message.contains("sk-upst"), "{message}");
+}
+
+#[test]
+fn with_pass_the_callers_key_goes_up_and_the_providers_401_comes_back() {
+    let body = r#"{"error":{"message":"Incorrect API key provided: sk-callers-own-key.","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}"#;
+    let provider = Provider::fixed(json("401 Unauthorized", "", body));
+    let mut front = front(provider.addr, "[server]\nauth = \"pass\"\n");
+    front.key = "sk-callers-own-key".to_owned();
+    let reply = front.post("/v1/chat/completions", CHAT);
+    assert_eq!((reply.status, reply.body.as_slice()), (401, body.as_bytes()));
+    assert_eq!(provider.seen()[0].header("authorization"), Some("bearer sk-callers-own-key"));
+}
+
+#[test]
+fn a_provider_that_is_not_there_is_a_502_in_our_words() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0")
+        .expect("a port")
+        .local_addr()
+        .expect("an address");
+    let front = front(closed, "[policy.retry]\nattempts_per_call_max = 2\nattempts_max = 2\n");
+    let reply = front.post("/v1/chat/completions", CHAT);
+    reply.refused(502, "connection");
+    assert_eq!(reply.header("x-should-retry"), Some("false"));
+    assert_eq!(reply.header("x-mainstay-origin"), Some("network"));
+}
+
+#[test]
+fn events_come_through_one_by_one_without_delay() {
+    const PAUSE: Duration = Duration::from_millis(60);
+    let provider = Provider::new(|_, stream| {
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\nconnection: close\r\n\r\n";
+        let mut fine = stream.write_all(head.as_bytes()).is_ok();
+        for word in ["a", "b", "c", "d", "e"] {
+            let event = format!(
+                "data: {{\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{{\"index\":0,\"delta\":{{\"role\":\"assistant\",\"content\":\"{word}\"}},\"finish_reason\":null}}]}}\n\n"
+            );
+            fine &= stream.write_all(event.as_bytes()).is_ok();
+            std::thread::sleep(PAUSE);
+        }
+        let end = "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+        let _ = fine && stream.write_all(end.as_bytes()).is_ok();
+        false
+    });
+    let front = front(provider.addr, "");
+    let mut caller = front.connect();
+    let began = Instant::now();
+    caller.send(&front.post_bytes("/v1/chat/completions", "", STREAM));
+    let (status, head) = caller.head();
+    assert_eq!(status, 200);
+    assert!(head.contains("content-type: text/event-stream; charset=utf-8"), "{head}");
+    let (mut text, mut times) = (String::new(), Vec::new());
+    while !text.ends_with("0\r\n\r\n") {
+        let piece = caller.piece();
+        assert!(!piece.is_empty(), "the stream was cut: {text}");
+        text.push_str(&String::from_utf8_lossy(&piece));
+        while times.len() < text.matches("\"content\"").count() {
+            times.push(began.elapsed());
+        }
+    }
+    assert!(text.contains("data: [DONE]\n\n"), "{text}");
+    assert_eq!(times.len(), 5);
+    for (n, time) in (0u32..).zip(&times) {
+        let sent = PAUSE * n;
+        assert!(
+            *time < sent + Duration::from_millis(50),
+            "event {n} came at {time:?}, sent at {sent:?}"
+        );
+    }
+}
+
+#[test]
+fn a_stream_that_breaks_never_ends_as_if_it_were_whole() {
+    let provider = Provider::new(|_, stream| {
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+        let event = "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"half\"},\"finish_reason\":null}]}\n\n";
+        let _ = stream.write_all(format!("{head}{:x}\r\n{event}\r\n", event.len()).as_bytes());
+        std::thread::sleep(Duration::from_millis(50));
+        false
+    });
+    let front = front(provider.addr, "[policy.stream]\nrecovery = \"error\"\n");
+    let mut caller = front.connect();
+    caller.send(&front.post_bytes("/v1/chat/completions", "", STREAM));
+    let (status, _) = caller.head();
+    assert_eq!(status, 200);
+    let mut text = String::new();
+    loop {
+        let piece = caller.piece();
+        if piece.is_empty() || text.ends_with("0\r\n\r\n") {
+            break;
+        }
+        text.push_str(&String::from_utf8_lossy(&piece));
+        if text.ends_with("0\r\n\r\n") {
+            break;
+        }
+    }
+    let clean_end = text.ends_with("0\r\n\r\n");
+    assert!(text.contains("\"error\"") || !clean_end, "half an answer ended cleanly: {text}");
+    assert!(!text.contains("[DONE]"), "{text}");
+}
+
+#[test]
+fn a_redirect_is_not_followed() {
+    let other = Provider::fixed(completion());
+    let place = format!("location: http://{}/v1/stolen\r\n", other.addr);
+    let provider = Provider::fixed(json("302 Found", &place, "{}"));
+    let front =
+        front(provider.addr, "[policy.retry]\nattempts_max = 1\nattempts_per_call_max = 1\n");
+    let reply = front.post("/v1/chat/completions", CHAT);
+    assert!(reply.status >= 300, "{}", reply.head);
+    assert_eq!((provider.seen().len(), other.seen().len()), (1, 0));
+}
