@@ -72,7 +72,7 @@ async fn tick(shared: &Arc<Shared>, store: Option<Arc<dyn Store>>) {
         };
         match (&error, failing) {
             (Some(error), false) => {
-                tracing::warn!(%error, "could not read changes of keys; the known ones stay in use")
+                tracing::warn!(%error, "could not read changes of keys; the known ones stay in use");
             }
             (None, true) => tracing::info!("changes of keys are read again"),
             (Some(_), true) | (None, false) => {}

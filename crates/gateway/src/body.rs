@@ -121,6 +121,10 @@ impl Coding {
     }
 }
 
+/// What is announced is trusted up to the size of a usual body, in bytes; beyond, memory follows
+/// what came.
+const AHEAD: u64 = 1024 * 1024;
+
 async fn hold_all(
     incoming: &mut Incoming,
     length: Option<u64>,
@@ -136,8 +140,6 @@ async fn hold_all(
     if length == Some(first.len() as u64) {
         return Ok(first); // The usual case: it came with the head, and nothing is copied.
     }
-    // What is announced is trusted up to the size of a usual body; beyond, memory follows what came.
-    const AHEAD: u64 = 1024 * 1024;
     let ahead = length.unwrap_or(0).min(AHEAD);
     let mut whole = BytesMut::with_capacity(usize::try_from(ahead).unwrap_or(0).max(first.len()));
     whole.extend_from_slice(&first);

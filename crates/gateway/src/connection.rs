@@ -110,11 +110,11 @@ impl Host {
             Protocol::One => {
                 let io = TokioIo::new(Voice::new(io));
                 let serving = self.one.serve_connection(io, service);
-                to_the_end(serving, |serving| serving.graceful_shutdown(), phase).await;
+                to_the_end(serving, http1::Connection::graceful_shutdown, phase).await;
             }
             Protocol::Two => {
                 let serving = self.two.serve_connection(TokioIo::new(io), service);
-                to_the_end(serving, |serving| serving.graceful_shutdown(), phase).await;
+                to_the_end(serving, http2::Connection::graceful_shutdown, phase).await;
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Why a gateway does not start: what, why, and what to do.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::Path;
 
 /// Why a gateway does not start or ended badly. All of these are faults of the surroundings: exit
 /// code 3.
@@ -45,7 +45,7 @@ impl ServeError {
         ServeError { what: format!("could not listen on {address}"), why: error.to_string(), fix }
     }
 
-    pub(crate) fn tls(path: &PathBuf, why: impl std::fmt::Display) -> ServeError {
+    pub(crate) fn tls(path: &Path, why: impl std::fmt::Display) -> ServeError {
         ServeError {
             what: format!("could not use `{}` for TLS", path.display()),
             why: why.to_string(),

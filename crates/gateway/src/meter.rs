@@ -129,11 +129,11 @@ pub(crate) fn prometheus<'a>(meters: impl Iterator<Item = &'a Meter> + Clone, he
     page.line("mainstay_connections", "", sum(&Meter::open_connections));
     page.head("mainstay_held_body_bytes", "gauge", "Bytes of request bodies held in memory.");
     page.line("mainstay_held_body_bytes", "", held);
-    overhead(&mut page, &sum);
+    overhead(&mut page, sum);
     text
 }
 
-fn overhead(page: &mut Page<'_>, sum: &dyn Fn(&dyn Fn(&Meter) -> u64) -> u64) {
+fn overhead(page: &mut Page<'_>, sum: impl Fn(&dyn Fn(&Meter) -> u64) -> u64) {
     const NAME: &str = "mainstay_overhead_seconds";
     page.head(
         NAME,

@@ -3,13 +3,14 @@
 mod support;
 
 use std::io::Write;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use mainstay_gateway::config::{Environment, parse};
 use support::provider::{Provider, completion};
 use support::{CHAT, Front, front, start, until};
+use tokio::time::Instant;
 
 fn head(front: &Front, path: &str, more: &str) -> Vec<u8> {
     format!("POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n{more}\r\n", front.key)

@@ -4,10 +4,11 @@ mod support;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use support::provider::{Provider, completion};
 use support::{CHAT, Caller, Front, STREAM, front, until};
+use tokio::time::Instant;
 
 /// A provider that takes a request and says nothing until the connection ends.
 fn silent() -> Provider {

@@ -3,10 +3,11 @@
 mod support;
 
 use std::io::Write;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use support::provider::{COMPLETION, Provider, completion, json};
 use support::{CHAT, STREAM, front};
+use tokio::time::Instant;
 
 #[test]
 fn the_callers_secrets_and_place_stay_here_and_the_rest_goes_on_untouched() {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_gateway::Ground;
+use mainstay_gateway::config::{Environment, parse};
 use mainstay_gateway::settings::{Settings, TlsFiles};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -26,7 +27,7 @@ fn secured(provider: &Provider, directory: &tempfile::TempDir) -> (Front, Certif
         "[[provider]]\nname = \"up\"\nbase_url = \"http://{}/v1\"\napi_key = \"x\"\n",
         provider.addr
     );
-    let config = mainstay_gateway::config::parse("t", &text, &Default::default()).expect("sound");
+    let config = parse("t", &text, &Environment::default()).expect("sound");
     (start(&config, |settings| settings.tls = Some(files)), made.cert.der().clone())
 }
 

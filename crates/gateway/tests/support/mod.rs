@@ -7,7 +7,7 @@ pub(crate) mod provider;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mainstay_core::store::{NewKey, Scope, Scopes, Store, UnixMillis};
 use mainstay_gateway::config::{Config, Environment, parse};
@@ -15,6 +15,7 @@ use mainstay_gateway::first_run::first_run;
 use mainstay_gateway::settings::Settings;
 use mainstay_gateway::{AdminSettings, Gateway, Ground, Plan, engine_spec};
 use mainstay_store::{Memory, digest, mint};
+use tokio::time::Instant;
 
 /// The administration token of every gateway here.
 pub(crate) const TOKEN: &str = "test-token-0123456789";
