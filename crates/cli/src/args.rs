@@ -14,7 +14,7 @@ use clap::{Args as Group, Parser, Subcommand, ValueEnum};
     arg_required_else_help = true
 )]
 pub(crate) struct Args {
-    /// Print JSON for programs
+    /// Print JSON for programs, one object a line
     #[arg(long, global = true)]
     pub(crate) json: bool,
     #[command(subcommand)]

@@ -4,6 +4,7 @@
 
 use std::io::{self, BufWriter, Stdout, Write};
 
+use mainstay_gateway::config::ConfigFault;
 use serde_json::{Value, json};
 
 use crate::exit::Exit;
@@ -62,8 +63,10 @@ impl Show {
         // What was written before must come before.
         let _ = self.out.flush();
         if self.json {
-            let Trouble { what, why, fix, .. } = trouble;
-            eprintln!("{}", json!({"error": {"message": what, "why": why, "fix": fix}}));
+            let Trouble { what, why, fix, faults, .. } = trouble;
+            let faults: Vec<Value> = faults.iter().map(fault_object).collect();
+            let error = json!({"message": what, "why": why, "fix": fix, "faults": faults});
+            eprintln!("{}", json!({"error": error}));
             return;
         }
         for fault in &trouble.faults {
@@ -92,4 +95,11 @@ impl Show {
             Trouble::new(Exit::Surroundings, "could not write the output", error.to_string(), fix)
         })
     }
+}
+
+/// A finding about a configuration.
+pub(crate) fn fault_object(fault: &ConfigFault) -> Value {
+    let ConfigFault { severity, file, line, what, why, fix } = fault;
+    let severity = severity.name();
+    json!({"severity": severity, "file": file, "line": line, "what": what, "why": why, "fix": fix})
 }

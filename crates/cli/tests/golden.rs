@@ -244,23 +244,27 @@ impl Done {
 
 impl World {
     fn new() -> World {
-        World(tempfile::tempdir().unwrap())
+        World(tempfile::tempdir().expect("the test's own ground"))
     }
 
     fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.0.path().join(name), text).unwrap();
+        std::fs::write(self.0.path().join(name), text).expect("the test's own ground");
     }
 
     fn run(&self, args: &[&str], input: &str) -> Done {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mainstay"));
         command.args(args).env_clear().env("NO_COLOR", "1").current_dir(self.0.path());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
+        let mut child = command.spawn().expect("the test's own ground");
         // A command that does not read its input may have closed it.
-        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        let done = child.wait_with_output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Done { code: done.status.code().unwrap(), out: text(done.stdout), err: text(done.stderr) }
+        let _ = child.stdin.take().expect("the test's own ground").write_all(input.as_bytes());
+        let done = child.wait_with_output().expect("the test's own ground");
+        let text = |bytes| String::from_utf8(bytes).expect("the test's own ground");
+        Done {
+            code: done.status.code().expect("the test's own ground"),
+            out: text(done.stdout),
+            err: text(done.stderr),
+        }
     }
 }
 
@@ -270,15 +274,16 @@ fn golden(name: &str, told: &str) {
         PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.txt"));
     let told = steady(told);
     if std::env::var_os("MAINSTAY_WRITE_GOLDEN").is_some() {
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, &told).unwrap();
+        std::fs::create_dir_all(path.parent().expect("the test's own ground"))
+            .expect("the test's own ground");
+        std::fs::write(&path, &told).expect("the test's own ground");
     }
     let wanted = std::fs::read_to_string(&path).unwrap_or_default();
     assert_eq!(told, wanted, "{} (MAINSTAY_WRITE_GOLDEN=1 writes it)", short(&path));
 }
 
 fn short(path: &Path) -> String {
-    path.file_name().unwrap().to_string_lossy().into_owned()
+    path.file_name().expect("the test's own ground").to_string_lossy().into_owned()
 }
 
 /// Replaces what differs from run to run: random ids and keys, and times.
@@ -296,7 +301,7 @@ fn steady(text: &str) -> String {
             Some((start, length))
                 if word(start.len(), *length) && !rest.starts_with("key_0123456789ab") =>
             {
-                steady += &format!("{start}<{length}>");
+                steady.extend([start, "<", &length.to_string(), ">"]);
                 rest = &rest[start.len() + length..];
             }
             _ if rest.starts_with("20")

@@ -273,11 +273,14 @@ impl StoreError {
     /// What to do about it.
     pub fn fix(&self) -> String {
         match self {
-            StoreError::Absent { what, .. } => alloc::format!("list what exists: `{what} list`"),
+            StoreError::Absent { what, .. } => {
+                let command = if *what == "organization" { "org" } else { what };
+                alloc::format!("list what exists: `mainstay {command} list`")
+            }
             StoreError::Taken { what, .. } => {
                 alloc::format!("use the existing {what}, or another name")
             }
-            StoreError::Refused { .. } => String::from("see `key show ID` for its state"),
+            StoreError::Refused { .. } => String::from("see `mainstay key show ID` for its state"),
             StoreError::Invalid { .. } => String::from("change the value and try again"),
             StoreError::Newer { .. } => {
                 String::from("use the newer program, or restore the backup made before the upgrade")
@@ -291,7 +294,9 @@ impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StoreError::Absent { what, id } => write!(f, "there is no {what} `{id}`"),
-            StoreError::Taken { what, name } => write!(f, "there is already a {what} `{name}`"),
+            StoreError::Taken { what, name } => {
+                write!(f, "the name `{name}` is taken by another {what}")
+            }
             StoreError::Refused { why } | StoreError::Invalid { why } => f.write_str(why),
             StoreError::Newer { found, known } => write!(
                 f,

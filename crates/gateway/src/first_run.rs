@@ -169,26 +169,26 @@ impl FirstRun {
     /// What to print at start, in lines; `url` is the data plane's, such as
     /// `http://127.0.0.1:8080`. Holds the key and the token when this start made them.
     pub fn welcome(&self, config: &Config, url: &str) -> String {
-        let mut text = String::new();
+        let mut lines = Vec::new();
         if config.uses_simulator() {
-            text += "No upstream is configured: the built-in simulator answers. Set OPENAI_API_KEY, or\n\
-                     write a configuration with `mainstay config init`.\n";
+            let what = "No upstream is configured: the built-in simulator answers.";
+            let fix = "Set OPENAI_API_KEY, or write a configuration with `mainstay config init`.";
+            lines.extend([what.to_owned(), fix.to_owned()]);
         }
         if let Some(key) = &self.key {
             let key = key.expose();
-            text += &format!(
-                "Your first key, shown this once: {key}\nTry it:\n  {}\n",
-                curl(config, url, key)
-            );
+            lines.push(format!("Your first key, shown this once: {key}"));
+            lines.extend(["Try it:".to_owned(), format!("  {}", curl(config, url, key))]);
         }
         match &self.token {
             TokenPlace::Shown(token) => {
-                text += &format!("Admin token, shown this once: {}\n", token.expose());
+                lines.push(format!("Admin token, shown this once: {}", token.expose()));
             }
-            TokenPlace::Written(path) => text += &format!("Admin token: in {}\n", path.display()),
+            TokenPlace::Written(path) => lines.push(format!("Admin token: in {}", path.display())),
             TokenPlace::Configured | TokenPlace::Earlier => {}
         }
-        text
+        lines.push(String::new()); // The text ends with a line's end.
+        lines.join("\n")
     }
 }
 

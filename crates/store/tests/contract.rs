@@ -16,12 +16,12 @@ fn later(seconds: u64) -> UnixMillis {
 
 fn on_every_store(story: fn(&dyn Store)) {
     story(&Memory::new());
-    let folder = tempfile::tempdir().unwrap();
-    story(&Sqlite::open(&folder.path().join("contract.db")).unwrap());
+    let folder = tempfile::tempdir().expect("the test's own ground");
+    story(&Sqlite::open(&folder.path().join("contract.db")).expect("the test's own ground"));
 }
 
 fn fresh() -> (PublicPart, Digest) {
-    let key = mint().unwrap();
+    let key = mint().expect("the test's own ground");
     (key.public(), digest(key.secret().as_bytes()))
 }
 

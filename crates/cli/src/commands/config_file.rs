@@ -3,14 +3,12 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use mainstay_gateway::config::{
-    self, ConfigFault, Environment, PRESETS, Severity, check_files, starter,
-};
+use mainstay_gateway::config::{self, Environment, PRESETS, Severity, check_files, starter};
 use serde_json::{Value, json};
 
 use crate::args::ConfigCommand;
 use crate::exit::Exit;
-use crate::show::Show;
+use crate::show::{Show, fault_object};
 use crate::trouble::Trouble;
 
 pub(super) fn run(command: &ConfigCommand, show: &mut Show) -> Result<Exit, Trouble> {
@@ -44,14 +42,14 @@ fn check(file: Option<&Path>, show: &mut Show) -> Result<Exit, Trouble> {
             let (providers, routes) = (config.providers.len(), config.routes.len());
             (
                 faults,
-                format!("{providers} providers, {routes} routes, {} prices", config.prices.len()),
+                format!("providers {providers}, routes {routes}, prices {}", config.prices.len()),
             )
         }
     };
     let ok = faults.iter().all(|fault| fault.severity == Severity::Note);
-    let name = path.map_or("the defaults".to_owned(), |path| path.display().to_string());
+    let name = path.map_or_else(|| "the defaults".to_owned(), |path| path.display().to_string());
     if show.json() {
-        let findings: Vec<Value> = faults.iter().map(object).collect();
+        let findings: Vec<Value> = faults.iter().map(fault_object).collect();
         show.line(&json!({"file": name, "ok": ok, "findings": findings}).to_string())?;
     } else {
         for fault in &faults {
@@ -66,11 +64,6 @@ fn check(file: Option<&Path>, show: &mut Show) -> Result<Exit, Trouble> {
         show.line(&format!("{name} {verdict}"))?;
     }
     Ok(if ok { Exit::Worked } else { Exit::Failed })
-}
-
-fn object(fault: &ConfigFault) -> Value {
-    let ConfigFault { severity, file, line, what, why, fix } = fault;
-    json!({"severity": severity.name(), "file": file, "line": line, "what": what, "why": why, "fix": fix})
 }
 
 fn init(kind: &str, output: &PathBuf, show: &mut Show) -> Result<Exit, Trouble> {

@@ -68,16 +68,21 @@ fn object(entry: &Entry) -> Value {
 
 fn text(entry: &Entry, again: bool) -> String {
     let retryable = if entry.retryable { "may be sent again" } else { "not to be sent again" };
-    let mut text = if again { "\n".to_owned() } else { String::new() };
-    text += &format!(
-        "{}  (HTTP {}, {}, {retryable})\n\n  {}\n\nWhat to do\n",
-        entry.kind,
-        entry.status,
-        entry.class.name(),
-        entry.cause
-    );
-    for (index, step) in entry.steps.iter().enumerate() {
-        text += &format!("  {}. {step}\n", index + 1);
-    }
-    text + &format!("\nSending it again\n  {}", entry.retry_advice)
+    let (kind, status, class) = (entry.kind, entry.status, entry.class.name());
+    let steps: String = (1..)
+        .zip(entry.steps)
+        .map(|(number, step)| line(format_args!("  {number}. {step}")))
+        .collect();
+    let before = if again { "\n" } else { "" };
+    format!(
+        "{before}{kind}  (HTTP {status}, {class}, {retryable})\n\n  {}\n\nWhat to do\n{steps}\n\
+         Sending it again\n  {}",
+        entry.cause, entry.retry_advice
+    )
+}
+
+fn line(text: std::fmt::Arguments<'_>) -> String {
+    let mut line = text.to_string();
+    line.push('\n');
+    line
 }

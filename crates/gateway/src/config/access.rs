@@ -74,12 +74,10 @@ pub(super) fn read_access(reader: &mut Reader<'_>, root: &Section<'_>) -> Vec<Ac
 
 fn read_subject(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<AccessFor> {
     let mut subjects = Vec::new();
-    let makers: [(&str, fn(String) -> AccessFor); 3] =
-        [("org", AccessFor::Org), ("project", AccessFor::Project), ("key", AccessFor::Key)];
-    for (key, make) in makers {
-        let found = reader.text(section, key, Need::Optional);
-        subjects.extend(found.map(|found| make(found.value)));
-    }
+    let mut named = |key: &str| reader.text(section, key, Need::Optional).map(|found| found.value);
+    subjects.extend(named("org").map(AccessFor::Org));
+    subjects.extend(named("project").map(AccessFor::Project));
+    subjects.extend(named("key").map(AccessFor::Key));
     if subjects.len() != 1 {
         let what =
             format!("`{}` names {} of `org`, `project` and `key`", section.shown, subjects.len());

@@ -15,7 +15,7 @@ fn provider(preset: &Preset) -> String {
     let kind = preset.kind;
     let mut lines = format!("[[provider]]\nname = \"{kind}\"\nkind = \"{kind}\"\n");
     match preset.base_url {
-        Some(url) => lines += &format!("# base_url = \"{url}\"\n"),
+        Some(url) => lines.extend(["# base_url = \"", url, "\"\n"]),
         None if kind == SIMULATOR => {
             lines.push_str("# The built-in simulator: every documented error on demand.\n");
         }
@@ -26,7 +26,7 @@ fn provider(preset: &Preset) -> String {
         None => lines.push_str("base_url = \"http://127.0.0.1:8000/v1\"   # your server\n"),
     }
     match preset.key_variable {
-        Some(variable) => lines += &format!("api_key = \"${{{variable}}}\"\n"),
+        Some(variable) => lines.extend(["api_key = \"${", variable, "}\"\n"]),
         None => lines.push_str("# api_key = \"${MY_KEY}\"\n"),
     }
     lines.push_str(

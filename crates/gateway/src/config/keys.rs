@@ -206,7 +206,7 @@ pub fn page() -> String {
         } else {
             format!("[{section}]")
         };
-        page.push_str(&format!("\n## `{title}`\n\n{meaning}\n\n"));
+        page.extend(["\n## `", &title, "`\n\n", meaning, "\n\n"]);
         page.push_str("| key | written as | default | meaning |\n| --- | --- | --- | --- |\n");
         for key in KEYS.iter().filter(|key| key.section == section) {
             let default = match key.default {
@@ -216,12 +216,10 @@ pub fn page() -> String {
                 }
                 words => words.to_owned(),
             };
-            page.push_str(&format!(
-                "| `{}` | {} | {default} | {} |\n",
-                key.name,
-                key.shape,
-                key.meaning.replace('|', "\\|")
-            ));
+            let meaning = key.meaning.replace('|', "\\|");
+            page.extend([
+                "| `", key.name, "` | ", key.shape, " | ", &default, " | ", &meaning, " |\n",
+            ]);
         }
     }
     page.push_str(&super::presets::page());

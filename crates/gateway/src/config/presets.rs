@@ -99,7 +99,7 @@ pub(super) fn page() -> String {
             None => "required".to_owned(),
         };
         let key = preset.key_variable.map_or_else(|| "none".to_owned(), |name| format!("`{name}`"));
-        page.push_str(&format!("| `{}` | {url} | {key} |\n", preset.kind));
+        page.extend(["| `", preset.kind, "` | ", &url, " | ", &key, " |\n"]);
     }
     page
 }

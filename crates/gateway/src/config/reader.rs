@@ -136,9 +136,9 @@ impl<'e> Reader<'e> {
         for (index, item) in items.iter().enumerate() {
             let line = self.line_at(item.span().start);
             let shown = format!("{key}[{}]", index + 1);
-            match item.get_ref() {
-                DeValue::Table(table) => sections.push(self.section(key, &shown, line, table)),
-                other => self.wrong_shape(line, &shown, "a table", other),
+            match item.get_ref().as_table() {
+                Some(table) => sections.push(self.section(key, &shown, line, table)),
+                None => self.wrong_shape(line, &shown, "a table", item.get_ref()),
             }
         }
         sections
@@ -159,14 +159,11 @@ impl<'e> Reader<'e> {
     fn raw<'t>(&mut self, section: &Section<'t>, key: &str) -> Option<Found<&'t str>> {
         let value = section.table.get(key)?;
         let line = self.line_at(value.span().start);
-        match value.get_ref() {
-            DeValue::String(text) => Some(Found { value: text.as_ref(), line }),
-            other => {
-                let name = section.name(key);
-                self.wrong_shape(line, &name, "a string", other);
-                None
-            }
+        if let DeValue::String(text) = value.get_ref() {
+            return Some(Found { value: text.as_ref(), line });
         }
+        self.wrong_shape(line, &section.name(key), "a string", value.get_ref());
+        None
     }
 
     /// A string with `${…}` filled in.
@@ -332,13 +329,11 @@ impl<'e> Reader<'e> {
     ) -> Option<f64> {
         let value = section.table.get(key)?;
         let (line, name) = (self.line_at(value.span().start), section.name(key));
-        let text = match value.get_ref() {
-            DeValue::Float(number) => number.as_str(),
-            DeValue::Integer(number) => number.as_str(),
-            other => {
-                self.wrong_shape(line, &name, "a number", other);
-                return None;
-            }
+        let whole = value.get_ref().as_integer().map(toml::de::DeInteger::as_str);
+        let number = value.get_ref().as_float().map(toml::de::DeFloat::as_str).or(whole);
+        let Some(text) = number else {
+            self.wrong_shape(line, &name, "a number", value.get_ref());
+            return None;
         };
         let read = text.parse::<f64>().ok().filter(|number| range.contains(number));
         if read.is_none() {
@@ -398,13 +393,12 @@ impl<'e> Reader<'e> {
     ) -> Option<Vec<Found<String>>> {
         let mut texts = Vec::new();
         for (name, line, item) in self.items(section, key, most)? {
-            match item {
-                DeValue::String(raw) => {
-                    let value = self.fill(raw, &name, line, Need::Optional);
-                    texts.extend(value.map(|value| Found { value, line }));
-                }
-                other => self.wrong_shape(line, &name, "a string", other),
-            }
+            let Some(raw) = item.as_str() else {
+                self.wrong_shape(line, &name, "a string", item);
+                continue;
+            };
+            let value = self.fill(raw, &name, line, Need::Optional);
+            texts.extend(value.map(|value| Found { value, line }));
         }
         Some(texts)
     }

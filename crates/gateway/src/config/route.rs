@@ -71,18 +71,16 @@ fn read_targets(
     }
     let mut targets = Vec::new();
     for (name, line, item) in items.unwrap_or_default() {
-        let (text, weight) = match item {
-            DeValue::String(raw) => (reader.fill(raw, &name, line, Need::Required), 1),
-            DeValue::Table(table) => {
-                let entry = reader.section("route.target", &name, line, table);
-                let text = reader.text(&entry, "target", Need::Required);
-                let weight = reader.number(&entry, "weight", 1..=1_000).map_or(1, |w| w.value);
-                (text.map(|found| found.value), weight)
-            }
-            other => {
-                reader.wrong_shape(line, &name, "a string or a table", other);
-                (None, 1)
-            }
+        let (text, weight) = if let DeValue::Table(table) = item {
+            let entry = reader.section("route.target", &name, line, table);
+            let text = reader.text(&entry, "target", Need::Required);
+            let weight = reader.number(&entry, "weight", 1..=1_000).map_or(1, |w| w.value);
+            (text.map(|found| found.value), weight)
+        } else if let DeValue::String(raw) = item {
+            (reader.fill(raw, &name, line, Need::Required), 1)
+        } else {
+            reader.wrong_shape(line, &name, "a string or a table", item);
+            (None, 1)
         };
         let weight = u32::try_from(weight).expect("at most 1000");
         let Some(text) = text else { continue };

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::fault::words;
-use super::reader::{Need, Reader, Section};
+use super::reader::{Need, Reader, Section, cut};
 use super::secret::Secret;
 use super::values::Cidr;
 
@@ -228,18 +228,14 @@ pub(super) fn listen_address(text: &str) -> Option<SocketAddr> {
 pub(super) fn read_ranges(reader: &mut Reader<'_>, section: &Section<'_>, key: &str) -> Vec<Cidr> {
     let mut ranges = Vec::new();
     for found in reader.texts(section, key, 10_000).unwrap_or_default() {
-        match found.value.parse() {
-            Ok(range) => ranges.push(range),
-            Err(super::values::NotACidr) => {
-                let what = format!(
-                    "`{}.{key}` has \"{}\", which is no address range",
-                    section.shown,
-                    super::reader::cut(&found.value)
-                );
-                let fix = "write an address and a length, such as \"10.0.0.0/8\"";
-                reader.error(found.line, words(what, "ranges are written as CIDR", fix));
-            }
+        if let Ok(range) = found.value.parse() {
+            ranges.push(range);
+            continue;
         }
+        let shown = cut(&found.value);
+        let what = format!("`{}.{key}` has \"{shown}\", which is no address range", section.shown);
+        let fix = "write an address and a length, such as \"10.0.0.0/8\"";
+        reader.error(found.line, words(what, "ranges are written as CIDR", fix));
     }
     ranges
 }
@@ -247,13 +243,14 @@ pub(super) fn read_ranges(reader: &mut Reader<'_>, section: &Section<'_>, key: &
 fn read_cors(reader: &mut Reader<'_>, section: &Section<'_>) -> Vec<String> {
     let mut origins = Vec::new();
     for found in reader.texts(section, "cors", 1_000).unwrap_or_default() {
-        let host = found.value.strip_prefix("https://").or(found.value.strip_prefix("http://"));
+        let host =
+            found.value.strip_prefix("https://").or_else(|| found.value.strip_prefix("http://"));
         let fits = found.value == "*" || host.is_some_and(|h| !h.is_empty() && !h.contains('/'));
         if fits {
             origins.push(found.value.to_ascii_lowercase());
             continue;
         }
-        let shown = super::reader::cut(&found.value);
+        let shown = cut(&found.value);
         let what = format!("`server.cors` has \"{shown}\", which is no origin");
         let why = "browsers send scheme, host and port without a path";
         let fix = "write an origin such as \"https://app.example.com\", or \"*\"";
@@ -310,13 +307,12 @@ pub(super) fn read_store(reader: &mut Reader<'_>, root: &Section<'_>) -> StoreCo
         store.ledger = found.value;
     }
     if let Some(found) = reader.text(&section, "url", Need::Optional) {
-        match store_url(&found.value) {
-            Some(url) => store.url = url,
-            None => {
-                let what = "`store.url` is neither `sqlite:PATH` nor `postgres://…`";
-                let why = "these are the stores there are";
-                reader.error(found.line, words(what, why, "write `url = \"sqlite:mainstay.db\"`"));
-            }
+        if let Some(url) = store_url(&found.value) {
+            store.url = url;
+        } else {
+            let what = "`store.url` is neither `sqlite:PATH` nor `postgres://…`";
+            let why = "these are the stores there are";
+            reader.error(found.line, words(what, why, "write `url = \"sqlite:mainstay.db\"`"));
         }
     }
     store

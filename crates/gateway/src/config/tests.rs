@@ -25,7 +25,7 @@ fn sound(text: &str) -> Config {
 }
 
 fn listed(faults: &[ConfigFault]) -> String {
-    faults.iter().map(|fault| format!("{fault}\n")).collect()
+    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 #[test]

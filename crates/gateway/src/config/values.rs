@@ -34,7 +34,7 @@ pub fn duration_text(wait: Duration) -> String {
     let mut text = String::new();
     for (name, millis) in [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)] {
         if rest >= millis {
-            text.push_str(&format!("{}{name}", rest / millis));
+            text.extend([(rest / millis).to_string().as_str(), name]);
             rest %= millis;
         }
     }
@@ -64,7 +64,7 @@ pub fn size(text: &str) -> Option<u64> {
 /// A size as [`size`] reads it.
 pub fn size_text(bytes: u64) -> String {
     for (unit, factor) in [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {
-        if bytes >= factor && bytes % factor == 0 {
+        if bytes >= factor && bytes.is_multiple_of(factor) {
             return format!("{}{unit}", bytes / factor);
         }
     }
