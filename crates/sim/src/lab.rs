@@ -15,6 +15,7 @@ mod events;
 mod note;
 mod provider;
 mod scene;
+mod swarm;
 mod verdicts;
 mod world;
 

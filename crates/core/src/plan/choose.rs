@@ -4,8 +4,9 @@ use core::time::Duration;
 
 use super::types::{Cause, Handle, On, Role, Step, Why};
 use super::{Plan, Seek};
+use crate::rules::backoff;
 use crate::rules::breaker::{Peek, State};
-use crate::rules::pacer::{Ask, Place, Polled, RefusedCause};
+use crate::rules::pacer::{Ask, CALLS_MAX, Place, Polled, RefusedCause};
 use crate::time::Moment;
 
 /// Whether a track can be asked, and if not when.
@@ -197,6 +198,9 @@ impl<H: Handle> Plan<H> {
 
     /// Joins the pacer's queue of a track.
     fn queue(&mut self, index: usize, now: Moment) -> Option<Step> {
+        if self.keeps_out_of_the_crowd(index, now) {
+            return None;
+        }
         let track = &self.tracks[index];
         let max = self.facts.deadline.since(now).min(self.policy.retry.wait_max);
         let ask = Ask {
@@ -217,6 +221,22 @@ impl<H: Handle> Plan<H> {
                 None
             }
         }
+    }
+
+    /// When a circuit closes, everybody who waited for it comes at once. Half of the queue is left
+    /// to others: whoever had the patience to wait for the circuit has it for the crowd to pass.
+    fn keeps_out_of_the_crowd(&mut self, index: usize, now: Moment) -> bool {
+        let Some(since) = self.circuit_since else { return false };
+        let last = (since + self.policy.retry.patience).min(self.facts.deadline);
+        let handle = &self.tracks[index].candidate.handle;
+        if now >= last || handle.pacer(|pacer| pacer.queued()) < CALLS_MAX / 2 {
+            return false;
+        }
+        let spread = backoff::throttled(&self.policy.retry, 1, &mut self.dice) / 4;
+        self.tracks[index].not_before = last.min(now + spread);
+        self.tracks[index].rest_cause = Cause::Circuit;
+        self.seek = Seek::Choose;
+        true
     }
 
     /// Looks after a place in a queue.
@@ -248,8 +268,8 @@ impl<H: Handle> Plan<H> {
 
     /// A pacer cannot let the call go in time: another target, or the end with the time.
     fn no_place(&mut self, index: usize, wait: Duration, why: RefusedCause, now: Moment) {
-        self.tracks[index].gone = true;
         self.seek = Seek::Choose;
+        self.tracks[index].gone = true;
         if self.others_alive(index) {
             return;
         }

@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::types::{Cause, Handle, Live, Phase, Role, Seen, Start, Step, Why};
 use super::{OverAs, Plan, SLOTS, Seek, effect};
 use crate::classify::{self, TransportFault, Verdict};
-use crate::failure::Kind;
+use crate::failure::{Kind, Next};
 use crate::hints::{self, RateHints};
 use crate::policy::Recovery;
 use crate::rules::breaker::{Change, Outcome, Pass};
@@ -387,7 +387,12 @@ impl<H: Handle> Plan<H> {
             return;
         }
         if self.slots.iter().any(Option::is_some) {
-            // The one beside it may still answer.
+            // The one beside it may still answer; after a final word nothing further is sent.
+            let nobody = |(_, verdict): &(usize, Verdict)| verdict.failure.next == Next::Nobody;
+            let is_final = self.last.as_ref().is_some_and(nobody);
+            for track in &mut self.tracks {
+                track.gone |= is_final;
+            }
             return;
         }
         self.after_failure(index, role, now);

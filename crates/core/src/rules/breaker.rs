@@ -221,7 +221,7 @@ impl Breaker {
         }
         if let Outcome::Success { took } = outcome {
             // Rises at once and fades by an eighth: a lease must suit the slow ones.
-            self.took = took.max(self.took - self.took / 8);
+            self.took = took.max(self.took.saturating_sub(self.took / 8));
         }
         match (self.inner, outcome) {
             (Inner::Closed { .. }, Outcome::Success { .. }) => {

@@ -69,7 +69,7 @@ impl Latency {
 /// The bucket of a duration: its octave and the three bits below the highest.
 fn place(took: Duration) -> usize {
     let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1 << LOWEST_OCTAVE);
-    let octave = 63 - micros.leading_zeros();
+    let octave = micros.ilog2();
     let sub = usize::try_from((micros >> (octave - SUB_BITS)) & (SUBS as u64 - 1)).unwrap_or(0);
     let index = (octave - LOWEST_OCTAVE) as usize * SUBS + sub;
     index.min(BUCKETS - 1)

@@ -300,6 +300,11 @@ impl Pacer {
         self.in_flight
     }
 
+    /// Calls that wait.
+    pub fn queued(&self) -> u32 {
+        self.queue.len()
+    }
+
     /// When a call at the head of the queue may go, and what holds it.
     fn ready(&mut self, tokens: u64, now: Moment) -> (Moment, WaitCause) {
         let mut ready = (now, WaitCause::Queue);

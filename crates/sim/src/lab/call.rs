@@ -10,6 +10,7 @@ use mainstay_core::hints::RateHints;
 use mainstay_core::plan::{
     Candidate, Ending as End, Facts, Handle, On, Plan, Role, Seen, Start, Step,
 };
+use mainstay_core::rules::breaker::State;
 use mainstay_core::rules::pacer::Ticket;
 use mainstay_core::time::Moment;
 use std::sync::Arc;
@@ -104,8 +105,7 @@ impl World<'_> {
         let call = &mut self.calls[id as usize];
         call.step += 1;
         let step = call.step;
-        let now = self.now();
-        self.timer_at(now, id, step);
+        self.wake_at(id, step);
     }
 
     /// Does what the plan says until it waits or is over.
@@ -116,7 +116,7 @@ impl World<'_> {
             let before = self.paid();
             let Some(plan) = &mut self.calls[id as usize].plan else { return };
             match plan.step(now) {
-                Step::Start(start) => self.start(id, start, &before, now),
+                Step::Start(start) => self.start(id, start, &before),
                 Step::Cancel { slot } => {
                     if let Some(attempt) = self.calls[id as usize].slots[slot].take() {
                         self.over(attempt, How::TimedOut);
@@ -143,7 +143,7 @@ impl World<'_> {
         paid
     }
 
-    fn start(&mut self, id: u32, start: Start, before: &[u32; 4], now: Moment) {
+    fn start(&mut self, id: u32, start: Start, before: &[u32; 4]) {
         let target = start.track;
         let retries = self.targets[target].cell.target(|state| state.budget.retries());
         let paid = retries > before.get(target).copied().unwrap_or(0);
@@ -151,7 +151,9 @@ impl World<'_> {
         if paid {
             self.see(Note::Retry { target, cost });
         }
-        let probe = start.role == Role::Probe;
+        // An attempt beside another can be the probe too; nothing else goes through a half-open one.
+        let state = self.targets[target].cell.target(|state| state.breaker.state());
+        let probe = start.role == Role::Probe || state == State::HalfOpen;
         // The circuit half-opened by this step: the judge hears of it before the attempt goes.
         self.watch_circuits();
         self.see(Note::Sent { call: id, target, probe, resend: start.role == Role::Resend });

@@ -231,6 +231,12 @@ impl<'a> World<'a> {
         self.agenda.plan(due.saturating_add(late), Event::Timer { call, step });
     }
 
+    /// A task that is woken runs some microseconds later.
+    pub(super) fn wake_at(&mut self, call: u32, step: u32) {
+        let soon = self.nanos + self.dice.below(50_000);
+        self.agenda.plan(soon, Event::Timer { call, step });
+    }
+
     pub(super) fn new_call(&mut self, at: u64) {
         if self.next_call >= self.scene.jobs {
             return;

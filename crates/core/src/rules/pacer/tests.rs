@@ -1,3 +1,4 @@
+#![expect(clippy::wildcard_enum_match_arm, reason = "a test names the answer it wants")]
 use super::*;
 use crate::hints::{Dimension, RateHints};
 
@@ -89,4 +90,207 @@ fn headers_of_a_success_tell_the_rate_and_what_is_left() {
         pacer.released(grant, at(200));
     }
     assert_eq!(pacer.snapshot(at(200)).in_flight, 0);
+}
+
+#[test]
+fn strange_headers_change_nothing() {
+    let mut pacer = new();
+    for n in 0..5 {
+        let grant = go(&mut pacer, 100, at(n * 100));
+        pacer.succeeded(grant, None, &requests(1200, 50, 500), at(n * 100 + 50));
+    }
+    let known = |pacer: &Pacer| pacer.snapshot(at(600)).limits[0].map(|limit| limit.per_minute);
+    assert_eq!(known(&pacer), Some(1200.0));
+    for (limit, remaining) in [(1, 0), (u64::MAX, u64::MAX), (0, 5), (1_000_000_000_000_000, 0)] {
+        let grant = go(&mut pacer, 100, at(600));
+        pacer.succeeded(grant, Some(u64::MAX), &requests(limit, remaining, u64::MAX), at(601));
+        assert_eq!(known(&pacer), Some(1200.0), "limit {limit}");
+    }
+    let grant = go(&mut pacer, 100, at(700));
+    let odd = Refusal { limit_per_minute: Some(f64::NAN), ..Refusal::default() };
+    pacer.refused(grant, &odd, &no_hints(), at(701));
+    assert_eq!(known(&pacer), Some(1200.0));
+}
+
+#[test]
+fn a_limit_that_changed_is_believed_when_it_repeats() {
+    let mut pacer = new();
+    for n in 0..20u64 {
+        let limit = if n < 5 { 1200 } else { 600 };
+        let grant = go(&mut pacer, 100, at(n * 200));
+        pacer.succeeded(grant, None, &requests(limit, 50, 500), at(n * 200 + 50));
+    }
+    let limit = pacer.snapshot(at(5000)).limits[0].unwrap();
+    assert!((limit.per_minute - 600.0).abs() < 1e-6 && limit.told);
+}
+
+#[test]
+fn the_queue_has_bounds_in_calls_and_in_bytes() {
+    let limits = Limits { concurrency: Some(1), ..Limits::default() };
+    let mut pacer = Pacer::new(&limits, at(0));
+    let held = go(&mut pacer, 1, at(0));
+    let mut waiting = 0;
+    while let Place::Wait { .. } = pacer.ask(ask(1), at(0)) {
+        waiting += 1;
+    }
+    assert!(waiting < CALLS_MAX && waiting >= CALLS_MAX - 2, "{waiting}");
+    let front = Ask { front: true, ..ask(1) };
+    assert!(matches!(pacer.ask(front, at(0)), Place::Wait { .. }), "a refused one comes back");
+
+    let mut pacer = Pacer::new(&limits, at(0));
+    pacer.released(held, at(0));
+    let _held = go(&mut pacer, 1, at(0));
+    let large = Ask { bytes: BYTES_MAX / 4, ..ask(1) };
+    let waiting = (0..10).filter(|_| matches!(pacer.ask(large, at(0)), Place::Wait { .. })).count();
+    assert_eq!(waiting, 4);
+    assert_eq!(pacer.snapshot(at(0)).queued_bytes, BYTES_MAX);
+}
+
+mod properties {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[derive(Clone, Debug)]
+    enum Move {
+        Ask { tokens: u64, patience_ms: u64, front: bool },
+        Poll,
+        Leave(usize),
+        Succeed(usize, Option<u64>),
+        Refuse(usize, Option<u64>),
+        Release(usize),
+        Unsent(usize),
+        Pass(u64),
+        Restart,
+    }
+
+    fn moves() -> impl Strategy<Value = Vec<Move>> {
+        let one = prop_oneof![
+            4 => (1u64..5000, 1u64..200_000, any::<bool>())
+                .prop_map(|(tokens, patience_ms, front)| Move::Ask { tokens, patience_ms, front }),
+            4 => Just(Move::Poll),
+            1 => (0usize..64).prop_map(Move::Leave),
+            2 => (0usize..64, proptest::option::of(0u64..10_000))
+                .prop_map(|(n, used)| Move::Succeed(n, used)),
+            1 => (0usize..64, proptest::option::of(0u64..10_000_000))
+                .prop_map(|(n, wait)| Move::Refuse(n, wait)),
+            1 => (0usize..64).prop_map(Move::Release),
+            1 => (0usize..64).prop_map(Move::Unsent),
+            3 => (0u64..3000).prop_map(Move::Pass),
+            1 => Just(Move::Restart),
+        ];
+        proptest::collection::vec(one, 0..200)
+    }
+
+    proptest! {
+        /// Whatever happens: no wait beyond the latest start, nothing is left over, no panic.
+        #[test]
+        fn every_grant_and_ticket_comes_to_an_end(moves in moves()) {
+            let mut pacer = new();
+            let mut now = 0;
+            let (mut grants, mut tickets): (Vec<Grant>, Vec<(Ticket, Moment)>) = (vec![], vec![]);
+            for what in moves {
+                match what {
+                    Move::Ask { tokens, patience_ms, front } => {
+                        let latest = at(now + patience_ms);
+                        match pacer.ask(Ask { tokens, latest, bytes: 1, front }, at(now)) {
+                            Place::Go(grant) => grants.push(grant),
+                            Place::Wait { ticket, until, .. } => {
+                                prop_assert!(until <= latest);
+                                tickets.push((ticket, latest));
+                            }
+                            Place::Refused { .. } => {}
+                        }
+                    }
+                    Move::Poll => {
+                        let mut kept = vec![];
+                        for (ticket, latest) in tickets.drain(..) {
+                            match pacer.poll(ticket, at(now)) {
+                                Polled::Go(grant) => {
+                                    prop_assert!(at(now) <= latest);
+                                    grants.push(grant);
+                                }
+                                Polled::Wait { until, .. } => {
+                                    prop_assert!(until > at(now));
+                                    prop_assert!(until <= latest + Duration::from_nanos(1));
+                                    kept.push((ticket, latest));
+                                }
+                                Polled::TooLate { .. } => {}
+                            }
+                        }
+                        tickets = kept;
+                    }
+                    Move::Leave(n) if !tickets.is_empty() => {
+                        pacer.leave(tickets.remove(n % tickets.len()).0);
+                    }
+                    Move::Succeed(n, used) if !grants.is_empty() => {
+                        let grant = grants.swap_remove(n % grants.len());
+                        pacer.succeeded(grant, used, &requests(600, 3, 100), at(now));
+                    }
+                    Move::Refuse(n, wait) if !grants.is_empty() => {
+                        let grant = grants.swap_remove(n % grants.len());
+                        let wait = wait.map(Duration::from_millis);
+                        let refusal = Refusal { wait, ..refused(0) };
+                        pacer.refused(grant, &refusal, &no_hints(), at(now));
+                    }
+                    Move::Release(n) if !grants.is_empty() => {
+                        pacer.released(grants.swap_remove(n % grants.len()), at(now));
+                    }
+                    Move::Unsent(n) if !grants.is_empty() => {
+                        pacer.unsent(grants.swap_remove(n % grants.len()), at(now));
+                    }
+                    Move::Pass(ms) => now += ms,
+                    Move::Restart => pacer.restart(at(now)),
+                    _ => {}
+                }
+                let seen = pacer.snapshot(at(now));
+                prop_assert_eq!(seen.in_flight as usize, grants.len());
+                prop_assert_eq!(seen.queued as usize, tickets.len());
+            }
+            for grant in grants { pacer.released(grant, at(now)); }
+            for (ticket, _) in tickets { pacer.leave(ticket); }
+            let seen = pacer.snapshot(at(now));
+            prop_assert_eq!((seen.in_flight, seen.queued, seen.queued_bytes), (0, 0, 0));
+        }
+
+        /// A cap holds in every window: at most what refills in it and one second saved up. And
+        /// the first that came goes first.
+        #[test]
+        fn a_cap_holds_in_every_window_and_the_queue_is_fair(
+            rpm in 30u64..6000, gaps in proptest::collection::vec(0u64..200, 1..150),
+        ) {
+            let limits = Limits { rpm: Some(rpm), ..Limits::default() };
+            let mut pacer = Pacer::new(&limits, at(0));
+            let (mut now, mut went): (u64, Vec<u64>) = (0, vec![]);
+            let mut line: std::collections::VecDeque<Ticket> = std::collections::VecDeque::new();
+            for gap in gaps {
+                now += gap;
+                while let Some(first) = line.front() {
+                    if let Some(last) = line.back().filter(|last| *last != first) {
+                        let waits = matches!(pacer.poll(*last, at(now)), Polled::Wait { .. });
+                        prop_assert!(waits);
+                    }
+                    let Polled::Go(grant) = pacer.poll(*first, at(now)) else { break };
+                    pacer.released(grant, at(now));
+                    went.push(now);
+                    line.pop_front();
+                }
+                match pacer.ask(ask(1), at(now)) {
+                    Place::Go(grant) => {
+                        prop_assert!(line.is_empty(), "nobody overtakes");
+                        pacer.released(grant, at(now));
+                        went.push(now);
+                    }
+                    Place::Wait { ticket, .. } => line.push_back(ticket),
+                    Place::Refused { .. } => {}
+                }
+            }
+            let rate = rpm as f64 / 60.0;
+            for (index, start) in went.iter().enumerate() {
+                for (more, end) in went[index..].iter().enumerate() {
+                    let most = rate.max(1.2 + 0.004 * rate) + rate * (end - start) as f64 / 1000.0;
+                    prop_assert!((more + 1) as f64 <= most + 1e-6, "{} in {} ms", more + 1, end - start);
+                }
+            }
+        }
+    }
 }

@@ -1,0 +1,124 @@
+//! The laboratory's own promises, and those of the rules that it proves.
+#![expect(clippy::wildcard_enum_match_arm, reason = "a test names the notes it counts")]
+
+use mainstay_sim::lab::{self, How, Note, ProviderScene, Scene, Telling, Traffic};
+use std::time::Duration;
+
+/// A short swarm; `cargo xtask lab --seeds N` plays more.
+#[test]
+fn no_promise_is_broken_in_a_swarm_of_random_scenes() {
+    for seed in 1..=60 {
+        let run = lab::play(&Scene::swarm(seed));
+        assert_eq!(run.accusations, [], "replay: cargo xtask lab --seed {seed}");
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    for seed in 1..=10 {
+        let scene = Scene::swarm(seed);
+        assert_eq!(lab::play(&scene), lab::play(&scene), "seed {seed}");
+    }
+    let digests: std::collections::BTreeSet<u64> =
+        (1..=10).map(|seed| lab::play(&Scene::swarm(seed)).tally.digest).collect();
+    assert_eq!(digests.len(), 10, "different seeds are different runs");
+}
+
+/// Least score and most own attempts a job, in the mean of five seeds: chance decides how many
+/// faults an oracle would have met.
+#[track_caller]
+fn judged(name: &str, score_min: f64, attempts_max: f64) {
+    let (mut scores, mut attempts) = (0.0, 0.0);
+    for seed in 1..=5 {
+        let scene = Scene { seed, ..Scene::judged(name).expect("a known name") };
+        let run = lab::play(&scene);
+        assert_eq!(run.accusations, [], "{name} seed {seed}");
+        assert_eq!(run.tally.failed, 0, "{name} seed {seed}: no job is lost");
+        scores += lab::score(&scene, &run.tally) / 5.0;
+        attempts += lab::own_attempts(&scene, &run.tally) / 5.0;
+    }
+    assert!(scores >= score_min, "{name}: score {scores}");
+    assert!(attempts <= attempts_max, "{name}: {attempts} attempts a job");
+}
+
+#[test]
+fn almost_all_of_a_limit_becomes_work_with_almost_no_refused_attempt() {
+    for name in ["rpm", "tpm", "hintonly", "flaky", "outage"] {
+        judged(name, 0.97, 1.10);
+    }
+}
+
+#[test]
+fn a_limit_that_nobody_tells_is_found_by_trying() {
+    judged("noheaders", 0.93, 1.25);
+    judged("concurrency", 0.93, 1.25);
+}
+
+#[test]
+fn other_rates_and_sizes_hold_as_well() {
+    for telling in [Telling::Headers, Telling::Text] {
+        for (rpm, jobs) in [(300.0, 300), (6000.0, 2000)] {
+            for (capacity_s, initial) in [(1.0, 0.0), (6.0, 1.0), (60.0, 0.0)] {
+                let provider =
+                    ProviderScene { rpm, capacity_s, initial, telling, ..ProviderScene::default() };
+                let scene = Scene { providers: vec![provider], jobs, ..Scene::default() };
+                let run = lab::play(&scene);
+                let score = lab::score(&scene, &run.tally);
+                let attempts = lab::own_attempts(&scene, &run.tally);
+                assert!(
+                    score >= 0.97 && attempts <= 1.10 && run.tally.failed == 0,
+                    "{telling:?} {rpm} a minute, {capacity_s} s, {initial}: {score} {attempts}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_limit_shared_with_others_is_found_and_used() {
+    let provider = ProviderScene { rpm: 1200.0, others: 0.5, ..ProviderScene::default() };
+    let scene = Scene { providers: vec![provider], ..Scene::default() };
+    let run = lab::play(&scene);
+    assert_eq!(run.tally.failed, 0);
+    assert!(lab::score(&scene, &run.tally) >= 0.85);
+    assert!(lab::own_attempts(&scene, &run.tally) <= 1.25);
+}
+
+#[test]
+fn a_brown_out_loses_no_job() {
+    let provider = ProviderScene {
+        rpm: 1200.0,
+        error_rate: 0.12,
+        reset_rate: 0.06,
+        ..ProviderScene::default()
+    };
+    for seed in 1..=5 {
+        let scene = Scene { seed, providers: vec![provider.clone()], ..Scene::default() };
+        assert_eq!(lab::play(&scene).tally.failed, 0, "seed {seed}");
+    }
+}
+
+/// Invariant 15: no metastability.
+#[test]
+fn a_total_outage_loses_no_call_and_ends_within_seconds() {
+    let provider = ProviderScene { outages: vec![(10.0, 70.0, false)], ..ProviderScene::default() };
+    let scene = Scene {
+        providers: vec![ProviderScene { initial: 1.0, ..provider }],
+        traffic: Traffic::Rate(200.0),
+        jobs: 20_000,
+        patience: Duration::from_secs(90),
+        ..Scene::default()
+    };
+    let (mut came, mut answered) = (0_u32, 0_u32);
+    let run = lab::watch(&scene, |seconds, note| match note {
+        Note::Came { .. } if seconds < 75.0 => came += 1,
+        Note::Ended { how: How::Well { .. }, .. } if seconds < 75.0 => answered += 1,
+        _ => {}
+    });
+    assert_eq!(run.accusations, []);
+    assert_eq!(run.tally.failed, 0, "no call is lost");
+    let calls = f64::from(scene.jobs);
+    assert!(run.tally.attempts as f64 <= 1.1 * calls, "{} attempts", run.tally.attempts);
+    let share = f64::from(answered) / f64::from(came);
+    assert!(share >= 0.99, "five seconds after the return {answered} of {came} were answered");
+}
