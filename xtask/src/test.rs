@@ -89,11 +89,14 @@ fn suite_steps(report: &mut Report, wish: &Wish<'_>) {
 fn tests(wish: &Wish<'_>) -> Result<Tally, String> {
     let full = if wish.full { "1" } else { "" };
     let variables = [("MAINSTAY_TEST_FULL", full)];
+    // The faults of streams at their own pace: silences of minutes in place of seconds.
+    let features = if wish.full { " --features mainstay-checks/full" } else { "" };
     if program("cargo-nextest").is_some() {
         let line = "nextest run --locked --workspace --no-fail-fast --color never";
-        return cargo_live(line, &variables);
+        return cargo_live(&format!("{line}{features}"), &variables);
     }
-    cargo_live("test --locked --workspace --lib --bins --tests --no-fail-fast", &variables)
+    let line = "test --locked --workspace --lib --bins --tests --no-fail-fast";
+    cargo_live(&format!("{line}{features}"), &variables)
 }
 
 /// `core` compiles as `no_std`, and nothing it uses has its `std` feature on.

@@ -62,9 +62,17 @@ impl<H: Handle> Plan<H> {
         if self.too_long(index, wait, now) {
             return;
         }
-        if wait > self.policy.fallback.wait_max && self.other_ready(index, now) {
-            self.tracks[index].not_before = now + wait;
+        let waited = self.tracks[index].note_refusal(now);
+        let refusals = self.tracks[index].refusals;
+        // A target that names no time gets as many tries as one that fails; one that names times
+        // again and again has been waited for long enough when they add up.
+        let stays = verdict.wait.is_none() && refusals >= self.policy.retry.attempts_max;
+        let long = waited.saturating_add(wait) > self.policy.fallback.wait_max;
+        if (stays || long) && self.other_ready(index, now) {
+            let rest = backoff::throttled(&self.policy.retry, refusals, &mut self.dice);
+            self.tracks[index].not_before = now + verdict.wait.unwrap_or(rest);
             self.tracks[index].rest_cause = Cause::Hint;
+            self.avoid = Some(index);
             return;
         }
         // The pacer holds everybody back for as long as the provider asked, this call first.

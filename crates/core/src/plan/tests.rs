@@ -316,3 +316,28 @@ fn a_broken_stream_is_told_once_more_elsewhere_and_not_a_third_time() {
     assert_eq!(ended, Step::Done(Ending::Broken { kind: Kind::StreamInterrupted }));
     assert_eq!(world.held(), 0);
 }
+
+#[test]
+fn a_rate_limit_that_names_no_time_is_left_after_as_many_tries_as_a_failure() {
+    let mut world = World::new(2, Policy::default());
+    let mut plan = world.plan(facts(true));
+    for _ in 0..Policy::default().retry.attempts_max {
+        let start = world.started(&mut plan);
+        assert_eq!(start.track, 0);
+        world.fails(&mut plan, start.slot, verdict(Kind::RateLimitOther, true, None));
+    }
+    assert_eq!(world.started(&mut plan).track, 1, "the other target is asked");
+}
+
+#[test]
+fn hints_that_add_up_beyond_what_may_be_waited_move_on() {
+    let mut world = World::new(2, Policy::default());
+    let mut plan = world.plan(facts(true));
+    let hint = Some(Duration::from_secs(2));
+    for _ in 0..3 {
+        let start = world.started(&mut plan);
+        assert_eq!(start.track, 0, "{:?}", world.now);
+        world.fails(&mut plan, start.slot, verdict(Kind::RateLimitOther, true, hint));
+    }
+    assert_eq!(world.started(&mut plan).track, 1, "the other target is asked");
+}

@@ -288,6 +288,9 @@ pub(super) struct Track<H> {
     pub(super) gone: bool,
     /// Was refused by a rate limit that is being waited out.
     pub(super) refused: bool,
+    /// Refusals by a rate limit, and when the first of them came.
+    pub(super) refusals: u32,
+    pub(super) refused_since: Option<Moment>,
     /// Stayed silent until a timer ended it.
     pub(super) silent: bool,
 }
@@ -302,8 +305,16 @@ impl<H> Track<H> {
             rest_cause: Cause::None,
             gone: false,
             refused: false,
+            refusals: 0,
+            refused_since: None,
             silent: false,
         }
+    }
+
+    /// Counts a refusal by a rate limit; the time since the first one.
+    pub(super) fn note_refusal(&mut self, now: Moment) -> Duration {
+        self.refusals = self.refusals.saturating_add(1);
+        now.since(*self.refused_since.get_or_insert(now))
     }
 }
 

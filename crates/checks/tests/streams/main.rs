@@ -1,0 +1,6 @@
+//! Streams that never lie: the sixteen faults a provider's stream can have, every cut of a recorded
+//! stream, and what a caller sees of each. The caller is a model of both official SDKs' parsers.
+
+mod faults;
+mod sdk;
+mod world;
