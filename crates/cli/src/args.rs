@@ -23,6 +23,9 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Run the gateway
+    #[command(after_help = SERVE)]
+    Serve(ServeArgs),
     /// Run a provider that fails on demand
     #[command(after_help = SIM)]
     Sim(SimArgs),
@@ -64,6 +67,14 @@ pub(crate) enum Command {
     },
 }
 
+const SERVE: &str = "Examples:
+  mainstay serve
+  mainstay serve --config mainstay.toml --listen 0.0.0.0:8080
+
+Point any program with an official OpenAI SDK at http://127.0.0.1:8080/v1. Without a configuration
+the upstream is what OPENAI_BASE_URL and OPENAI_API_KEY name, or the built-in simulator.
+MAINSTAY_LOG sets the log level: error, warn, info (default), debug or trace.";
+
 const SIM: &str = "Examples:
   mainstay sim
   mainstay sim --listen 127.0.0.1:0 --scenario outage.toml
@@ -102,6 +113,22 @@ pub(crate) struct TokensArgs {
     /// The model to count for; absent: the one that the request names
     #[arg(long, value_name = "NAME")]
     pub(crate) model: Option<String>,
+}
+
+#[derive(Debug, Group)]
+pub(crate) struct ServeArgs {
+    /// The configuration; absent: `MAINSTAY_CONFIG`, ./mainstay.toml, defaults
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Address and port of the data plane
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<String>,
+    /// Address and port of the administration plane
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) admin_listen: Option<String>,
+    /// Let the administration plane listen beyond loopback without TLS
+    #[arg(long)]
+    pub(crate) insecure: bool,
 }
 
 #[derive(Debug, Group)]

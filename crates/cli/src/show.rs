@@ -2,7 +2,7 @@
 
 #![expect(clippy::print_stderr, reason = "this is the file that prints")]
 
-use std::io::{self, BufWriter, Stdout, Write};
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 
 use mainstay_gateway::config::ConfigFault;
 use serde_json::{Value, json};
@@ -51,6 +51,15 @@ impl Show {
         self.wrote(written)
     }
 
+    /// Tells of a finding about a configuration that is used all the same.
+    pub(crate) fn finding(&mut self, fault: &ConfigFault) {
+        if self.json {
+            eprintln!("{}", fault_object(fault));
+        } else {
+            eprintln!("{fault}");
+        }
+    }
+
     /// A word to people beside the data.
     pub(crate) fn note(&mut self, text: &str) {
         if !self.json {
@@ -95,6 +104,16 @@ impl Show {
             Trouble::new(Exit::Surroundings, "could not write the output", error.to_string(), fix)
         })
     }
+}
+
+/// Standard error, for what a gateway says while it runs.
+pub(crate) fn aside() -> impl Write {
+    io::stderr()
+}
+
+/// Whether a person sees what is said aside.
+pub(crate) fn aside_is_seen() -> bool {
+    io::stderr().is_terminal()
 }
 
 /// A finding about a configuration.

@@ -60,6 +60,17 @@ impl Trouble {
         trouble.faults = faults;
         trouble
     }
+
+    /// Flags that do not hold together with the configuration.
+    pub(crate) fn flags(faults: Vec<ConfigFault>) -> Trouble {
+        let mut trouble = Trouble::usage(
+            "the gateway cannot be started this way",
+            "what the flags and the configuration say together does not hold",
+            "correct what is listed above",
+        );
+        trouble.faults = faults;
+        trouble
+    }
 }
 
 impl From<StoreError> for Trouble {

@@ -63,6 +63,9 @@ const SUCCESSES: &[Case] = &[
 
 /// Told by the exit code given, in a folder with `bad.toml`.
 const FAILURES: &[(i32, Case)] = &[
+    (2, ("serve", &["serve", "--listen", "nonsense"], "")),
+    (2, ("serve-admin", &["serve", "--admin-listen", "0.0.0.0:0"], "")),
+    (3, ("serve-config", &["serve", "--config", "bad.toml"], "")),
     (3, ("sim", &["sim", "--scenario", "no-such.toml"], "")),
     (1, ("explain", &["explain", "insuficient_quota"], "")),
     (1, ("classify", &["classify"], "not json\n{\"id\":1,\"status\":500,\"body\":\"\"}\n")),
@@ -108,6 +111,7 @@ const FAILURES: &[(i32, Case)] = &[
 
 const HELPS: &[&[&str]] = &[
     &[],
+    &["serve"],
     &["sim"],
     &["explain"],
     &["classify"],

@@ -1,0 +1,91 @@
+//! The main job as a person meets it: start, paste the line, stop.
+#![cfg(unix)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+/// A gateway in a folder, and what it has said so far.
+struct Running {
+    child: Child,
+    said: BufReader<std::process::ChildStderr>,
+    text: String,
+}
+
+impl Running {
+    fn start(folder: &Path) -> Running {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mainstay"));
+        command.args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+        command.env_clear().current_dir(folder).stdin(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary starts");
+        let said = BufReader::new(child.stderr.take().expect("stderr is a pipe"));
+        Running { child, said, text: String::new() }
+    }
+
+    /// Reads on until a line has `word`; gives that line.
+    fn until(&mut self, word: &str) -> String {
+        loop {
+            let mut line = String::new();
+            let read = self.said.read_line(&mut line).expect("stderr can be read");
+            self.text += &line;
+            assert!(read > 0, "it ended without saying `{word}`:\n{}", self.text);
+            if line.contains(word) {
+                return line;
+            }
+        }
+    }
+
+    fn stop(mut self) -> i32 {
+        let id = self.child.id().to_string();
+        let killed = Command::new("kill").args(["-TERM", &id]).status().expect("kill runs");
+        assert!(killed.success());
+        let mut rest = String::new();
+        self.said.read_to_string(&mut rest).expect("stderr can be read");
+        self.child.wait().expect("it ends").code().expect("it ends by itself")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // A test that failed leaves no gateway behind; one that was stopped is gone already.
+        let _ = self.child.kill();
+    }
+}
+
+#[test]
+fn a_first_start_gives_a_line_that_works_as_pasted_and_a_second_makes_no_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = Running::start(folder.path());
+    let line = first.until("curl ");
+    let answer = do_as_the_line_says(&line);
+    assert!(answer.starts_with("HTTP/1.1 200"), "{line}\n{answer}");
+    assert!(answer.contains("\"choices\""), "{answer}");
+    let wrong = do_as_the_line_says(&line.replace("sk-ms-", "sk-ms-x"));
+    assert!(wrong.starts_with("HTTP/1.1 401"), "{wrong}");
+    assert_eq!(first.stop(), 0);
+
+    let mut second = Running::start(folder.path());
+    let said = second.until("127.0.0.1:");
+    assert!(!second.text.contains("sk-ms-"), "{said}");
+    assert_eq!(second.stop(), 0);
+    assert!(folder.path().join("mainstay.admin-token").exists(), "no terminal: a file");
+}
+
+/// Sends what the `curl` line would: its URL, headers and body.
+fn do_as_the_line_says(line: &str) -> String {
+    let url = line.split_whitespace().find(|word| word.starts_with("http://")).expect("a URL");
+    let (host, path) = url["http://".len()..].split_once('/').expect("a path");
+    let quoted: Vec<&str> = line.split('\'').skip(1).step_by(2).collect();
+    let (body, headers) = quoted.split_last().expect("a body");
+    let mut stream = TcpStream::connect(host).expect("it listens");
+    let request = format!(
+        "POST /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {}\r\n{}\r\n\r\n{body}",
+        body.len(),
+        headers.join("\r\n"),
+    );
+    stream.write_all(request.as_bytes()).expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers");
+    answer
+}
