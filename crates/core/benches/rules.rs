@@ -1,0 +1,79 @@
+//! What the rules cost on the way of a clean call: breaker, pacer, retry budget, latency.
+
+use divan::{Bencher, black_box};
+use mainstay_core::dice::Dice;
+use mainstay_core::hints::{Dimension, RateHints};
+use mainstay_core::policy::{BreakerPolicy, Limits, RetryPolicy};
+use mainstay_core::rules::breaker::{Breaker, Outcome};
+use mainstay_core::rules::latency::Latency;
+use mainstay_core::rules::pacer::{Ask, Pacer, Place};
+use mainstay_core::rules::retry_budget::RetryBudget;
+use mainstay_core::time::Moment;
+use std::time::Duration;
+
+#[global_allocator]
+static ALLOCATIONS: divan::AllocProfiler = divan::AllocProfiler::system();
+
+fn main() {
+    divan::main();
+}
+
+/// Peek, acquire and record of a success.
+#[divan::bench]
+fn breaker(bencher: Bencher<'_, '_>) {
+    let mut breaker = Breaker::new(&BreakerPolicy::default());
+    let (mut dice, mut nanos) = (Dice::new(1), 0);
+    bencher.bench_local(|| {
+        nanos += 1_000_000;
+        let now = Moment::from_nanos(nanos);
+        black_box(breaker.peek(now));
+        if let Ok(pass) = breaker.acquire(0, now) {
+            let outcome = Outcome::Success { took: Duration::from_millis(100) };
+            black_box(breaker.record(pass, outcome, &mut dice, now));
+        }
+    });
+}
+
+/// Ask, go and settle with rate limit headers, nobody waiting.
+#[divan::bench]
+fn pacer(bencher: Bencher<'_, '_>) {
+    let mut pacer = Pacer::new(&Limits::default(), Moment::ZERO);
+    let seen = |limit| {
+        let reset = Some(Duration::from_millis(20));
+        Some(Dimension { limit: Some(limit), remaining: Some(limit - 9), reset, window: None })
+    };
+    let hints =
+        RateHints { requests: seen(600_000), tokens: seen(90_000_000), ..RateHints::default() };
+    let mut nanos = 0;
+    bencher.bench_local(|| {
+        nanos += 1_000_000;
+        let now = Moment::from_nanos(nanos);
+        let ask = Ask { tokens: 400, latest: Moment::FAR, bytes: 2000, front: false };
+        match pacer.ask(black_box(ask), now) {
+            Place::Go(grant) => pacer.succeeded(grant, Some(380), &hints, now),
+            Place::Wait { ticket, .. } => pacer.leave(ticket),
+            Place::Refused { .. } => {}
+        }
+        black_box(pacer.next_wake(now));
+    });
+}
+
+/// A call and one retry that succeeds.
+#[divan::bench]
+fn retry_budget(bencher: Bencher<'_, '_>) {
+    let mut budget = RetryBudget::new(&RetryPolicy::default());
+    bencher.bench_local(|| {
+        budget.start_call();
+        if budget.withdraw(black_box(14)) {
+            budget.finish(14, true);
+        }
+        budget.end_call(true);
+    });
+}
+
+/// One sample.
+#[divan::bench]
+fn latency(bencher: Bencher<'_, '_>) {
+    let mut latency = Latency::default();
+    bencher.bench_local(|| latency.record(black_box(Duration::from_millis(100))));
+}
