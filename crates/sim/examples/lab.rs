@@ -24,13 +24,11 @@ fn main() -> ExitCode {
     if let Some(seed) = number("--seed") {
         return replay(seed);
     }
-    match number("--seeds") {
-        Some(seeds) => swarm(number("--from").unwrap_or(1), seeds),
-        None => {
-            println!("usage: lab --seeds N [--from S] | --seed S | --judged");
-            ExitCode::from(2)
-        }
-    }
+    let Some(seeds) = number("--seeds") else {
+        println!("usage: lab --seeds N [--from S] | --seed S | --judged");
+        return ExitCode::from(2);
+    };
+    swarm(number("--from").unwrap_or(1), seeds)
 }
 
 fn judged() {

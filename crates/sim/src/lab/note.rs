@@ -119,10 +119,10 @@ impl Digest {
         };
         match *note {
             Note::Came { call, deadline } => {
-                words[1..].copy_from_slice(&[1, call.into(), deadline.as_nanos()])
+                words[1..].copy_from_slice(&[1, call.into(), deadline.as_nanos()]);
             }
             Note::Waits { call, until } => {
-                words[1..].copy_from_slice(&[2, call.into(), until.as_nanos()])
+                words[1..].copy_from_slice(&[2, call.into(), until.as_nanos()]);
             }
             Note::Sent { call, target, probe, resend } => words[1..].copy_from_slice(&[
                 3,
@@ -144,10 +144,10 @@ impl Digest {
                 words[1..].copy_from_slice(&[5 | state << 8, target as u64, until.as_nanos()]);
             }
             Note::Retry { target, cost } => {
-                words[1..].copy_from_slice(&[6, target as u64, cost.into()])
+                words[1..].copy_from_slice(&[6, target as u64, cost.into()]);
             }
             Note::Done { call, answered } => {
-                words[1..].copy_from_slice(&[7, call.into(), answered.into()])
+                words[1..].copy_from_slice(&[7, call.into(), answered.into()]);
             }
         }
         let mut hasher = Fnv(self.0);
