@@ -75,8 +75,8 @@ pub(super) const LINES: &[Line] = &[
             "AuthenticationExpired",
         ])
         .says(&[
-            "key|token|credential|credentials|session|secret|signature .. expired",
-            "expired .. key|token|credential|credentials",
+            "key|token|jwt|credential|credentials|session|secret|signature .. expired",
+            "expired .. key|token|jwt|credential|credentials",
             "令牌已过期",
             "密钥已过期",
             "已过期",
@@ -106,7 +106,11 @@ pub(super) const LINES: &[Line] = &[
             "账户已被",
             "账号已被",
         ])
-        .unless(&["model|tool|feature|file|api .. disabled", "organization has been"]),
+        .unless(&[
+            "model|tool|feature|file|authentication .. disabled",
+            "api disabled|is|has .. disabled",
+            "organization has been",
+        ]),
     // Anthropic and Groq restrict a whole organization with a 400 (threads, read 2026-11).
     line(Kind::PermissionDenied, Scope::Key)
         .named(&["organization_restricted", "SERVICE_DISABLED", "SERVICE_BLOCKED"])
@@ -140,6 +144,8 @@ pub(super) const LINES: &[Line] = &[
             "model .. blocked|restricted|not enabled|not activated at|for|by|in .. organization|project|account|key",
             "model .. not .. enabled|activated|allowed|available .. your|this account|organization|project|key|plan|tier|subscription|team|group",
             "model requires|needs .. plan|tier|subscription|approval|terms|agreement",
+            "model use case .. not",
+            "use case details|form .. submitted|before",
             "访问模型",
             "无权使用模型",
             "无权访问",
@@ -162,6 +168,7 @@ pub(super) const LINES: &[Line] = &[
             "api_key_not_found",
             "token_not_found_in_db",
             "UnrecognizedClientException",
+            "AuthFailure*",
             "InvalidSignatureException",
             "SignatureDoesNotMatch",
             "InvalidClientTokenId",
@@ -178,7 +185,8 @@ pub(super) const LINES: &[Line] = &[
             "invalid|incorrect subscription|access|bearer|auth|authentication|security? key|token",
             "invalid x api key",
             "api key not valid|found|recognized|exist*",
-            "api|access|subscription|secret|your|bearer key|token is|was|are? not? valid|invalid|incorrect|wrong|recognized|found",
+            "api|access|subscription|secret|your|bearer key|token is|was|are? valid|invalid|incorrect|wrong",
+            "api|access|subscription|secret|your|bearer key|token is|was|are? not valid|recognized|found|correct",
             "key|token .. is|was|seems|looks invalid|incorrect|wrong|malformed",
             "key|token .. could not be|not found|recognized|verified",
             "no such user",
@@ -198,6 +206,7 @@ pub(super) const LINES: &[Line] = &[
         .named(&[
             "invalid_authentication*",
             "authentication_required",
+            "AuthenticationTypeDisabled",
             "missing_api_key",
             "no_api_key",
             "api_key_required",
@@ -213,6 +222,8 @@ pub(super) const LINES: &[Line] = &[
         .says(&[
             "didnt provide an|a api? key|token",
             "no|missing|without|provide|supply|requires .. api key",
+            "no|missing|without|provide|include .. subscription|access|bearer|security|auth key|token",
+            "authentication .. disabled",
             "no|missing .. auth|authentication|authorization|bearer|credentials",
             "api key .. required|missing|empty|not provided|not set|must be",
             "authorization header|token|key .. required|missing|malformed|empty|invalid",
@@ -260,6 +271,14 @@ pub(super) const LINES: &[Line] = &[
             "权限不足",
         ])
         .unless(CONTENT),
+    // Features that a plan, a tier or a verification opens. OpenAI verification of organizations;
+    // Anthropic betas and credentials tied to one product, read 2026-11.
+    line(Kind::PermissionDenied, Scope::Key).says(&[
+        "organization|account|identity|project must be verified",
+        "verify your? organization|identity|account",
+        "only|exclusively authorized|allowed|permitted|valid|intended for|to|with",
+        "not|isnt .. available|enabled|included|offered .. your|this subscription|plan|tier|account|organization",
+    ]),
     line(Kind::InvalidAuthentication, Scope::Key).at(Place::Status(401)),
     line(Kind::InvalidAuthentication, Scope::Key).at(Place::Status(407)),
 ];

@@ -15,7 +15,7 @@ pub(super) const PER_TIME: &[Line] = &[
         .says(&["request too large", "input or output tokens must be reduced"]),
     // Gemini, OpenAI: a limit of 0 is no limit per time but no access; waiting changes nothing
     // (ai.google.dev rate limits, forum threads, read 2026-11).
-    line(Kind::InsufficientQuota, Scope::Key).at(Place::Status(429)).says(&["limit 0 model", "limit 0 used"]),
+    line(Kind::InsufficientQuota, Scope::Key).at(Place::Status(429)).says(&["limit 0 model|used|requested|please|retry|try|for|per|requests|tokens", "limit 0 ¶"]),
     // Parallel calls. OpenAI-like unified codes; Moonshot "max organization concurrency"; Anthropic
     // "number of concurrent connections"; Zhipu 1302; LiteLLM max_parallel_requests, read 2026-11.
     line(Kind::ConcurrentLimit, Scope::Key)
@@ -37,6 +37,11 @@ pub(super) const PER_TIME: &[Line] = &[
     line(Kind::RateLimitTokens, Scope::Key).named(&["status_code.1039", "error_code.336502"]),
     line(Kind::RateLimitRequests, Scope::Key)
         .named(&["status_code.1002", "error_code.18", "error_code.336501"]),
+    // Anthropic counts "request tokens" and "input tokens": the word request is no dimension there.
+    line(Kind::RateLimitTokens, Scope::Key).says(&[
+        "number of request|input|output|prompt? tokens .. per minute|hour|day",
+        "request|input|output|prompt tokens per min*|hour|day",
+    ]),
     line(Kind::RateLimitTokens, Scope::Key).says(TOKENS_PER_TIME).unless(REQUESTS_PER_TIME),
     line(Kind::RateLimitRequests, Scope::Key).says(REQUESTS_PER_TIME),
     line(Kind::RateLimitTokens, Scope::Key).says(TOKENS_PER_TIME),
@@ -70,6 +75,7 @@ pub(super) const SPENT: &[Line] = &[
             "spend_limit*",
             "budget_exceeded",
             "billing_disabled",
+            "blocked_api_access",
             "BudgetExceededError",
         ])
         .says(&[
@@ -79,7 +85,7 @@ pub(super) const SPENT: &[Line] = &[
             "billing .. disabled|inactive|suspended",
             "enable billing",
             "spend*|spending limit|cap .. reached|exceeded|hit",
-            "reached|exceeded|hit .. spend|spending limit|cap",
+            "reached|exceeded|hit .. spend*|spending|billing|budget .. limit|cap|threshold",
             "specified api usage limits",
             "budget .. exceeded|reached|exhausted",
             "exceeded|exceeds|over .. budget",
@@ -90,8 +96,17 @@ pub(super) const SPENT: &[Line] = &[
             "key limit exceeded",
             "billing limit*",
             "usage limit .. set by|for your organization",
+            "extra|additional|paid usage .. required|needed|disabled",
+            "requires|require extra|additional|paid usage",
+            "payment|subscription is? required",
         ])
         .unless(&["thinking budget", "budget tokens", "retry budget"]),
+    // A limit under these statuses is one of money (Portkey, Ollama and OpenRouter, read 2026-11).
+    line(Kind::BillingLimit, Scope::Key).at(Place::Status(412)).says(&[
+        "limit|limits|budget .. exceeded|reached|hit",
+        "exceeded|reached|hit .. limit|budget",
+    ]),
+    line(Kind::InsufficientQuota, Scope::Key).at(Place::Status(402)),
     // Relays' and vendors' own codes. OpenAI; Moonshot exceeded_current_quota_error; one-api and
     // new-api *_quota*; Together credit_limit; DashScope Arrearage, AllocationQuota.FreeTierOnly;
     // Zhipu 1113; MiniMax 1008; Volcano AccountOverdueError, SetLimitExceeded; read 2026-11.
@@ -111,6 +126,7 @@ pub(super) const SPENT: &[Line] = &[
             "payment_required",
             "Arrearage",
             "AccountOverdueError",
+            "SetLimitExceeded",
             "*FreeTierOnly",
             "1113",
             "status_code.1008",
@@ -155,10 +171,25 @@ pub(super) const SPENT: &[Line] = &[
 
 /// Throttling that does not say of what.
 pub(super) const THROTTLED: &[Line] = &[
+    // A limit on tokens under 429 that says nothing of a context: tokens waiting in batches, tokens
+    // of a window that is not named (OpenAI batch texts, read 2026-11).
+    line(Kind::RateLimitTokens, Scope::Key)
+        .at(Place::Status(429))
+        .says(&[
+            "enqueued tokens|token",
+            "token|tokens limit|quota|allowance reached|exceeded|exhausted",
+            "exceeded|exceeds|reached .. token|tokens limit|quota|allowance",
+        ])
+        .unless(&[
+            "context|prompt|message|messages|input .. length|window|long",
+            "maximum context",
+        ]),
     // OpenAI slow_down (503 and, since 2026, 429); Azure RateLimitReached; Anthropic
     // rate_limit_error; Mistral 1300; AWS; Google; DashScope Throttling.*; read 2026-11.
     line(Kind::RateLimitTokens, Scope::Key).named(&["Throttling.AllocationQuota"]),
-    line(Kind::RateLimitRequests, Scope::Key).named(&["Throttling.RateQuota", "limit_requests"]),
+    line(Kind::RateLimitRequests, Scope::Key)
+        .named(&["Throttling.RateQuota", "limit_requests"])
+        .says(&["请求数", "请求次数", "请求频率", "调用次数", "请求过于频繁"]),
     line(Kind::RateLimitOther, Scope::Key)
         .named(&[
             "slow_down",
@@ -195,12 +226,17 @@ pub(super) const THROTTLED: &[Line] = &[
             "频率",
             "过于频繁",
             "请求过多",
-            "请求次数",
         ])
         .unless(&["not rate limited"]),
     // Google: RESOURCE_EXHAUSTED without a word on billing (Vertex dynamic shared quota).
     line(Kind::RateLimitOther, Scope::Key).named(&["RESOURCE_EXHAUSTED", "rateLimitExceeded"]),
     line(Kind::InsufficientQuota, Scope::Key)
-        .named(&["quota_exceeded", "QuotaExceeded*", "quota_exhausted", "over_quota"])
-        .says(&["quota .. exceeded|exhausted", "exceeded .. quota"]),
+        .named(&[
+            "quota_exceeded",
+            "QuotaExceeded*",
+            "ServiceQuotaExceeded*",
+            "quota_exhausted",
+            "over_quota",
+        ])
+        .says(&["quota .. exceeded|exhausted", "exceeded|exceeds|exceeding|over .. quota"]),
 ];

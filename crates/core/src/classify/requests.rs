@@ -17,6 +17,8 @@ pub(super) const SIZE_AND_CONTENT: &[Line] = &[
             "range of max tokens",
         ])
         .unless(&["context length|window|size|limit", "input length", "inputs tokens"]),
+    // AWS API Gateway's whole text under 413 (gateway responses, read 2026-11): bytes, not tokens.
+    line(Kind::RequestTooLarge, Scope::Request).at(Place::Status(413)).says(&["request is? too long"]),
     // OpenAI, vLLM, SGLang, llama.cpp, LM Studio, Ollama, TGI, Anthropic, Gemini, Mistral, Cohere,
     // Bedrock, DashScope, Perplexity, Zhipu 1261; read 2026-11.
     line(Kind::ContextLengthExceeded, Scope::Request)
@@ -35,9 +37,11 @@ pub(super) const SIZE_AND_CONTENT: &[Line] = &[
         .says(&[
             "context length|window|size|limit",
             "model|models .. max|maximum context|length|tokens",
+            "token|tokens .. only supports|accepts|allows|takes|handles",
+            "model only supports|accepts|allows up to # tokens?",
             "max|maximum context",
             "prompt|input|inputs|conversation|messages|request is|are|was? too long",
-            "prompt|input|message|messages .. too long|large",
+            "prompt|input|message|messages .. too long|large|big",
             "too many|much input? tokens|token",
             "tokens # maximum",
             "# tokens # maximum",
@@ -103,6 +107,7 @@ pub(super) const SIZE_AND_CONTENT: &[Line] = &[
             "cyber_policy*",
             "1301",
             "900514",
+            "hooks_failed",
             "status_code.1026",
             "status_code.1027",
             "error_code.336104",
@@ -115,7 +120,8 @@ pub(super) const SIZE_AND_CONTENT: &[Line] = &[
             "was|were flagged",
             "violat* .. policy|policies|guideline*|terms|guardrail*|rules",
             "violation of .. guardrail*|policy|policies|detected",
-            "guardrail* .. intervened|blocked|detected|triggered|violation",
+            "guardrail* .. intervened|blocked|detected|triggered|violation|failed|rejected|denied",
+            "response|prompt|output|input|completion was|were|is filtered|censored",
             "blocked .. safety|moderation|policy|guardrail*|content|prohibited",
             "rejected .. safety|moderation|policy",
             "inappropriate|harmful|unsafe|prohibited|objectionable|sensitive content|material|words|information",
@@ -129,9 +135,13 @@ pub(super) const SIZE_AND_CONTENT: &[Line] = &[
             "内容审核",
         ])
         .unless(&["rate limit policy", "data policy", "policy .. allows|permits", "identity based policy"]),
+    // Portkey and WSO2 keep this number for guardrails (their error pages, read 2026-11).
+    line(Kind::ContentPolicy, Scope::Request).at(Place::Status(446)),
     // Bodies and files. OpenAI 413 "Maximum content size limit"; nginx, Envoy, Fastify, Express;
     // Gemini "payload size exceeds the limit"; read 2026-11.
     line(Kind::RequestTooLarge, Scope::Request).at(Place::Status(413)),
+    line(Kind::RequestTooLarge, Scope::Request).at(Place::Status(414)),
+    line(Kind::RequestTooLarge, Scope::Request).at(Place::Status(431)),
     line(Kind::RequestTooLarge, Scope::Request)
         .named(&[
             "request_too_large",
@@ -161,12 +171,21 @@ pub(super) const SIZE_AND_CONTENT: &[Line] = &[
 
 /// Models that do not exist or are gone, objects, paths, methods.
 pub(super) const MODELS: &[Line] = &[
+    // A code that names the model is surer than any words about what is not supported.
+    line(Kind::ModelNotFound, Scope::Model).named(&[
+        "model_not_supported",
+        "unsupported_model",
+        "unknown_model",
+        "model_deprecated",
+        "model_decommissioned",
+        "model_not_exist",
+    ]),
     // Something the model cannot do is no missing model. OpenRouter, OpenAI, Ollama, llama.cpp,
     // Anthropic texts, read 2026-11.
     line(Kind::UnsupportedParameter, Scope::Request)
         .named(&["unsupported_parameter", "unknown_parameter", "UnsupportedParamsError"])
         .says(UNSUPPORTED)
-        .unless(&["modelsupported"]),
+        .unless(&["type|format|mime|language|extension .. is|are unsupported"]),
     // OpenAI, Azure, Mistral, Groq, Ollama, Gemini, Bedrock, Anthropic, DeepSeek, OpenRouter,
     // NVIDIA functions, Zhipu 1211, Volcano, one-api; read 2026-11.
     line(Kind::ModelNotFound, Scope::Model)
@@ -182,7 +201,6 @@ pub(super) const MODELS: &[Line] = &[
             "model_decommissioned",
             "model_not_available",
             "model_not_exist",
-            "model_unavailable",
             "InvalidEndpointOrModel*",
             "1211",
             "1500",
@@ -190,22 +208,20 @@ pub(super) const MODELS: &[Line] = &[
         .says(&[
             "model|models|deployment|engine .. not|doesnt|dont .. exist",
             "model|models|deployment|engine .. not|cannot|couldnt be? found",
-            "could not find .. model|deployment",
+            "could|can not|cannot|couldnt|unable|failed to? find|resolve|locate .. model|deployment",
             "no such model|deployment|engine",
+            "model|models is? not|isnt supported|valid|recognized",
+            "model|models ? is? not|isnt supported|valid|recognized",
+            "不支持的模型",
             "no model|models .. found|named|matches|loaded",
             "unknown|invalid|unsupported|unrecognized|nonexistent model|models|deployment|engine",
             "incorrect|wrong model",
-            "model|models .. not|isnt|no .. supported",
-            "not .. supported|valid|known|recognized|available model",
             "model name|id|identifier .. invalid|wrong|unknown|incorrect",
-            "model .. invalid",
             "supported api? model names",
             "supported models are",
             "model|deployment|engine .. deprecated|decommissioned|retired|sunset|removed|discontinued|shutdown",
             "model .. shut down",
             "model .. end of its? life",
-            "model .. no longer",
-            "model .. not|isnt available|hosted|deployed|served|registered|installed|recognized|known",
             "no endpoints found for",
             "on demand throughput isnt supported",
             "function .. not found for account",
@@ -214,11 +230,39 @@ pub(super) const MODELS: &[Line] = &[
             "模型不存在",
             "模型未找到",
             "不支持该模型",
-            "模型不支持",
             "不存在该模型",
             "model not exist",
         ])
-        .unless(&["fine tune*", "file", "loading", "tool|tools|function|functions .. supported"]),
+        .unless(&[
+            "fine tune*",
+            "file",
+            "loading",
+            "tool|tools|function|functions .. supported",
+            "try|retry again? later|shortly|soon",
+            "at the|this moment|time",
+        ]),
+    // Looser words, only where the status leaves the fault in the request: under a 5xx they are as
+    // likely about what went wrong inside.
+    line(Kind::ModelNotFound, Scope::Model)
+        .at(Place::Client)
+        .named(&["model_unavailable"])
+        .says(&[
+            "model|models .. not|isnt|no .. supported",
+            "not .. supported|valid|known|recognized|available model",
+            "model .. invalid",
+            "no longer supported|available|offered|served|maintained",
+            "model .. no longer",
+            "model .. not|isnt available|hosted|deployed|served|registered|installed|recognized|known",
+            "model is|are? only supported|available|works|usable in|on|with|via|through|by|at .. endpoint|api|v1|completions|responses",
+        ])
+        .unless(&[
+            "fine tune*",
+            "file",
+            "loading",
+            "tool|tools|function|functions .. supported",
+            "try|retry again? later|shortly|soon",
+            "at the|this moment|time",
+        ]),
     // Anthropic: "model: x" under not_found_error.
     line(Kind::ModelNotFound, Scope::Model)
         .named(&["not_found_error", "not_found", "NotFoundError"])
@@ -271,11 +315,23 @@ const UNSUPPORTED: &[&str] = &[
     "no endpoints found that support",
     "parameter|parameters|param|argument|field|tools|tool|function|streaming|logprobs|temperature|top|penalty|image|images|vision|audio .. not|isnt|arent|unsupported .. supported|allowed|permitted|available|enabled",
     "is not|isnt supported .. parameter",
+    "is|are|isnt|arent not? enabled|implemented|supported for|on|with|in models|model|this|the",
+    "parameter|parameters|param|property|properties|field|fields|argument|option .. is|are unsupported|unrecognized",
+    "api version not|isnt|is not? supported|invalid|unsupported|known",
+    "unsupported|unknown|invalid api version",
     "tool|tools|function|auto choice|calling|use is|are? not|isnt supported",
     "support for .. not .. enabled|available",
     "not .. support .. parameter",
     "cannot find field",
     "param|parameter|option|field requires .. flag|option|version",
+    "is|are unsupported",
+    "parameter|field|option|argument|tool|feature|beta|version|header .. no longer",
+    "模型不支持",
+    "不支持流式",
+    "不支持工具",
+    "不支持函数",
+    "不支持该参数",
+    "不支持此参数",
     "参数不支持",
     "不支持的参数",
     "不支持图片",
@@ -357,7 +413,7 @@ pub(super) const FIELDS: &[Line] = &[
             "field|fields required|missing",
             "required .. missing|not provided|not set|not found|omitted|absent",
             "is|are a? required property|parameter|field|argument",
-            "must|need|have to? provide|specify|include|supply|contain",
+            "must|need|have to? provide|specify|include|supply",
             "is|are required",
             "is|are not specified|provided|set",
             "is|are missing",
@@ -383,7 +439,8 @@ pub(super) const FIELDS: &[Line] = &[
         .unless(&["json .. parse|decode", "invalid json"]),
     line(Kind::InvalidValue, Scope::Request)
         .says(&[
-            "invalid value|type|parameter|parameters|param|argument|data|input|temperature|role|format|length|max|message|messages|content|number",
+            "invalid value|values|type|parameter|parameters|param|argument|arguments|data|input|temperature|role|format|length|max|message|messages|content|number|option|options|setting|header|headers",
+            "unexpected|illegal|unrecognized|disallowed|bad value|values",
             "invalid ? integer|decimal|string|array|number|must|expected",
             "unsupported value|role|openai|version|content|language|voice|size|model version",
             "must|should be .. than|between|one|an|a|in|at|equal|less|greater|positive|non|not|string|integer|number|list|array|object|boolean|of|set|within",
@@ -401,6 +458,9 @@ pub(super) const FIELDS: &[Line] = &[
             "too long|short|many|few|large|small|big|high|low",
             "greater|less|larger|smaller|more|fewer than",
             "at most|least #",
+            "maximum|minimum|more|fewer|less of|than #",
+            "only # .. allowed|permitted|supported|may|can",
+            "may|can be provided|given",
             "exceeds|exceeded .. maximum|limit|allowed",
             "below|above .. minimum|maximum",
             "input should|match|does",

@@ -3,13 +3,21 @@
 use super::evidence::Evidence;
 use super::table::{Line, line};
 use crate::failure::{Kind, Scope};
+use crate::words::same_name;
+
+/// Exception names that a relay gives only after it has read the provider's words: as good as
+/// those. Source: LiteLLM's exception mapping, read 2026-11.
+pub(super) const EXACT_CLASSES: &[Line] = &[
+    line(Kind::ContextLengthExceeded, Scope::Request).named(&["ContextWindowExceededError"]),
+    line(Kind::ContentPolicy, Scope::Request).named(&["ContentPolicyViolationError"]),
+    line(Kind::UnsupportedParameter, Scope::Request).named(&["UnsupportedParamsError"]),
+    line(Kind::BillingLimit, Scope::Key).named(&["BudgetExceededError"]),
+];
 
 /// Exception names that relays put before the provider's words. Weaker than every phrase, because
 /// relays pick them by the status they saw. Sources: openai-python, LiteLLM, AWS and Google
 /// exception lists, read 2026-11.
 pub(super) const CLASSES: &[Line] = &[
-    line(Kind::ContextLengthExceeded, Scope::Request).named(&["ContextWindowExceededError"]),
-    line(Kind::ContentPolicy, Scope::Request).named(&["ContentPolicyViolationError"]),
     line(Kind::RateLimitOther, Scope::Key).named(&[
         "RateLimitError",
         "ThrottlingException",
@@ -94,6 +102,10 @@ pub(super) fn by_status(evidence: &Evidence) -> (Kind, Scope, bool) {
         498 | 529 => (Kind::Overloaded, Scope::Provider),
         501 | 505 => return (Kind::InvalidRequest, Scope::Request, false),
         _ if (400..500).contains(&status) => (Kind::InvalidRequest, Scope::Request),
+        // A 200 that holds an error without a status: its type may tell whose fault it is.
+        _ if evidence.status.is_none() && callers_fault(evidence) => {
+            (Kind::InvalidRequest, Scope::Request)
+        }
         // 5xx, and an error inside a 200 that names nothing.
         _ if status < 600 => (Kind::InternalError, Scope::Provider),
         _ => (Kind::Unknown, Scope::None),
@@ -102,6 +114,12 @@ pub(super) fn by_status(evidence: &Evidence) -> (Kind, Scope, bool) {
         return (Kind::PermissionDenied, Scope::Key, false);
     }
     (kind, scope, kind.retryable())
+}
+
+/// `true` when a name says that the request is at fault, without saying how.
+fn callers_fault(evidence: &Evidence) -> bool {
+    let names = ["invalid_request_error", "invalid_request", "BadRequestError", "invalid_argument"];
+    evidence.said.names.iter().any(|name| names.iter().any(|known| same_name(known, name)))
 }
 
 /// A conflict heals by waiting only when it is a lock or work in progress.

@@ -3,6 +3,7 @@
 use super::evidence::{Broken, Evidence};
 use super::{access, limits, requests, servers, statuses};
 use crate::failure::{Kind, Scope};
+use crate::hints::TextLimit;
 use crate::words::same_name;
 use alloc::string::String;
 
@@ -117,7 +118,11 @@ pub(super) fn decide(evidence: &Evidence) -> (Kind, Scope, bool) {
         return of_broken(broken);
     }
     // A request that alone exceeds the limit per time never fits, whatever its code says.
-    if evidence.limit.is_some_and(|limit| limit.never_fits()) {
+    // A limit without a window under another status is that of the model.
+    let per_time = |limit: &TextLimit| {
+        limit.window.is_some() || matches!(evidence.status, None | Some(413 | 429))
+    };
+    if evidence.limit.is_some_and(|limit| limit.never_fits() && per_time(&limit)) {
         return (Kind::RequestTooLarge, Scope::Request, false);
     }
     let groups = [
@@ -131,13 +136,15 @@ pub(super) fn decide(evidence: &Evidence) -> (Kind, Scope, bool) {
         requests::FIELDS,
         servers::AVAILABILITY,
     ];
-    let found = groups.into_iter().flatten().find(|line| line.fits(evidence)).map(Line::ruling);
-    let class = || {
-        let named = |line: &&Line| named(line.names, &evidence.said.classes);
-        statuses::CLASSES.iter().find(named).map(Line::ruling)
+    let class = |lines: &[Line]| {
+        let fits = |line: &&Line| named(line.names, &evidence.said.classes);
+        lines.iter().find(fits).map(Line::ruling)
     };
-    let (kind, scope, again) =
-        found.or_else(class).unwrap_or_else(|| statuses::by_status(evidence));
+    let found = || groups.into_iter().flatten().find(|line| line.fits(evidence)).map(Line::ruling);
+    let (kind, scope, again) = class(statuses::EXACT_CLASSES)
+        .or_else(found)
+        .or_else(|| class(statuses::CLASSES))
+        .unwrap_or_else(|| statuses::by_status(evidence));
     // The text does not say which limit; the headers may.
     let kind = match (kind == Kind::RateLimitOther, evidence.tokens_gone, evidence.requests_gone) {
         (true, true, _) => Kind::RateLimitTokens,

@@ -69,13 +69,16 @@ impl ErrorBody {
         match key {
             "message" | "Message" | "msg" | "error_msg" | "errorMessage" | "error_message"
             | "status_msg" | "detail" | "description" | "error_description" | "title" | "raw"
-            | "reasonPhrase" | "original_message" | "upstream_error" | "error" | "errors"
-            | "details" | "innererror" | "inner_error" | "metadata" | "response" | "base_resp"
-            | "cause" | "violations" | "fieldViolations" | "headers" | "Error" | "fault"
-            | "exception" | "choices" | "incident" => self.walk(value, depth + 1),
+            | "reasonPhrase" | "faultstring" | "status_message" | "original_message"
+            | "upstream_error" | "error" | "errors" | "details" | "innererror" | "inner_error"
+            | "metadata" | "response" | "Response" | "base_resp" | "cause" | "violations"
+            | "fieldViolations" | "headers" | "Error" | "fault" | "exception" | "choices"
+            | "incident" => self.walk(value, depth + 1),
             "type" | "Type" | "__type" | "error_type" | "code" | "Code" | "status" | "reason"
             | "error_code" | "errorCode" | "errorType" | "status_code" | "statusCode"
-            | "http_code" | "raw_status_code" | "errors_code" => self.label(key, value),
+            | "errorcode" | "http_code" | "raw_status_code" | "errors_code" => {
+                self.label(key, value)
+            }
             "data" | "body" | "result" => {
                 if let Value::Object(map) = value
                     && ["error", "message", "code"].iter().any(|key| map.contains_key(*key))
@@ -86,6 +89,11 @@ impl ErrorBody {
             "quotaId" | "quotaMetric" | "quota_limit" | "quota_metric" => {
                 if let Value::String(text) = value {
                     self.hear(&spaced(text));
+                }
+            }
+            "quotaValue" => {
+                if value.as_str() == Some("0") {
+                    self.hear("limit: 0 per project");
                 }
             }
             "loc" | "param" | "field" => {
@@ -191,6 +199,10 @@ fn is_error(value: &Value) -> bool {
             | Value::Array(_)
             | Value::Object(_) => return true,
         }
+    }
+    // Tencent Cloud: every answer, sound or not, stands in "Response" under status 200.
+    if map.get("Response").is_some_and(|inner| inner.get("Error").is_some_and(Value::is_object)) {
+        return true;
     }
     let is = |key: &str, text: &str| map.get(key).and_then(Value::as_str) == Some(text);
     if is("object", "error")
