@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | an answer | the provider's | the provider's, cleaned, and ours |
 //! | the provider's refusal | the provider's, secrets masked | the same, kind, origin, scope, wait |
+//! | the provider's page or bare text | its status, the error object in our words | the same |
 //! | all our credentials refused | 502, in our words | ours: the caller's key is not at fault |
 //! | any other failure | by kind, in our words | ours |
 //! | a refusal of our own | by kind, in our words | ours |
@@ -15,13 +16,13 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
 use mainstay::call::{AnswerHead, ProviderAnswer, Refusal, Trace};
 use mainstay_core::catalogue;
-use mainstay_core::failure::{Kind, Origin, Scope};
+use mainstay_core::failure::{Failure, Kind, Origin, Scope};
 use mainstay_core::policy::CodeSet;
 use mainstay_core::time::Moment;
 use serde::Serialize;
 
 use crate::headers::{self, provider_headers, value_of};
-use crate::refused::Refused;
+use crate::refused::{Refused, grouped};
 use crate::settings::{Auth, Expose, Settings};
 use crate::ticket::Ticket;
 
@@ -68,17 +69,21 @@ pub(crate) fn failed(
     let (mut kind, mut origin, mut scope) = (failure.kind, failure.origin, failure.scope);
     let not_his_fault = settings.auth != Auth::Pass && credentials_refused(failure.kind);
     let (status, body) = match provider_answer {
-        Some(answer) if !not_his_fault => passed_on(answer, settings, &mut headers),
+        Some(answer) if !not_his_fault && is_json(&answer.body) => {
+            passed_on(answer, settings, &mut headers)
+        }
+        Some(answer) if !not_his_fault => {
+            // A page, a bare text or nothing: no program can read that, so it is told in our words.
+            let message = unreadable(&answer, &failure, &trace);
+            provider_headers(answer.headers, settings.expose, &mut headers);
+            headers.remove(header::CONTENT_ENCODING);
+            headers.insert(header::CONTENT_TYPE, JSON);
+            (answer.status, envelope(kind, settings.codes, None, None, &message))
+        }
         Some(_) | None => {
             let message = if not_his_fault {
-                let provider = trace.provider.as_deref().unwrap_or("upstream");
                 (kind, origin, scope) = (Kind::BadGateway, Origin::Mainstay, Scope::Provider);
-                Some(format!(
-                    "The provider `{provider}` refused the gateway's own credential ({}), so no call can be made \
-                     there. The key of this request is not at fault; the operator has to renew `api_key` of that \
-                     provider.",
-                    failure.kind.name()
-                ))
+                Some(our_credential(&failure, &trace))
             } else {
                 message
             };
@@ -97,6 +102,32 @@ pub(crate) fn failed(
     wait(&mut headers, retry_after, again);
     ticket.failed(status.as_u16(), failure.kind, failure.origin, trace.attempts);
     finish(status, headers, body, ticket)
+}
+
+/// What a caller reads when the provider refused a credential of ours.
+fn our_credential(failure: &Failure, trace: &Trace) -> String {
+    format!(
+        "The provider `{}` refused the gateway's own credential ({}), so no call can be made there. The key of this \
+         request is not at fault; the operator has to renew `api_key` of that provider.",
+        trace.provider.as_deref().unwrap_or("upstream"),
+        failure.kind.name()
+    )
+}
+
+/// What a caller reads when the provider's error was no JSON.
+fn unreadable(answer: &ProviderAnswer, failure: &Failure, trace: &Trace) -> String {
+    format!(
+        "The provider `{}` answered {} with {} bytes that are no error object. {}",
+        trace.provider.as_deref().unwrap_or("upstream"),
+        answer.status.as_u16(),
+        grouped(answer.body.len() as u64),
+        catalogue::entry(failure.kind).cause
+    )
+}
+
+/// Whether an SDK can read it.
+fn is_json(body: &[u8]) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok()
 }
 
 /// A refusal of our own, before anything was sent.

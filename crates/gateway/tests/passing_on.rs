@@ -107,6 +107,22 @@ fn a_providers_own_error_passes_with_secrets_masked() {
 }
 
 #[test]
+fn a_web_page_or_nothing_in_place_of_an_error_becomes_an_error_object() {
+    let page = "<html><title>502 Bad Gateway</title></html>";
+    for (status, body) in [("403 Forbidden", page), ("404 Not Found", "")] {
+        let answer = format!(
+            "HTTP/1.1 {status}\r\ncontent-type: text/html\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let provider = Provider::fixed(answer);
+        let reply = front(provider.addr, "").post("/v1/chat/completions", CHAT);
+        let kind = reply.header("x-mainstay-kind").unwrap_or_default().to_owned();
+        let message = reply.refused(status[..3].parse().expect("a status"), &kind);
+        assert!(message.contains("`up`") && message.contains(&status[..3]), "{message}");
+    }
+}
+
+#[test]
 fn a_refused_credential_of_ours_does_not_blame_the_caller() {
     let body = r#"{"error":{"message":"Incorrect API key provided: sk-upst******cret.","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}"#;
     let provider = Provider::fixed(json("401 Unauthorized", "", body));
