@@ -93,6 +93,7 @@ fn chat(world: &World, model: &str, stream: bool) -> Call {
         timeout: None,
         read_timeout: None,
         sdk_retry: 0,
+        add_usage: false,
         body_gone: false,
     }
 }

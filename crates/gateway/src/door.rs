@@ -126,6 +126,7 @@ fn blank_call(
         timeout: None,
         read_timeout: None,
         sdk_retry: 0,
+        add_usage: false,
     }
 }
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use mainstay_core::failure::Kind;
 
-use crate::call::{Cut, Trace};
+use crate::call::{Cut, Trace, Used};
 use crate::upstream::Upstream;
 use crate::walk::{Out, Run};
 
@@ -27,6 +27,15 @@ impl<U: Upstream> AnswerBody<U> {
     /// What the call took; final after the last frame.
     pub fn trace(&self) -> &Trace {
         self.run.trace()
+    }
+}
+
+impl<U: Upstream> AnswerBody<U> {
+    /// Tokens of the answer so far, for settling at any moment, a caller's leaving included:
+    /// as the provider tells them, else counted from what came. Reads the whole delivered text
+    /// when it must count.
+    pub fn used(&self) -> Option<Used> {
+        self.run.used()
     }
 }
 

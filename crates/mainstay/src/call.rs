@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use mainstay_core::failure::{Failure, Kind};
 use mainstay_core::time::Moment;
 use mainstay_core::wire::endpoint::Endpoint;
+use mainstay_core::wire::usage::Usage;
 
 use crate::upstream::BodyBroken;
 
@@ -46,6 +47,10 @@ pub struct Call {
     pub read_timeout: Option<Duration>,
     /// `x-stainless-retry-count`: how often the caller's own SDK has sent this already.
     pub sdk_retry: u32,
+    /// Ask the provider for the tokens used (`stream_options.include_usage`) though the caller did
+    /// not, and take the event that tells them out again. Has an effect on streamed chat and
+    /// legacy completions with a buffered body; set it where calls are metered.
+    pub add_usage: bool,
     /// A streamed body has been handed to an attempt and cannot be sent again. Starts `false`.
     pub body_gone: bool,
 }
@@ -88,6 +93,15 @@ pub struct AnswerHead {
     pub trace: Trace,
 }
 
+/// Tokens of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Used {
+    /// The tokens.
+    pub usage: Usage,
+    /// The provider told none: `output` is counted from what came, `input` is 0 for unknown.
+    pub counted: bool,
+}
+
 /// Who answered a call and what it took.
 #[derive(Clone, Debug, Default)]
 pub struct Trace {
@@ -99,6 +113,8 @@ pub struct Trace {
     pub attempts: u32,
     /// Time spent waiting for limits, backoff and circuit breakers.
     pub waited: Duration,
+    /// Tokens of the answer as the caller got it; `None` until its end, and when nothing is known.
+    pub used: Option<Used>,
     /// Each attempt, in order of start. At most [`Trace::ATTEMPTS_MAX`].
     pub records: Vec<AttemptRecord>,
 }
@@ -129,6 +145,8 @@ pub struct AttemptRecord {
     pub kind: Option<Kind>,
     /// Bytes received.
     pub bytes: u64,
+    /// Tokens used, losers and broken streams included; `None` when nothing is known of them.
+    pub used: Option<Used>,
 }
 
 /// A call that gets no answer.

@@ -10,6 +10,8 @@ use http::header::{
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use mainstay_core::policy::ProviderKind;
+use mainstay_core::wire;
+use mainstay_core::wire::endpoint::Endpoint;
 
 use crate::call::{Call, CallBody};
 use crate::spec::ProviderSpec;
@@ -25,24 +27,26 @@ pub(crate) enum Unsendable {
     BodyGone,
 }
 
-/// Builds the request of an attempt. A streamed body is moved out of the call.
+/// Builds the request of an attempt, and tells whether it asks for the tokens used on the caller's
+/// behalf. A streamed body is moved out of the call.
 pub(crate) fn request(
     call: &mut Call,
     target: &Target,
     connect_timeout: Duration,
-) -> Result<AttemptRequest, Unsendable> {
+) -> Result<(AttemptRequest, bool), Unsendable> {
     let provider = &target.provider;
     let path = path(provider, call, target.model.as_deref()).ok_or(Unsendable::Path)?;
     let headers = headers(call, target);
-    let body = body(call, target)?;
-    Ok(AttemptRequest {
+    let (body, adds_usage) = body(call, target)?;
+    let request = AttemptRequest {
         destination: provider.destination.clone(),
         method: call.method.clone(),
         path,
         headers,
         body,
         connect_timeout,
-    })
+    };
+    Ok((request, adds_usage))
 }
 
 fn path(provider: &ProviderSpec, call: &Call, model: Option<&str>) -> Option<PathAndQuery> {
@@ -143,11 +147,17 @@ fn credential(call: &Call, target: &Target) -> Option<(HeaderName, HeaderValue)>
     Some((name, value))
 }
 
-fn body(call: &mut Call, target: &Target) -> Result<RequestBody, Unsendable> {
-    match &call.body {
+/// The body to send, and whether the tokens used are asked for in it on the caller's behalf.
+fn body(call: &mut Call, target: &Target) -> Result<(RequestBody, bool), Unsendable> {
+    let body = match &call.body {
         CallBody::Empty if call.body_gone => Err(Unsendable::BodyGone),
         CallBody::Empty => Ok(RequestBody::Empty),
-        CallBody::Buffered(bytes) => Ok(RequestBody::Full(renamed(call, target, bytes))),
+        CallBody::Buffered(bytes) => {
+            let renamed = renamed(call, target, bytes);
+            let asking = with_usage(call, &renamed);
+            let adds_usage = asking.is_some();
+            return Ok((RequestBody::Full(asking.unwrap_or(renamed)), adds_usage));
+        }
         CallBody::Streamed { .. } => match std::mem::replace(&mut call.body, CallBody::Empty) {
             CallBody::Streamed { body, length } => {
                 call.body_gone = true;
@@ -155,7 +165,8 @@ fn body(call: &mut Call, target: &Target) -> Result<RequestBody, Unsendable> {
             }
             CallBody::Empty | CallBody::Buffered(_) => Err(Unsendable::BodyGone),
         },
-    }
+    };
+    body.map(|body| (body, false))
 }
 
 /// The body with the target's model in place of the caller's, every other byte as it was.
@@ -172,4 +183,26 @@ fn renamed(call: &Call, target: &Target, body: &Bytes) -> Bytes {
     edited.put_slice(quoted.as_bytes());
     edited.put_slice(&body[span.end..]);
     edited.freeze()
+}
+
+/// The body with the tokens used asked for on behalf of a caller who did not ask himself, every
+/// other byte as it was; `None` when that is not wanted or not needed.
+fn with_usage(call: &Call, body: &[u8]) -> Option<Bytes> {
+    let completions = matches!(call.endpoint, Endpoint::Chat | Endpoint::Completions);
+    if !(call.add_usage && call.stream && completions) {
+        return None;
+    }
+    let peek = wire::request::peek(body, call.endpoint).ok()?;
+    wire::request::edit::add_include_usage(body, &peek).map(Bytes::from)
+}
+
+/// How many choices a streamed completion is asked for (`n`).
+pub(crate) fn choices(call: &Call) -> u64 {
+    let CallBody::Buffered(body) = &call.body else { return 1 };
+    let completions = matches!(call.endpoint, Endpoint::Chat | Endpoint::Completions);
+    // Few bodies have the word; the others need no reading.
+    if !(call.stream && completions) || memchr::memmem::find(body, b"\"n\"").is_none() {
+        return 1;
+    }
+    wire::request::peek(body, call.endpoint).ok().and_then(|peek| peek.n).unwrap_or(1)
 }

@@ -3,10 +3,11 @@
 //!
 //! Nothing here decides what happens next; the plan does, from what [`Flow`] says it saw.
 
+mod looks;
+
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
-use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use mainstay_core::classify::{self, Answer, TransportFault, Verdict};
 use mainstay_core::headers::Headers;
@@ -14,11 +15,16 @@ use mainstay_core::hints::{self, RateHints};
 use mainstay_core::wire::endpoint::Endpoint;
 use mainstay_core::wire::sse::{self, Splitter};
 use mainstay_core::wire::stream::{Event, Family, Judge};
-use mainstay_core::wire::transcript::{Checked, Transcript, Verifier};
+use mainstay_core::wire::transcript::Transcript;
 use mainstay_core::wire::usage::{self, Usage};
+use mainstay_core::wire::verify::{Checked, Verifier};
+use mainstay_tokens::models::Vocabulary;
 
-use crate::call::ProviderAnswer;
+use crate::call::{ProviderAnswer, Used};
 use crate::upstream::AnswerHead;
+use looks::{
+    Media, answers_json, is_damaged, is_json_or_marker, is_sound_answer, join, media_type,
+};
 
 /// Longest error body read, in bytes; what follows is not needed to classify it.
 const ERROR_BODY_MAX: usize = 64 << 10;
@@ -50,11 +56,25 @@ pub(crate) enum Saw {
     Failed(Box<Verdict>),
 }
 
+/// What of a call the reading of its answer depends on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Expect {
+    pub(crate) endpoint: Endpoint,
+    /// A stream of events was asked for.
+    pub(crate) stream: bool,
+    /// So many choices (`n`).
+    pub(crate) choices: u64,
+    /// Usage was asked for by us, not by the caller: the event that tells it is taken out again.
+    pub(crate) strip_usage: bool,
+    /// Another target could tell the answer again, so a chunk that was damaged on its way is not
+    /// passed over: text may be missing where it was.
+    pub(crate) strict: bool,
+}
+
 /// One attempt's answer.
 #[derive(Debug)]
 pub(crate) struct Flow {
-    endpoint: Endpoint,
-    stream: bool,
+    expect: Expect,
     mode: Mode,
     /// Status and headers, once they came.
     pub(crate) head: Option<AnswerHead>,
@@ -65,10 +85,12 @@ pub(crate) struct Flow {
     /// What waits to be delivered, or is held until it may be.
     pub(crate) ready: VecDeque<Bytes>,
     held: usize,
-    /// Events that were dropped because they could not be read.
-    pub(crate) malformed: u32,
-    /// Keep what is told, in case it breaks.
-    recoverable: bool,
+    /// Content was seen: from here on everything goes out as it comes.
+    begun: bool,
+    /// The closing marker was let through.
+    marked: bool,
+    /// Tokens of a whole JSON answer.
+    usage: Option<Usage>,
     /// This is a second telling: only what continues the first is let through.
     verifier: Option<Box<Verifier>>,
 }
@@ -94,7 +116,7 @@ enum Mode {
     /// An error's body.
     Error(BytesMut),
     /// A JSON answer, held until it is whole.
-    Whole { json: bool },
+    Whole,
     /// Events.
     Events { splitter: Splitter, judge: Box<Judge>, cut: Vec<Bytes> },
     /// Bytes that nobody here reads.
@@ -111,27 +133,28 @@ impl Headers for View<'_> {
 }
 
 impl Flow {
-    pub(crate) fn new(endpoint: Endpoint, stream: bool, recoverable: bool) -> Flow {
+    pub(crate) fn new(expect: Expect) -> Flow {
         Flow {
-            endpoint,
-            stream,
+            expect,
             mode: Mode::Start,
             head: None,
             hints: RateHints::default(),
             bytes: 0,
             ready: VecDeque::new(),
             held: 0,
-            malformed: 0,
-            recoverable,
+            begun: false,
+            marked: false,
+            usage: None,
             verifier: None,
         }
     }
 
-    /// The flow of a second telling.
-    pub(crate) fn replay(endpoint: Endpoint, broken: &Broken) -> Flow {
-        let family = Family::of(endpoint);
+    /// The flow of a second telling. There is no third, so damage in it is passed over.
+    pub(crate) fn replay(expect: Expect, broken: &Broken) -> Flow {
+        let family = Family::of(expect.endpoint);
         let verifier = Verifier::new(family, &broken.transcript, broken.sequence);
-        Flow { verifier: Some(Box::new(verifier)), ..Flow::new(endpoint, true, false) }
+        let expect = Expect { strict: false, ..expect };
+        Flow { verifier: Some(Box::new(verifier)), ..Flow::new(expect) }
     }
 
     /// What a second telling of this stream must be checked against.
@@ -139,6 +162,23 @@ impl Flow {
         let Mode::Events { judge, .. } = &mut self.mode else { return None };
         let sequence = judge.next_sequence();
         Some(Broken { transcript: judge.take_transcript()?, sequence })
+    }
+
+    /// Tokens used so far: as the answer tells them, else counted from what was told.
+    pub(crate) fn used(&self, model: Option<&str>) -> Option<Used> {
+        let (told, text) = match &self.mode {
+            Mode::Events { judge, .. } => (judge.usage(), judge.transcript()?.text()),
+            Mode::Start | Mode::Error(_) | Mode::Whole | Mode::Pass => (self.usage, &[][..]),
+        };
+        if let Some(usage) = told {
+            return Some(Used { usage, counted: false });
+        }
+        if text.is_empty() {
+            return None;
+        }
+        let vocabulary = model.and_then(Vocabulary::of);
+        let output = mainstay_tokens::estimate::tokens(vocabulary, text);
+        Some(Used { usage: Usage { output, ..Usage::default() }, counted: true })
     }
 
     /// The answer's length, when all of it is in hand.
@@ -153,7 +193,7 @@ impl Flow {
         match self.mode {
             Mode::Error(_) => Saw::ErrorHead,
             Mode::Pass => Saw::PassThrough,
-            Mode::Start | Mode::Whole { .. } | Mode::Events { .. } => Saw::Head,
+            Mode::Start | Mode::Whole | Mode::Events { .. } => Saw::Head,
         }
     }
 
@@ -168,19 +208,17 @@ impl Flow {
                 judge: Box::new(self.judge()),
                 cut: Vec::new(),
             },
-            Media::Json => Mode::Whole { json: true },
+            Media::Json => Mode::Whole,
             // An endpoint that answers JSON and sends a page has failed; others send what they like.
-            Media::Text | Media::Absent if answers_json(self.endpoint) => {
-                Mode::Whole { json: true }
-            }
-            Media::Text if self.endpoint == Endpoint::Other => Mode::Pass,
+            Media::Text | Media::Absent if answers_json(self.expect.endpoint) => Mode::Whole,
             Media::Text | Media::Absent | Media::Binary => Mode::Pass,
         }
     }
 
     fn judge(&self) -> Judge {
-        let judge = Judge::new(Family::of(self.endpoint));
-        if self.recoverable { judge.with_transcript() } else { judge }
+        Judge::new(Family::of(self.expect.endpoint))
+            .with_choices(self.expect.choices)
+            .with_transcript()
     }
 
     pub(crate) fn on_data(&mut self, bytes: Bytes) -> Saw {
@@ -192,7 +230,7 @@ impl Flow {
                 body.extend_from_slice(&bytes[..bytes.len().min(room)]);
                 if body.len() >= ERROR_BODY_MAX { self.judge_error() } else { Saw::Nothing }
             }
-            Mode::Whole { .. } => {
+            Mode::Whole => {
                 self.hold(bytes);
                 if self.held > WHOLE_MAX {
                     self.mode = Mode::Pass;
@@ -214,38 +252,71 @@ impl Flow {
     }
 
     fn on_events(&mut self, bytes: &Bytes) -> Saw {
-        let Mode::Events { splitter, judge, cut } = &mut self.mode else { return Saw::Nothing };
-        if splitter.feed(bytes, cut).is_err() {
-            return Saw::Failed(Box::new(classify::of_transport(TransportFault::MalformedHttp)));
-        }
-        let mut saw = Saw::Bytes;
-        let mut failed = None;
-        for event in cut.drain(..) {
-            match judge.see(&event) {
-                Event::Malformed => continue,
-                Event::Error => {
-                    failed = Some(event);
-                    break;
-                }
-                Event::Terminal => saw = Saw::Terminal,
-                Event::Content if !matches!(saw, Saw::Terminal) => saw = Saw::Content,
-                Event::Content | Event::KeepAlive | Event::StartUp | Event::Marker => {}
-            }
-            let Some(event) = checked(self.verifier.as_deref_mut(), event) else {
-                let verdict = classify::of_transport(TransportFault::CutMidBody);
-                return Saw::Failed(Box::new(verdict));
-            };
-            self.held += event.len();
-            if !event.is_empty() {
-                self.ready.push_back(event);
+        let Mode::Events { splitter, cut, .. } = &mut self.mode else { return Saw::Nothing };
+        let mut events = std::mem::take(cut);
+        let too_large = splitter.feed(bytes, &mut events).is_err();
+        let mut showed = Saw::Bytes;
+        for event in events.drain(..) {
+            match self.on_event(event) {
+                Saw::Content => showed = Saw::Content,
+                Saw::Failed(verdict) => return Saw::Failed(verdict),
+                Saw::Nothing
+                | Saw::Head
+                | Saw::ErrorHead
+                | Saw::Bytes
+                | Saw::Terminal
+                | Saw::PassThrough
+                | Saw::Finished(_) => {}
             }
         }
-        self.malformed = judge.malformed();
-        if let Some(event) = failed {
-            return self.failed_event(&event);
+        if too_large {
+            return failed(TransportFault::MalformedHttp);
+        }
+        let Mode::Events { judge, cut, .. } = &mut self.mode else { return Saw::Nothing };
+        *cut = events;
+        if judge.is_whole() && Family::of(self.expect.endpoint) != Family::Other {
+            self.begun = true;
+            return Saw::Terminal;
         }
         // Frames that show nothing are held only so far: what is larger is as good as content.
-        if self.held > HELD_MAX && matches!(saw, Saw::Bytes) { Saw::Content } else { saw }
+        if self.held > HELD_MAX && !self.begun {
+            self.begun = true;
+            return Saw::Content;
+        }
+        showed
+    }
+
+    /// Takes one event: drops it, holds it, lets it through, or finds that the stream has failed.
+    fn on_event(&mut self, event: Bytes) -> Saw {
+        let Mode::Events { judge, .. } = &mut self.mode else { return Saw::Nothing };
+        let seen = judge.see(&event);
+        match seen {
+            // Before the first content it would only take room.
+            Event::KeepAlive if !self.begun => return Saw::Nothing,
+            Event::Malformed if self.expect.strict && is_damaged(&event) => {
+                return failed(TransportFault::CutMidBody);
+            }
+            Event::Malformed => {
+                tracing::debug!(dropped = judge.malformed(), "an event could not be read");
+                return Saw::Nothing;
+            }
+            Event::Error => return self.failed_event(&event),
+            // The marker proves nothing, and a caller who has it reads no further.
+            Event::Marker if !judge.is_whole() => return failed(TransportFault::CutMidBody),
+            Event::Marker if self.marked => return Saw::Nothing,
+            Event::Marker => self.marked = true,
+            Event::Usage if self.expect.strip_usage => return Saw::Nothing,
+            Event::Content | Event::Terminal => self.begun = true,
+            Event::KeepAlive | Event::StartUp | Event::Usage => {}
+        }
+        let Some(event) = checked(self.verifier.as_deref_mut(), event) else {
+            return failed(TransportFault::CutMidBody);
+        };
+        self.held += event.len();
+        if !event.is_empty() {
+            self.ready.push_back(event);
+        }
+        if matches!(seen, Event::Content | Event::Terminal) { Saw::Content } else { Saw::Bytes }
     }
 
     fn failed_event(&self, event: &[u8]) -> Saw {
@@ -264,40 +335,49 @@ impl Flow {
     /// The body ended as HTTP says it must.
     pub(crate) fn on_end(&mut self) -> Saw {
         match &mut self.mode {
-            Mode::Start => {
-                Saw::Failed(Box::new(classify::of_transport(TransportFault::MalformedHttp)))
-            }
+            Mode::Start => failed(TransportFault::MalformedHttp),
             Mode::Error(_) => self.judge_error(),
-            Mode::Whole { json } => {
-                let json = *json;
-                self.judge_whole(json)
-            }
-            Mode::Events { judge, .. } => {
-                if !judge.is_whole() {
-                    return Saw::Failed(Box::new(classify::of_transport(
-                        TransportFault::CutMidBody,
-                    )));
-                }
-                let usage = judge.usage();
-                if judge.lacks_marker() {
-                    self.ready.push_back(Bytes::from_static(b"data: [DONE]\n\n"));
-                }
-                Saw::Finished(usage)
-            }
+            Mode::Whole => self.judge_whole(),
+            Mode::Events { .. } => self.end_events(),
             Mode::Pass => Saw::Finished(None),
         }
+    }
+
+    fn end_events(&mut self) -> Saw {
+        let Mode::Events { splitter, .. } = &mut self.mode else { return Saw::Nothing };
+        // A last event without its blank line is an event if it can be read; one official SDK
+        // takes it for one, the other drops it, so it is given the line.
+        let rest = splitter.take_rest();
+        if sse::fields(&rest).data.is_some_and(|data| is_json_or_marker(&data)) {
+            let event = [rest.trim_ascii_end(), b"\n\n"].concat();
+            if let Saw::Failed(verdict) = self.on_event(Bytes::from(event)) {
+                return Saw::Failed(verdict);
+            }
+        }
+        self.end_whole()
+    }
+
+    /// The end of a stream: whole, with its marker added where it lacks one, or broken.
+    fn end_whole(&mut self) -> Saw {
+        let Mode::Events { judge, .. } = &mut self.mode else { return Saw::Nothing };
+        if !judge.is_whole() {
+            return failed(TransportFault::CutMidBody);
+        }
+        if judge.lacks_marker() && !self.marked {
+            self.marked = true;
+            self.ready.push_back(Bytes::from_static(b"data: [DONE]\n\n"));
+        }
+        Saw::Finished(judge.usage())
     }
 
     /// The transport failed. A stream that had told its end is whole all the same.
     pub(crate) fn on_fault(&mut self, fault: TransportFault) -> Saw {
         match &self.mode {
-            Mode::Events { judge, .. } if judge.is_whole() => self.on_end(),
+            Mode::Events { judge, .. } if judge.is_whole() => self.end_whole(),
             Mode::Error(body) if !body.is_empty() => self.judge_error(),
-            Mode::Start
-            | Mode::Error(_)
-            | Mode::Whole { .. }
-            | Mode::Events { .. }
-            | Mode::Pass => Saw::Failed(Box::new(classify::of_transport(fault))),
+            Mode::Start | Mode::Error(_) | Mode::Whole | Mode::Events { .. } | Mode::Pass => {
+                failed(fault)
+            }
         }
     }
 
@@ -316,29 +396,33 @@ impl Flow {
         Saw::Failed(Box::new(verdict))
     }
 
-    fn judge_whole(&mut self, json: bool) -> Saw {
+    fn judge_whole(&mut self) -> Saw {
         let Some(head) = &self.head else { return Saw::Nothing };
         let whole = join(&mut self.ready);
         self.held = whole.len();
-        if !json || head.status == StatusCode::NO_CONTENT {
+        if head.status == StatusCode::NO_CONTENT {
             self.ready.push_back(whole);
             return Saw::Finished(None);
         }
-        if serde_json::from_slice::<serde::de::IgnoredAny>(&whole).is_err() || memchr_error(&whole)
-        {
+        let sound = is_sound_answer(&whole);
+        // A caller who asked for events reads none in this, and no error either.
+        let events_owed =
+            self.expect.stream && !matches!(Family::of(self.expect.endpoint), Family::Other);
+        if !sound || events_owed {
             let answer = Answer {
                 status: Some(head.status.as_u16()),
                 headers: &View(&head.headers),
                 body: &whole,
                 stream: false,
             };
-            if let Some(verdict) = classify::classify(&answer) {
-                return Saw::Failed(Box::new(verdict));
-            }
+            return match classify::classify(&answer) {
+                Some(verdict) => Saw::Failed(Box::new(verdict)),
+                None => failed(TransportFault::MalformedHttp),
+            };
         }
-        let usage = usage::of_answer(&whole);
+        self.usage = usage::of_answer(&whole);
         self.ready.push_back(whole);
-        Saw::Finished(usage)
+        Saw::Finished(self.usage)
     }
 
     /// The provider's error as it came, for passing on.
@@ -350,20 +434,20 @@ impl Flow {
                 headers: head.headers,
                 body: body.freeze(),
             }),
-            Mode::Start | Mode::Whole { .. } | Mode::Events { .. } | Mode::Pass => None,
+            Mode::Start | Mode::Whole | Mode::Events { .. } | Mode::Pass => None,
         }
     }
 
     /// The number the next typed event would carry; `None` when this is no stream of events.
     pub(crate) fn next_sequence(&self) -> Option<u64> {
         let Mode::Events { judge, .. } = &self.mode else { return None };
-        Some(judge.next_sequence())
+        Some(self.verifier.as_ref().map_or(judge.next_sequence(), |v| v.next_sequence()))
     }
 
     /// Ends a stream that broke after its first byte: an error event in the shape that both
     /// official SDKs raise on.
     pub(crate) fn error_event(&self, error: &serde_json::Value, sequence: u64) -> Bytes {
-        Bytes::from(match Family::of(self.endpoint) {
+        Bytes::from(match Family::of(self.expect.endpoint) {
             Family::Completions => format!("data: {}\n\n", serde_json::json!({ "error": error })),
             // Nested: one official SDK takes the flat shape for an ordinary event.
             Family::Responses | Family::Assistants | Family::Other => {
@@ -375,6 +459,11 @@ impl Flow {
         })
     }
 
+    /// The event that tells the tokens used is for us alone.
+    pub(crate) fn strip_usage(&mut self) {
+        self.expect.strip_usage = true;
+    }
+
     /// Whether the answer is a stream of events.
     pub(crate) fn is_events(&self) -> bool {
         matches!(self.mode, Mode::Events { .. })
@@ -382,7 +471,7 @@ impl Flow {
 
     /// Whether the caller asked for a stream.
     pub(crate) fn wants_stream(&self) -> bool {
-        self.stream
+        self.expect.stream
     }
 }
 
@@ -406,73 +495,8 @@ fn checked(verifier: Option<&mut Verifier>, event: Bytes) -> Option<Bytes> {
     }
 }
 
-/// A quick look for an error member; only then is the body read for one.
-fn memchr_error(body: &[u8]) -> bool {
-    const HEAD: usize = 512;
-    body[..body.len().min(HEAD)].windows(7).any(|window| window == b"\"error\"")
-}
-
-fn join(pieces: &mut VecDeque<Bytes>) -> Bytes {
-    if pieces.len() == 1 {
-        return pieces.pop_front().unwrap_or_default();
-    }
-    let mut whole = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());
-    for piece in pieces.drain(..) {
-        whole.extend_from_slice(&piece);
-    }
-    whole.freeze()
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Media {
-    Json,
-    Events,
-    Text,
-    Binary,
-    Absent,
-}
-
-fn media_type(headers: &HeaderMap) -> Media {
-    let Some(value) = headers.get(CONTENT_TYPE) else { return Media::Absent };
-    let Ok(text) = value.to_str() else { return Media::Binary };
-    let kind = text.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
-    match kind.as_str() {
-        "application/json" => Media::Json,
-        "text/event-stream" => Media::Events,
-        kind if kind.ends_with("+json") => Media::Json,
-        kind if kind.starts_with("text/") => Media::Text,
-        "" => Media::Absent,
-        _ => Media::Binary,
-    }
-}
-
-/// Endpoints whose sound answer is JSON (or a stream) and nothing else.
-fn answers_json(endpoint: Endpoint) -> bool {
-    match endpoint {
-        Endpoint::Chat
-        | Endpoint::Responses
-        | Endpoint::Completions
-        | Endpoint::Embeddings
-        | Endpoint::Moderations
-        | Endpoint::Images
-        | Endpoint::ImageEdits
-        | Endpoint::ImageVariations
-        | Endpoint::Assistants
-        | Endpoint::AssistantUpdate
-        | Endpoint::Threads
-        | Endpoint::ThreadUpdate
-        | Endpoint::ThreadMessages
-        | Endpoint::Runs
-        | Endpoint::ThreadAndRun
-        | Endpoint::ToolOutputs
-        | Endpoint::Batches
-        | Endpoint::Models => true,
-        Endpoint::Speech
-        | Endpoint::Transcriptions
-        | Endpoint::Translations
-        | Endpoint::Files
-        | Endpoint::Other => false,
-    }
+fn failed(fault: TransportFault) -> Saw {
+    Saw::Failed(Box::new(classify::of_transport(fault)))
 }
 
 /// Time since 1970, for hints that are dates.

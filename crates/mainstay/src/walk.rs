@@ -22,19 +22,23 @@ use mainstay_core::time::Moment;
 use tokio::time::Sleep;
 
 use crate::answer::AnswerBody;
-use crate::call::{AnswerHead, AttemptRecord, Call, ProviderAnswer, Refusal, Trace};
+use crate::call::{AnswerHead, AttemptRecord, Call, ProviderAnswer, Refusal, Trace, Used};
 use crate::clock::Clock;
 use crate::dispatch;
-use crate::flow::{Broken, Flow, Saw};
+use crate::flow::{Broken, Expect, Flow, Saw};
 use crate::refusal;
 use crate::targets::Shared;
 use crate::upstream::{Attempt, AttemptEvent, Upstream};
 
 /// How long the error event of a broken stream has to leave before the connection is cut.
 const LAST_WORDS: Duration = Duration::from_millis(50);
-/// How often a caller in the middle of a broken stream is sent a comment, so that his own read
-/// timeout does not run out while it is being told again.
+/// How long a caller in the middle of a stream hears nothing before he is sent a comment, so that
+/// his own read timeout does not run out while a silent stream is waited for or told again.
 const ALIVE_EVERY: Duration = Duration::from_secs(5);
+/// The shortest such time, for callers with a short read timeout.
+const ALIVE_LEAST: Duration = Duration::from_millis(100);
+/// A caller who asks for more later than this was away.
+const AWAY: Duration = Duration::from_millis(100);
 
 /// A call under way. Dropping it cancels everything and gives everything back.
 pub struct Walk<U: Upstream> {
@@ -62,6 +66,14 @@ struct Live<A> {
     record: Option<usize>,
 }
 
+impl<A> Live<A> {
+    /// Tokens used so far.
+    fn used(&self, targets: &[Shared]) -> Option<Used> {
+        let model = targets.get(self.track).and_then(|target| target.0.model.as_deref());
+        self.flow.used(model)
+    }
+}
+
 pub(crate) struct Run<U: Upstream> {
     clock: Clock,
     upstream: Arc<U>,
@@ -81,8 +93,17 @@ pub(crate) struct Run<U: Upstream> {
     cut_at: Option<(Moment, Kind)>,
     /// What is left of the stream that broke, while a second telling is looked for.
     broken: Option<Broken>,
-    /// When the caller, who waits in the middle of a broken stream, is sent the next sign of life.
+    /// When the caller, if he hears nothing in the middle of a stream, is sent a sign of life.
     alive_at: Moment,
+    alive_every: Duration,
+    /// Who tells the stream a second time, until the first of what is new has left.
+    recovered_by: Option<String>,
+    /// When the caller was last given something, until he asks for more.
+    given_at: Option<Moment>,
+    /// The latest moment looked at.
+    now: Moment,
+    /// Choices asked for.
+    choices: u64,
     provider_answer: Option<(usize, ProviderAnswer)>,
     trace: Trace,
     over: bool,
@@ -104,6 +125,9 @@ impl<U: Upstream> Walk<U> {
         plan: Plan<Shared>,
     ) -> Walk<U> {
         let sleep = Box::pin(tokio::time::sleep_until(clock.instant(Moment::FAR)));
+        let patience = call.read_timeout.map_or(ALIVE_EVERY, |read| read / 3);
+        let alive_every = patience.clamp(ALIVE_LEAST, ALIVE_EVERY);
+        let choices = dispatch::choices(&call);
         Walk {
             run: Box::new(Run {
                 clock,
@@ -121,6 +145,11 @@ impl<U: Upstream> Walk<U> {
                 cut_at: None,
                 broken: None,
                 alive_at: Moment::FAR,
+                alive_every,
+                recovered_by: None,
+                given_at: None,
+                now: Moment::ZERO,
+                choices,
                 provider_answer: None,
                 trace: Trace::default(),
                 over: false,
@@ -148,8 +177,36 @@ impl<U: Upstream> Run<U> {
         &self.trace
     }
 
+    /// Tokens of the answer so far.
+    pub(crate) fn used(&self) -> Option<Used> {
+        let live = self.delivering.and_then(|slot| self.live[slot].as_ref());
+        live.map_or(self.trace.used, |live| live.used(&self.targets))
+    }
+
     /// The next thing for the caller.
     pub(crate) fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<Out> {
+        if self.out.is_empty() {
+            self.excuse_caller();
+        }
+        let out = self.poll_next(cx);
+        if out.is_ready() {
+            self.given_at = Some(self.now);
+        }
+        out
+    }
+
+    /// A timer of silence must not run out on a caller who was slow to ask: what would have broken
+    /// it may be on its way to us.
+    fn excuse_caller(&mut self) {
+        let Some(given) = self.given_at.take() else { return };
+        self.now = self.clock.now();
+        let time = self.now.since(given);
+        if time >= AWAY {
+            self.plan.saw(Seen::CallerAway { time }, self.now);
+        }
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Out> {
         loop {
             if let Some(out) = self.out.pop_front() {
                 return Poll::Ready(out);
@@ -164,17 +221,17 @@ impl<U: Upstream> Run<U> {
                 continue;
             }
             let now = self.clock.now();
+            self.now = now;
             match self.plan.step(now) {
                 Step::Start(start) => self.start(start, now),
                 Step::Cancel { slot } => self.cancel(slot, now),
                 Step::Deliver { slot } => self.deliver(slot, now),
                 Step::Done(ending) => self.done(ending, now),
+                Step::Wait { .. } if now >= self.alive_at => {
+                    self.alive_at = now + self.alive_every;
+                    self.out.push_back(Out::Data(Bytes::from_static(b": mainstay\n\n")));
+                }
                 Step::Wait { until, on } => {
-                    if now >= self.alive_at {
-                        self.alive_at = now + ALIVE_EVERY;
-                        self.out.push_back(Out::Data(Bytes::from_static(b": mainstay\n\n")));
-                        continue;
-                    }
                     let until = until.min(self.alive_at);
                     if !moved && self.poll_wait(until, on, cx).is_pending() {
                         return Poll::Pending;
@@ -236,6 +293,7 @@ impl<U: Upstream> Run<U> {
 
     fn event(&mut self, slot: usize, event: AttemptEvent) {
         let now = self.clock.now();
+        self.now = now;
         let Some(live) = &mut self.live[slot] else { return };
         let saw = match event {
             AttemptEvent::Sending { .. } => Saw::Nothing,
@@ -249,7 +307,7 @@ impl<U: Upstream> Run<U> {
             AttemptEvent::Fault(fault) => live.flow.on_fault(fault),
         };
         self.saw(slot, saw, now);
-        self.drain(slot);
+        self.drain(slot, now);
     }
 
     /// Tells the plan what a piece of an answer showed.
@@ -273,7 +331,8 @@ impl<U: Upstream> Run<U> {
                 self.plan.saw(Seen::PassThrough { slot }, now);
             }
             Saw::Finished(usage) => {
-                note_end(&mut self.trace, live, now, None);
+                note_end(&mut self.trace, live, &self.targets, now, None);
+                self.trace.used = live.used(&self.targets);
                 let tokens = usage.map(|usage| usage.total());
                 self.plan.saw(Seen::Finished { slot, tokens }, now);
             }
@@ -283,7 +342,7 @@ impl<U: Upstream> Run<U> {
 
     fn failed(&mut self, slot: usize, verdict: classify::Verdict, now: Moment) {
         let Some(mut live) = self.live[slot].take() else { return };
-        note_end(&mut self.trace, &live, now, Some(verdict.failure.kind));
+        note_end(&mut self.trace, &live, &self.targets, now, Some(verdict.failure.kind));
         let hints = live.flow.hints;
         let told = verdict.clone();
         self.plan.saw(Seen::Failed { slot, verdict, hints: &hints }, now);
@@ -303,10 +362,10 @@ impl<U: Upstream> Run<U> {
             self.last_words(&mut live, verdict, now);
             return;
         }
-        self.out.extend(live.flow.ready.drain(..).map(Out::Data));
+        self.pour(&mut live, now);
+        self.trace.used = live.used(&self.targets);
         self.delivering = None;
         self.broken = live.flow.take_broken();
-        self.alive_at = now + ALIVE_EVERY;
     }
 
     /// A stream broke after its first byte: what is still good goes out, then a typed error.
@@ -316,7 +375,8 @@ impl<U: Upstream> Run<U> {
         verdict: &classify::Verdict,
         now: Moment,
     ) {
-        self.out.extend(live.flow.ready.drain(..).map(Out::Data));
+        self.pour(live, now);
+        self.trace.used = live.used(&self.targets).or(self.trace.used);
         let error = refusal::error_value(verdict, &self.trace);
         let sequence = match self.broken.take() {
             Some(broken) => Some(live.flow.next_sequence().unwrap_or(0).max(broken.sequence())),
@@ -330,12 +390,28 @@ impl<U: Upstream> Run<U> {
     }
 
     /// Hands over what the delivering attempt has.
-    fn drain(&mut self, slot: usize) {
+    fn drain(&mut self, slot: usize, now: Moment) {
         if self.delivering != Some(slot) {
             return;
         }
-        if let Some(live) = &mut self.live[slot] {
-            self.out.extend(live.flow.ready.drain(..).map(Out::Data));
+        if let Some(mut live) = self.live[slot].take() {
+            self.pour(&mut live, now);
+            self.live[slot] = Some(live);
+        }
+    }
+
+    /// Hands over what an attempt has; a second telling says first who tells it.
+    fn pour(&mut self, live: &mut Live<U::Attempt>, now: Moment) {
+        if live.flow.ready.is_empty() {
+            return;
+        }
+        if let Some(name) = self.recovered_by.take() {
+            let comment = format!(": mainstay: recovered by {name}\n\n");
+            self.out.push_back(Out::Data(Bytes::from(comment)));
+        }
+        self.out.extend(live.flow.ready.drain(..).map(Out::Data));
+        if live.flow.is_events() {
+            self.alive_at = now + self.alive_every;
         }
     }
 
@@ -358,18 +434,19 @@ impl<U: Upstream> Run<U> {
                 status: None,
                 kind: None,
                 bytes: 0,
+                used: None,
             });
         }
-        let flow = match &self.broken {
-            Some(broken) => Flow::replay(self.call.endpoint, broken),
-            None => {
-                let verified = self.policy.stream.recovery != Recovery::Error;
-                Flow::new(self.call.endpoint, self.call.stream, verified && self.call.stream)
-            }
+        let mut flow = match &self.broken {
+            Some(broken) => Flow::replay(self.expect(), broken),
+            None => Flow::new(self.expect()),
         };
         let connect = self.policy.timeouts.connect;
         match dispatch::request(&mut self.call, target, connect) {
-            Ok(request) => {
+            Ok((request, adds_usage)) => {
+                if adds_usage {
+                    flow.strip_usage();
+                }
                 let attempt = self.upstream.start(request);
                 let record = kept.then_some(record);
                 let track = start.track;
@@ -383,37 +460,47 @@ impl<U: Upstream> Run<U> {
         }
     }
 
+    /// What an answer of this call must be.
+    fn expect(&self) -> Expect {
+        let verified = self.policy.stream.recovery != Recovery::Error;
+        Expect {
+            endpoint: self.call.endpoint,
+            stream: self.call.stream,
+            choices: self.choices,
+            strip_usage: false,
+            strict: verified && self.targets.len() > 1,
+        }
+    }
+
     fn cancel(&mut self, slot: usize, now: Moment) {
         let Some(mut live) = self.live[slot].take() else { return };
         let verdict = classify::of_transport(TransportFault::IdleTimeout);
         if self.delivering == Some(slot) && self.plan.is_whole() {
             // Its terminal event has come; only its framing did not end.
-            note_end(&mut self.trace, &live, now, None);
+            note_end(&mut self.trace, &live, &self.targets, now, None);
             live.flow.on_fault(TransportFault::IdleTimeout);
-            self.out.extend(live.flow.ready.drain(..).map(Out::Data));
+            self.trace.used = live.used(&self.targets);
+            self.pour(&mut live, now);
         } else if self.delivering == Some(slot) {
             // The plan has given the delivering attempt up: a timer ran out.
-            note_end(&mut self.trace, &live, now, Some(verdict.failure.kind));
+            note_end(&mut self.trace, &live, &self.targets, now, Some(verdict.failure.kind));
             self.broke(live, &verdict, now);
         } else if self.broken.is_some() && !self.plan.is_recovering() {
-            note_end(&mut self.trace, &live, now, Some(verdict.failure.kind));
+            note_end(&mut self.trace, &live, &self.targets, now, Some(verdict.failure.kind));
             self.last_words(&mut live, &verdict, now);
         } else {
             let kind = live.flow.head.is_none().then_some(Kind::RequestTimeout);
-            note_end(&mut self.trace, &live, now, kind);
+            note_end(&mut self.trace, &live, &self.targets, now, kind);
         }
     }
 
     fn deliver(&mut self, slot: usize, now: Moment) {
         let Some(live) = &mut self.live[slot] else { return };
         self.delivering = Some(slot);
-        if self.alive_at < Moment::FAR {
-            // The head has left long ago; a comment says who goes on.
-            self.alive_at = Moment::FAR;
-            let name = self.targets[live.track].0.name();
-            let comment = format!(": mainstay: recovered by {name}\n\n");
-            self.out.push_back(Out::Data(Bytes::from(comment)));
-            self.drain(slot);
+        if self.broken.is_some() {
+            // The head has left long ago.
+            self.recovered_by = Some(self.targets[live.track].0.name());
+            self.drain(slot, now);
             return;
         }
         let Some(head) = live.flow.head.take() else { return };
@@ -431,7 +518,7 @@ impl<U: Upstream> Run<U> {
             trace: self.trace.clone(),
         })));
         note_time(&mut self.trace, live.record, now);
-        self.drain(slot);
+        self.drain(slot, now);
     }
 
     fn done(&mut self, ending: Ending, now: Moment) {
@@ -461,7 +548,7 @@ impl<U: Upstream> Run<U> {
     fn end_broken(&mut self, kind: Kind, now: Moment) {
         self.cut_at = Some((now, kind));
         if let Some(broken) = self.broken.take() {
-            let flow = Flow::replay(self.call.endpoint, &broken);
+            let flow = Flow::replay(self.expect(), &broken);
             let error = refusal::error_value(
                 &classify::of_transport(TransportFault::CutMidBody),
                 &self.trace,
@@ -503,12 +590,19 @@ fn note_time(trace: &mut Trace, record: Option<usize>, now: Moment) {
     });
 }
 
-fn note_end<A>(trace: &mut Trace, live: &Live<A>, now: Moment, kind: Option<Kind>) {
-    let bytes = live.flow.bytes;
+fn note_end<A>(
+    trace: &mut Trace,
+    live: &Live<A>,
+    targets: &[Shared],
+    now: Moment,
+    kind: Option<Kind>,
+) {
+    let (bytes, used) = (live.flow.bytes, live.used(targets));
     note_time(trace, live.record, now);
     note(trace, live.record, |record| {
         record.bytes = bytes;
         record.kind = kind;
+        record.used = used;
     });
 }
 

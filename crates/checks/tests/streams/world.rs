@@ -201,6 +201,7 @@ impl<U: Upstream> World<U> {
             timeout: None,
             read_timeout: None,
             sdk_retry: 0,
+            add_usage: false,
             body_gone: false,
         }
     }

@@ -222,12 +222,23 @@ impl<H: Handle> Plan<H> {
                 self.content(slot, now);
                 self.terminal(slot, now);
             }
+            Seen::CallerAway { time } => self.excuse(time),
             Seen::PassThrough { slot } => {
                 self.content(slot, now);
                 self.commit(slot, now);
             }
             Seen::Finished { slot, tokens } => self.finished(slot, tokens, now),
             Seen::Failed { slot, verdict, hints } => self.failed(slot, verdict, hints, now),
+        }
+    }
+
+    /// The caller took nothing for a while: silence that he made is not the target's.
+    fn excuse(&mut self, time: Duration) {
+        for live in self.slots.iter_mut().flatten() {
+            match live.phase {
+                Phase::Content | Phase::Terminal => live.due = live.due + time,
+                Phase::Sent | Phase::Head => {}
+            }
         }
     }
 
@@ -269,9 +280,9 @@ impl<H: Handle> Plan<H> {
         let idle = self.patience_of_silence();
         let Some(live) = self.slots[slot].as_mut() else { return };
         match live.phase {
-            // Usage and the closing marker may follow the terminal event.
-            Phase::Terminal => return,
-            Phase::Content => {
+            // Content after what looked like the end: there is more to come.
+            Phase::Terminal | Phase::Content => {
+                live.phase = Phase::Content;
                 live.due = now + idle;
                 return;
             }
@@ -402,18 +413,13 @@ impl<H: Handle> Plan<H> {
     /// there is another target, and by the same one only if that did not fall silent.
     fn broke(&mut self, index: usize, kind: Kind) {
         let once = self.recovering.is_none();
-        let again = matches!(
-            kind,
-            Kind::StreamInterrupted
-                | Kind::RequestTimeout
-                | Kind::Connection
-                | Kind::InternalError
-                | Kind::Overloaded
-                | Kind::ServiceUnavailable
-                | Kind::BadGateway
-                | Kind::GatewayTimeout
-                | Kind::MalformedResponse
-        );
+        // What its breaking means is in the band what it is in a status: a refusal that nobody
+        // would answer otherwise is final.
+        let next = self.last.as_ref().map_or(Next::Nobody, |(_, verdict)| verdict.failure.next);
+        let again = match next {
+            Next::SameTarget { .. } | Next::OtherTarget => true,
+            Next::LargerWindow | Next::Nobody => false,
+        };
         let wanted = match self.policy.stream.recovery {
             Recovery::Verified | Recovery::Continue => true,
             Recovery::Error => false,
@@ -426,7 +432,7 @@ impl<H: Handle> Plan<H> {
         self.committed = None;
         self.prefer = None;
         self.avoid = Some(index);
-        self.tracks[index].gone |= self.tracks[index].silent;
+        self.tracks[index].gone |= self.tracks[index].silent || next == Next::OtherTarget;
         self.seek = Seek::Choose;
     }
 

@@ -182,6 +182,12 @@ pub enum Seen<'a> {
         /// Which attempt.
         slot: usize,
     },
+    /// The caller took nothing of what there was for so long. A timer of silence that ran meanwhile
+    /// goes on where it stood.
+    CallerAway {
+        /// How long.
+        time: Duration,
+    },
     /// Content arrived: for a stream, an event that carries some; else bytes of the body.
     Content {
         /// Which attempt.

@@ -8,3 +8,4 @@ pub mod sse;
 pub mod stream;
 pub mod transcript;
 pub mod usage;
+pub mod verify;

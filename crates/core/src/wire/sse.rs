@@ -103,6 +103,11 @@ impl Splitter {
     pub fn rest(&self) -> &[u8] {
         &self.held
     }
+
+    /// The same, taken out.
+    pub fn take_rest(&mut self) -> Bytes {
+        self.held.split().freeze()
+    }
 }
 
 /// The fields of one event that matter here.

@@ -7,16 +7,15 @@
 //! Sources: vendor's OpenAPI description of 2026-08 (event names); behaviour of the official SDKs'
 //! stream parsers, read 2026-11; OpenRouter's documentation on errors (`finish_reason: "error"`).
 
-use alloc::borrow::Cow;
-use alloc::vec::Vec;
+mod pieces;
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use alloc::vec::Vec;
 
 use super::endpoint::Endpoint;
 use super::sse;
-use super::transcript::{TEXTS, Transcript};
+use super::transcript::Transcript;
 use super::usage::{Usage, UsageWire};
+use pieces::{Chunk, Run, Typed, is_error};
 
 /// Whose events they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,10 +61,12 @@ impl Family {
 /// What one event is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A comment or an empty event; no content.
+    /// A comment, an empty event or a `ping`; no content.
     KeepAlive,
     /// Part of the stream's beginning or book-keeping that shows the caller nothing yet.
     StartUp,
+    /// Nothing but the tokens used (chat and legacy completions).
+    Usage,
     /// Text, a tool call, anything the caller can see.
     Content,
     /// The stream's end by its own account.
@@ -84,14 +85,16 @@ pub struct Judge {
     family: Family,
     /// Indexes of choices that have not finished. Bounded by what is asked for (`n` ≤ 128).
     open: Vec<u64>,
-    choices_seen: bool,
+    /// Choices that have finished, and how many must.
+    finished: u64,
+    choices: u64,
     terminal: bool,
     marker: bool,
     sequence: u64,
     usage: Option<Usage>,
     malformed: u32,
     events: u64,
-    /// What was let through, kept while the stream may have to be told again.
+    /// What was let through, for a second telling to be held against, and for counting.
     transcript: Option<Transcript>,
 }
 
@@ -101,7 +104,8 @@ impl Judge {
         Judge {
             family,
             open: Vec::new(),
-            choices_seen: false,
+            finished: 0,
+            choices: 1,
             terminal: false,
             marker: false,
             sequence: 0,
@@ -119,7 +123,19 @@ impl Judge {
         self
     }
 
-    /// What the stream has told; `None` when it was not kept.
+    /// So many choices were asked for (`n`); a completion is whole when all of them have finished.
+    #[must_use]
+    pub fn with_choices(mut self, choices: u64) -> Judge {
+        self.choices = choices.max(1);
+        self
+    }
+
+    /// What the stream has told; `None` when it is not kept.
+    pub fn transcript(&self) -> Option<&Transcript> {
+        self.transcript.as_ref()
+    }
+
+    /// The same, taken out.
     pub fn take_transcript(&mut self) -> Option<Transcript> {
         self.transcript.take()
     }
@@ -134,7 +150,11 @@ impl Judge {
             self.marker = true;
             return Event::Marker;
         }
+        let object = data.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
         let seen = match self.family {
+            Family::Completions | Family::Responses | Family::Assistants if !object => {
+                Event::Malformed
+            }
             Family::Completions => self.completions(&data),
             Family::Responses => self.responses(&data),
             Family::Assistants => self.assistants(fields.name, &data),
@@ -143,7 +163,12 @@ impl Judge {
         match seen {
             Event::Terminal => self.terminal = true,
             Event::Malformed => self.malformed = self.malformed.saturating_add(1),
-            Event::KeepAlive | Event::StartUp | Event::Content | Event::Marker | Event::Error => {}
+            Event::KeepAlive
+            | Event::StartUp
+            | Event::Usage
+            | Event::Content
+            | Event::Marker
+            | Event::Error => {}
         }
         seen
     }
@@ -176,37 +201,51 @@ impl Judge {
 
     fn completions(&mut self, data: &[u8]) -> Event {
         let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(data) else { return Event::Malformed };
-        if is_error(chunk.error) {
+        let choices = chunk.choices.unwrap_or_default();
+        // Looked for first: what an error brings with it is not delivered.
+        if is_error(chunk.error) || choices.iter().any(|c| c.finish() == Some("error")) {
             return Event::Error;
         }
         if let Some(usage) = chunk.usage.as_ref().and_then(UsageWire::usage) {
             self.usage = Some(usage);
+            if choices.is_empty() {
+                return Event::Usage;
+            }
+        }
+        if let (Some(transcript), Some(id)) = (&mut self.transcript, &chunk.id) {
+            transcript.note_id(&id.0);
         }
         let (mut content, mut finished) = (false, false);
-        if let (Some(transcript), Some(id)) = (&mut self.transcript, chunk.id.as_deref()) {
-            transcript.note_id(id);
-        }
-        for choice in chunk.choices.unwrap_or_default() {
+        for choice in choices {
             content |= choice.has_content();
             if let Some(transcript) = &mut self.transcript {
                 choice.note(transcript);
             }
-            self.choices_seen = true;
-            let index = choice.index.unwrap_or(0);
-            match choice.finish_reason.as_deref() {
-                Some("error") => return Event::Error,
-                Some(_) => {
-                    self.open.retain(|&open| open != index);
-                    finished = true;
-                }
-                None if !self.open.contains(&index) => self.open.push(index),
-                None => {}
-            }
+            finished |= self.choice(choice.index(), choice.finish().is_some());
         }
-        if finished && self.open.is_empty() {
+        // A choice that begins after others have ended is owed an end of its own.
+        self.terminal &= self.open.is_empty();
+        if finished && self.open.is_empty() && self.finished >= self.choices {
             return Event::Terminal;
         }
         if content { Event::Content } else { Event::StartUp }
+    }
+
+    /// Keeps account of a choice; whether it has ended here.
+    fn choice(&mut self, index: u64, ends: bool) -> bool {
+        /// More choices than anybody may ask for are not kept account of.
+        const OPEN_MAX: usize = 1024;
+        let known = self.open.iter().position(|&open| open == index);
+        match (known, ends) {
+            (Some(at), true) => {
+                self.open.swap_remove(at);
+                self.finished += 1;
+            }
+            (None, true) => self.finished += 1,
+            (None, false) if self.open.len() < OPEN_MAX => self.open.push(index),
+            (Some(_) | None, false) => {}
+        }
+        ends
     }
 
     fn responses(&mut self, data: &[u8]) -> Event {
@@ -214,21 +253,24 @@ impl Judge {
         if let Some(sequence) = event.sequence_number {
             self.sequence = sequence.saturating_add(1);
         }
-        if is_error(event.error) {
+        let kind = event.kind();
+        if is_error(event.error) || matches!(kind, "error" | "response.failed") {
             return Event::Error;
         }
-        let Some(kind) = event.r#type else { return Event::Malformed };
-        if let (Some(transcript), Ok(raw)) = (&mut self.transcript, core::str::from_utf8(data)) {
-            transcript.note_typed(raw);
+        // Signs of life of some servers, in the form of events.
+        if matches!(kind, "keepalive" | "ping") {
+            return Event::KeepAlive;
         }
-        match kind.as_ref() {
-            "error" | "response.failed" => Event::Error,
+        if kind.is_empty() {
+            return Event::Malformed;
+        }
+        if let Some(transcript) = &mut self.transcript {
+            event.note(transcript);
+        }
+        match kind {
             "response.completed" | "response.incomplete" => {
-                self.usage = event
-                    .response
-                    .and_then(|response| response.usage)
-                    .and_then(|usage| usage.usage())
-                    .or(self.usage);
+                let told = event.response.as_ref().and_then(|response| response.usage.as_ref());
+                self.usage = told.and_then(UsageWire::usage).or(self.usage);
                 Event::Terminal
             }
             kind if last_part(kind) == "delta" || kind.contains(".partial_") => Event::Content,
@@ -262,7 +304,7 @@ fn other(name: Option<&[u8]>, data: &[u8]) -> Event {
     if error || name == Some(b"error") {
         return Event::Error;
     }
-    let kind = event.as_ref().and_then(|event| event.r#type.as_deref()).unwrap_or("");
+    let kind = event.as_ref().map_or("", Typed::kind);
     if matches!(last_part(kind), "completed" | "done") { Event::Terminal } else { Event::Content }
 }
 
@@ -271,210 +313,5 @@ fn last_part(kind: &str) -> &str {
     kind.rsplit('.').next().unwrap_or(kind)
 }
 
-/// An `error` member that is there and not null or false counts.
-fn is_error(error: Option<&RawValue>) -> bool {
-    error.is_some_and(|error| !matches!(error.get(), "null" | "false" | "\"\"" | "{}"))
-}
-
-#[derive(Deserialize)]
-struct Chunk<'a> {
-    #[serde(borrow, default)]
-    id: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    choices: Option<Vec<Choice<'a>>>,
-    #[serde(borrow, default)]
-    error: Option<&'a RawValue>,
-    #[serde(default)]
-    usage: Option<UsageWire>,
-}
-
-#[derive(Deserialize)]
-struct Choice<'a> {
-    #[serde(default)]
-    index: Option<u64>,
-    #[serde(borrow, default)]
-    finish_reason: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    delta: Option<Delta<'a>>,
-    #[serde(borrow, default)]
-    text: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Delta<'a> {
-    #[serde(borrow, default)]
-    content: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    refusal: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    tool_calls: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    function_call: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    audio: Option<&'a RawValue>,
-    // Reasoning text, as DeepSeek, vLLM (`reasoning_content`) and OpenRouter (`reasoning`) name it.
-    #[serde(borrow, default)]
-    reasoning_content: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    reasoning: Option<&'a RawValue>,
-}
-
-impl Choice<'_> {
-    /// Notes the parts that a caller can see.
-    fn note(&self, transcript: &mut Transcript) {
-        let index = self.index.unwrap_or(0);
-        let delta = self.delta.as_ref();
-        let texts = [
-            delta.and_then(|delta| delta.content),
-            delta.and_then(|delta| delta.refusal),
-            delta.and_then(|delta| delta.reasoning_content),
-            delta.and_then(|delta| delta.reasoning),
-            self.text,
-        ];
-        debug_assert_eq!(texts.len(), TEXTS.len());
-        for (member, text) in (0u8..).zip(texts) {
-            if let Some(text) = text.filter(|text| text.get().starts_with('"')) {
-                transcript.note_text(index, member, text.get());
-            }
-        }
-        if let Some(tools) = delta.and_then(|delta| delta.tool_calls) {
-            transcript.note_tools(index, tools.get());
-        }
-    }
-
-    fn has_content(&self) -> bool {
-        let filled = |value: Option<&RawValue>| {
-            value.is_some_and(|value| !matches!(value.get(), "null" | "\"\"" | "[]"))
-        };
-        let delta = self.delta.as_ref().is_some_and(|delta| {
-            filled(delta.content)
-                || filled(delta.tool_calls)
-                || filled(delta.refusal)
-                || filled(delta.function_call)
-                || filled(delta.audio)
-                || filled(delta.reasoning_content)
-                || filled(delta.reasoning)
-        });
-        delta || filled(self.text)
-    }
-}
-
-#[derive(Deserialize)]
-struct Typed<'a> {
-    #[serde(borrow, default, rename = "type")]
-    r#type: Option<Cow<'a, str>>,
-    #[serde(default)]
-    sequence_number: Option<u64>,
-    #[serde(borrow, default)]
-    error: Option<&'a RawValue>,
-    #[serde(default)]
-    response: Option<ResponseWire>,
-}
-
-#[derive(Deserialize)]
-struct ResponseWire {
-    #[serde(default)]
-    usage: Option<UsageWire>,
-}
-
-#[derive(Deserialize)]
-struct Run {
-    #[serde(default)]
-    usage: Option<UsageWire>,
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use alloc::format;
-
-    fn chat(judge: &mut Judge, data: &str) -> Event {
-        judge.see(format!("data: {data}\n\n").as_bytes())
-    }
-
-    #[test]
-    fn a_chat_stream_is_whole_only_after_every_choice_has_finished() {
-        let mut judge = Judge::new(Family::Completions);
-        let see = |judge: &mut Judge, data: &str| chat(judge, data);
-        let role = r#"{"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}"#;
-        assert_eq!(see(&mut judge, role), Event::StartUp);
-        let a = r#"{"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}]}"#;
-        assert_eq!(see(&mut judge, a), Event::Content);
-        let b = r#"{"choices":[{"index":1,"delta":{"content":"b"}}]}"#;
-        assert_eq!(see(&mut judge, b), Event::Content);
-        let stop = |i: u32| {
-            format!(r#"{{"choices":[{{"index":{i},"delta":{{}},"finish_reason":"stop"}}]}}"#)
-        };
-        assert_eq!(see(&mut judge, &stop(0)), Event::StartUp);
-        assert_eq!(see(&mut judge, "[DONE]"), Event::Marker);
-        assert!(!judge.is_whole(), "[DONE] alone proves nothing");
-        assert_eq!(see(&mut judge, &stop(1)), Event::Terminal);
-        assert!(judge.is_whole());
-        let usage = r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2}}"#;
-        assert_eq!(see(&mut judge, usage), Event::StartUp);
-        assert_eq!(judge.usage().map(|usage| usage.total()), Some(5));
-    }
-
-    #[test]
-    fn what_stands_for_an_error_in_a_chat_stream_is_one() {
-        for data in [
-            r#"{"error":{"message":"x"}}"#,
-            r#"{"error":"x"}"#,
-            r#"{"choices":[{"delta":{"content":""},"finish_reason":"error"}]}"#,
-        ] {
-            assert_eq!(chat(&mut Judge::new(Family::Completions), data), Event::Error, "{data}");
-        }
-        let null = r#"{"choices":[{"delta":{"content":"a"}}],"error":null}"#;
-        assert_eq!(chat(&mut Judge::new(Family::Completions), null), Event::Content);
-    }
-
-    #[test]
-    fn tool_calls_reasoning_and_legacy_text_are_content() {
-        for data in [
-            r#"{"choices":[{"delta":{"tool_calls":[{"index":0}]}}]}"#,
-            r#"{"choices":[{"delta":{"reasoning_content":"hm"}}]}"#,
-            r#"{"choices":[{"text":"a"}]}"#,
-        ] {
-            assert_eq!(chat(&mut Judge::new(Family::Completions), data), Event::Content, "{data}");
-        }
-    }
-
-    #[test]
-    fn a_responses_stream_ends_with_completed_or_incomplete_and_fails_with_failed() {
-        let mut judge = Judge::new(Family::Responses);
-        let mut see = |data: &str| judge.see(format!("event: x\ndata: {data}\n\n").as_bytes());
-        assert_eq!(see(r#"{"type":"response.created","sequence_number":0}"#), Event::StartUp);
-        let delta = r#"{"type":"response.output_text.delta","sequence_number":4,"delta":"a"}"#;
-        assert_eq!(see(delta), Event::Content);
-        assert_eq!(see(r#"{"type":"response.failed","sequence_number":5}"#), Event::Error);
-        let flat = r#"{"type":"error","code":"x","message":"y","param":null,"sequence_number":5}"#;
-        assert_eq!(see(flat), Event::Error);
-        let usage = r#"{"usage":{"input_tokens":2,"output_tokens":1}}"#;
-        let done =
-            format!(r#"{{"type":"response.completed","sequence_number":6,"response":{usage}}}"#);
-        let done = done.as_str();
-        assert_eq!(see(done), Event::Terminal);
-        assert_eq!(judge.next_sequence(), 7);
-        assert_eq!(judge.usage().map(|usage| usage.total()), Some(3));
-    }
-
-    #[test]
-    fn an_assistants_stream_is_judged_by_the_names_of_its_events() {
-        let mut judge = Judge::new(Family::Assistants);
-        let mut see = |name: &str, data: &str| {
-            judge.see(format!("event: {name}\ndata: {data}\n\n").as_bytes())
-        };
-        assert_eq!(see("thread.run.created", r#"{"id":"run_1"}"#), Event::StartUp);
-        assert_eq!(see("thread.message.delta", r#"{"delta":{}}"#), Event::Content);
-        assert_eq!(see("thread.run.completed", r#"{"usage":null}"#), Event::Terminal);
-        assert_eq!(see("done", "[DONE]"), Event::Marker);
-    }
-
-    #[test]
-    fn comments_are_no_content_and_broken_json_is_counted() {
-        let mut judge = Judge::new(Family::Completions);
-        assert_eq!(judge.see(b": OPENROUTER PROCESSING\n\n"), Event::KeepAlive);
-        assert_eq!(chat(&mut judge, r#"{"choices":[{"#), Event::Malformed);
-        assert_eq!(judge.malformed(), 1);
-    }
-}
+mod tests;

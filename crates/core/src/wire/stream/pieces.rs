@@ -1,0 +1,296 @@
+//! The members of events that matter here, read leniently: a member of an unexpected kind counts
+//! as absent, so that a foreign `usage` or `id` never costs the text beside it.
+
+use alloc::borrow::Cow;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use crate::wire::transcript::{Shape, Transcript};
+use crate::wire::usage::UsageWire;
+use crate::wire::verify::{TEXTS, TOOL_TEXTS, item_place, item_words};
+
+/// A member as `T`, or `None` when it is of another kind.
+fn lenient<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    let raw = <&RawValue>::deserialize(deserializer)?;
+    Ok(serde_json::from_str(raw.get()).ok())
+}
+
+/// A string that is borrowed where it holds no escape.
+#[derive(Deserialize)]
+pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
+
+/// A chunk of chat or legacy completions.
+#[derive(Deserialize)]
+pub(super) struct Chunk<'a> {
+    #[serde(borrow, default, deserialize_with = "lenient")]
+    pub(super) id: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(super) choices: Option<Vec<Choice<'a>>>,
+    #[serde(borrow, default)]
+    pub(super) error: Option<&'a RawValue>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) usage: Option<UsageWire>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Choice<'a> {
+    #[serde(default, deserialize_with = "lenient")]
+    index: Option<u64>,
+    #[serde(borrow, default, deserialize_with = "lenient")]
+    finish_reason: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    delta: Option<Delta<'a>>,
+    #[serde(borrow, default)]
+    text: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Delta<'a> {
+    #[serde(borrow, default)]
+    content: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    refusal: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    tool_calls: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    function_call: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    audio: Option<&'a RawValue>,
+    // Reasoning text, as DeepSeek, vLLM (`reasoning_content`) and OpenRouter (`reasoning`) name it.
+    #[serde(borrow, default)]
+    reasoning_content: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    reasoning: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct ToolCall<'a> {
+    #[serde(default, deserialize_with = "lenient")]
+    index: Option<u64>,
+    #[serde(borrow, default, deserialize_with = "lenient")]
+    function: Option<Called<'a>>,
+    #[serde(borrow, default, deserialize_with = "lenient")]
+    custom: Option<Called<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Called<'a> {
+    #[serde(borrow, default)]
+    name: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    arguments: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    input: Option<&'a RawValue>,
+}
+
+fn filled(value: Option<&RawValue>) -> Option<&RawValue> {
+    value.filter(|value| !matches!(value.get(), "null" | "\"\"" | "[]" | "{}"))
+}
+
+impl Choice<'_> {
+    pub(super) fn index(&self) -> u64 {
+        self.index.unwrap_or(0)
+    }
+
+    /// The finish reason. Some servers send an empty one with every chunk; that is none.
+    pub(super) fn finish(&self) -> Option<&str> {
+        self.finish_reason.as_ref().map(|reason| reason.0.as_ref()).filter(|r| !r.is_empty())
+    }
+
+    fn texts(&self) -> [(&'static str, Option<&RawValue>); 5] {
+        let delta = self.delta.as_ref();
+        let [content, refusal, reasoning_content, reasoning] = TEXTS;
+        [
+            (content, filled(delta.and_then(|delta| delta.content))),
+            (refusal, filled(delta.and_then(|delta| delta.refusal))),
+            (reasoning_content, filled(delta.and_then(|delta| delta.reasoning_content))),
+            (reasoning, filled(delta.and_then(|delta| delta.reasoning))),
+            ("text", filled(self.text)),
+        ]
+    }
+
+    /// Whether it shows the caller anything.
+    pub(super) fn has_content(&self) -> bool {
+        let delta = self.delta.as_ref();
+        let others = delta.is_some_and(|delta| {
+            let others = [delta.tool_calls, delta.function_call, delta.audio];
+            others.into_iter().any(|value| filled(value).is_some())
+        });
+        others || self.texts().iter().any(|(_, text)| text.is_some())
+    }
+
+    /// Notes the parts that a caller can see.
+    pub(super) fn note(&self, transcript: &mut Transcript) {
+        let index = self.index();
+        for (kind, text) in self.texts() {
+            if let Some(text) = text {
+                transcript.note(index, kind, 0, text.get());
+            }
+        }
+        if let Some(delta) = &self.delta {
+            delta.note_calls(index, transcript);
+        }
+        if self.finish().is_some() {
+            transcript.note_finish(index);
+        }
+    }
+}
+
+impl Delta<'_> {
+    fn note_calls(&self, index: u64, transcript: &mut Transcript) {
+        if let Some(tools) = filled(self.tool_calls) {
+            match serde_json::from_str::<Vec<ToolCall<'_>>>(tools.get()) {
+                Ok(calls) => calls.iter().for_each(|call| call.note(index, transcript)),
+                Err(_) => transcript.note_incomparable(),
+            }
+        }
+        if let Some(call) = filled(self.function_call) {
+            match serde_json::from_str::<Called<'_>>(call.get()) {
+                Ok(call) => {
+                    let (name, arguments) = ("function name", "function arguments");
+                    note_all(
+                        transcript,
+                        index,
+                        0,
+                        [(name, call.name), (arguments, call.arguments)],
+                    );
+                }
+                Err(_) => transcript.note_incomparable(),
+            }
+        }
+        if filled(self.audio).is_some() {
+            transcript.note_incomparable();
+        }
+    }
+}
+
+impl ToolCall<'_> {
+    fn note(&self, choice: u64, transcript: &mut Transcript) {
+        let at = self.index.unwrap_or(0);
+        let [(_, name), (_, arguments), (_, custom), (_, input)] = TOOL_TEXTS;
+        if let Some(call) = &self.function {
+            note_all(transcript, choice, at, [(name, call.name), (arguments, call.arguments)]);
+        }
+        if let Some(call) = &self.custom {
+            note_all(transcript, choice, at, [(custom, call.name), (input, call.input)]);
+        }
+    }
+}
+
+fn note_all<const N: usize>(
+    transcript: &mut Transcript,
+    index: u64,
+    part: u64,
+    texts: [(&str, Option<&RawValue>); N],
+) {
+    for (kind, text) in texts {
+        if let Some(text) = text {
+            transcript.note(index, kind, part, text.get());
+        }
+    }
+}
+
+/// An event of a typed stream.
+#[derive(Deserialize)]
+pub(super) struct Typed<'a> {
+    #[serde(borrow, default, rename = "type", deserialize_with = "lenient")]
+    kind: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) sequence_number: Option<u64>,
+    #[serde(borrow, default)]
+    pub(super) error: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    delta: Option<&'a RawValue>,
+    #[serde(default, deserialize_with = "lenient")]
+    output_index: Option<u64>,
+    #[serde(default, deserialize_with = "lenient")]
+    content_index: Option<u64>,
+    #[serde(default, deserialize_with = "lenient")]
+    summary_index: Option<u64>,
+    #[serde(borrow, default, deserialize_with = "lenient")]
+    item: Option<Item<'a>>,
+    #[serde(borrow, default, deserialize_with = "lenient")]
+    pub(super) response: Option<Response<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Item<'a> {
+    #[serde(borrow, default, deserialize_with = "lenient")]
+    id: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "lenient")]
+    call_id: Option<Text<'a>>,
+    #[serde(borrow, default, rename = "type", deserialize_with = "lenient")]
+    kind: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "lenient")]
+    role: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "lenient")]
+    name: Option<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Response<'a> {
+    #[serde(borrow, default, deserialize_with = "lenient")]
+    id: Option<Text<'a>>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) usage: Option<UsageWire>,
+}
+
+fn text<'t>(text: &'t Option<Text<'_>>) -> &'t str {
+    text.as_ref().map_or("", |text| text.0.as_ref())
+}
+
+impl Typed<'_> {
+    /// The event's type; empty when it has none.
+    pub(super) fn kind(&self) -> &str {
+        text(&self.kind)
+    }
+
+    /// Notes what the event shows or builds.
+    pub(super) fn note(&self, transcript: &mut Transcript) {
+        if let Some(delta) = self.delta.filter(|delta| delta.get().starts_with('"')) {
+            let index = |index: Option<u64>| index.unwrap_or(0);
+            let part = index(self.content_index).max(index(self.summary_index));
+            transcript.note(index(self.output_index), self.kind(), part, delta.get());
+            return;
+        }
+        if let Some(id) = self.response.as_ref().and_then(|response| response.id.as_ref()) {
+            transcript.note_item_id("response".to_string(), &id.0);
+        }
+        let item = self.item.as_ref();
+        if let (Some(item), Some(output)) = (item, self.output_index) {
+            for (member, id) in [("id", &item.id), ("call_id", &item.call_id)] {
+                if let Some(id) = id {
+                    transcript.note_item_id(item_place(output, member), &id.0);
+                }
+            }
+        }
+        transcript.note_shape(Shape {
+            kind: self.kind().to_string(),
+            output: self.output_index,
+            part: self.content_index.or(self.summary_index),
+            item: item.map_or_else(
+                || item_words("", "", ""),
+                |item| item_words(text(&item.kind), text(&item.role), text(&item.name)),
+            ),
+        });
+    }
+}
+
+/// An event of an assistants' run.
+#[derive(Deserialize)]
+pub(super) struct Run {
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) usage: Option<UsageWire>,
+}
+
+/// An `error` member that is there and neither null, false nor empty.
+pub(super) fn is_error(error: Option<&RawValue>) -> bool {
+    error.is_some_and(|error| !matches!(error.get(), "null" | "false" | "\"\"" | "{}"))
+}

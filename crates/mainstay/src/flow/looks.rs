@@ -1,0 +1,98 @@
+//! What a body is by its looks: media type, JSON without an error, a damaged event.
+
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use mainstay_core::wire::endpoint::Endpoint;
+use mainstay_core::wire::sse;
+use serde::Deserialize;
+
+/// Whether an event that cannot be read was a chunk of the answer before it was damaged.
+pub(super) fn is_damaged(event: &[u8]) -> bool {
+    let data = sse::fields(event).data.unwrap_or_default();
+    data.trim_ascii_start().starts_with(b"{")
+}
+
+pub(super) fn is_json_or_marker(data: &[u8]) -> bool {
+    data.starts_with(b"[DONE]") || serde_json::from_slice::<serde::de::IgnoredAny>(data).is_ok()
+}
+
+/// Whether a whole answer is JSON and no error.
+pub(super) fn is_sound_answer(body: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Said<'a> {
+        #[serde(borrow, default)]
+        error: Option<&'a serde_json::value::RawValue>,
+    }
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok();
+    }
+    serde_json::from_slice::<Said<'_>>(body)
+        .is_ok_and(|said| said.error.is_none_or(|error| matches!(error.get(), "null" | "false")))
+}
+
+pub(super) fn join(pieces: &mut VecDeque<Bytes>) -> Bytes {
+    if pieces.len() == 1 {
+        return pieces.pop_front().unwrap_or_default();
+    }
+    let mut whole = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());
+    for piece in pieces.drain(..) {
+        whole.extend_from_slice(&piece);
+    }
+    whole.freeze()
+}
+
+/// What `content-type` says of a body.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Media {
+    Json,
+    Events,
+    Text,
+    Binary,
+    Absent,
+}
+
+pub(super) fn media_type(headers: &HeaderMap) -> Media {
+    let Some(value) = headers.get(CONTENT_TYPE) else { return Media::Absent };
+    let Ok(text) = value.to_str() else { return Media::Binary };
+    let kind = text.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+    match kind.as_str() {
+        "application/json" => Media::Json,
+        "text/event-stream" => Media::Events,
+        kind if kind.ends_with("+json") => Media::Json,
+        kind if kind.starts_with("text/") => Media::Text,
+        "" => Media::Absent,
+        _ => Media::Binary,
+    }
+}
+
+/// Endpoints whose sound answer is JSON (or a stream) and nothing else.
+pub(super) fn answers_json(endpoint: Endpoint) -> bool {
+    match endpoint {
+        Endpoint::Chat
+        | Endpoint::Responses
+        | Endpoint::Completions
+        | Endpoint::Embeddings
+        | Endpoint::Moderations
+        | Endpoint::Images
+        | Endpoint::ImageEdits
+        | Endpoint::ImageVariations
+        | Endpoint::Assistants
+        | Endpoint::AssistantUpdate
+        | Endpoint::Threads
+        | Endpoint::ThreadUpdate
+        | Endpoint::ThreadMessages
+        | Endpoint::Runs
+        | Endpoint::ThreadAndRun
+        | Endpoint::ToolOutputs
+        | Endpoint::Batches
+        | Endpoint::Models => true,
+        Endpoint::Speech
+        | Endpoint::Transcriptions
+        | Endpoint::Translations
+        | Endpoint::Files
+        | Endpoint::Other => false,
+    }
+}
