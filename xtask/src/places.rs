@@ -37,9 +37,10 @@ pub(crate) fn fresh(name: &str) -> Result<PathBuf, String> {
     work(name)
 }
 
-/// The release build of the one binary.
+/// The release build of the one binary; `MAINSTAY_BIN` names another one to try suites on.
 pub(crate) fn binary() -> PathBuf {
-    target().join("release").join("mainstay")
+    let named = std::env::var_os("MAINSTAY_BIN").map(PathBuf::from);
+    named.unwrap_or_else(|| target().join("release").join("mainstay"))
 }
 
 /// A program by its name in `PATH`.
