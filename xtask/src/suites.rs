@@ -73,6 +73,7 @@ failures = 1000
 [policy.timeouts]
 first_content = \"2s\"
 headers = \"2s\"
+total = \"8s\"
 ";
 
 /// The configuration of the gateway under test.

@@ -76,8 +76,10 @@ class Serving:
 
     def key(self):
         """The key it printed."""
-        found = re.search(r"sk-ms-[A-Za-z0-9_-]+", self.output())
-        assert found, f"no key was printed: {self.output()}"
+        end = time.monotonic() + 5
+        while not (found := re.search(r"sk-ms-[A-Za-z0-9_-]+", self.output())):
+            assert time.monotonic() < end, f"no key was printed: {self.output()}"
+            time.sleep(0.02)
         return found.group(0)
 
     def stop(self, limit=15):

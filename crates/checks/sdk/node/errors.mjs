@@ -35,7 +35,9 @@ function checkStatus(row, error) {
   same("class", error.constructor.name, row.class);
   same("status", error.status, row.status);
   const ours = FRONT !== "provider";
-  if ("code" in row && !(ours && row.page)) same("code", error.code, row.code);
+  // A page of a proxy becomes an error that an SDK can read.
+  if (ours && row.page) same("code", error.code, "service_unavailable");
+  else if ("code" in row) same("code", error.code, row.code);
   same("param", error.param, row.param);
   if (row.type) same("type", error.type, row.type);
   holds("a request id came", error.requestID);

@@ -47,7 +47,10 @@ def check_status(row, error):
     same("class", type(error).__name__, row["class"])
     same("status", error.status_code, row["status"])
     ours = FRONT != "provider"
-    if "code" in row and not (ours and row.get("page")):
+    if ours and row.get("page"):
+        # A page of a proxy becomes an error that an SDK can read.
+        same("code", error.code, "service_unavailable")
+    elif "code" in row:
         same("code", error.code, row["code"])
     same("param", error.param, row["param"])
     if "type" in row:
