@@ -3,6 +3,9 @@
 //! The first refusal sets it to the calls still unanswered; a later one takes one off; two seconds
 //! of being full add one, and that interval doubles with every refusal up to a minute, so that
 //! looking for more costs less and less.
+//!
+//! A refusal while nothing of ours is unanswered means that others hold the places: no answer of
+//! ours will make room, so there is a rest, twice as long each time.
 
 use crate::time::Moment;
 use core::time::Duration;
@@ -10,12 +13,17 @@ use core::time::Duration;
 const LOOK_FIRST: Duration = Duration::from_secs(2);
 const LOOK_MAX: Duration = Duration::from_mins(1);
 
+const REST_FIRST: Duration = Duration::from_millis(100);
+const REST_MAX: Duration = Duration::from_mins(1);
+
 /// The most calls in flight.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Ceiling {
     /// From the configuration; `u32::MAX` without one.
     fixed: u32,
     learnt: Option<Learnt>,
+    /// The last rest; zero since something of ours was unanswered at a refusal, or succeeded.
+    rest: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,7 +35,7 @@ struct Learnt {
 
 impl Ceiling {
     pub(super) fn new(fixed: Option<u32>) -> Ceiling {
-        Ceiling { fixed: fixed.unwrap_or(u32::MAX).max(1), learnt: None }
+        Ceiling { fixed: fixed.unwrap_or(u32::MAX).max(1), learnt: None, rest: Duration::ZERO }
     }
 
     /// The ceiling that holds; `None` when there is none.
@@ -62,8 +70,14 @@ impl Ceiling {
         }
     }
 
-    /// The target refused for too many at once while `unanswered` others were in flight.
-    pub(super) fn refused(&mut self, unanswered: u32) {
+    /// An attempt succeeded: there was a place.
+    pub(super) fn succeeded(&mut self) {
+        self.rest = Duration::ZERO;
+    }
+
+    /// The target refused for too many at once while `unanswered` others were in flight. The time
+    /// to stay away, zero where an answer to one of those will make room.
+    pub(super) fn refused(&mut self, unanswered: u32) -> Duration {
         self.learnt = Some(match self.learnt {
             None => Learnt { most: unanswered.max(1), look: LOOK_FIRST, full_since: None },
             Some(old) => Learnt {
@@ -72,6 +86,10 @@ impl Ceiling {
                 full_since: None,
             },
         });
+        let alone = unanswered == 0;
+        self.rest =
+            if alone { (self.rest * 2).clamp(REST_FIRST, REST_MAX) } else { Duration::ZERO };
+        self.rest
     }
 }
 
@@ -98,6 +116,20 @@ mod tests {
         }
         assert_eq!(ceiling.most(), Some(1), "one call is always allowed");
         assert_eq!(ceiling.full_until(1, at(10)), Some(at(70)), "a minute at most");
+    }
+
+    #[test]
+    fn a_refusal_with_nothing_unanswered_asks_for_a_rest_twice_as_long_each_time() {
+        let mut ceiling = Ceiling::new(None);
+        assert_eq!(ceiling.refused(3), Duration::ZERO, "one of the three will make room");
+        let rests: [u128; 4] = core::array::from_fn(|_| ceiling.refused(0).as_millis());
+        assert_eq!(rests, [100, 200, 400, 800]);
+        ceiling.succeeded();
+        assert_eq!(ceiling.refused(0), REST_FIRST);
+        for _ in 0..40 {
+            ceiling.refused(0);
+        }
+        assert_eq!(ceiling.refused(0), REST_MAX);
     }
 
     #[test]

@@ -50,6 +50,7 @@ impl Pacer {
         self.end(&grant, now);
         self.ramp.success();
         self.hold.succeeded(grant.sent);
+        self.ceiling.succeeded();
         if let Some(used) = tokens_used.filter(|used| *used > 0)
             && self.ratio.settle(grant.asked, used)
         {
@@ -85,7 +86,8 @@ impl Pacer {
             self.hold.asked(wait, now);
         }
         if refusal.dimension == RefusedBy::Concurrent {
-            self.ceiling.refused(self.in_flight);
+            let rest = self.ceiling.refused(self.in_flight);
+            self.hold.asked(rest, now);
             self.heard(&grant, hints, now);
             return;
         }

@@ -65,6 +65,21 @@ fn after_a_refusal_with_a_hint_the_next_goes_when_the_hint_says_and_then_at_the_
 }
 
 #[test]
+fn a_lone_call_refused_for_too_many_at_once_is_not_sent_again_at_once() {
+    let mut pacer = new();
+    let none = Refusal { dimension: RefusedBy::Concurrent, wait: None, ..refused(0) };
+    let mut now = at(0);
+    for _ in 0..6 {
+        let lone = go(&mut pacer, 100, now);
+        pacer.refused(lone, &none, &no_hints(), now);
+        let (ticket, until, _) = wait(&mut pacer, Ask { front: true, ..ask(100) }, now);
+        pacer.leave(ticket);
+        now = until;
+    }
+    assert!(now >= at(100 + 200 + 400 + 800 + 1600 + 3200), "{now:?}");
+}
+
+#[test]
 fn a_wait_that_cannot_end_in_time_is_refused_at_once_with_the_time() {
     let mut pacer = new();
     let first = go(&mut pacer, 100, at(0));
