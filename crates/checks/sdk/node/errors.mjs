@@ -9,6 +9,7 @@ function rows() {
   const table = JSON.parse(readFileSync(new URL("../errors.json", import.meta.url), "utf8"));
   return table.kinds.map((row) => {
     const read = { ...row, class: row.node_class ?? row.class };
+    if (FRONT !== "provider") Object.assign(read, row.gateway);
     if (!row.credential || FRONT !== "gateway") return read;
     // The caller's key is good; it is ours that the provider refuses.
     const seen = { status: 502, class: "InternalServerError", code: "service_unavailable", seen_kind: "bad_gateway" };

@@ -17,6 +17,8 @@ def rows():
     with open(TABLE, encoding="utf-8") as file:
         kinds = json.load(file)["kinds"]
     for row in kinds:
+        if FRONT != "provider":
+            row |= row.get("gateway", {})
         if row.get("credential") and FRONT == "gateway":
             # The caller's key is good; it is ours that the provider refuses.
             row |= {"status": 502, "class": "InternalServerError", "code": "service_unavailable",
