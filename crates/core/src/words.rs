@@ -1,7 +1,9 @@
 //! Text as words, and phrases that fit them: the anchored matching that classification uses.
 //!
-//! A phrase fits whole words only, so "403" never fits inside "18.403s". Work is bounded by
-//! [`WORDS_MAX`] words and linear in them for each phrase.
+//! A phrase fits whole words only, so "403" never fits inside "18.403s". Phrases are made ready
+//! when the program is compiled: each carries a gate, two sets of words of which one each has to
+//! be there, so that nearly all phrases cost a few bit tests. Those that pass are walked with all
+//! places at once, so the work is bounded by words times parts, whatever the text.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -13,37 +15,174 @@ const BYTES_MAX: usize = 8192;
 /// Most words that a ".." in a phrase may stand for.
 const GAP: usize = 8;
 
+/// A phrase to look for. Its parts, divided by blanks: a word; `a|b` either word; `word*` a word
+/// that begins so; `#` a word that begins with a digit; `?` any word; `word?` perhaps a word; `..`
+/// up to eight words of anything. A phrase with letters beyond ASCII is looked for as it stands,
+/// because such scripts put no gaps between words; ".." between its pieces stands for anything.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Phrase {
+    text: &'static str,
+    gate: [[u16; GATE_WORDS]; GATE_PARTS],
+    ascii: bool,
+}
+
+/// Parts of a phrase that its gate asks for.
+const GATE_PARTS: usize = 2;
+/// Most alternatives of a part that a gate can ask for.
+const GATE_WORDS: usize = 6;
+/// An unused place in a gate.
+const UNUSED: u16 = u16::MAX;
+
+/// Phrases made ready.
+pub(crate) const fn phrases<const N: usize>(texts: [&'static str; N]) -> [Phrase; N] {
+    let mut out = [Phrase::of(""); N];
+    let mut at = 0;
+    while at < N {
+        out[at] = Phrase::of(texts[at]);
+        at += 1;
+    }
+    out
+}
+
+impl Phrase {
+    /// A phrase made ready: its gate takes the parts with the fewest alternatives.
+    pub(crate) const fn of(text: &'static str) -> Phrase {
+        let mut gate = [[UNUSED; GATE_WORDS]; GATE_PARTS];
+        let (mut taken, mut alternatives) = (0, 1);
+        while alternatives <= GATE_WORDS {
+            let mut from = 0;
+            while from < text.len() && taken < GATE_PARTS {
+                let to = end_of(text.as_bytes(), from, b' ');
+                let (bits, count) = gate_of(text.as_bytes(), from, to);
+                if count == alternatives {
+                    gate[taken] = bits;
+                    taken += 1;
+                }
+                from = to + 1;
+            }
+            alternatives += 1;
+        }
+        Phrase { text, gate, ascii: text.is_ascii() }
+    }
+}
+
+/// Where the piece of `bytes` that starts at `from` ends: at `stop` or at the end.
+const fn end_of(bytes: &[u8], from: usize, stop: u8) -> usize {
+    let mut to = from;
+    while to < bytes.len() && bytes[to] != stop {
+        to += 1;
+    }
+    to
+}
+
+/// The bits of a part's alternatives and how many there are; none when the part may fit without
+/// any of them, or has too many.
+const fn gate_of(bytes: &[u8], from: usize, to: usize) -> ([u16; GATE_WORDS], usize) {
+    const OPEN: ([u16; GATE_WORDS], usize) = ([UNUSED; GATE_WORDS], 0);
+    if bytes[to - 1] == b'?' || bytes[to - 1] == b'.' {
+        return OPEN; // a gap, any word, or a word that may be left out
+    }
+    let (mut bits, mut count, mut at) = ([UNUSED; GATE_WORDS], 0, from);
+    while at < to {
+        let mut end = end_of(bytes, at, b'|');
+        if end > to {
+            end = to;
+        }
+        let starred = bytes[end - 1] == b'*';
+        if count == GATE_WORDS || bytes[at] == b'#' || (starred && end - 1 - at < BEGINNING) {
+            return OPEN;
+        }
+        bits[count] =
+            if starred { bit_of_beginning(bytes, at) } else { bit_of_word(hash(bytes, at, end)) };
+        count += 1;
+        at = end + 1;
+    }
+    (bits, count)
+}
+
+/// FNV-1a over a part of `bytes`.
+const fn hash(bytes: &[u8], from: usize, to: usize) -> u32 {
+    let (mut hash, mut at) = (0x811c_9dc5_u32, from);
+    while at < to {
+        hash = (hash ^ bytes[at] as u32).wrapping_mul(0x0100_0193);
+        at += 1;
+    }
+    hash
+}
+
+/// Bits for whole words; those for beginnings come after them.
+const WORD_BITS: u32 = 1024;
+/// Bits for beginnings of words.
+const BEGINNING_BITS: u32 = 512;
+/// Letters of a word that stand for its beginning.
+const BEGINNING: usize = 3;
+/// Both sets, in groups of 64.
+const GROUPS: usize = ((WORD_BITS + BEGINNING_BITS) / 64) as usize;
+
+/// Which bit stands for a word with this hash.
+const fn bit_of_word(hash: u32) -> u16 {
+    ((hash ^ (hash >> 15)) % WORD_BITS) as u16
+}
+
+/// Which bit stands for words that begin with the letters at `at`.
+const fn bit_of_beginning(bytes: &[u8], at: usize) -> u16 {
+    let hash = hash(bytes, at, at + BEGINNING);
+    WORD_BITS as u16 + ((hash ^ (hash >> 15)) % BEGINNING_BITS) as u16
+}
+
 /// Lower-case words of a text, apostrophes dropped, everything else that is no letter or digit
 /// taken as a gap. Letters of other scripts stay as they are.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Words {
     joined: String,
-    edges: Vec<(usize, usize)>,
-    /// A bit for each beginning of a word: most phrases are ruled out by it at once.
-    seen: [u64; 8],
+    places: Vec<Word>,
+    /// A bit for each word and each beginning of a word: what gates ask.
+    seen: [u64; GROUPS],
+    /// Letters beyond ASCII are there.
+    beyond: bool,
+}
+
+/// Where a word stands in the joined text, and its hash.
+#[derive(Clone, Copy, Debug)]
+struct Word {
+    from: usize,
+    to: usize,
+    hash: u32,
 }
 
 impl Words {
     /// Adds the words of `text`; a phrase never fits across two added texts without "..".
     pub(crate) fn add(&mut self, text: &str) {
+        self.joined.reserve(text.len().min(BYTES_MAX - self.joined.len().min(BYTES_MAX)) + 8);
         if !self.joined.is_empty() {
             let from = self.joined.len() + 1;
             self.joined.push_str(" ¶");
-            self.edges.push((from, self.joined.len()));
+            self.beyond = true;
+            self.end_word(from);
         }
         let mut start = None;
         for letter in text.chars() {
-            if self.edges.len() >= WORDS_MAX || self.joined.len() >= BYTES_MAX {
+            if self.places.len() >= WORDS_MAX || self.joined.len() >= BYTES_MAX {
                 break;
             }
-            if letter.is_alphanumeric() {
+            let part_of_word = if letter.is_ascii() {
+                letter.is_ascii_alphanumeric()
+            } else {
+                letter.is_alphanumeric()
+            };
+            if part_of_word {
                 if start.is_none() {
                     if !self.joined.is_empty() {
                         self.joined.push(' ');
                     }
                     start = Some(self.joined.len());
                 }
-                self.joined.extend(letter.to_lowercase());
+                if letter.is_ascii() {
+                    self.joined.push(letter.to_ascii_lowercase());
+                } else {
+                    self.beyond = true;
+                    self.joined.extend(letter.to_lowercase());
+                }
             } else if matches!(letter, '\'' | '’' | '\u{2bc}') && start.is_some() {
                 // "isn't" and "isnt" are one word.
             } else if let Some(from) = start.take() {
@@ -56,114 +195,163 @@ impl Words {
     }
 
     fn end_word(&mut self, from: usize) {
-        self.edges.push((from, self.joined.len()));
-        let bit = beginning(self.joined.get(from..).unwrap_or_default());
-        if let Some(bits) = self.seen.get_mut(bit / 64) {
-            *bits |= 1 << (bit % 64);
+        let (bytes, to) = (self.joined.as_bytes(), self.joined.len());
+        let hash = hash(bytes, from, to);
+        self.places.push(Word { from, to, hash });
+        let mut bits = [bit_of_word(hash), UNUSED];
+        if to - from >= BEGINNING {
+            bits[1] = bit_of_beginning(bytes, from);
+        }
+        for bit in bits {
+            if let Some(group) = self.seen.get_mut(usize::from(bit / 64)) {
+                *group |= 1 << (bit % 64);
+            }
         }
     }
 
-    /// `false` when no word begins as this part of a phrase needs it.
-    fn may_hold(&self, part: &str) -> bool {
-        if part == ".." || part.ends_with('?') {
-            return true; // a gap, any word, or a word that may be left out
-        }
-        part.split('|').any(|one| {
-            let head = one.strip_suffix('*');
-            if one == "#" || head.is_some_and(|head| head.len() < BEGINNING) {
-                return true;
-            }
-            let bit = beginning(head.unwrap_or(one));
-            self.seen.get(bit / 64).is_some_and(|bits| bits >> (bit % 64) & 1 == 1)
-        })
+    fn saw(&self, bit: u16) -> bool {
+        self.seen.get(usize::from(bit / 64)).is_some_and(|group| group >> (bit % 64) & 1 == 1)
     }
 
     /// `true` when any of the phrases fits.
-    pub(crate) fn say_any(&self, phrases: &[&str]) -> bool {
+    pub(crate) fn say_any(&self, phrases: &[Phrase]) -> bool {
         phrases.iter().any(|phrase| self.say(phrase))
     }
 
-    /// `true` when the phrase fits. Its parts, divided by blanks: a word; `a|b` either word;
-    /// `word*` a word that begins so; `#` a word that begins with a digit; `?` any word; `word?` perhaps a word; `..` up
-    /// to eight words of anything. A phrase with letters beyond ASCII is looked for as it stands,
-    /// because such scripts put no gaps between words.
-    pub(crate) fn say(&self, phrase: &str) -> bool {
-        if !phrase.is_ascii() {
-            return self.joined.contains(phrase);
+    /// `true` when the phrase fits.
+    pub(crate) fn say(&self, phrase: &Phrase) -> bool {
+        if !phrase.ascii {
+            return self.beyond && self.holds_in_order(phrase.text);
         }
-        if !phrase.split(' ').all(|part| self.may_hold(part)) {
-            return false;
-        }
-        let first = phrase.split(' ').next().unwrap_or_default();
-        (0..self.edges.len()).any(|at| fits(first, self.word(at)) && self.from(at, phrase))
+        let open =
+            |part: &[u16; GATE_WORDS]| part[0] == UNUSED || part.iter().any(|bit| self.saw(*bit));
+        phrase.gate.iter().all(open) && self.walk(phrase.text)
     }
 
-    fn word(&self, at: usize) -> &str {
-        self.edges.get(at).and_then(|&(from, to)| self.joined.get(from..to)).unwrap_or_default()
-    }
-
-    fn from(&self, mut at: usize, mut phrase: &str) -> bool {
-        loop {
-            let (part, rest) = phrase.split_once(' ').unwrap_or((phrase, ""));
-            if part.is_empty() {
-                return true;
+    /// Pieces beyond ASCII, divided by "..": one after the other, whatever stands between.
+    fn holds_in_order(&self, phrase: &str) -> bool {
+        let mut rest = self.joined.as_str();
+        phrase.split(" .. ").all(|piece| match rest.find(piece) {
+            Some(at) => {
+                rest = rest.get(at + piece.len()..).unwrap_or_default();
+                true
             }
+            None => false,
+        })
+    }
+
+    /// Follows the parts of a phrase from every word at once.
+    fn walk(&self, phrase: &str) -> bool {
+        let mut places = Places::up_to(self.places.len());
+        for part in phrase.split(' ') {
             if part == ".." {
-                return (at..=at + GAP).any(|from| self.from(from, rest));
+                places.spread();
+                continue;
             }
             let one = part.strip_suffix('?').filter(|one| !one.is_empty());
-            let here = at < self.edges.len() && fits(one.unwrap_or(part), self.word(at));
-            match (here, one) {
-                (true, Some(_)) => return self.from(at + 1, rest) || self.from(at, rest),
-                (true, None) => at += 1,
-                (false, Some(_)) => {}
-                (false, None) => return false,
+            let next = self.past(places, one.unwrap_or(part));
+            places = if one.is_some() { places.or(next) } else { next };
+            if places.none() {
+                return false;
             }
-            phrase = rest;
         }
+        true
+    }
+
+    /// The places after those of `places` whose word fits one part of a phrase.
+    fn past(&self, places: Places, part: &str) -> Places {
+        let mut out = Places::default();
+        for one in part.split('|') {
+            let head = one.strip_suffix('*');
+            let wanted = hash(one.as_bytes(), 0, one.len());
+            places.each(|at| {
+                let Some(word) = self.places.get(at) else { return };
+                let text = || self.joined.get(word.from..word.to).unwrap_or_default();
+                let fits = match (one, head) {
+                    ("?", _) => true,
+                    ("#", _) => text().as_bytes().first().is_some_and(u8::is_ascii_digit),
+                    (_, Some(head)) => text().starts_with(head),
+                    (_, None) => word.hash == wanted && text() == one,
+                };
+                if fits {
+                    out.add(at + 1);
+                }
+            });
+        }
+        out
     }
 }
 
-/// Letters of a word that [`beginning`] looks at.
-const BEGINNING: usize = 3;
+/// A set of places between words.
+#[derive(Clone, Copy, Debug, Default)]
+struct Places([u64; PLACE_GROUPS]);
 
-/// Which of 512 bits stands for a word's first letters.
-fn beginning(word: &str) -> usize {
-    let letters = word.bytes().take(BEGINNING);
-    letters.fold(7, |hash: usize, byte| hash.wrapping_mul(31).wrapping_add(usize::from(byte))) % 512
-}
+/// Enough for a place before each word, one after the last, and a little to spread into.
+const PLACE_GROUPS: usize = WORDS_MAX / 64 + 1;
 
-/// `true` when one part of a phrase fits one word.
-fn fits(part: &str, word: &str) -> bool {
-    part.split('|').any(|one| match one {
-        "?" => true,
-        "#" => word.as_bytes().first().is_some_and(u8::is_ascii_digit),
-        _ => match one.strip_suffix('*') {
-            Some(head) => word.starts_with(head),
-            None => word == one,
-        },
-    })
+impl Places {
+    fn up_to(words: usize) -> Places {
+        let mut all = Places::default();
+        for (group, bits) in all.0.iter_mut().enumerate() {
+            let left = words.saturating_sub(group * 64);
+            *bits = if left >= 64 { u64::MAX } else { (1 << left) - 1 };
+        }
+        all
+    }
+
+    fn add(&mut self, at: usize) {
+        if let Some(bits) = self.0.get_mut(at / 64) {
+            *bits |= 1 << (at % 64);
+        }
+    }
+
+    fn none(&self) -> bool {
+        self.0.iter().all(|bits| *bits == 0)
+    }
+
+    fn or(self, other: Places) -> Places {
+        let mut out = self;
+        for (bits, more) in out.0.iter_mut().zip(other.0) {
+            *bits |= more;
+        }
+        out
+    }
+
+    /// Adds up to [`GAP`] places after each.
+    fn spread(&mut self) {
+        for _ in 0..GAP {
+            let mut carry = 0;
+            for bits in &mut self.0 {
+                let over = *bits >> 63;
+                *bits |= *bits << 1 | carry;
+                carry = over;
+            }
+        }
+    }
+
+    fn each(&self, mut then: impl FnMut(usize)) {
+        for (group, bits) in self.0.iter().enumerate() {
+            let mut left = *bits;
+            while left != 0 {
+                then(group * 64 + left.trailing_zeros() as usize);
+                left &= left - 1;
+            }
+        }
+    }
 }
 
 /// `true` when two names are the same but for case and separators: `RateLimitReached` and
 /// `rate_limit_reached`. `*` at an end of `pattern` stands for anything there.
 pub(crate) fn same_name(pattern: &str, name: &str) -> bool {
-    let plain = |text: &str| {
-        text.bytes()
-            .filter(u8::is_ascii_alphanumeric)
-            .map(|b| b.to_ascii_lowercase())
-            .collect::<Vec<u8>>()
-    };
-    let (head, tail) = (pattern.ends_with('*'), pattern.starts_with('*'));
-    if !head && !tail {
-        // The common case allocates nothing.
-        let letters = |text| str::bytes(text).filter(u8::is_ascii_alphanumeric);
-        return letters(pattern)
-            .map(|b| b.to_ascii_lowercase())
-            .eq(letters(name).map(|b| b.to_ascii_lowercase()));
+    fn letters(text: &str) -> impl DoubleEndedIterator<Item = u8> {
+        text.bytes().filter(u8::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase())
     }
-    let (pattern, name) = (plain(pattern), plain(name));
-    if tail { name.ends_with(&pattern) } else { name.starts_with(&pattern) }
+    let mut name = letters(name);
+    if pattern.starts_with('*') {
+        return letters(pattern).rev().all(|wanted| name.next_back() == Some(wanted));
+    }
+    letters(pattern).all(|wanted| name.next() == Some(wanted))
+        && (pattern.ends_with('*') || name.next().is_none())
 }
 
 #[cfg(test)]
@@ -180,19 +368,26 @@ mod tests {
     fn a_phrase_fits_whole_words_only() {
         let text = words("Please retry in 18.403s, the model isn't `overloaded`.");
         for phrase in ["retry in", "isnt overloaded", "model ? overload*", "please .. overloaded"] {
-            assert!(text.say(phrase), "{phrase}");
+            assert!(text.say(&Phrase::of(phrase)), "{phrase}");
         }
         for phrase in ["403", "load", "retry .. nothing", "over", "in # 500"] {
-            assert!(!text.say(phrase), "{phrase}");
+            assert!(!text.say(&Phrase::of(phrase)), "{phrase}");
         }
     }
 
     #[test]
     fn gaps_are_bounded_and_alternatives_are_words() {
-        assert!(words("key a b c d e f g h expired").say("key|token .. expired|revoked"));
-        assert!(words("the api key").say("the api? key") && words("the key").say("the api? key"));
-        assert!(!words("key a b c d e f g h i expired").say("key .. expired"));
-        assert!(words("令牌额度已用尽").say("额度已用尽"));
+        assert!(
+            words("key a b c d e f g h expired").say(&Phrase::of("key|token .. expired|revoked"))
+        );
+        assert!(
+            words("the api key").say(&Phrase::of("the api? key"))
+                && words("the key").say(&Phrase::of("the api? key"))
+        );
+        assert!(!words("key a b c d e f g h i expired").say(&Phrase::of("key .. expired")));
+        assert!(words("令牌额度已用尽").say(&Phrase::of("额度已用尽")));
+        assert!(words("模型 abc 不存在").say(&Phrase::of("模型 .. 不存在")));
+        assert!(!words("不存在的模型").say(&Phrase::of("模型 .. 不存在")));
     }
 
     #[test]
@@ -207,12 +402,12 @@ mod tests {
     fn a_phrase_never_fits_across_two_texts() {
         let mut both = words("there was an error");
         both.add("loading model");
-        assert!(both.say("loading model") && !both.say("error loading"));
+        assert!(both.say(&Phrase::of("loading model")) && !both.say(&Phrase::of("error loading")));
     }
 
     #[test]
     fn a_huge_text_is_cut() {
         let huge = "word ".repeat(1_000_000);
-        assert!(words(&huge).edges.len() <= WORDS_MAX);
+        assert!(words(&huge).places.len() <= WORDS_MAX);
     }
 }

@@ -2,18 +2,19 @@
 
 use super::table::{Line, Place, line};
 use crate::failure::{Kind, Scope};
+use crate::words::{Phrase, phrases};
 
 /// Credentials and permissions, from what is said most exactly to bare statuses.
 pub(super) const LINES: &[Line] = &[
     // Before permissions: OpenAI says "Not allowed to GET on …" (raw API, read 2026-11).
     line(Kind::MethodNotAllowed, Scope::Request).at(Place::Status(405)),
     // Moonshot: "Not found the model x or Permission denied" (platform errors page, read 2026-11).
-    line(Kind::ModelNotFound, Scope::Model).says(&["not found the model"]),
+    line(Kind::ModelNotFound, Scope::Model).says(&phrases(["not found the model"])),
     // The caller's place. OpenAI guide; Gemini "User location is not supported"; Bedrock and
     // Anthropic "unsupported countries", read 2026-11. Cloud regions of a model are not meant.
     line(Kind::UnsupportedRegion, Scope::Region)
         .named(&["unsupported_country*", "unsupported_region", "*_region_not_supported", "country_blocked"])
-        .says(&[
+        .says(&phrases([
             "country region or territory",
             "user location is not supported",
             "unsupported country|countries|territory",
@@ -23,13 +24,16 @@ pub(super) const LINES: &[Line] = &[
             "restricted|blocked|prohibited .. your country|region|location",
             "地区不支持",
             "所在地区",
+            "地区 .. 不支持",
+            "国家 .. 不支持",
+            "地区 .. 不可用",
             "国家或地区",
-        ]),
+        ])),
     // The caller's address. OpenAI ip_not_authorized; Azure network rules; Google key
     // restrictions; relays' allow-lists, read 2026-11.
     line(Kind::IpNotAuthorized, Scope::Key)
         .named(&["ip_not_authorized", "ip_not_allowed", "API_KEY_IP_ADDRESS_BLOCKED", "ip_blocked"])
-        .says(&[
+        .says(&phrases([
             "ip|ips address? .. not|isnt .. authorized|allowed|permitted|whitelist*|allowlist*|list",
             "ip is not|blocked|banned|restricted",
             "your|client|source ip .. not|blocked|banned|denied|restricted|forbidden",
@@ -40,7 +44,7 @@ pub(super) const LINES: &[Line] = &[
             "public|network access is disabled",
             "network|firewall rules",
             "白名单",
-        ]),
+        ])),
     // Membership. OpenAI texts (guide; foundry-dev-tools#262; aider#3717), read 2026-11.
     line(Kind::NotOrganizationMember, Scope::Key)
         .named(&[
@@ -52,17 +56,17 @@ pub(super) const LINES: &[Line] = &[
             "organization_not_found",
             "project_not_found",
         ])
-        .says(&[
+        .says(&phrases([
             "member of an organization|org|project|team",
             "not .. member|belong .. organization|org|project|team|workspace",
             "no such organization|project",
             "organization header should match",
             "openai organization|project header",
             "invalid organization|project id",
-        ]),
+        ])),
     // "Invalid or expired" names no cause for sure; a wrong key is the commoner one.
     line(Kind::IncorrectApiKey, Scope::Key)
-        .says(&["invalid|incorrect or|and expired|revoked", "expired or invalid", "invalid expired or"]),
+        .says(&phrases(["invalid|incorrect or|and expired|revoked", "expired or invalid", "invalid expired or"])),
     line(Kind::ExpiredApiKey, Scope::Key)
         .named(&[
             "expired_key",
@@ -74,14 +78,14 @@ pub(super) const LINES: &[Line] = &[
             "expired_token",
             "AuthenticationExpired",
         ])
-        .says(&[
+        .says(&phrases([
             "key|token|jwt|credential|credentials|session|secret|signature .. expired",
             "expired .. key|token|jwt|credential|credentials",
             "令牌已过期",
             "密钥已过期",
             "已过期",
-        ])
-        .unless(&["container|file|response|batch|upload .. expired", "conversation .. expired"]),
+        ]))
+        .unless(&phrases(["container|file|response|batch|upload .. expired", "conversation .. expired"])),
     line(Kind::RevokedApiKey, Scope::Key)
         .named(&[
             "revoked_api_key",
@@ -96,7 +100,7 @@ pub(super) const LINES: &[Line] = &[
             "key_disabled",
             "1112",
         ])
-        .says(&[
+        .says(&phrases([
             "key|token|account|user|credential|consumer .. revoked|deactivated|banned|blocked|suspended|leaked|compromised|terminated",
             "key|token|account|user .. deleted|disabled",
             "revoked|deactivated|disabled|suspended|blocked|leaked .. key|token|account",
@@ -105,21 +109,21 @@ pub(super) const LINES: &[Line] = &[
             "已被封禁",
             "账户已被",
             "账号已被",
-        ])
-        .unless(&[
+        ]))
+        .unless(&phrases([
             "model|tool|feature|file|authentication .. disabled",
             "api disabled|is|has .. disabled",
             "organization has been",
-        ]),
+        ])),
     // Anthropic and Groq restrict a whole organization with a 400 (threads, read 2026-11).
     line(Kind::PermissionDenied, Scope::Key)
         .named(&["organization_restricted", "SERVICE_DISABLED", "SERVICE_BLOCKED"])
-        .says(&[
+        .says(&phrases([
             "organization|org|workspace|project .. disabled|restricted|suspended|deactivated|archived",
             "api has not been used",
             "missing scopes|scope",
             "insufficient permission*|privilege*|scope*|authentication scopes",
-        ]),
+        ])),
     // Models that exist and are not for this key. OpenAI projects and verification; Groq terms and
     // blocks; Bedrock; LiteLLM *_model_access_denied; new-api; read 2026-11.
     line(Kind::ModelAccessDenied, Scope::Key)
@@ -132,7 +136,7 @@ pub(super) const LINES: &[Line] = &[
             "model_not_allowed",
             "no_model_access",
         ])
-        .says(&[
+        .says(&phrases([
             "not|no|dont|doesnt|cannot have? access to .. model*",
             "access to|for .. model .. denied|restricted|gated|required",
             "access .. gated",
@@ -149,13 +153,13 @@ pub(super) const LINES: &[Line] = &[
             "访问模型",
             "无权使用模型",
             "无权访问",
-        ])
-        .unless(&["does|do not exist or", "doesnt|dont exist or", "not found or", "not exist"]),
+        ]))
+        .unless(&phrases(["does|do not exist or", "doesnt|dont exist or", "not found or", "not exist"])),
     // "Does not exist or you do not have access": which of the two is not said; the name is the
     // likelier fault.
     line(Kind::ModelNotFound, Scope::Model)
         .named(&["model_not_found", "DeploymentNotFound"])
-        .says(&["model|models|deployment .. not exist or", "model|models|deployment .. not found or"]),
+        .says(&phrases(["model|models|deployment .. not exist or", "model|models|deployment .. not found or"])),
     // A wrong key named as such. OpenAI, Google, Anthropic, Azure, AWS, DashScope, DeepSeek,
     // Zhipu, MiniMax, LiteLLM, one-api; read 2026-11.
     line(Kind::IncorrectApiKey, Scope::Key)
@@ -179,7 +183,7 @@ pub(super) const LINES: &[Line] = &[
             "status_code.2049",
             "error_code.110",
         ])
-        .says(&[
+        .says(&phrases([
             "incorrect|invalid|wrong|bad|unknown|malformed api? key|keys|token|apikey",
             "incorrect|invalid|wrong|unknown .. api key",
             "invalid|incorrect subscription|access|bearer|auth|authentication|security? key|token",
@@ -193,14 +197,17 @@ pub(super) const LINES: &[Line] = &[
             "user not found",
             "signature .. does not match",
             "无效的令牌",
+            "密钥 .. 无效",
+            "令牌 .. 无效",
+            "key 无效",
             "无效的api",
             "密钥错误",
             "密钥无效",
             "令牌无效",
             "api key 错误",
             "身份验证失败",
-        ])
-        .unless(&["page|continuation|next token", "stop token", "unexpected token", "token count", "max token*", "logit*"]),
+        ]))
+        .unless(&phrases(["page|continuation|next token", "stop token", "unexpected token", "token count", "max token*", "logit*"])),
     // No key, or nothing said but that it failed.
     line(Kind::InvalidAuthentication, Scope::Key)
         .named(&[
@@ -219,7 +226,7 @@ pub(super) const LINES: &[Line] = &[
             "login_required",
             "not_authenticated",
         ])
-        .says(&[
+        .says(&phrases([
             "didnt provide an|a api? key|token",
             "no|missing|without|provide|supply|requires .. api key",
             "no|missing|without|provide|include .. subscription|access|bearer|security|auth key|token",
@@ -241,8 +248,8 @@ pub(super) const LINES: &[Line] = &[
             "未登录",
             "鉴权失败",
             "认证失败",
-        ])
-        .unless(&["not|un authorized to", "permission*"]),
+        ]))
+        .unless(&phrases(["not|un authorized to", "permission*"])),
     // Content refused with a 403 belongs to the policy lines below this group.
     line(Kind::PermissionDenied, Scope::Key)
         .named(&[
@@ -257,7 +264,7 @@ pub(super) const LINES: &[Line] = &[
             "FORBIDDEN",
             "1220",
         ])
-        .says(&[
+        .says(&phrases([
             "permission denied",
             "permission*|access .. denied",
             "not|no|lack|lacks|without .. permission|permissions|privilege*|rights",
@@ -269,22 +276,22 @@ pub(super) const LINES: &[Line] = &[
             "没有权限",
             "无权限",
             "权限不足",
-        ])
+        ]))
         .unless(CONTENT),
     // Features that a plan, a tier or a verification opens. OpenAI verification of organizations;
     // Anthropic betas and credentials tied to one product, read 2026-11.
-    line(Kind::PermissionDenied, Scope::Key).says(&[
+    line(Kind::PermissionDenied, Scope::Key).says(&phrases([
         "organization|account|identity|project must be verified",
         "verify your? organization|identity|account",
         "only|exclusively authorized|allowed|permitted|valid|intended for|to|with",
         "not|isnt .. available|enabled|included|offered .. your|this subscription|plan|tier|account|organization",
-    ]),
+    ])),
     line(Kind::InvalidAuthentication, Scope::Key).at(Place::Status(401)),
     line(Kind::InvalidAuthentication, Scope::Key).at(Place::Status(407)),
 ];
 
 /// Words of a content refusal: a 403 that is about the text and not about the key.
-const CONTENT: &[&str] = &[
+const CONTENT: &[Phrase] = &phrases([
     "moderation",
     "flagged",
     "content",
@@ -295,4 +302,4 @@ const CONTENT: &[&str] = &[
     "image",
     "parameter",
     "argument",
-];
+]);

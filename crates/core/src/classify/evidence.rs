@@ -6,6 +6,9 @@ use crate::hints::{self, TextLimit};
 use crate::wire::error_body::{Ending, ErrorBody, Shape, read_stream};
 use core::time::Duration;
 
+/// Most messages of one body in which a limit is looked for; real bodies have up to six.
+const LIMIT_TEXTS: usize = 12;
+
 /// How an answer is broken, when it is not an error that somebody wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Broken {
@@ -29,6 +32,8 @@ pub(super) struct Evidence {
     pub(super) said: ErrorBody,
     /// The limit that the message describes.
     pub(super) limit: Option<TextLimit>,
+    /// The longest wait that a message names.
+    pub(super) text_wait: Option<Duration>,
     /// Set when nobody wrote an error.
     pub(super) broken: Option<Broken>,
     /// The headers show that no requests are left, and tokens are.
@@ -104,7 +109,8 @@ impl Evidence {
             }
         }
         let status = said.status.or_else(|| (outer >= 400).then_some(outer));
-        let limit = said.texts.iter().find_map(|text| hints::text_limit(text));
+        let limit = said.texts.iter().take(LIMIT_TEXTS).find_map(|text| hints::limit_in(text));
+        let text_wait = said.texts.iter().filter_map(|text| hints::text_wait(text)).max();
         let rates = hints::rate_hints(answer.headers, None);
         let none_left = |d: hints::Dimension| d.remaining == Some(0);
         let requests_gone = rates.request_dimensions().any(none_left);
@@ -114,6 +120,7 @@ impl Evidence {
             status,
             said,
             limit,
+            text_wait,
             broken,
             requests_gone: requests_gone && !tokens_gone,
             tokens_gone: tokens_gone && !requests_gone,

@@ -6,27 +6,28 @@
 use super::table::{Line, Place, line};
 use crate::failure::{Kind, Scope};
 use crate::hints::{REQUESTS_PER_TIME, TOKENS_PER_TIME};
+use crate::words::phrases;
 
 /// Limits that name a time, a number of parallel calls, or a size per time.
 pub(super) const PER_TIME: &[Line] = &[
     // OpenAI, Groq: "Request too large for … on tokens per min", code rate_limit_exceeded
     // (shell_gpt#653; Groq error page, read 2026-11).
     line(Kind::RequestTooLarge, Scope::Request)
-        .says(&["request too large", "input or output tokens must be reduced"]),
+        .says(&phrases(["request too large", "input or output tokens must be reduced"])),
     // Gemini, OpenAI: a limit of 0 is no limit per time but no access; waiting changes nothing
     // (ai.google.dev rate limits, forum threads, read 2026-11).
-    line(Kind::InsufficientQuota, Scope::Key).at(Place::Status(429)).says(&["limit 0 model|used|requested|please|retry|try|for|per|requests|tokens", "limit 0 ¶"]),
+    line(Kind::InsufficientQuota, Scope::Key).at(Place::Status(429)).says(&phrases(["limit 0 model|used|requested|please|retry|try|for|per|requests|tokens", "limit 0 ¶"])),
     // Parallel calls. OpenAI-like unified codes; Moonshot "max organization concurrency"; Anthropic
     // "number of concurrent connections"; Zhipu 1302; LiteLLM max_parallel_requests, read 2026-11.
     line(Kind::ConcurrentLimit, Scope::Key)
         .named(&["concurrent_limit*", "concurrency_limit*", "too_many_concurrent*", "*.concurrency"])
-        .says(&[
+        .says(&phrases([
             "concurrent|concurrency|parallel|simultaneous .. limit|limits|exceeded|exceeds|maximum|quota",
             "too many|many concurrent|parallel|simultaneous",
             "max|maximum|limit|exceeded .. concurrent|concurrency|parallel|simultaneous",
             "并发",
-        ])
-        .unless(&["concurrent update|modification|write*", "parallel tool*", "parallel function*"]),
+        ]))
+        .unless(&phrases(["concurrent update|modification|write*", "parallel tool*", "parallel function*"])),
     // Cerebras: code says which quota (inference-docs.cerebras.ai, read 2026-11).
     line(Kind::RateLimitTokens, Scope::Key).named(&["token_quota_exceeded", "tokens_usage_based"]),
     line(Kind::RateLimitRequests, Scope::Key).named(&["request_quota_exceeded"]),
@@ -38,10 +39,10 @@ pub(super) const PER_TIME: &[Line] = &[
     line(Kind::RateLimitRequests, Scope::Key)
         .named(&["status_code.1002", "error_code.18", "error_code.336501"]),
     // Anthropic counts "request tokens" and "input tokens": the word request is no dimension there.
-    line(Kind::RateLimitTokens, Scope::Key).says(&[
+    line(Kind::RateLimitTokens, Scope::Key).says(&phrases([
         "number of request|input|output|prompt? tokens .. per minute|hour|day",
         "request|input|output|prompt tokens per min*|hour|day",
-    ]),
+    ])),
     line(Kind::RateLimitTokens, Scope::Key).says(TOKENS_PER_TIME).unless(REQUESTS_PER_TIME),
     line(Kind::RateLimitRequests, Scope::Key).says(REQUESTS_PER_TIME),
     line(Kind::RateLimitTokens, Scope::Key).says(TOKENS_PER_TIME),
@@ -49,14 +50,14 @@ pub(super) const PER_TIME: &[Line] = &[
     // plans (codex#, gemini-cli threads, read 2026-11).
     line(Kind::RateLimitOther, Scope::Key)
         .named(&["usage_limit_reached", "quota_reset*"])
-        .says(&[
+        .says(&phrases([
             "quota|limit will reset",
             "quota|limit resets in|at|after",
             "daily|hourly limit|quota",
             "limit|quota .. per day|hour|minute",
             "requests|calls|limit for today",
-        ])
-        .unless(&["credit*", "balance"]),
+        ]))
+        .unless(&phrases(["credit*", "balance"])),
 ];
 
 /// Credit, balance, quota and spend: waiting does not help.
@@ -78,7 +79,7 @@ pub(super) const SPENT: &[Line] = &[
             "blocked_api_access",
             "BudgetExceededError",
         ])
-        .says(&[
+        .says(&phrases([
             "billing hard limit",
             "billing|account is|was not active",
             "billing not active|enabled",
@@ -99,13 +100,13 @@ pub(super) const SPENT: &[Line] = &[
             "extra|additional|paid usage .. required|needed|disabled",
             "requires|require extra|additional|paid usage",
             "payment|subscription is? required",
-        ])
-        .unless(&["thinking budget", "budget tokens", "retry budget"]),
+        ]))
+        .unless(&phrases(["thinking budget", "budget tokens", "retry budget"])),
     // A limit under these statuses is one of money (Portkey, Ollama and OpenRouter, read 2026-11).
-    line(Kind::BillingLimit, Scope::Key).at(Place::Status(412)).says(&[
+    line(Kind::BillingLimit, Scope::Key).at(Place::Status(412)).says(&phrases([
         "limit|limits|budget .. exceeded|reached|hit",
         "exceeded|reached|hit .. limit|budget",
-    ]),
+    ])),
     line(Kind::InsufficientQuota, Scope::Key).at(Place::Status(402)),
     // Relays' and vendors' own codes. OpenAI; Moonshot exceeded_current_quota_error; one-api and
     // new-api *_quota*; Together credit_limit; DashScope Arrearage, AllocationQuota.FreeTierOnly;
@@ -133,7 +134,7 @@ pub(super) const SPENT: &[Line] = &[
             "out_of_credits",
             "no_credits",
         ])
-        .says(&[
+        .says(&phrases([
             "insufficient .. quota|balance|credit*|funds",
             "credit*|balance is|are too low",
             "credit*|balance .. exhausted|depleted|insufficient|negative|expired",
@@ -156,7 +157,11 @@ pub(super) const SPENT: &[Line] = &[
             "account .. arrears|overdue|owes",
             "free trial|tier|quota .. ended|expired|exhausted|used",
             "check your plan and billing",
-            "余额不足",
+            "余额 .. 不足",
+            "额度 .. 不足",
+            "请充值",
+            "paid balance|credit|credits",
+            "please|must|to top up|recharge",
             "余额已用尽",
             "额度不足",
             "额度已用尽",
@@ -165,8 +170,8 @@ pub(super) const SPENT: &[Line] = &[
             "配额已用",
             "账户余额",
             "账号余额",
-        ])
-        .unless(&["no credits were|are? charged"]),
+        ]))
+        .unless(&phrases(["no credits were|are? charged"])),
 ];
 
 /// Throttling that does not say of what.
@@ -175,21 +180,21 @@ pub(super) const THROTTLED: &[Line] = &[
     // of a window that is not named (OpenAI batch texts, read 2026-11).
     line(Kind::RateLimitTokens, Scope::Key)
         .at(Place::Status(429))
-        .says(&[
+        .says(&phrases([
             "enqueued tokens|token",
             "token|tokens limit|quota|allowance reached|exceeded|exhausted",
             "exceeded|exceeds|reached .. token|tokens limit|quota|allowance",
-        ])
-        .unless(&[
+        ]))
+        .unless(&phrases([
             "context|prompt|message|messages|input .. length|window|long",
             "maximum context",
-        ]),
+        ])),
     // OpenAI slow_down (503 and, since 2026, 429); Azure RateLimitReached; Anthropic
     // rate_limit_error; Mistral 1300; AWS; Google; DashScope Throttling.*; read 2026-11.
     line(Kind::RateLimitTokens, Scope::Key).named(&["Throttling.AllocationQuota"]),
     line(Kind::RateLimitRequests, Scope::Key)
         .named(&["Throttling.RateQuota", "limit_requests"])
-        .says(&["请求数", "请求次数", "请求频率", "调用次数", "请求过于频繁"]),
+        .says(&phrases(["请求数", "请求次数", "请求频率", "调用次数", "请求过于频繁"])),
     line(Kind::RateLimitOther, Scope::Key)
         .named(&[
             "slow_down",
@@ -209,7 +214,7 @@ pub(super) const THROTTLED: &[Line] = &[
             "LimitExceededException",
             "quota_limit*",
         ])
-        .says(&[
+        .says(&phrases([
             "rate limit*|limits|limited|limiting",
             "ratelimit*",
             "rate limited",
@@ -226,8 +231,8 @@ pub(super) const THROTTLED: &[Line] = &[
             "频率",
             "过于频繁",
             "请求过多",
-        ])
-        .unless(&["not rate limited"]),
+        ]))
+        .unless(&phrases(["not rate limited"])),
     // Google: RESOURCE_EXHAUSTED without a word on billing (Vertex dynamic shared quota).
     line(Kind::RateLimitOther, Scope::Key).named(&["RESOURCE_EXHAUSTED", "rateLimitExceeded"]),
     line(Kind::InsufficientQuota, Scope::Key)
@@ -238,5 +243,8 @@ pub(super) const THROTTLED: &[Line] = &[
             "quota_exhausted",
             "over_quota",
         ])
-        .says(&["quota .. exceeded|exhausted", "exceeded|exceeds|exceeding|over .. quota"]),
+        .says(&phrases([
+            "quota .. exceeded|exhausted",
+            "exceeded|exceeds|exceeding|over .. quota",
+        ])),
 ];

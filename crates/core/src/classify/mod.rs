@@ -173,7 +173,7 @@ fn longest_delay(
     let shown = hints::longest_header_wait(answer.headers, unix_now)
         .max(evidence.said.delay)
         .max(evidence.until(answer.headers, unix_now))
-        .max(evidence.said.texts.iter().filter_map(|text| hints::text_wait(text)).max());
+        .max(evidence.text_wait);
     if shown.is_some() || !throttled(kind) {
         return shown;
     }
@@ -196,7 +196,7 @@ fn required_wait(
         })
         .or(evidence.said.delay)
         .or_else(|| evidence.until(answer.headers, unix_now))
-        .or_else(|| evidence.said.texts.iter().filter_map(|text| hints::text_wait(text)).max())
+        .or(evidence.text_wait)
 }
 
 /// Kinds that a limit per time or at once stands behind.

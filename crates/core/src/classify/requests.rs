@@ -2,23 +2,24 @@
 
 use super::table::{Line, Place, line};
 use crate::failure::{Kind, Scope};
+use crate::words::{Phrase, phrases};
 
 /// Too long, too large, or refused for what it says.
 pub(super) const SIZE_AND_CONTENT: &[Line] = &[
     // The answer's length asked for, not the prompt: OpenAI "max_tokens is too large … at most N
     // completion tokens", Anthropic "which is the maximum allowed number of output tokens".
     line(Kind::InvalidValue, Scope::Request)
-        .says(&[
+        .says(&phrases([
             "supports at most # completion|output tokens",
             "maximum allowed number of output tokens",
             "max tokens|token is too large|high|big",
             "max tokens must|should be",
             "max completion|output|new tokens .. must|should|too|exceeds",
             "range of max tokens",
-        ])
-        .unless(&["context length|window|size|limit", "input length", "inputs tokens"]),
+        ]))
+        .unless(&phrases(["context length|window|size|limit", "input length", "inputs tokens"])),
     // AWS API Gateway's whole text under 413 (gateway responses, read 2026-11): bytes, not tokens.
-    line(Kind::RequestTooLarge, Scope::Request).at(Place::Status(413)).says(&["request is? too long"]),
+    line(Kind::RequestTooLarge, Scope::Request).at(Place::Status(413)).says(&phrases(["request is? too long"])),
     // OpenAI, vLLM, SGLang, llama.cpp, LM Studio, Ollama, TGI, Anthropic, Gemini, Mistral, Cohere,
     // Bedrock, DashScope, Perplexity, Zhipu 1261; read 2026-11.
     line(Kind::ContextLengthExceeded, Scope::Request)
@@ -34,11 +35,15 @@ pub(super) const SIZE_AND_CONTENT: &[Line] = &[
             "max_context_length*",
             "1261",
         ])
-        .says(&[
+        .says(&phrases([
             "context length|window|size|limit",
             "model|models .. max|maximum context|length|tokens",
             "token|tokens .. only supports|accepts|allows|takes|handles",
             "model only supports|accepts|allows up to # tokens?",
+            "tokens .. above|over|beyond maximum|max|limit",
+            "tokens .. above|over|beyond the|its maximum|max|limit",
+            "上下文 .. 限制",
+            "内容过长",
             "max|maximum context",
             "prompt|input|inputs|conversation|messages|request is|are|was? too long",
             "prompt|input|message|messages .. too long|large|big",
@@ -69,14 +74,14 @@ pub(super) const SIZE_AND_CONTENT: &[Line] = &[
             "超过最大长度",
             "超出最大长度",
             "超长",
-        ])
-        .unless(&[
+        ]))
+        .unless(&phrases([
             "per min*|day|hour",
             "string too long",
             "file|image|audio|document|body too large|long",
             "array too long",
             "unknown|unrecognized|unsupported .. context|tokens",
-        ]),
+        ])),
     // Content. OpenAI, Azure, Anthropic, Gemini, DeepSeek, DashScope, Zhipu 1301, OpenRouter,
     // Bedrock guardrails, WSO2 900514, new-api; read 2026-11.
     line(Kind::ContentPolicy, Scope::Request)
@@ -112,7 +117,7 @@ pub(super) const SIZE_AND_CONTENT: &[Line] = &[
             "status_code.1027",
             "error_code.336104",
         ])
-        .says(&[
+        .says(&phrases([
             "content policy|management|filter|filtering|filters|moderation|filtered",
             "usage|acceptable use? policy|policies",
             "safety system|reasons|filter*|settings|policy|policies|guidelines",
@@ -133,8 +138,8 @@ pub(super) const SIZE_AND_CONTENT: &[Line] = &[
             "违规",
             "不安全",
             "内容审核",
-        ])
-        .unless(&["rate limit policy", "data policy", "policy .. allows|permits", "identity based policy"]),
+        ]))
+        .unless(&phrases(["rate limit policy", "data policy", "policy .. allows|permits", "identity based policy"])),
     // Portkey and WSO2 keep this number for guardrails (their error pages, read 2026-11).
     line(Kind::ContentPolicy, Scope::Request).at(Place::Status(446)),
     // Bodies and files. OpenAI 413 "Maximum content size limit"; nginx, Envoy, Fastify, Express;
@@ -154,7 +159,7 @@ pub(super) const SIZE_AND_CONTENT: &[Line] = &[
             "body_too_large",
             "file_too_large",
         ])
-        .says(&[
+        .says(&phrases([
             "request entity|body|payload? too large",
             "payload|content|body|entity too large",
             "maximum content size",
@@ -165,8 +170,8 @@ pub(super) const SIZE_AND_CONTENT: &[Line] = &[
             "file|files|image|audio|document .. too large|big",
             "exceeds .. # mb|mib|bytes|kb",
             "请求体过大",
-        ])
-        .unless(&["string too long"]),
+        ]))
+        .unless(&phrases(["string too long"])),
 ];
 
 /// Models that do not exist or are gone, objects, paths, methods.
@@ -185,7 +190,7 @@ pub(super) const MODELS: &[Line] = &[
     line(Kind::UnsupportedParameter, Scope::Request)
         .named(&["unsupported_parameter", "unknown_parameter", "UnsupportedParamsError"])
         .says(UNSUPPORTED)
-        .unless(&["type|format|mime|language|extension .. is|are unsupported"]),
+        .unless(&phrases(["type|format|mime|language|extension .. is|are unsupported"])),
     // OpenAI, Azure, Mistral, Groq, Ollama, Gemini, Bedrock, Anthropic, DeepSeek, OpenRouter,
     // NVIDIA functions, Zhipu 1211, Volcano, one-api; read 2026-11.
     line(Kind::ModelNotFound, Scope::Model)
@@ -205,7 +210,7 @@ pub(super) const MODELS: &[Line] = &[
             "1211",
             "1500",
         ])
-        .says(&[
+        .says(&phrases([
             "model|models|deployment|engine .. not|doesnt|dont .. exist",
             "model|models|deployment|engine .. not|cannot|couldnt be? found",
             "could|can not|cannot|couldnt|unable|failed to? find|resolve|locate .. model|deployment",
@@ -227,26 +232,27 @@ pub(super) const MODELS: &[Line] = &[
             "function .. not found for account",
             "not a chat model",
             "pulling it first",
-            "模型不存在",
-            "模型未找到",
+            "模型 .. 不存在",
+            "no .. provider|providers are|is? available for",
+            "模型 .. 未找到",
             "不支持该模型",
             "不存在该模型",
             "model not exist",
-        ])
-        .unless(&[
+        ]))
+        .unless(&phrases([
             "fine tune*",
             "file",
             "loading",
             "tool|tools|function|functions .. supported",
             "try|retry again? later|shortly|soon",
             "at the|this moment|time",
-        ]),
+        ])),
     // Looser words, only where the status leaves the fault in the request: under a 5xx they are as
     // likely about what went wrong inside.
     line(Kind::ModelNotFound, Scope::Model)
         .at(Place::Client)
         .named(&["model_unavailable"])
-        .says(&[
+        .says(&phrases([
             "model|models .. not|isnt|no .. supported",
             "not .. supported|valid|known|recognized|available model",
             "model .. invalid",
@@ -254,30 +260,30 @@ pub(super) const MODELS: &[Line] = &[
             "model .. no longer",
             "model .. not|isnt available|hosted|deployed|served|registered|installed|recognized|known",
             "model is|are? only supported|available|works|usable in|on|with|via|through|by|at .. endpoint|api|v1|completions|responses",
-        ])
-        .unless(&[
+        ]))
+        .unless(&phrases([
             "fine tune*",
             "file",
             "loading",
             "tool|tools|function|functions .. supported",
             "try|retry again? later|shortly|soon",
             "at the|this moment|time",
-        ]),
+        ])),
     // Anthropic: "model: x" under not_found_error.
     line(Kind::ModelNotFound, Scope::Model)
         .named(&["not_found_error", "not_found", "NotFoundError"])
-        .says(&["model|models"])
+        .says(&phrases(["model|models"]))
         .both()
-        .unless(&["file|thread|run|assistant|batch|response|url|endpoint|path"]),
+        .unless(&phrases(["file|thread|run|assistant|batch|response|url|endpoint|path"])),
     // Volcano, OpenRouter: allowed by nobody under these data rules.
-    line(Kind::ModelAccessDenied, Scope::Key).says(&["no endpoints .. data policy", "guardrail restrictions"]),
+    line(Kind::ModelAccessDenied, Scope::Key).says(&phrases(["no endpoints .. data policy", "guardrail restrictions"])),
     line(Kind::MethodNotAllowed, Scope::Request)
         .named(&["method_not_allowed"])
-        .says(&["method not allowed", "method is? not allowed|supported", "not allowed method"]),
+        .says(&phrases(["method not allowed", "method is? not allowed|supported", "not allowed method"])),
     line(Kind::MethodNotAllowed, Scope::Request).at(Place::Status(405)),
     line(Kind::NotFound, Scope::Request)
         .named(&["*_not_found", "*NotFound", "NotFoundException", "unknown_url", "invalid_url", "no_route"])
-        .says(&[
+        .says(&phrases([
             "invalid url",
             "unknown url|endpoint|route|path|request",
             "unexpected endpoint|path|url",
@@ -291,12 +297,12 @@ pub(super) const MODELS: &[Line] = &[
             "requested resource|url|path|entity was? not found",
             "接口不存在",
             "路径不存在",
-        ])
-        .unless(&["fetch|download"]),
+        ]))
+        .unless(&phrases(["fetch|download"])),
 ];
 
 /// What is said when a model or server lacks a feature that the request uses.
-const UNSUPPORTED: &[&str] = &[
+const UNSUPPORTED: &[Phrase] = &phrases([
     "unsupported parameter|parameters|argument|field|option|feature|tool|param",
     "unknown|unrecognized|unexpected|extra parameter|parameters|argument|field|fields|keyword|input|inputs|name|key|keys|option|property",
     "unrecognized request argument",
@@ -335,7 +341,7 @@ const UNSUPPORTED: &[&str] = &[
     "参数不支持",
     "不支持的参数",
     "不支持图片",
-];
+]);
 
 /// Fields: missing, wrong, or of the wrong form.
 pub(super) const FIELDS: &[Line] = &[
@@ -382,7 +388,7 @@ pub(super) const FIELDS: &[Line] = &[
             "image_parse_error",
             "wrong_api_format",
         ])
-        .says(&[
+        .says(&phrases([
             "error cannot make get request",
             "fetch|download|downloading .. image|url|file|content|media",
             "could not process|decode|open|read|load .. image|audio|file|input|media",
@@ -392,8 +398,8 @@ pub(super) const FIELDS: &[Line] = &[
             "invalid schema",
             "roles must alternate",
             "unknown variant",
-        ])
-        .unless(&["could not parse the json"]),
+        ]))
+        .unless(&phrases(["could not parse the json"])),
     line(Kind::MissingRequiredField, Scope::Request)
         .named(&[
             "missing_required_parameter",
@@ -407,7 +413,7 @@ pub(super) const FIELDS: &[Line] = &[
             "required",
             "1213",
         ])
-        .says(&[
+        .says(&phrases([
             "missing required",
             "missing field|parameter|argument|property|key",
             "field|fields required|missing",
@@ -422,7 +428,7 @@ pub(super) const FIELDS: &[Line] = &[
             "缺少",
             "必填",
             "不能为空",
-        ])
+        ]))
         .at(Place::Client),
     line(Kind::MissingRequiredField, Scope::Request)
         .named(&["missing", "value_error.missing"])
@@ -436,9 +442,9 @@ pub(super) const FIELDS: &[Line] = &[
             "1214",
             "status_code.2013",
         ])
-        .unless(&["json .. parse|decode", "invalid json"]),
+        .unless(&phrases(["json .. parse|decode", "invalid json"])),
     line(Kind::InvalidValue, Scope::Request)
-        .says(&[
+        .says(&phrases([
             "invalid value|values|type|parameter|parameters|param|argument|arguments|data|input|temperature|role|format|length|max|message|messages|content|number|option|options|setting|header|headers",
             "unexpected|illegal|unrecognized|disallowed|bad value|values",
             "invalid ? integer|decimal|string|array|number|must|expected",
@@ -474,15 +480,15 @@ pub(super) const FIELDS: &[Line] = &[
             "参数错误",
             "参数非法",
             "参数无效",
-        ])
-        .unless(&["json .. parse|decode|body", "parse .. json", "invalid json", "not valid json", "unterminated", "malformed"])
+        ]))
+        .unless(&phrases(["json .. parse|decode|body", "parse .. json", "invalid json", "not valid json", "unterminated", "malformed"]))
         .at(Place::Client),
     line(Kind::InvalidRequest, Scope::Request)
         .named(&["INVALID_ARGUMENT", "BAD_REQUEST", "FAILED_PRECONDITION", "ValidationException", "invalid_request*", "BadRequestError"])
         .at(Place::Status(400)),
     line(Kind::InvalidRequest, Scope::Request).at(Place::Status(400)),
     // A 5xx whose words are about the request: relays and small servers send these.
-    line(Kind::InvalidRequest, Scope::Request).at(Place::Server).says(&[
+    line(Kind::InvalidRequest, Scope::Request).at(Place::Server).says(&phrases([
         "could not parse the json",
         "invalid json",
         "json parse|decode error",
@@ -492,8 +498,8 @@ pub(super) const FIELDS: &[Line] = &[
         "invalid request error",
         "conversation roles",
         "bind request body failed",
-    ]),
-    line(Kind::InvalidValue, Scope::Request).at(Place::Server).says(&[
+    ])),
+    line(Kind::InvalidValue, Scope::Request).at(Place::Server).says(&phrases([
         "invalid value|type|parameter|argument",
         "roles must alternate",
         "message|messages|role|roles|prompt|input|parameter|value .. must",
@@ -502,5 +508,5 @@ pub(super) const FIELDS: &[Line] = &[
         "unsupported|invalid role",
         "chat template .. error|failed",
         "template error",
-    ]),
+    ])),
 ];

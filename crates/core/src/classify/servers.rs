@@ -2,13 +2,14 @@
 
 use super::table::{Line, Place, line};
 use crate::failure::{Kind, Scope};
+use crate::words::{Phrase, phrases};
 
 /// No room: whatever the status, it passes by itself.
 pub(super) const CAPACITY: &[Line] = &[
     // "Overloaded" of one model: another model would do. OpenAI, Together, Fireworks, Gemini,
     // Bedrock and DeepSeek wording, read 2026-11.
     line(Kind::Overloaded, Scope::Model)
-        .says(&[
+        .says(&phrases([
             "model|engine .. overloaded",
             "model .. at|over|exceeded capacity",
             "model .. busy",
@@ -16,7 +17,7 @@ pub(super) const CAPACITY: &[Line] = &[
             "model .. high demand|load|traffic",
             "no|insufficient .. workers|instances|replicas available",
             "no available workers|instances|replicas|slots",
-        ])
+        ]))
         .unless(CONTEXT_LIKE),
     line(Kind::Overloaded, Scope::Provider)
         .named(&[
@@ -38,7 +39,7 @@ pub(super) const CAPACITY: &[Line] = &[
             "1305",
             "ServerOverloaded",
         ])
-        .says(&[
+        .says(&phrases([
             "overloaded|overload",
             "at|over capacity",
             "out of capacity",
@@ -64,7 +65,7 @@ pub(super) const CAPACITY: &[Line] = &[
             "负载较高",
             "容量不足",
             "资源不足",
-        ])
+        ]))
         .unless(CONTEXT_LIKE),
     // Groq flex tier 498 and Anthropic-style 529 (vendor pages, read 2026-11).
     line(Kind::Overloaded, Scope::Provider).at(Place::Status(529)),
@@ -72,30 +73,30 @@ pub(super) const CAPACITY: &[Line] = &[
 ];
 
 /// "Capacity" and "load" have other meanings in these.
-const CONTEXT_LIKE: &[&str] = &["context length", "context window", "failed to load"];
+const CONTEXT_LIKE: &[Phrase] = &phrases(["context length", "context window", "failed to load"]);
 
 /// Down, loading, timed out, or broken; asked after everything that is the request's own fault.
 pub(super) const AVAILABILITY: &[Line] = &[
     // Set-ups that do not heal by themselves, sent as 5xx. Ollama memory text; relays without a
     // key or channel, read 2026-11.
-    line(Kind::InternalError, Scope::Model).again(false).says(&[
+    line(Kind::InternalError, Scope::Model).again(false).says(&phrases([
         "requires more system memory",
         "more .. memory than is available",
         "failed|unable to load model",
         "could not load model",
         "error loading model",
-    ]),
-    line(Kind::InternalError, Scope::Provider).again(false).at(Place::Server).says(&[
+    ])),
+    line(Kind::InternalError, Scope::Provider).again(false).at(Place::Server).says(&phrases([
         "not implemented",
         "not .. configured",
         "missing .. configuration",
         "environment variable",
-    ]),
+    ])),
     // Loading and down. llama.cpp "Loading model"; Hugging Face "is currently loading"; Bedrock
     // ModelNotReadyException; one-api "no available channel"; Envoy, HAProxy and nginx pages.
     line(Kind::ServiceUnavailable, Scope::Model)
         .named(&["ModelNotReadyException", "model_not_ready", "model_loading", "unavailable_error"])
-        .says(&[
+        .says(&phrases([
             "loading model",
             "model .. loading|starting|warming|unavailable",
             "still|being|currently loaded|loading|starting|initializing|initialized|provisioned|deployed",
@@ -107,17 +108,17 @@ pub(super) const AVAILABILITY: &[Line] = &[
             "model .. temporarily",
             "无可用渠道",
             "暂无可用",
-        ]),
+        ])),
     line(Kind::GatewayTimeout, Scope::Provider).at(Place::Status(504)),
     line(Kind::GatewayTimeout, Scope::Provider)
         .named(&["gateway_timeout", "upstream_timeout"])
-        .says(&[
+        .says(&phrases([
             "gateway timeout",
             "gateway time out",
             "upstream request timeout",
             "a timeout occurred",
             "connection timed out error code",
-        ]),
+        ])),
     line(Kind::BadGateway, Scope::Provider).at(Place::Status(502)),
     line(Kind::RequestTimeout, Scope::Provider).at(Place::Status(408)),
     line(Kind::ServiceUnavailable, Scope::Provider)
@@ -127,7 +128,7 @@ pub(super) const AVAILABILITY: &[Line] = &[
             "maintenance*",
             "UNAVAILABLE",
         ])
-        .says(&[
+        .says(&phrases([
             "service|server|api|endpoint is|was|are? temporarily|currently unavailable",
             "service|temporarily|currently unavailable",
             "not available|reachable right? at|now the|this? moment|time?",
@@ -141,7 +142,7 @@ pub(super) const AVAILABILITY: &[Line] = &[
             "暂时不可用",
             "服务不可用",
             "维护",
-        ]),
+        ])),
     line(Kind::RequestTimeout, Scope::Provider)
         .named(&[
             "request_timeout",
@@ -152,23 +153,23 @@ pub(super) const AVAILABILITY: &[Line] = &[
             "operation_timeout",
             "status_code.1001",
         ])
-        .says(&[
+        .says(&phrases([
             "timed out",
             "deadline exceeded",
             "operation was timeout",
             "before the given deadline",
             "request timeout",
             "超时",
-        ]),
+        ])),
     line(Kind::BadGateway, Scope::Provider)
         .named(&["bad_gateway", "provider_unavailable", "upstream_error"])
-        .says(&[
+        .says(&phrases([
             "bad gateway",
             "network connection lost",
             "invalid response .. upstream",
             "upstream .. failed|error|disconnected|closed|reset",
             "upstream prematurely closed",
-        ])
+        ]))
         .at(Place::Server),
     line(Kind::InternalError, Scope::Provider).at(Place::Server).named(&[
         "server_error",

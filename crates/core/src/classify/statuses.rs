@@ -3,7 +3,7 @@
 use super::evidence::Evidence;
 use super::table::{Line, line};
 use crate::failure::{Kind, Scope};
-use crate::words::same_name;
+use crate::words::{phrases, same_name};
 
 /// Exception names that a relay gives only after it has read the provider's words: as good as
 /// those. Source: LiteLLM's exception mapping, read 2026-11.
@@ -124,7 +124,7 @@ fn callers_fault(evidence: &Evidence) -> bool {
 
 /// A conflict heals by waiting only when it is a lock or work in progress.
 fn conflict(evidence: &Evidence) -> (Kind, Scope, bool) {
-    let lock = evidence.said.words.say_any(&[
+    let lock = evidence.said.words.say_any(&phrases([
         "lock|locked|locking",
         "in progress",
         "concurrent update|modification|write*|request*",
@@ -133,6 +133,6 @@ fn conflict(evidence: &Evidence) -> (Kind, Scope, bool) {
         "please retry",
         "still running|active",
         "already .. active run",
-    ]);
+    ]));
     (Kind::Conflict, Scope::Request, lock)
 }

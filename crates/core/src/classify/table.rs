@@ -4,7 +4,7 @@ use super::evidence::{Broken, Evidence};
 use super::{access, limits, requests, servers, statuses};
 use crate::failure::{Kind, Scope};
 use crate::hints::TextLimit;
-use crate::words::same_name;
+use crate::words::{Phrase, same_name};
 use alloc::string::String;
 
 /// Which answers a line is for.
@@ -26,8 +26,8 @@ pub(super) enum Place {
 pub(super) struct Line {
     place: Place,
     names: &'static [&'static str],
-    says: &'static [&'static str],
-    unless: &'static [&'static str],
+    says: &'static [Phrase],
+    unless: &'static [Phrase],
     both: bool,
     kind: Kind,
     scope: Scope,
@@ -60,7 +60,7 @@ impl Line {
     }
 
     /// Fits when one of these phrases fits, or a name of [`Line::named`].
-    pub(super) const fn says(self, says: &'static [&'static str]) -> Line {
+    pub(super) const fn says(self, says: &'static [Phrase]) -> Line {
         Line { says, ..self }
     }
 
@@ -70,7 +70,7 @@ impl Line {
     }
 
     /// Does not fit when one of these phrases does.
-    pub(super) const fn unless(self, unless: &'static [&'static str]) -> Line {
+    pub(super) const fn unless(self, unless: &'static [Phrase]) -> Line {
         Line { unless, ..self }
     }
 

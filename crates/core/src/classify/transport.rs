@@ -4,7 +4,7 @@ use super::{Verdict, next};
 use crate::failure::{Failure, Kind, Origin, ProviderSaid, Scope};
 use crate::hints;
 use crate::wire::error_body::cut_at;
-use crate::words::Words;
+use crate::words::{Phrase, Words, phrases};
 
 /// Why no answer, or no whole one, came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -186,13 +186,13 @@ pub(crate) fn fault_in_text(text: &str) -> Option<TransportFault> {
 /// First line that fits wins: certain and permanent causes first, then the body, then timeouts,
 /// then connections. Sources: error texts of OpenSSL, undici, httpx, requests, urllib3, aiohttp,
 /// Go net/http, reqwest, hyper, rustls, Schannel and curl, read 2026-11.
-const TEXTS: &[(&[&str], TransportFault)] = &[
+const TEXTS: &[(&[Phrase], TransportFault)] = &[
     (
-        &["proxy authentication required", "407", "tunnel .. 407", "proxy .. credentials"],
+        &phrases(["proxy authentication required", "407", "tunnel .. 407", "proxy .. credentials"]),
         TransportFault::ProxyAuth,
     ),
     (
-        &[
+        &phrases([
             "certificate verify failed",
             "certificate verification failed",
             "unable to verify .. certificate",
@@ -219,11 +219,11 @@ const TEXTS: &[(&[&str], TransportFault)] = &[
             "remotecertificate*",
             "x509",
             "ssl certificate problem",
-        ],
+        ]),
         TransportFault::TlsUntrusted,
     ),
     (
-        &[
+        &phrases([
             "wrong version number",
             "http response to https client",
             "first record does not look like a tls handshake",
@@ -231,11 +231,11 @@ const TEXTS: &[(&[&str], TransportFault)] = &[
             "plain http request was sent to https",
             "invalidcontenttype",
             "unknown protocol",
-        ],
+        ]),
         TransportFault::TlsNotSpoken,
     ),
     (
-        &[
+        &phrases([
             "invalid url|uri",
             "unsupported protocol|scheme",
             "missing scheme|host|protocol",
@@ -244,11 +244,11 @@ const TEXTS: &[(&[&str], TransportFault)] = &[
             "relative url without a base",
             "missing .. http or https protocol",
             "err invalid url",
-        ],
+        ]),
         TransportFault::BadAddress,
     ),
     (
-        &[
+        &phrases([
             "getaddrinfo",
             "enotfound",
             "eai again",
@@ -265,11 +265,11 @@ const TEXTS: &[(&[&str], TransportFault)] = &[
             "name resolution failed",
             "err name not resolved",
             "no address associated",
-        ],
+        ]),
         TransportFault::Dns,
     ),
     (
-        &[
+        &phrases([
             "connect* timed out",
             "connect timeout|etimedout",
             "connecttimeout*",
@@ -282,31 +282,31 @@ const TEXTS: &[(&[&str], TransportFault)] = &[
             "failed to connect .. timed out",
             "connect .. timed out|timeout",
             "err connection timed out",
-        ],
+        ]),
         TransportFault::ConnectTimeout,
     ),
     (
-        &[
+        &phrases([
             "body timeout",
             "und err body timeout",
             "read .. chunk .. timed out",
             "bodytimeouterror",
             "stream idle timeout",
             "idle timeout",
-        ],
+        ]),
         TransportFault::IdleTimeout,
     ),
     (
-        &[
+        &phrases([
             "headers timeout",
             "und err headers timeout",
             "awaiting|waiting headers",
             "awaiting response headers",
-        ],
+        ]),
         TransportFault::HeadersTimeout,
     ),
     (
-        &[
+        &phrases([
             "timed out",
             "timedout",
             "time out",
@@ -325,11 +325,11 @@ const TEXTS: &[(&[&str], TransportFault)] = &[
             "request was aborted",
             "aborterror",
             "超时",
-        ],
+        ]),
         TransportFault::TotalTimeout,
     ),
     (
-        &[
+        &phrases([
             "incomplete chunked read",
             "incomplete read|message|body|response",
             "incompleteread",
@@ -361,21 +361,21 @@ const TEXTS: &[(&[&str], TransportFault)] = &[
             "response ended prematurely",
             "chunkedencodingerror",
             "invalidchunklength",
-        ],
+        ]),
         TransportFault::CutMidBody,
     ),
     (
-        &[
+        &phrases([
             "refused",
             "econnrefused",
             "no connection could be made",
             "failed to connect to .. port",
             "couldnt connect to server",
-        ],
+        ]),
         TransportFault::Refused,
     ),
     (
-        &[
+        &phrases([
             "unreachable",
             "enetunreach",
             "ehostunreach",
@@ -383,11 +383,11 @@ const TEXTS: &[(&[&str], TransportFault)] = &[
             "network is down",
             "err internet disconnected",
             "err network changed",
-        ],
+        ]),
         TransportFault::Unreachable,
     ),
     (
-        &[
+        &phrases([
             "proxyerror",
             "proxy .. error|refused|failed",
             "tunnel connection failed",
@@ -396,11 +396,11 @@ const TEXTS: &[(&[&str], TransportFault)] = &[
             "connect tunnel failed",
             "err proxy connection failed",
             "err tunnel connection failed",
-        ],
+        ]),
         TransportFault::ProxyRefused,
     ),
     (
-        &[
+        &phrases([
             "invalid http|status|header",
             "malformed http|response|status|chunked",
             "bad status line",
@@ -410,11 +410,11 @@ const TEXTS: &[(&[&str], TransportFault)] = &[
             "hpe invalid*",
             "invalid chunk size|length",
             "received http 0 9",
-        ],
+        ]),
         TransportFault::MalformedHttp,
     ),
     (
-        &[
+        &phrases([
             "reset|econnreset",
             "connection aborted|closed|lost|broken|interrupted",
             "socket hang up",
@@ -435,11 +435,11 @@ const TEXTS: &[(&[&str], TransportFault)] = &[
             "err connection closed",
             "err empty response",
             "sendrequest",
-        ],
+        ]),
         TransportFault::ResetBeforeAnswer,
     ),
     (
-        &["handshake|handshakes", "tls|ssl|openssl|rustls", "sslerror", "sslexception"],
+        &phrases(["handshake|handshakes", "tls|ssl|openssl|rustls", "sslerror", "sslexception"]),
         TransportFault::TlsOther,
     ),
 ];

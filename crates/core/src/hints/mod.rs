@@ -11,6 +11,7 @@ mod rates;
 pub use dates::{http_date, rfc3339};
 pub use durations::duration;
 pub(crate) use durations::millis;
+pub(crate) use prose::limit_in;
 pub use prose::{Counted, TextLimit, text_limit, text_wait};
 pub(crate) use prose::{REQUESTS_PER_TIME, TOKENS_PER_TIME};
 pub use rates::{Dimension, RateHints, exhausted_wait, rate_hints};

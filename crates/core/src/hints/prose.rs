@@ -2,9 +2,10 @@
 //! again in 174ms".
 
 use super::{WAIT_BELIEVED, believed, durations};
-use crate::words::Words;
+use crate::words::{Phrase, Words, phrases};
 use alloc::string::String;
 use core::time::Duration;
+use memchr::memmem;
 
 /// Longest part of a text that is looked at, in bytes.
 const TEXT_MAX: usize = 8192;
@@ -54,6 +55,11 @@ impl TextLimit {
 /// Reads the limit that an error message describes. `None` when it names neither a number nor
 /// what is counted per which time.
 pub fn text_limit(message: &str) -> Option<TextLimit> {
+    limit_in(message).map(|limit| TextLimit { wait: text_wait(message), ..limit })
+}
+
+/// [`text_limit`] without its wait, which costs as much again.
+pub(crate) fn limit_in(message: &str) -> Option<TextLimit> {
     let text = folded(message);
     let mut words = Words::default();
     words.add(&text);
@@ -65,8 +71,8 @@ pub fn text_limit(message: &str) -> Option<TextLimit> {
     if limit.is_none() && (counted == Counted::Other || window.is_none()) {
         return None;
     }
-    let wait = text_wait(message);
-    Some(TextLimit { counted, limit: limit.filter(|l| *l > 0), used, requested, window, wait })
+    let limit = limit.filter(|limit| *limit > 0);
+    Some(TextLimit { counted, limit, used, requested, window, wait: None })
 }
 
 /// What a limit in these words counts; [`Counted::Other`] when they name both or neither.
@@ -83,7 +89,7 @@ fn counted(words: &Words) -> Counted {
 /// Phrases for a limit on tokens per time. A time unit or a fixed abbreviation is always in
 /// them: "too many tokens" alone is about one prompt. Sources: OpenAI, Groq, Anthropic, Gemini,
 /// Cerebras, SiliconFlow and LiteLLM messages, read 2026-11.
-pub(crate) const TOKENS_PER_TIME: &[&str] = &[
+pub(crate) const TOKENS_PER_TIME: &[Phrase] = &phrases([
     "tokens per min*|day|hour|second|sec|month",
     "tokens .. per min*|day|hour|second|sec",
     "token .. per min*|day|hour|second|sec",
@@ -97,10 +103,10 @@ pub(crate) const TOKENS_PER_TIME: &[&str] = &[
     "token quota exceeded",
     "rate limit reached for tokens",
     "tokens # min*|day|hour",
-];
+]);
 
 /// Phrases for a limit on requests per time, as [`TOKENS_PER_TIME`].
-pub(crate) const REQUESTS_PER_TIME: &[&str] = &[
+pub(crate) const REQUESTS_PER_TIME: &[Phrase] = &phrases([
     "requests|request|calls|queries per min*|day|hour|second|sec|month",
     "requests .. per min*|day|hour|second|sec",
     "request .. per min*|day|hour|second|sec",
@@ -122,14 +128,14 @@ pub(crate) const REQUESTS_PER_TIME: &[&str] = &[
     "request limit|quota exceeded|reached",
     "daily request* limit|quota",
     "each .. send .. requests .. minute",
-];
+]);
 
 fn window(words: &Words) -> Option<Duration> {
-    const WINDOWS: [(&[&str], Duration); 4] = [
-        (&["per|a min*", "tpm|rpm|qpm", "limit # min*"], Duration::from_mins(1)),
-        (&["per|a day", "daily", "tpd|rpd", "limit # day"], Duration::from_hours(24)),
-        (&["per|an hour", "hourly", "tph|rph", "limit # hour"], Duration::from_hours(1)),
-        (&["per|a second|sec", "tps|rps|qps"], Duration::from_secs(1)),
+    const WINDOWS: [(&[Phrase], Duration); 4] = [
+        (&phrases(["per|a min*", "tpm|rpm|qpm", "limit # min*"]), Duration::from_mins(1)),
+        (&phrases(["per|a day", "daily", "tpd|rpd", "limit # day"]), Duration::from_hours(24)),
+        (&phrases(["per|an hour", "hourly", "tph|rph", "limit # hour"]), Duration::from_hours(1)),
+        (&phrases(["per|a second|sec", "tps|rps|qps"]), Duration::from_secs(1)),
     ];
     WINDOWS.into_iter().find(|(phrases, _)| words.say_any(phrases)).map(|(_, window)| window)
 }
@@ -138,7 +144,7 @@ fn window(words: &Words) -> Option<Duration> {
 /// 40,000", "rate limit of 50". The first label and place with a number wins.
 fn numbered(text: &str, labels: &[&str]) -> Option<u64> {
     labels.iter().find_map(|label| {
-        text.match_indices(label).take(16).find_map(|(at, _)| {
+        memmem::find_iter(text.as_bytes(), label).take(16).find_map(|at| {
             let before = text.get(..at)?.chars().next_back();
             if before.is_some_and(char::is_alphanumeric) {
                 return None;
@@ -180,10 +186,13 @@ const ANCHORS: &[(&str, bool)] = &[
 /// The longest wait that a text names, after words such as "try again in": `20s`, `1m26.4s`,
 /// `45 seconds`, `1 minute and 30 seconds`, `请 5 秒后重试`. `None` when there is none.
 pub fn text_wait(text: &str) -> Option<Duration> {
+    if !text.bytes().any(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
     let text = folded(text);
     let mut longest = None;
     for (anchor, bare) in ANCHORS {
-        for (at, _) in text.match_indices(anchor).take(16) {
+        for at in memmem::find_iter(text.as_bytes(), anchor).take(16) {
             let rest = text.get(at + anchor.len()..).unwrap_or_default();
             longest = longest.max(spoken(rest, *bare));
         }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 fn key(seed: u64) -> KeyText {
     let mut dice = Dice::new(seed);
-    KeyText::mint(|block| block.iter_mut().for_each(|byte| *byte = dice.bits() as u8))
+    KeyText::mint(|block| block.iter_mut().for_each(|byte| *byte = dice.bits().to_le_bytes()[0]))
 }
 
 #[test]

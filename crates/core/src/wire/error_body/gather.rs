@@ -77,7 +77,7 @@ impl ErrorBody {
             "type" | "Type" | "__type" | "error_type" | "code" | "Code" | "status" | "reason"
             | "error_code" | "errorCode" | "errorType" | "status_code" | "statusCode"
             | "errorcode" | "http_code" | "raw_status_code" | "errors_code" => {
-                self.label(key, value)
+                self.label(key, value);
             }
             "data" | "body" | "result" => {
                 if let Value::Object(map) = value

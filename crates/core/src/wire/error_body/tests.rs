@@ -83,7 +83,7 @@ fn echoes_of_the_callers_input_are_not_taken_for_words_of_the_error() {
     let said = read(
         r#"{"detail":[{"type":"missing","msg":"m","input":{"message":"rate limit reached"}}]}"#,
     );
-    assert!(!said.words.say("rate limit"), "{said:?}");
+    assert!(!said.words.say(&crate::words::Phrase::of("rate limit")), "{said:?}");
 }
 
 #[test]
