@@ -111,23 +111,28 @@ const fn hash(bytes: &[u8], from: usize, to: usize) -> u32 {
 }
 
 /// Bits for whole words; those for beginnings come after them.
-const WORD_BITS: u32 = 1024;
+const WORD_BITS: u16 = 1024;
 /// Bits for beginnings of words.
-const BEGINNING_BITS: u32 = 512;
+const BEGINNING_BITS: u16 = 512;
 /// Letters of a word that stand for its beginning.
 const BEGINNING: usize = 3;
 /// Both sets, in groups of 64.
 const GROUPS: usize = ((WORD_BITS + BEGINNING_BITS) / 64) as usize;
 
+/// Both halves of a hash in one.
+const fn folded(hash: u32) -> u16 {
+    let [a, b, c, d] = hash.to_le_bytes();
+    u16::from_le_bytes([a ^ c, b ^ d])
+}
+
 /// Which bit stands for a word with this hash.
 const fn bit_of_word(hash: u32) -> u16 {
-    ((hash ^ (hash >> 15)) % WORD_BITS) as u16
+    folded(hash) % WORD_BITS
 }
 
 /// Which bit stands for words that begin with the letters at `at`.
 const fn bit_of_beginning(bytes: &[u8], at: usize) -> u16 {
-    let hash = hash(bytes, at, at + BEGINNING);
-    WORD_BITS as u16 + ((hash ^ (hash >> 15)) % BEGINNING_BITS) as u16
+    WORD_BITS + folded(hash(bytes, at, at + BEGINNING)) % BEGINNING_BITS
 }
 
 /// Lower-case words of a text, apostrophes dropped, everything else that is no letter or digit

@@ -167,6 +167,7 @@ proptest! {
 
 /// Bodies made to be slow: deep, repetitive, full of quotes, of anchors and of half phrases.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a cost is measured; nothing decides by it")]
 fn hostile_bodies_cost_no_more_than_their_bounded_prefix() {
     let units = [
         "[",

@@ -287,7 +287,7 @@ fn shape_of(event: &Value) -> Shape {
     Shape {
         kind: event.get("type").and_then(Value::as_str).unwrap_or("").to_string(),
         output: number("output_index"),
-        part: number("content_index").or(number("summary_index")),
+        part: number("content_index").or_else(|| number("summary_index")),
         item: item_words(item("type"), item("role"), item("name")),
     }
 }
@@ -325,13 +325,14 @@ fn rename(value: &mut Value, names: &BTreeMap<String, String>) {
         Value::Array(items) => items.iter_mut().for_each(|item| rename(item, names)),
         Value::Object(members) => {
             for (name, member) in members {
-                match member {
-                    Value::String(text) if ID_MEMBERS.contains(&name.as_str()) => {
-                        if let Some(old) = names.get(text.as_str()) {
-                            text.clone_from(old);
-                        }
+                if let Value::String(text) = member
+                    && ID_MEMBERS.contains(&name.as_str())
+                {
+                    if let Some(old) = names.get(text.as_str()) {
+                        text.clone_from(old);
                     }
-                    other => rename(other, names),
+                } else {
+                    rename(member, names);
                 }
             }
         }

@@ -111,7 +111,21 @@ fn allowed(endpoint: Endpoint, body: &Value) -> Vec<(&'static str, String)> {
             &["temperature", "top_p", "metadata"]
         }
         Endpoint::Threads | Endpoint::ThreadMessages => &["metadata"],
-        _ => &[],
+        Endpoint::Embeddings
+        | Endpoint::Moderations
+        | Endpoint::Images
+        | Endpoint::ImageEdits
+        | Endpoint::ImageVariations
+        | Endpoint::Speech
+        | Endpoint::Transcriptions
+        | Endpoint::Translations
+        | Endpoint::AssistantUpdate
+        | Endpoint::ThreadUpdate
+        | Endpoint::ToolOutputs
+        | Endpoint::Files
+        | Endpoint::Batches
+        | Endpoint::Models
+        | Endpoint::Other => &[],
     };
     for name in null {
         let mut with_null = body.clone();

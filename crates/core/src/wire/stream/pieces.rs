@@ -242,14 +242,14 @@ pub(super) struct Response<'a> {
     pub(super) usage: Option<UsageWire>,
 }
 
-fn text<'t>(text: &'t Option<Text<'_>>) -> &'t str {
-    text.as_ref().map_or("", |text| text.0.as_ref())
+fn text<'t>(text: Option<&'t Text<'_>>) -> &'t str {
+    text.map_or("", |text| text.0.as_ref())
 }
 
 impl Typed<'_> {
     /// The event's type; empty when it has none.
     pub(super) fn kind(&self) -> &str {
-        text(&self.kind)
+        text(self.kind.as_ref())
     }
 
     /// Notes what the event shows or builds.
@@ -277,7 +277,13 @@ impl Typed<'_> {
             part: self.content_index.or(self.summary_index),
             item: item.map_or_else(
                 || item_words("", "", ""),
-                |item| item_words(text(&item.kind), text(&item.role), text(&item.name)),
+                |item| {
+                    item_words(
+                        text(item.kind.as_ref()),
+                        text(item.role.as_ref()),
+                        text(item.name.as_ref()),
+                    )
+                },
             ),
         });
     }
