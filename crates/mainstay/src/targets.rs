@@ -10,6 +10,7 @@ use mainstay_core::plan::Handle;
 use mainstay_core::policy::{Limits, Policy};
 use mainstay_core::rules::pacer::{Pacer, Ticket};
 use mainstay_core::shared::TargetState;
+use mainstay_core::time::Moment;
 
 use crate::clock::Clock;
 use crate::spec::ProviderSpec;
@@ -41,6 +42,18 @@ struct PacerCell {
 struct Paced {
     pacer: Pacer,
     wakers: BTreeMap<Ticket, Waker>,
+    /// Was to be woken before its owner had left a waker: it is woken when it does.
+    missed: Option<Ticket>,
+}
+
+impl Paced {
+    /// The waker of the call that should look at its place again.
+    fn next_waker(&mut self, now: Moment) -> Option<Waker> {
+        let head = self.pacer.next_wake(now)?;
+        let waker = self.wakers.remove(&head);
+        self.missed = if waker.is_none() { Some(head) } else { None };
+        waker
+    }
 }
 
 impl Target {
@@ -65,6 +78,11 @@ impl Target {
     /// Wakes this task when its place in the queue may have come.
     pub(crate) fn wake_on_pacer(&self, ticket: Ticket, waker: &Waker) {
         let mut paced = lock(&self.pacer.inner);
+        if paced.missed == Some(ticket) {
+            paced.missed = None;
+            waker.wake_by_ref();
+            return;
+        }
         match paced.wakers.get_mut(&ticket) {
             Some(known) => known.clone_from(waker),
             None => {
@@ -119,11 +137,10 @@ impl Handle for Shared {
         let (result, waker) = {
             let mut paced = lock(&cell.inner);
             let result = rule(&mut paced.pacer);
-            let waker = if paced.wakers.is_empty() {
+            let waker = if paced.pacer.queued() == 0 {
                 None
             } else {
-                let head = paced.pacer.next_wake(cell.clock.now());
-                head.and_then(|head| paced.wakers.remove(&head))
+                paced.next_waker(cell.clock.now())
             };
             (result, waker)
         };
@@ -211,7 +228,7 @@ impl Registry {
 
     fn pacer(&self, limits: Limits) -> PacerCell {
         let pacer = Pacer::new(&limits, self.clock.now());
-        PacerCell { clock: self.clock, inner: Mutex::new(Paced { pacer, wakers: BTreeMap::new() }) }
+        PacerCell { clock: self.clock, inner: Mutex::new(Paced { pacer, wakers: BTreeMap::new(), missed: None }) }
     }
 
     /// Every cell that exists, in no order.
