@@ -137,11 +137,8 @@ impl Handle for Shared {
         let (result, waker) = {
             let mut paced = lock(&cell.inner);
             let result = rule(&mut paced.pacer);
-            let waker = if paced.pacer.queued() == 0 {
-                None
-            } else {
-                paced.next_waker(cell.clock.now())
-            };
+            let waker =
+                if paced.pacer.queued() == 0 { None } else { paced.next_waker(cell.clock.now()) };
             (result, waker)
         };
         if let Some(waker) = waker {
@@ -228,7 +225,10 @@ impl Registry {
 
     fn pacer(&self, limits: Limits) -> PacerCell {
         let pacer = Pacer::new(&limits, self.clock.now());
-        PacerCell { clock: self.clock, inner: Mutex::new(Paced { pacer, wakers: BTreeMap::new(), missed: None }) }
+        PacerCell {
+            clock: self.clock,
+            inner: Mutex::new(Paced { pacer, wakers: BTreeMap::new(), missed: None }),
+        }
     }
 
     /// Every cell that exists, in no order.
