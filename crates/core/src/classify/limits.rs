@@ -53,11 +53,12 @@ pub(super) const PER_TIME: &[Line] = &[
         .says(&phrases([
             "quota|limit will reset",
             "quota|limit resets in|at|after",
+            "quota|limit exceeded|reached resets|reset|renews in|at|after|on",
             "daily|hourly limit|quota",
             "limit|quota .. per day|hour|minute",
             "requests|calls|limit for today",
         ]))
-        .unless(&phrases(["credit*", "balance"])),
+        .unless(&phrases(["credit*", "balance", "month*"])),
 ];
 
 /// Credit, balance, quota and spend: waiting does not help.
@@ -94,6 +95,7 @@ pub(super) const SPENT: &[Line] = &[
             "payment .. overdue|declined|failed|refused",
             "inactive subscription|account|plan|billing",
             "past due",
+            "set|setting up billing|payment*",
             "key limit exceeded",
             "billing limit*",
             "usage limit .. set by|for your organization",
@@ -132,6 +134,7 @@ pub(super) const SPENT: &[Line] = &[
             "1113",
             "status_code.1008",
             "out_of_credits",
+            "*OverQuota",
             "no_credits",
         ])
         .says(&phrases([
@@ -156,6 +159,7 @@ pub(super) const SPENT: &[Line] = &[
             "good standing",
             "account .. arrears|overdue|owes",
             "free trial|tier|quota .. ended|expired|exhausted|used",
+            "free trial|time .. limit|quota|hit|reached",
             "check your plan and billing",
             "余额 .. 不足",
             "额度 .. 不足",

@@ -16,6 +16,7 @@ pub(super) const SIZE_AND_CONTENT: &[Line] = &[
             "max tokens must|should be",
             "max completion|output|new tokens .. must|should|too|exceeds",
             "range of max tokens",
+            "max tokens of # exceeded",
         ]))
         .unless(&phrases(["context length|window|size|limit", "input length", "inputs tokens"])),
     // AWS API Gateway's whole text under 413 (gateway responses, read 2026-11): bytes, not tokens.
@@ -453,6 +454,12 @@ pub(super) const FIELDS: &[Line] = &[
             "must|should not|have|contain|match|start|end|alternate|follow",
             "must be",
             "cannot|cant be .. empty|blank|null|none|negative|zero|used|set|both|specified",
+            "cannot|cant be .. disabled|enabled|modified|changed|combined|mixed|omitted|repeated",
+            "is|are mandatory",
+            "is|are empty|blank|null|duplicated",
+            "can|may only be set|used|specified|given|enabled|combined",
+            "unknown|unrecognized|unexpected ? type|role|format|kind|tag",
+            "unknown|unrecognized|unexpected type|role|format|kind|tag",
             "expected .. got|received|found|but",
             "expected a|an|one|object|array|string|value",
             "out of range|bounds",
@@ -483,9 +490,8 @@ pub(super) const FIELDS: &[Line] = &[
         ]))
         .unless(&phrases(["json .. parse|decode|body", "parse .. json", "invalid json", "not valid json", "unterminated", "malformed"]))
         .at(Place::Client),
-    line(Kind::InvalidRequest, Scope::Request)
-        .named(&["INVALID_ARGUMENT", "BAD_REQUEST", "FAILED_PRECONDITION", "ValidationException", "invalid_request*", "BadRequestError"])
-        .at(Place::Status(400)),
+    // A fault that points at one field is about its value, whatever it is called.
+    line(Kind::InvalidValue, Scope::Request).at(Place::FieldNamed),
     line(Kind::InvalidRequest, Scope::Request).at(Place::Status(400)),
     // A 5xx whose words are about the request: relays and small servers send these.
     line(Kind::InvalidRequest, Scope::Request).at(Place::Server).says(&phrases([

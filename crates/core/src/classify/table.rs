@@ -17,6 +17,8 @@ pub(super) enum Place {
     Client,
     /// Those whose own status is 5xx.
     Server,
+    /// Those with status 400 whose body names the field at fault.
+    FieldNamed,
     /// One status, the innermost.
     Status(u16),
 }
@@ -100,6 +102,10 @@ impl Place {
             Place::Any => true,
             Place::Client => {
                 evidence.status.is_none_or(|status| matches!(status, 400 | 404 | 406 | 410..=428))
+            }
+            Place::FieldNamed => {
+                let param = evidence.said.param.as_deref();
+                evidence.status == Some(400) && param.is_some_and(|param| param != "None")
             }
             Place::Server => evidence.outer >= 500,
             Place::Status(status) => evidence.status == Some(status),
