@@ -291,15 +291,17 @@ impl Flow {
         let Mode::Events { judge, .. } = &mut self.mode else { return Saw::Nothing };
         let seen = judge.see(&event);
         match seen {
-            // Before the first content it would only take room.
-            Event::KeepAlive if !self.begun => return Saw::Nothing,
-            Event::Malformed if self.expect.strict && is_damaged(&event) => {
+            Event::Malformed | Event::KeepAlive if self.expect.strict && is_damaged(&event) => {
                 return failed(TransportFault::CutMidBody);
             }
+            // Before the first content it would only take room.
+            Event::KeepAlive if !self.begun => return Saw::Nothing,
             Event::Malformed => {
                 tracing::debug!(dropped = judge.malformed(), "an event could not be read");
                 return Saw::Nothing;
             }
+            // After its end an answer is whole, whatever its provider regrets.
+            Event::Error if judge.is_whole() => return Saw::Nothing,
             Event::Error => return self.failed_event(&event),
             // The marker proves nothing, and a caller who has it reads no further.
             Event::Marker if !judge.is_whole() => return failed(TransportFault::CutMidBody),

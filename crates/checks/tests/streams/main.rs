@@ -1,6 +1,8 @@
 //! Streams that never lie: the sixteen faults a provider's stream can have, every cut of a recorded
 //! stream, and what a caller sees of each. The caller is a model of both official SDKs' parsers.
 
+mod cuts;
+mod details;
 mod faults;
 mod sdk;
 mod world;

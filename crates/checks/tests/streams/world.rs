@@ -35,8 +35,10 @@ pub(crate) fn paced_secs(full: f64) -> String {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Api {
     Chat,
+    ChatTool,
     Completions,
     Responses,
+    ResponsesTool,
 }
 
 pub(crate) const APIS: [Api; 3] = [Api::Chat, Api::Completions, Api::Responses];
@@ -44,9 +46,17 @@ pub(crate) const APIS: [Api; 3] = [Api::Chat, Api::Completions, Api::Responses];
 impl Api {
     fn endpoint(self) -> (Endpoint, &'static str) {
         match self {
-            Api::Chat => (Endpoint::Chat, "/chat/completions"),
+            Api::Chat | Api::ChatTool => (Endpoint::Chat, "/chat/completions"),
             Api::Completions => (Endpoint::Completions, "/completions"),
-            Api::Responses => (Endpoint::Responses, "/responses"),
+            Api::Responses | Api::ResponsesTool => (Endpoint::Responses, "/responses"),
+        }
+    }
+
+    /// Whether its streams end with `[DONE]`.
+    pub(crate) fn has_marker(self) -> bool {
+        match self {
+            Api::Chat | Api::ChatTool | Api::Completions => true,
+            Api::Responses | Api::ResponsesTool => false,
         }
     }
 
@@ -59,8 +69,24 @@ impl Api {
                 "model": model, "stream": stream, "prompt": said, "max_tokens": 200,
             }),
             Api::Responses => json!({"model": model, "stream": stream, "input": said}),
+            Api::ChatTool => json!({
+                "model": model, "stream": stream, "messages": [{"role": "user", "content": said}],
+                "tools": [{"type": "function", "function": {"name": "look", "parameters": tool()}}],
+            }),
+            Api::ResponsesTool => json!({
+                "model": model, "stream": stream, "input": said,
+                "tools": [{"type": "function", "name": "look", "parameters": tool()}],
+            }),
         }
     }
+}
+
+/// What the tool takes.
+fn tool() -> serde_json::Value {
+    json!({
+        "type": "object", "required": ["place", "days"],
+        "properties": {"place": {"type": "string"}, "days": {"type": "integer"}},
+    })
 }
 
 pub(crate) async fn sim(scenario: &str) -> Sim {
@@ -208,7 +234,7 @@ impl<U: Upstream> World<U> {
 
     /// Makes a call and takes everything that comes of it.
     pub(crate) async fn run(&self, call: Call) -> Result<Got, Box<Refusal>> {
-        const LONGEST: Duration = Duration::from_secs(180);
+        const LONGEST: Duration = Duration::from_secs(610);
         let work = async {
             let began = Instant::now();
             let (head, mut answer) = self.engine.call(&self.upstream, call).answer().await?;

@@ -9,10 +9,24 @@ use mainstay_core::wire::endpoint::Endpoint;
 use mainstay_core::wire::sse;
 use serde::Deserialize;
 
-/// Whether an event that cannot be read was a chunk of the answer before it was damaged.
+/// Whether an event that says nothing, or nothing that can be read, was a piece of the answer
+/// before it was damaged: JSON that breaks off, or less than that. Comments, signs of life and
+/// words that never were JSON are none.
 pub(super) fn is_damaged(event: &[u8]) -> bool {
-    let data = sse::fields(event).data.unwrap_or_default();
-    data.trim_ascii_start().starts_with(b"{")
+    let fields = sse::fields(event);
+    match fields.data {
+        Some(data) => matches!(data.trim_ascii_start().first(), None | Some(b'{')),
+        None if matches!(fields.name, Some(b"ping" | b"keepalive" | b"heartbeat")) => false,
+        None => event
+            .strip_prefix(b"\xEF\xBB\xBF")
+            .unwrap_or(event)
+            .split(|byte| matches!(byte, b'\n' | b'\r'))
+            .any(|line| {
+                let known =
+                    [&b":"[..], b"id", b"retry"].iter().any(|field| line.starts_with(field));
+                !line.is_empty() && !known
+            }),
+    }
 }
 
 pub(super) fn is_json_or_marker(data: &[u8]) -> bool {
