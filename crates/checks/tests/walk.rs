@@ -1,6 +1,7 @@
 //! The walk of a call over the real transport against the simulator: answers, streams, retries
 //! and refusals, as a user of the library meets them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,8 +39,8 @@ fn provider(name: &str, sim: &Sim) -> ProviderSpec {
         credentials: vec![Credential::new("sk-test")],
         headers: Vec::new(),
         api_version: None,
-        model_map: Default::default(),
-        windows: Default::default(),
+        model_map: BTreeMap::new(),
+        windows: BTreeMap::new(),
         models: None,
         limits: Limits::default(),
         prefill: false,

@@ -443,7 +443,7 @@ impl Flow {
     /// The number the next typed event would carry; `None` when this is no stream of events.
     pub(crate) fn next_sequence(&self) -> Option<u64> {
         let Mode::Events { judge, .. } = &self.mode else { return None };
-        Some(self.verifier.as_ref().map_or(judge.next_sequence(), |v| v.next_sequence()))
+        Some(self.verifier.as_ref().map_or_else(|| judge.next_sequence(), |v| v.next_sequence()))
     }
 
     /// Ends a stream that broke after its first byte: an error event in the shape that both

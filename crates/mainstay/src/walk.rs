@@ -5,6 +5,8 @@
 //! dropping it. It is polled by whoever wants the answer: no task, no channel, and back-pressure
 //! is that nobody asks.
 
+mod record;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -29,6 +31,7 @@ use crate::flow::{Broken, Expect, Flow, Saw};
 use crate::refusal;
 use crate::targets::Shared;
 use crate::upstream::{Attempt, AttemptEvent, Upstream};
+use record::{Live, content_length, note, note_end, note_time};
 
 /// How long the error event of a broken stream has to leave before the connection is cut.
 const LAST_WORDS: Duration = Duration::from_millis(50);
@@ -54,24 +57,6 @@ pub(crate) enum Out {
     End,
     Broken(Kind),
     Refused(Box<Refusal>),
-}
-
-/// A live attempt.
-struct Live<A> {
-    attempt: A,
-    flow: Flow,
-    /// The candidate it was made on.
-    track: usize,
-    /// Its place in the trace.
-    record: Option<usize>,
-}
-
-impl<A> Live<A> {
-    /// Tokens used so far.
-    fn used(&self, targets: &[Shared]) -> Option<Used> {
-        let model = targets.get(self.track).and_then(|target| target.0.model.as_deref());
-        self.flow.used(model)
-    }
 }
 
 pub(crate) struct Run<U: Upstream> {
@@ -442,22 +427,18 @@ impl<U: Upstream> Run<U> {
             None => Flow::new(self.expect()),
         };
         let connect = self.policy.timeouts.connect;
-        match dispatch::request(&mut self.call, target, connect) {
-            Ok((request, adds_usage)) => {
-                if adds_usage {
-                    flow.strip_usage();
-                }
-                let attempt = self.upstream.start(request);
-                let record = kept.then_some(record);
-                let track = start.track;
-                self.live[start.slot] = Some(Live { attempt, flow, track, record });
-            }
-            Err(_) => {
-                let verdict = classify::of_transport(TransportFault::Other);
-                let hints = flow.hints;
-                self.plan.saw(Seen::Failed { slot: start.slot, verdict, hints: &hints }, now);
-            }
+        let Ok((request, adds_usage)) = dispatch::request(&mut self.call, target, connect) else {
+            let verdict = classify::of_transport(TransportFault::Other);
+            let hints = flow.hints;
+            self.plan.saw(Seen::Failed { slot: start.slot, verdict, hints: &hints }, now);
+            return;
+        };
+        if adds_usage {
+            flow.strip_usage();
         }
+        let attempt = self.upstream.start(request);
+        let record = kept.then_some(record);
+        self.live[start.slot] = Some(Live { attempt, flow, track: start.track, record });
     }
 
     /// What an answer of this call must be.
@@ -573,43 +554,4 @@ impl<U: Upstream> Drop for Run<U> {
         self.live = [None, None];
         self.plan.abandon(self.clock.now());
     }
-}
-
-fn note(trace: &mut Trace, record: Option<usize>, change: impl FnOnce(&mut AttemptRecord)) {
-    if let Some(record) = record.and_then(|at| trace.records.get_mut(at)) {
-        change(record);
-    }
-}
-
-/// The time to the first content, or to the end for an attempt without any.
-fn note_time(trace: &mut Trace, record: Option<usize>, now: Moment) {
-    note(trace, record, |record| {
-        if record.took.is_zero() {
-            record.took = now.since(record.started);
-        }
-    });
-}
-
-fn note_end<A>(
-    trace: &mut Trace,
-    live: &Live<A>,
-    targets: &[Shared],
-    now: Moment,
-    kind: Option<Kind>,
-) {
-    let (bytes, used) = (live.flow.bytes, live.used(targets));
-    note_time(trace, live.record, now);
-    note(trace, live.record, |record| {
-        record.bytes = bytes;
-        record.kind = kind;
-        record.used = used;
-    });
-}
-
-/// `content-length` of an answer that passes unchanged.
-fn content_length(head: &crate::upstream::AnswerHead, flow: &Flow) -> Option<u64> {
-    if flow.is_events() {
-        return None;
-    }
-    head.headers.get(http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

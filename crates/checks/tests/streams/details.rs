@@ -159,7 +159,7 @@ async fn a_slow_caller_is_waited_for_and_no_timer_runs_out_on_him() {
         text.extend_from_slice(frame.expect("no timer").data_ref().expect("data"));
         frames += 1;
         if frames % 100 == 0 {
-            #[expect(clippy::disallowed_methods, reason = "nothing at all runs while he is away")]
+            // Nothing at all runs while he is away.
             std::thread::sleep(Duration::from_millis(700));
         }
     }

@@ -127,7 +127,7 @@ impl Read {
 
     fn typed(&mut self, kind: &str, value: &Value) {
         self.named(&value["response"]);
-        if kind.ends_with(".delta") {
+        if kind.rsplit('.').next() == Some("delta") {
             self.say(value["output_index"].to_string(), &value["delta"]);
         }
         self.finished |= kind == "response.completed" || kind == "response.incomplete";

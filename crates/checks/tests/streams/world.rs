@@ -1,5 +1,6 @@
 //! A primary and a fallback simulator, a route over both, and calls of each family of streams.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -121,8 +122,8 @@ pub(crate) fn provider(name: &str, port: u16) -> ProviderSpec {
         credentials: vec![Credential::new("sk-test")],
         headers: Vec::new(),
         api_version: None,
-        model_map: Default::default(),
-        windows: Default::default(),
+        model_map: BTreeMap::new(),
+        windows: BTreeMap::new(),
         models: None,
         limits: Limits::default(),
         prefill: false,

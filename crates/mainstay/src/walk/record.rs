@@ -1,0 +1,69 @@
+//! A live attempt, and what goes on record of it.
+
+use mainstay_core::failure::Kind;
+use mainstay_core::time::Moment;
+
+use crate::call::{AttemptRecord, Trace, Used};
+use crate::flow::Flow;
+use crate::targets::Shared;
+
+/// A live attempt.
+pub(super) struct Live<A> {
+    pub(super) attempt: A,
+    pub(super) flow: Flow,
+    /// The candidate it was made on.
+    pub(super) track: usize,
+    /// Its place in the trace.
+    pub(super) record: Option<usize>,
+}
+
+impl<A> Live<A> {
+    /// Tokens used so far.
+    pub(super) fn used(&self, targets: &[Shared]) -> Option<Used> {
+        let model = targets.get(self.track).and_then(|target| target.0.model.as_deref());
+        self.flow.used(model)
+    }
+}
+
+pub(super) fn note(
+    trace: &mut Trace,
+    record: Option<usize>,
+    change: impl FnOnce(&mut AttemptRecord),
+) {
+    if let Some(record) = record.and_then(|at| trace.records.get_mut(at)) {
+        change(record);
+    }
+}
+
+/// The time to the first content, or to the end for an attempt without any.
+pub(super) fn note_time(trace: &mut Trace, record: Option<usize>, now: Moment) {
+    note(trace, record, |record| {
+        if record.took.is_zero() {
+            record.took = now.since(record.started);
+        }
+    });
+}
+
+pub(super) fn note_end<A>(
+    trace: &mut Trace,
+    live: &Live<A>,
+    targets: &[Shared],
+    now: Moment,
+    kind: Option<Kind>,
+) {
+    let (bytes, used) = (live.flow.bytes, live.used(targets));
+    note_time(trace, live.record, now);
+    note(trace, live.record, |record| {
+        record.bytes = bytes;
+        record.kind = kind;
+        record.used = used;
+    });
+}
+
+/// `content-length` of an answer that passes unchanged.
+pub(super) fn content_length(head: &crate::upstream::AnswerHead, flow: &Flow) -> Option<u64> {
+    if flow.is_events() {
+        return None;
+    }
+    head.headers.get(http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
