@@ -362,6 +362,7 @@ pub(crate) fn same_name(pattern: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn words(text: &str) -> Words {
         let mut words = Words::default();
@@ -414,5 +415,46 @@ mod tests {
     fn a_huge_text_is_cut() {
         let huge = "word ".repeat(1_000_000);
         assert!(words(&huge).places.len() <= WORDS_MAX);
+    }
+
+    /// What a phrase means, read off its definition: slow, with no gates and no sets of places.
+    fn fits_by_definition(words: &[&str], phrase: &[&str]) -> bool {
+        let Some((part, rest)) = phrase.split_first() else { return true };
+        let fits = |part: &str, word: &str| {
+            part.split('|').any(|one| match (one, one.strip_suffix('*')) {
+                ("?", _) => true,
+                ("#", _) => word.starts_with(|first: char| first.is_ascii_digit()),
+                (_, Some(head)) => word.starts_with(head),
+                (_, None) => word == one,
+            })
+        };
+        if *part == ".." {
+            return (0..=GAP.min(words.len())).any(|from| fits_by_definition(&words[from..], rest));
+        }
+        let one = part.strip_suffix('?').filter(|one| !one.is_empty());
+        let here = words.first().is_some_and(|word| fits(one.unwrap_or(part), word));
+        (here && fits_by_definition(&words[1..], rest))
+            || (one.is_some() && fits_by_definition(words, rest))
+    }
+
+    proptest! {
+        #[test]
+        fn gates_and_places_find_what_the_definition_finds(
+            text in prop::collection::vec(
+                prop::sample::select(vec!["key", "token", "is", "not", "valid", "limit", "limits", "5", "per", "minute", "a", "x"]),
+                0..40,
+            ),
+        ) {
+            const PHRASES: [&str; 12] = [
+                "key", "key|token is not valid", "key is? not? valid", "lim* .. per", "limit # per min*", "? key",
+                "not .. valid .. limits", "a|b|c|d|e|f|g .. x", "li* x", "key .. .. limits", "token? token? x", "per a? minute",
+            ];
+            let all = words(&text.join(" "));
+            for phrase in PHRASES {
+                let parts: Vec<&str> = phrase.split(' ').collect();
+                let wanted = (0..text.len()).any(|from| fits_by_definition(&text[from..], &parts));
+                prop_assert_eq!(all.say(&Phrase::of(phrase)), wanted, "{} in {:?}", phrase, text);
+            }
+        }
     }
 }
