@@ -63,6 +63,13 @@ impl<H: Handle> Plan<H> {
             return;
         }
         let waited = self.tracks[index].note_refusal(now);
+        // However short each wait is, together they are one wait for the same limit.
+        let max = self.policy.retry.wait_max;
+        let together = waited.saturating_add(wait);
+        if together > max {
+            self.give_up(index, Why::WaitTooLong { wait: together, max }, verdict.wait);
+            return;
+        }
         let refusals = self.tracks[index].refusals;
         // A target that names no time gets as many tries as one that fails; one that names times
         // again and again has been waited for long enough when they add up.
@@ -116,10 +123,15 @@ impl<H: Handle> Plan<H> {
         if wait <= max {
             return false;
         }
+        self.give_up(index, Why::WaitTooLong { wait, max }, Some(wait));
+        true
+    }
+
+    /// Leaves a target for good; with no other the call ends.
+    fn give_up(&mut self, index: usize, why: Why, retry_after: Option<Duration>) {
         self.tracks[index].gone = true;
         if !self.others_alive(index) {
-            self.fail(Why::WaitTooLong { wait, max }, Some(wait));
+            self.fail(why, retry_after);
         }
-        true
     }
 }

@@ -202,10 +202,10 @@ impl<H: Handle> Plan<H> {
             return None;
         }
         let track = &self.tracks[index];
-        let max = self.facts.deadline.since(now).min(self.policy.retry.wait_max);
+        let begun = track.refused_since.filter(|_| track.refused).unwrap_or(now);
         let ask = Ask {
             tokens: self.facts.tokens,
-            latest: now + max,
+            latest: self.facts.deadline.min(begun + self.policy.retry.wait_max),
             bytes: self.facts.bytes,
             front: track.refused,
         };

@@ -341,3 +341,25 @@ fn hints_that_add_up_beyond_what_may_be_waited_move_on() {
     }
     assert_eq!(world.started(&mut plan).track, 1, "the other target is asked");
 }
+
+#[test]
+fn refusals_that_never_end_are_waited_out_for_no_longer_than_one_wait_may_take() {
+    for wait in [None, Some(Duration::from_millis(700))] {
+        let mut world = World::new(1, Policy::default());
+        let mut plan = world.plan(facts(false));
+        let mut step = world.next(&mut plan);
+        let begun = world.now;
+        while let Step::Start(start) = step {
+            world.pass(Duration::from_millis(5));
+            world.fails(&mut plan, start.slot, verdict(Kind::ConcurrentLimit, true, wait));
+            step = world.next(&mut plan);
+        }
+        let Step::Done(Ending::Failed(end)) = step else { panic!("{step:?}") };
+        assert!(matches!(end.why, Why::WaitTooLong { .. }), "{end:?}");
+        let waited = world.now.since(begun);
+        let longest = world.policy.retry.wait_max;
+        assert!(waited <= longest + Duration::from_secs(1), "{waited:?} for {wait:?}");
+        assert!(waited >= longest / 2, "{waited:?}: given up too early for {wait:?}");
+        assert_eq!(world.held(), 0);
+    }
+}
