@@ -231,6 +231,7 @@ pub(super) const LINES: &[Line] = &[
             "no|missing|without|provide|supply|requires .. api key",
             "no|missing|without|provide|include .. subscription|access|bearer|security|auth key|token",
             "authentication .. disabled",
+            "api|access|subscription key missing|absent|empty|malformed",
             "no|missing .. auth|authentication|authorization|bearer|credentials",
             "api key .. required|missing|empty|not provided|not set|must be",
             "authorization header|token|key .. required|missing|malformed|empty|invalid",
