@@ -174,7 +174,7 @@ pub enum Recovery {
     /// Replay once and deliver only what continues exactly what was delivered.
     #[default]
     Verified,
-    /// Ask a target that can to go on from what was delivered.
+    /// Behaves as [`Recovery::Verified`]: no partial answer is sent to a target to go on from.
     Continue,
     /// End with a typed error event.
     Error,
