@@ -13,6 +13,7 @@ pub mod failure;
 pub mod headers;
 pub mod hints;
 pub mod keys;
+pub mod mask;
 pub mod plan;
 pub mod policy;
 pub mod rules;

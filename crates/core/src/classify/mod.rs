@@ -20,6 +20,7 @@ mod transport;
 use crate::failure::{Failure, Kind, Next, Origin, ProviderSaid, Scope};
 use crate::headers::Headers;
 use crate::hints;
+use crate::mask;
 use alloc::string::String;
 use core::fmt;
 use core::time::Duration;
@@ -125,7 +126,8 @@ fn verdict(
         r#type: said.r#type,
         code: said.code,
         param: said.param,
-        message: said.message,
+        // What is said goes on into messages, logs and events, which others read.
+        message: said.message.map(mask::text),
         request_id: header_id.map(Into::into).or(said.request_id),
     };
     let next = next(retryable, kind, scope, wait);
