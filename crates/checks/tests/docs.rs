@@ -69,7 +69,11 @@ fn the_page_of_errors_is_what_the_catalogue_says() {
 fn pages_named(line: &str) -> Vec<&str> {
     let path = |c: char| c.is_alphanumeric() || matches!(c, '/' | '-' | '_' | '.');
     let words = line.split(|c: char| !path(c));
-    words.filter(|word| word.starts_with("docs/") && word.ends_with(".md")).collect()
+    words.filter(|word| word.starts_with("docs/") && is_page(word)).collect()
+}
+
+fn is_page(path: &str) -> bool {
+    Path::new(path).extension().is_some_and(|kind| kind == "md")
 }
 
 fn follow(page: &str, target: &str) -> Result<(), String> {
@@ -88,7 +92,7 @@ fn follow(page: &str, target: &str) -> Result<(), String> {
 
 /// The path of `target` as seen from `page`, both relative to the root.
 fn beside(page: &str, target: &str) -> Result<PathBuf, String> {
-    let mut path = Path::new(page).parent().unwrap_or(Path::new("")).to_path_buf();
+    let mut path = Path::new(page).parent().map(Path::to_path_buf).unwrap_or_default();
     for part in Path::new(target).components() {
         match part {
             Component::Normal(name) => path.push(name),
