@@ -6,6 +6,7 @@
 //! bench  CPU per request beside Debian's nginx
 //! judge  how much of a rate limit becomes finished work (needs the judge's directory)
 //! lab    play the policies in the laboratory, many seeds
+//! mutants  break one rule at a time and see who objects
 //! ```
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a task talks to its developer")]
 
@@ -14,6 +15,7 @@ mod debian;
 mod docs;
 mod judge;
 mod lab;
+mod mutants;
 mod nginx;
 mod places;
 mod process;
@@ -36,6 +38,7 @@ const USAGE: &str = "usage: cargo xtask <task> [options]
   judge [--dir D] [--scenario S] [--mode gateway|run|both]
                                   share of a rate limit turned into finished work
   lab   [ARGS…]                   the laboratory, ARGS as its own help says
+  mutants [--only TEXT]           break one rule at a time and see who objects
 ";
 
 fn main() -> ExitCode {
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         "bench" => bench::run(&arguments),
         "judge" => judge::run(&arguments),
         "lab" => lab::run(&arguments),
+        "mutants" => mutants::run(&arguments),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
             Ok(())

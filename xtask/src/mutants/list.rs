@@ -1,0 +1,241 @@
+//! The mutants: each breaks one promise of plan or rules, by replacing one text.
+
+/// One broken rule.
+#[derive(Debug)]
+pub(super) struct Mutant {
+    /// What is wrong with it.
+    pub(super) name: &'static str,
+    /// Below `crates/core/src`.
+    pub(super) file: &'static str,
+    /// What is replaced; occurs once.
+    pub(super) from: &'static str,
+    /// By what.
+    pub(super) to: &'static str,
+}
+
+const fn mutant(
+    name: &'static str,
+    file: &'static str,
+    from: &'static str,
+    to: &'static str,
+) -> Mutant {
+    Mutant { name, file, from, to }
+}
+
+const BREAKER: &str = "rules/breaker.rs";
+const BUDGET: &str = "rules/retry_budget.rs";
+const BACKOFF: &str = "rules/backoff.rs";
+const PACER: &str = "rules/pacer.rs";
+const LEARN: &str = "rules/pacer/learn.rs";
+const LIMIT: &str = "rules/pacer/limit.rs";
+const QUEUE: &str = "rules/pacer/queue.rs";
+const PLAN: &str = "plan/mod.rs";
+const CHOOSE: &str = "plan/choose.rs";
+const AFTER: &str = "plan/after.rs";
+const LIVE: &str = "plan/live.rs";
+
+/// All of them.
+pub(super) const ALL: &[Mutant] = &[
+    mutant(
+        "a late result of an older generation counts",
+        BREAKER,
+        "pass.generation != self.generation || ",
+        "",
+    ),
+    mutant(
+        "the open time is not kept",
+        BREAKER,
+        "if now < ready {\n            return",
+        "if false {\n            return",
+    ),
+    mutant(
+        "a probe's lease never ends",
+        BREAKER,
+        "HalfOpen { lease_end: now + self.lease(), timeouts }",
+        "HalfOpen { lease_end: Moment::FAR, timeouts }",
+    ),
+    mutant(
+        "a neutral probe keeps its slot",
+        BREAKER,
+        "self.inner = Inner::Open { until: now, timeouts };",
+        "",
+    ),
+    mutant(
+        "failures in a row do not open",
+        BREAKER,
+        "in_a_row >= self.policy.failures.max(1) || share",
+        "share",
+    ),
+    mutant("a retry costs nothing", BUDGET, "self.level -= cost;", ""),
+    mutant(
+        "the share of retries in flight is not kept",
+        BUDGET,
+        "if self.retries >= self.retries_max() {",
+        "if false {",
+    ),
+    mutant(
+        "an ended retry stays in flight",
+        BUDGET,
+        "self.retries = self.retries.saturating_sub(1);",
+        "",
+    ),
+    mutant(
+        "an ended call stays in the budget",
+        BUDGET,
+        "self.calls = self.calls.saturating_sub(1);",
+        "",
+    ),
+    mutant("no retry asks the budget", LIVE, "if retry && !pass.is_probe() {", "if false {"),
+    mutant(
+        "a beside-start is refunded",
+        LIVE,
+        "let refund = !matches!(live.role, Role::Beside | Role::Replay);",
+        "let refund = true;",
+    ),
+    mutant(
+        "a replay costs nothing",
+        LIVE,
+        "let retry = replay || (track.tries > 0 && !track.refused);",
+        "let retry = track.tries > 0 && !track.refused;",
+    ),
+    mutant(
+        "backoff has no cap",
+        BACKOFF,
+        "base.saturating_mul(1 << doublings).min(cap)",
+        "base.saturating_mul(1 << doublings)",
+    ),
+    mutant(
+        "backoff does not wait",
+        BACKOFF,
+        "below(ceiling(policy.transient_base, policy.transient_cap, retry), dice)",
+        "below(Duration::ZERO, dice)",
+    ),
+    mutant(
+        "a hint after a failure is not waited for",
+        AFTER,
+        "let wait = backoff.max(hint);",
+        "let wait = backoff;",
+    ),
+    mutant("the hold is not kept", PACER, "later(self.hold.ready_at(), WaitCause::Hint);", ""),
+    mutant(
+        "a final failure is tried again",
+        AFTER,
+        "Next::Nobody => self.fail(Why::NotRetryable, None),",
+        "Next::Nobody => {}",
+    ),
+    mutant(
+        "a final word beside another is not kept",
+        LIVE,
+        "track.gone |= is_final;",
+        "let _ = (&track, is_final);",
+    ),
+    mutant(
+        "the deadline ends nothing",
+        LIVE,
+        "if now >= self.facts.deadline && !matches!(self.seek, Seek::Over(_)) {",
+        "if false {",
+    ),
+    mutant(
+        "a queue is joined without a latest start",
+        CHOOSE,
+        "latest: now + max,",
+        "latest: Moment::FAR,",
+    ),
+    mutant(
+        "a hint beyond `wait_max` is waited for",
+        AFTER,
+        "if wait <= max {\n            return false;",
+        "if wait <= max || max > Duration::ZERO {\n            return false;",
+    ),
+    mutant(
+        "a refusal counts as an attempt",
+        AFTER,
+        "self.counted = self.counted.saturating_sub(1);",
+        "",
+    ),
+    mutant(
+        "what broke after delivery is tried again",
+        LIVE,
+        "if self.committed == Some(slot) {\n            self.broke(index, kind);",
+        "if self.committed == Some(slot) && index > SLOTS {\n            self.broke(index, kind);",
+    ),
+    mutant(
+        "a broken answer is told again and again",
+        LIVE,
+        "let once = self.recovering.is_none();",
+        "let once = true;",
+    ),
+    mutant(
+        "a failed attempt keeps its grant",
+        LIVE,
+        "Settle::Failure { .. } | Settle::Neutral => pacer.released(grant, now),",
+        "Settle::Failure { .. } | Settle::Neutral => drop(grant),",
+    ),
+    mutant(
+        "a caller who leaves keeps his place",
+        PLAN,
+        "self.leave();\n        for slot",
+        "for slot",
+    ),
+    mutant(
+        "a circuit is waited at for ever",
+        CHOOSE,
+        "handle.target(|t| t.breaker.stop_waiting(self.counted));\n        self.seek",
+        "self.seek",
+    ),
+    mutant(
+        "patience with a circuit has no end",
+        CHOOSE,
+        "if until > last || now >= last {",
+        "if until > self.facts.deadline {",
+    ),
+    mutant(
+        "an ended grant stays in flight",
+        LEARN,
+        "self.in_flight = self.in_flight.saturating_sub(1);\n        let took",
+        "let took",
+    ),
+    mutant("one strange limit is believed", LIMIT, "times >= self.agreed.max(2)", "true"),
+    mutant(
+        "the rate is a tenth too high",
+        LIMIT,
+        "self.limit / self.window",
+        "1.1 * self.limit / self.window",
+    ),
+    mutant(
+        "the level is not settled after a refusal",
+        LIMIT,
+        "self.level = cost - wait.min(window) * self.rate - since.min(self.burst);",
+        "let _ = (wait.min(window), since, cost);",
+    ),
+    mutant(
+        "the start ramp is not kept",
+        PACER,
+        "later(self.ramp.ready_at(self.in_flight, now), WaitCause::Start);",
+        "",
+    ),
+    mutant(
+        "the last that came goes first",
+        QUEUE,
+        "let entry = lane.entries.front()?;",
+        "let entry = lane.entries.iter().rev().find(|entry| !entry.gone)?;",
+    ),
+    mutant(
+        "a refused call goes last",
+        QUEUE,
+        "if self.returned.live > 0 {",
+        "if self.fresh.live == 0 {",
+    ),
+    mutant(
+        "a client's fault blames the target",
+        LIVE,
+        "None if effect::blames_target(kind) => {",
+        "None if effect::blames_target(kind) || index < SLOTS => {",
+    ),
+    mutant(
+        "a rate limit blames the target",
+        LIVE,
+        "Settle::Throttled { .. } | Settle::Neutral => Outcome::Neutral,",
+        "Settle::Throttled { .. } => Outcome::Failure { timed_out: false },\n            Settle::Neutral => Outcome::Neutral,",
+    ),
+];
