@@ -51,15 +51,6 @@ impl Show {
         self.wrote(written)
     }
 
-    /// Tells of a finding about a configuration that is used all the same.
-    pub(crate) fn finding(&mut self, fault: &ConfigFault) {
-        if self.json {
-            eprintln!("{}", fault_object(fault));
-        } else {
-            eprintln!("{fault}");
-        }
-    }
-
     /// A word to people beside the data.
     pub(crate) fn note(&mut self, text: &str) {
         if !self.json {

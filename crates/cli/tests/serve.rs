@@ -36,10 +36,14 @@ impl Running {
         }
     }
 
-    fn stop(mut self) -> i32 {
+    fn stop(self) -> i32 {
         let id = self.child.id().to_string();
         let killed = Command::new("kill").args(["-TERM", &id]).status().expect("kill runs");
         assert!(killed.success());
+        self.ended()
+    }
+
+    fn ended(mut self) -> i32 {
         let mut rest = String::new();
         self.said.read_to_string(&mut rest).expect("stderr can be read");
         self.child.wait().expect("it ends").code().expect("it ends by itself")
@@ -70,6 +74,26 @@ fn a_first_start_gives_a_line_that_works_as_pasted_and_a_second_makes_no_key() {
     assert!(!second.text.contains("sk-ms-"), "{said}");
     assert_eq!(second.stop(), 0);
     assert!(folder.path().join("mainstay.admin-token").exists(), "no terminal: a file");
+}
+
+#[test]
+fn access_rules_are_not_ignored_but_refused_and_unused_settings_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mainstay.toml");
+    let rule = "[[access]]\norg = \"default\"\ncidr_deny = [\"192.0.2.0/24\"]\n";
+    std::fs::write(&file, rule).unwrap();
+    let mut refused = Running::start(folder.path());
+    let said = refused.until("does not enforce");
+    assert!(said.contains("`access`"), "{said}");
+    refused.until("fix: ");
+    assert_eq!(refused.ended(), 3);
+
+    std::fs::write(&file, "[shared]\nurl = \"redis://127.0.0.1:1\"\n").unwrap();
+    let mut told = Running::start(folder.path());
+    let said = told.until("`shared` has no effect in this version");
+    assert!(said.contains("WARN") && said.contains("mainstay.toml:1"), "{said}");
+    told.until("127.0.0.1:");
+    assert_eq!(told.stop(), 0);
 }
 
 /// Sends what the `curl` line would: its URL, headers and body.

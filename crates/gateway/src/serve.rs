@@ -13,7 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 
 use crate::admin::AdminSettings;
-use crate::config::{Config, StoreUrl};
+use crate::config::{Config, ConfigFault, StoreUrl};
 use crate::fault::ServeError;
 use crate::first_run::first_run;
 use crate::gateway::{Gateway, Ground, Plan};
@@ -38,6 +38,7 @@ pub struct ServeOptions {
 /// The surroundings do not allow it to start: exit code [`ServeError::EXIT_CODE`].
 pub fn serve(options: ServeOptions, out: &mut dyn Write) -> Result<(), ServeError> {
     let ServeOptions { config, terminal } = options;
+    config.warnings.iter().for_each(ConfigFault::log);
     let settings = Settings::of(&config);
     let ground = Ground::take(&settings, config.admin.listen)?;
     let store = open_store(&config)?;

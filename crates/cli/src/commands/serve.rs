@@ -17,9 +17,6 @@ pub(super) fn run(args: &ServeArgs, show: &mut Show) -> Result<Exit, Trouble> {
     };
     let config = super::load(args.config.as_deref())?;
     let config = config.with_overrides(&overrides).map_err(Trouble::flags)?;
-    for warning in &config.warnings {
-        show.finding(warning);
-    }
     log_to_aside(show.json());
     let options = ServeOptions { config, terminal: show::aside_is_seen() };
     serve(options, &mut show::aside())

@@ -12,7 +12,7 @@ use super::fault::{ConfigFault, Severity, Words, words};
 use super::provider::{ProviderConfig, Upstream};
 use super::reader::{Reader, cut};
 use super::route::RouteConfig;
-use super::server::Auth;
+use super::server::{Auth, StoreUrl};
 
 /// Files all findings about how the settings meet.
 pub(super) fn check(reader: &mut Reader<'_>, config: &Config) {
@@ -25,6 +25,12 @@ pub(super) fn check(reader: &mut Reader<'_>, config: &Config) {
         let why = "the admin token would cross the network in clear text";
         let fix = "listen on 127.0.0.1, add `[server.tls]`, or start with `--insecure`";
         reader.report(Severity::Note, None, words(what, why, fix));
+    }
+    if let StoreUrl::Postgres(_) = config.store.url {
+        let what = "`store.url` names PostgreSQL, and `mainstay serve` will not start with it";
+        let why = "this version keeps its state in SQLite only";
+        let fix = "write `url = \"sqlite:mainstay.db\"`";
+        reader.report(Severity::Warning, None, words(what, why, fix));
     }
     for provider in &config.providers {
         check_loop(reader, config, provider);

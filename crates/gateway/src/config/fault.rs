@@ -51,6 +51,19 @@ impl ConfigFault {
     }
 }
 
+impl ConfigFault {
+    /// Tells of it in one line of the log, at the level it deserves.
+    pub(crate) fn log(&self) {
+        let ConfigFault { severity, what, why, fix, .. } = self;
+        let at = self.place();
+        match severity {
+            Severity::Error => tracing::error!(at, why, fix, "{what}"),
+            Severity::Warning => tracing::warn!(at, why, fix, "{what}"),
+            Severity::Note => tracing::info!(at, why, fix, "{what}"),
+        }
+    }
+}
+
 impl fmt::Display for ConfigFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}: {}", self.severity.name(), self.what)?;

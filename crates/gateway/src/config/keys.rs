@@ -3,6 +3,8 @@
 //! One table for three uses: keys outside it are refused with the nearest name, `docs/settings.md`
 //! is made from it, and a test holds its defaults against the program's.
 
+use super::unused::Unused;
+
 /// One key.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
@@ -206,7 +208,8 @@ pub fn page() -> String {
         } else {
             format!("[{section}]")
         };
-        page.extend(["\n## `", &title, "`\n\n", meaning, "\n\n"]);
+        let unused = super::unused::find("", section).map(Unused::remark).unwrap_or_default();
+        page.extend(["\n## `", &title, "`\n\n", meaning, &unused, "\n\n"]);
         page.push_str("| key | written as | default | meaning |\n| --- | --- | --- | --- |\n");
         for key in KEYS.iter().filter(|key| key.section == section) {
             let default = match key.default {
@@ -217,6 +220,8 @@ pub fn page() -> String {
                 words => words.to_owned(),
             };
             let meaning = key.meaning.replace('|', "\\|");
+            let unused = super::unused::find(key.section, key.name);
+            let meaning = meaning + &unused.map(Unused::remark).unwrap_or_default();
             page.extend([
                 "| `", key.name, "` | ", key.shape, " | ", &default, " | ", &meaning, " |\n",
             ]);

@@ -28,6 +28,7 @@ mod resolve;
 mod route;
 mod secret;
 mod server;
+mod unused;
 mod url;
 mod values;
 

@@ -46,6 +46,11 @@ const CASES: &[Case] = &[
     ),
     ("[admin]\ntoken = \"short\"", 2, Error, &["5 characters", "openssl rand"]),
     ("[store]\nurl = \"mysql://x\"", 2, Error, &["sqlite:PATH"]),
+    ("[server]\ngeoip_db = \"x\"", 2, Warning, &["`server.geoip_db` has no effect"]),
+    ("[store]\nledger = \"strict\"", 2, Warning, &["`store.ledger` as `strict` has no effect"]),
+    ("[store]\nurl = \"postgres://h/d\"", 0, Warning, &["SQLite only"]),
+    ("\n[[price]]\nmodel = \"m\"", 2, Warning, &["`price` has no effect"]),
+    ("\n[[access]]\nkey = \"k\"\ncidr_deny = []", 2, Error, &["not enforce `access`", "firewall"]),
     ("[shared]\nurl = \"http://x\"", 2, Error, &["redis://"]),
     (
         "[policy.retry]\nattempts_max = 0",
@@ -249,7 +254,7 @@ fn faults_never_show_what_may_be_a_secret() {
                 [[provider]]\nname = \"p\"\nbase_url = \"http://u:SECRET@h\"\napi_key = \"SECRET with blanks\"\n\
                 proxy = \"SECRET\"\nheaders = { x-key = \"SECRET\\n\" }\n";
     let faults = parse("f", text, &none()).unwrap_err();
-    assert_eq!(faults.len(), 7, "{}", listed(&faults));
+    assert_eq!(faults.len(), 8, "{}", listed(&faults));
     assert!(!listed(&faults).contains("SECRET"), "{}", listed(&faults));
 }
 
