@@ -16,6 +16,8 @@ use std::time::Duration;
 
 /// How long one build with its tests may take. A mutant that spins is caught by it.
 const LIMIT: Duration = Duration::from_mins(4);
+/// The same for the sound tree, whose first build takes the dependencies with it.
+const LIMIT_FIRST: Duration = Duration::from_mins(20);
 
 /// What the laboratory needs of `crates/sim`: everything else there is not about rules.
 const SIM: &str = "[package]\nname = \"mainstay-sim\"\nversion.workspace = true\n\
@@ -37,7 +39,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     }
     let copy = fresh("mutants")?;
     lay_out(&copy).map_err(|e| format!("copy the tree to {}: {e}", copy.display()))?;
-    if let Some(who) = objects(&copy) {
+    if let Some(who) = objects(&copy, LIMIT_FIRST) {
         return Err(format!("the tree is not sound without a mutant: {who}"));
     }
     println!("| mutant | where | who objected |\n| --- | --- | --- |");
@@ -77,13 +79,13 @@ fn attempt(copy: &Path, mutant: &Mutant) -> Result<Option<String>, String> {
     let put = |text: String| fs::write(&path, text).map_err(|e| format!("{}: {e}", path.display()));
     let sound = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
     put(mutated(mutant, copy)?)?;
-    let who = objects(copy);
+    let who = objects(copy, LIMIT);
     put(sound)?;
     Ok(who)
 }
 
 /// The first that objects: tests of the laboratory, then those of plan and rules.
-fn objects(copy: &Path) -> Option<String> {
+fn objects(copy: &Path, limit: Duration) -> Option<String> {
     for (who, line) in [
         ("laboratory", "test --offline -p mainstay-sim --test lab -- --test-threads 2"),
         ("own tests", "test --offline -p mainstay-core --lib -- plan:: rules::"),
@@ -95,7 +97,7 @@ fn objects(copy: &Path) -> Option<String> {
         if let Ok(target) = work("mutants-target") {
             command.env("CARGO_TARGET_DIR", target);
         }
-        let ran = run_command(&mut command, Show::Never, LIMIT);
+        let ran = run_command(&mut command, Show::Never, limit);
         if !ran.ok {
             return Some(format!("{who}: {}", objection(&ran)));
         }

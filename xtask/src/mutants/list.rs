@@ -138,7 +138,7 @@ pub(super) const ALL: &[Mutant] = &[
     mutant(
         "a queue is joined without a latest start",
         CHOOSE,
-        "latest: now + max,",
+        "latest: self.facts.deadline.min(begun + self.policy.retry.wait_max),",
         "latest: Moment::FAR,",
     ),
     mutant(
