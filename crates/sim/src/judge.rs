@@ -5,6 +5,7 @@
 //! those of the list of invariants in `ARCHITECTURE.md`.
 
 use crate::lab::{How, Note, Scene};
+use mainstay_core::plan::Role;
 use mainstay_core::rules::breaker::{LEASE_MIN, State};
 use mainstay_core::time::Moment;
 use std::time::Duration;
@@ -24,12 +25,17 @@ pub struct Accusation {
 const KEPT: usize = 20;
 /// What a late timer and an answer on its way may add to a deadline.
 const DEADLINE_SLACK: Duration = Duration::from_millis(20);
+/// Fewest failures that open a circuit: so many in a row, or half of twenty.
+const FAILURES_MIN: u32 = 5;
 
 #[derive(Clone, Copy, Debug, Default)]
 struct CallSeen {
     deadline: Moment,
     waits_until: Moment,
     not_before: Option<(usize, Moment)>,
+    /// Of each target, when it first refused the call.
+    refused: [Option<Moment>; 4],
+    replayed: bool,
     counted: u32,
     ended: u32,
     sent: u32,
@@ -43,6 +49,8 @@ struct TargetSeen {
     state: State,
     until: Moment,
     probe_since: Option<Moment>,
+    /// Failures by its own fault since the circuit closed.
+    blamed: u32,
     paid: u64,
     earned: u64,
 }
@@ -52,6 +60,7 @@ impl TargetSeen {
         state: State::Closed,
         until: Moment::ZERO,
         probe_since: None,
+        blamed: 0,
         paid: 0,
         earned: 0,
     };
@@ -65,6 +74,8 @@ pub struct Judge {
     accusations: Vec<Accusation>,
     now: Moment,
     jumps: bool,
+    wait_max: Duration,
+    recoverable: bool,
 }
 
 impl Judge {
@@ -75,6 +86,8 @@ impl Judge {
             accusations: Vec::new(),
             now: Moment::ZERO,
             jumps: !scene.jumps.is_empty(),
+            wait_max: scene.wait_max,
+            recoverable: scene.recoverable,
         }
     }
 
@@ -94,7 +107,10 @@ impl Judge {
         match *note {
             Note::Came { call, deadline } => self.calls[call as usize].deadline = deadline,
             Note::Waits { call, until } => self.waits(call, until),
-            Note::Sent { call, target, probe, .. } => self.sent(call, target, probe),
+            Note::Sent { call, target, probe, role, paid } => {
+                self.role(call, target, role, paid || probe);
+                self.sent(call, target, probe);
+            }
             Note::Delivers { call } => self.calls[call as usize].delivered = true,
             Note::Ended { call, target, probe, how } => self.ended(call, target, probe, how),
             Note::Circuit { target, state, until } => self.circuit(target, state, until),
@@ -113,13 +129,31 @@ impl Judge {
         }
     }
 
+    /// 1: what is extra is paid for; 4: an answer is told a second time once at most; 6: refusals
+    /// of a target are waited out for `wait_max` together.
+    fn role(&mut self, call: u32, target: usize, role: Role, paid: bool) {
+        let now = self.now;
+        let seen = &mut self.calls[call as usize];
+        let refused = seen.refused.get(target).copied().flatten();
+        let again = role == Role::Replay && core::mem::replace(&mut seen.replayed, true);
+        if matches!(role, Role::Beside | Role::Replay) && !paid {
+            self.accuse(1, format!("call {call}: {role:?} was not paid for"));
+        }
+        if again {
+            self.accuse(4, format!("call {call} was told a third time"));
+        }
+        if role == Role::Resend && refused.is_some_and(|since| now > since + self.wait_max) {
+            self.accuse(6, format!("call {call} waited out refusals beyond `wait_max`"));
+        }
+    }
+
     fn sent(&mut self, call: u32, target: usize, probe: bool) {
         let now = self.now;
         let seen = self.calls[call as usize];
         if seen.faulted || seen.done {
             self.accuse(3, format!("call {call} was sent again after a final end"));
         }
-        if seen.delivered {
+        if seen.delivered && !(seen.replayed && self.recoverable) {
             self.accuse(4, format!("call {call} was sent again after its answer began"));
         }
         if now > seen.deadline {
@@ -146,7 +180,15 @@ impl Judge {
         let now = self.now;
         let seen = &mut self.targets[target];
         let early = state == State::HalfOpen && now < seen.until;
+        let opened = seen.state == State::Closed && state == State::Open;
+        let innocent = opened && seen.blamed < FAILURES_MIN;
+        if state == State::Closed {
+            seen.blamed = 0;
+        }
         (seen.state, seen.until) = (state, until);
+        if innocent {
+            self.accuse(3, format!("target {target}'s circuit opened without its fault"));
+        }
         if early {
             self.accuse(2, format!("target {target} was probed while open"));
         }
@@ -175,6 +217,13 @@ impl Judge {
         if probe {
             self.targets[target].probe_since = None;
         }
+        // A refusal beside an attempt that goes on is not waited out.
+        let seen = &mut self.calls[call as usize];
+        if let (How::Refused(_), true) = (how, seen.sent == seen.ended)
+            && let Some(since) = seen.refused.get_mut(target)
+        {
+            since.get_or_insert(now);
+        }
         match how {
             How::Well { first, refund } => {
                 self.targets[target].earned += u64::from(first) + u64::from(refund);
@@ -182,7 +231,10 @@ impl Judge {
             How::Refused(Some(wait)) => {
                 self.calls[call as usize].not_before = Some((target, now + wait));
             }
-            How::Failed | How::TimedOut => self.count(call, probe),
+            How::Failed | How::TimedOut => {
+                self.targets[target].blamed += 1;
+                self.count(call, probe);
+            }
             How::Faulted => self.calls[call as usize].faulted = true,
             How::Refused(None) | How::Left => {}
         }

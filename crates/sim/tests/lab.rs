@@ -1,6 +1,7 @@
 //! The laboratory's own promises, and those of the rules that it proves.
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test names the notes it counts")]
 
+use mainstay_core::plan::Role;
 use mainstay_sim::lab::{self, How, Note, ProviderScene, Scene, Telling, Traffic};
 use std::time::Duration;
 
@@ -121,4 +122,75 @@ fn a_total_outage_loses_no_call_and_ends_within_seconds() {
     assert!(run.tally.attempts as f64 <= 1.1 * calls, "{} attempts", run.tally.attempts);
     let share = f64::from(answered) / f64::from(came);
     assert!(share >= 0.99, "five seconds after the return {answered} of {came} were answered");
+}
+
+/// Invariant 3: a client's fault says nothing about the target.
+#[test]
+fn faults_of_clients_move_neither_circuit_nor_pacer() {
+    let provider = ProviderScene { fault_rate: 0.9, ..ProviderScene::default() };
+    let provider = ProviderScene { initial: 1.0, ..provider };
+    // Four callers: the start ramp holds nobody back.
+    let scene =
+        Scene { providers: vec![provider], traffic: Traffic::Workers(4), ..Scene::default() };
+    let (mut moved, mut waited, mut faults) = (0, 0, 0);
+    let run = lab::watch(&scene, |_, note| match note {
+        Note::Circuit { .. } => moved += 1,
+        Note::Waits { .. } => waited += 1,
+        Note::Ended { how: How::Faulted, .. } => faults += 1,
+        _ => {}
+    });
+    assert_eq!(run.accusations, []);
+    assert!(faults > 400, "{faults} of 500 calls were at fault");
+    assert_eq!((moved, waited), (0, 0));
+    assert_eq!(run.tally.attempts, u64::from(scene.jobs), "each is sent once");
+}
+
+/// Invariant 4, and the bound on what it costs.
+#[test]
+fn a_stream_that_broke_is_told_a_second_time_once_and_inside_the_budget() {
+    let provider = ProviderScene { reset_rate: 0.3, initial: 1.0, ..ProviderScene::default() };
+    let scene = Scene {
+        providers: vec![provider.clone(), provider],
+        traffic: Traffic::Workers(4),
+        streams: 1.0,
+        recoverable: true,
+        ..Scene::default()
+    };
+    let (mut replays, mut paid_for) = (0_u32, 0_u32);
+    let run = lab::watch(&scene, |_, note| {
+        if let Note::Sent { role: Role::Replay, paid, .. } = note {
+            replays += 1;
+            paid_for += u32::from(*paid);
+        }
+    });
+    assert_eq!(run.accusations, []);
+    assert!(replays > 20, "{replays} replays");
+    // A probe is paid by the circuit; everything else by the budget.
+    assert!(paid_for * 2 > replays, "{paid_for} of {replays} were paid for");
+    let once = lab::play(&Scene { recoverable: false, ..scene });
+    assert!(run.tally.answered > once.tally.answered, "replays complete answers");
+}
+
+/// Hedging: extras only where somebody is silent, and never a third.
+#[test]
+fn a_second_attempt_is_made_beside_a_silent_one_only_when_wanted() {
+    let slow = ProviderScene { latency: (1.0, 3.0), initial: 1.0, ..ProviderScene::default() };
+    let quick = ProviderScene { latency: (0.01, 0.02), ..slow.clone() };
+    for (hedge, wanted) in [(None, false), (Some(Duration::from_millis(100)), true)] {
+        let scene = Scene {
+            providers: vec![slow.clone(), quick.clone()],
+            traffic: Traffic::Workers(4),
+            streams: 1.0,
+            hedge,
+            ..Scene::default()
+        };
+        let mut beside = 0;
+        let run = lab::watch(&scene, |_, note| {
+            beside += u32::from(matches!(note, Note::Sent { role: Role::Beside, .. }));
+        });
+        assert_eq!(run.accusations, []);
+        assert_eq!(run.tally.failed, 0, "an extra harms nobody");
+        assert_eq!(beside > 0, wanted, "{beside} extras with {hedge:?}");
+        assert!(beside <= (500 + 500) / 14, "{beside} extras: what 500 and one a success pay for");
+    }
 }

@@ -148,6 +148,12 @@ pub(super) const ALL: &[Mutant] = &[
         "if wait <= max || max > Duration::ZERO {\n            return false;",
     ),
     mutant(
+        "refusals are waited out for ever",
+        CHOOSE,
+        "let begun = track.refused_since.filter(|_| track.refused).unwrap_or(now);",
+        "let begun = now;",
+    ),
+    mutant(
         "a refusal counts as an attempt",
         AFTER,
         "self.counted = self.counted.saturating_sub(1);",

@@ -24,6 +24,7 @@ pub(super) struct Call {
     pub(super) tokens: u64,
     estimate: u64,
     stream: bool,
+    recoverable: bool,
     leaves_after: Option<f64>,
     plan: Option<Plan<Cell>>,
     /// The attempt in each slot of the plan.
@@ -47,6 +48,7 @@ impl Call {
             tokens,
             estimate,
             stream,
+            recoverable: stream && scene.recoverable,
             leaves_after,
             plan: None,
             slots: [None, None],
@@ -72,7 +74,7 @@ impl World<'_> {
         let facts = Facts {
             stream: call.stream,
             replayable: true,
-            recoverable: false,
+            recoverable: call.recoverable,
             tokens: call.estimate,
             bytes: call.tokens * 4,
             deadline,
@@ -156,9 +158,10 @@ impl World<'_> {
         let probe = start.role == Role::Probe || state == State::HalfOpen;
         // The circuit half-opened by this step: the judge hears of it before the attempt goes.
         self.watch_circuits();
-        self.see(Note::Sent { call: id, target, probe, resend: start.role == Role::Resend });
+        self.see(Note::Sent { call: id, target, probe, role: start.role, paid });
         let first = self.calls[id as usize].plan.as_ref().is_some_and(|plan| plan.sent() == 1);
-        let refund = if start.role == Role::Beside { 0 } else { cost };
+        let extra = matches!(start.role, Role::Beside | Role::Replay);
+        let refund = if extra { 0 } else { cost };
         let attempt = Attempt::new(id, target, start.slot, probe, first, refund);
         let number = self.send(attempt);
         self.calls[id as usize].slots[start.slot] = Some(number);

@@ -1,5 +1,6 @@
 //! What the laboratory saw, as plain data: the judge reads it, and its digest is the run's identity.
 
+use mainstay_core::plan::Role;
 use mainstay_core::rules::breaker::State;
 use mainstay_core::time::Moment;
 use std::time::Duration;
@@ -29,8 +30,10 @@ pub enum Note {
         target: usize,
         /// As the probe of a half-open circuit.
         probe: bool,
-        /// After a refusal that was waited out.
-        resend: bool,
+        /// Why it is made.
+        role: Role,
+        /// The retry budget paid for it.
+        paid: bool,
     },
     /// An answer begins to go to the caller.
     Delivers {
@@ -124,10 +127,10 @@ impl Digest {
             Note::Waits { call, until } => {
                 words[1..].copy_from_slice(&[2, call.into(), until.as_nanos()]);
             }
-            Note::Sent { call, target, probe, resend } => words[1..].copy_from_slice(&[
-                3,
+            Note::Sent { call, target, probe, role, paid } => words[1..].copy_from_slice(&[
+                3 | (role as u64) << 8,
                 call.into(),
-                (target as u64) << 2 | u64::from(probe) << 1 | u64::from(resend),
+                (target as u64) << 2 | u64::from(probe) << 1 | u64::from(paid),
             ]),
             Note::Ended { call, target, probe, how: end } => words[1..].copy_from_slice(&[
                 4 | (target as u64) << 8 | u64::from(probe) << 40,

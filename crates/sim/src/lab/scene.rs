@@ -118,6 +118,10 @@ pub struct Scene {
     pub wait_max: Duration,
     /// Share of calls whose answer is a stream.
     pub streams: f64,
+    /// Whether a stream that broke after its first content may be told a second time.
+    pub recoverable: bool,
+    /// Time without content before a second attempt is made beside the first; `None`: no hedging.
+    pub hedge: Option<Duration>,
     /// Share of callers who leave early.
     pub leavers: f64,
     /// Longest time a timer of ours is late.
@@ -139,6 +143,8 @@ impl Default for Scene {
             patience: Duration::from_secs(30),
             wait_max: Duration::from_secs(120),
             streams: 0.0,
+            recoverable: false,
+            hedge: None,
             leavers: 0.0,
             timer_late: Duration::from_micros(1500),
             jumps: Vec::new(),

@@ -33,6 +33,8 @@ impl Scene {
             patience: Duration::from_secs([1, 30, 90][pick(dice, 3)]),
             wait_max: Duration::from_secs([5, 120][pick(dice, 2)]),
             streams: [0.0, 0.5, 1.0][pick(dice, 3)],
+            recoverable: seed % 2 == 0,
+            hedge: (seed % 3 == 0).then_some(Duration::from_millis(100)),
             leavers: sometimes(dice, 4, 0.3),
             timer_late: Duration::from_micros(100 + dice.below(5_000)),
             jumps,
@@ -76,6 +78,8 @@ impl Scene {
         push(Scene { jumps: Vec::new(), ..self.clone() });
         push(Scene { leavers: 0.0, ..self.clone() });
         push(Scene { streams: 0.0, ..self.clone() });
+        push(Scene { recoverable: false, ..self.clone() });
+        push(Scene { hedge: None, ..self.clone() });
         for index in 0..self.providers.len() {
             for calm in calmer(&self.providers[index]) {
                 let mut providers = self.providers.clone();
@@ -126,7 +130,7 @@ fn provider(dice: &mut Dice) -> ProviderScene {
         error_rate: sometimes(dice, 2, 0.3),
         reset_rate: sometimes(dice, 3, 0.2),
         silent_rate: sometimes(dice, 4, 0.1),
-        fault_rate: sometimes(dice, 4, 0.2),
+        fault_rate: sometimes(dice, 4, 0.9),
         others: sometimes(dice, 4, 0.8),
         outages,
         absurd_headers: sometimes(dice, 4, 0.3),

@@ -129,6 +129,8 @@ impl<'a> World<'a> {
         let mut policy = Policy::default();
         policy.retry.patience = scene.patience;
         policy.retry.wait_max = scene.wait_max;
+        policy.hedge.enabled = scene.hedge.is_some();
+        policy.hedge.delay = scene.hedge;
         let mut dice = Dice::new(scene.seed);
         let targets = scene
             .providers
