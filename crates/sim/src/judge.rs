@@ -35,7 +35,7 @@ struct CallSeen {
     not_before: Option<(usize, Moment)>,
     /// Of each target, when it first refused the call.
     refused: [Option<Moment>; 4],
-    replayed: bool,
+    replays: u32,
     counted: u32,
     ended: u32,
     sent: u32,
@@ -135,7 +135,8 @@ impl Judge {
         let now = self.now;
         let seen = &mut self.calls[call as usize];
         let refused = seen.refused.get(target).copied().flatten();
-        let again = role == Role::Replay && core::mem::replace(&mut seen.replayed, true);
+        seen.replays += u32::from(role == Role::Replay);
+        let again = role == Role::Replay && seen.replays > 1;
         if matches!(role, Role::Beside | Role::Replay) && !paid {
             self.accuse(1, format!("call {call}: {role:?} was not paid for"));
         }
@@ -153,7 +154,7 @@ impl Judge {
         if seen.faulted || seen.done {
             self.accuse(3, format!("call {call} was sent again after a final end"));
         }
-        if seen.delivered && !(seen.replayed && self.recoverable) {
+        if seen.delivered && !(seen.replays > 0 && self.recoverable) {
             self.accuse(4, format!("call {call} was sent again after its answer began"));
         }
         if now > seen.deadline {
