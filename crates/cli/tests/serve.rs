@@ -36,10 +36,14 @@ impl Running {
         }
     }
 
-    fn stop(self) -> i32 {
+    fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
-        let killed = Command::new("kill").args(["-TERM", &id]).status().expect("kill runs");
+        let killed = Command::new("kill").args([name, &id]).status().expect("kill runs");
         assert!(killed.success());
+    }
+
+    fn stop(self) -> i32 {
+        self.signal("-TERM");
         self.ended()
     }
 
@@ -94,6 +98,40 @@ fn access_rules_are_not_ignored_but_refused_and_unused_settings_are_told() {
     assert!(said.contains("WARN") && said.contains("mainstay.toml:1"), "{said}");
     told.until("127.0.0.1:");
     assert_eq!(told.stop(), 0);
+}
+
+#[test]
+fn a_changed_file_is_used_without_a_restart_and_a_bad_one_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mainstay.toml");
+    let sound = "[[provider]]\nname = \"NAME\"\nkind = \"sim\"\n";
+    std::fs::write(&file, sound.replace("NAME", "first")).unwrap();
+    let mut gateway = Running::start(folder.path());
+    let line = gateway.until("curl ");
+    assert!(do_as_the_line_says(&line).contains("x-mainstay-provider: first"));
+
+    std::fs::write(&file, sound.replace("NAME", "second")).unwrap();
+    gateway.until("read again and is in use");
+    assert!(do_as_the_line_says(&line).contains("x-mainstay-provider: second"));
+
+    std::fs::write(&file, "[server]\nlisen = 1\n[policy.retry]\nattempts_max = 0\n").unwrap();
+    gateway.until("cannot be used; the earlier one stays");
+    for fault in ["did you mean `listen`", "`policy.retry.attempts_max` is 0"] {
+        assert!(gateway.text.contains(fault), "{}", gateway.text);
+    }
+    assert!(do_as_the_line_says(&line).contains("x-mainstay-provider: second"));
+
+    std::fs::write(&file, sound.replace("NAME", "second")).unwrap();
+    gateway.until("read again: nothing changed");
+    gateway.signal("-HUP");
+    gateway.until("read again: nothing changed");
+
+    let moved = format!("[server]\nworkers = 3\n{}", sound.replace("NAME", "third"));
+    std::fs::write(&file, moved).unwrap();
+    gateway.until("`server.workers` changed; it takes effect at the next start");
+    gateway.until("read again and is in use");
+    assert!(do_as_the_line_says(&line).contains("x-mainstay-provider: third"));
+    assert_eq!(gateway.stop(), 0);
 }
 
 /// Sends what the `curl` line would: its URL, headers and body.

@@ -39,7 +39,7 @@ pub(crate) fn delivered(
     body: Upstreamed,
 ) -> Response<ReplyBody> {
     let AnswerHead { status, headers: theirs, length, trace } = head;
-    let settings = &ticket.worker().shared.settings;
+    let settings = ticket.worker().shared.settings();
     let mut headers = HeaderMap::with_capacity(theirs.len() + 8);
     provider_headers(theirs, settings.expose, &mut headers);
     if let Some(length) = length {
@@ -64,13 +64,13 @@ pub(crate) fn failed(
     let Refusal { failure, retry_after, message, provider_answer, trace } = refusal;
     let now = ticket.worker().shared.engine.now();
     let overhead = ticket.overhead(received, now, &trace);
-    let settings = &ticket.worker().shared.settings;
+    let settings = ticket.worker().shared.settings();
     let mut headers = HeaderMap::with_capacity(24);
     let (mut kind, mut origin, mut scope) = (failure.kind, failure.origin, failure.scope);
     let not_his_fault = settings.auth != Auth::Pass && credentials_refused(failure.kind);
     let (status, body) = match provider_answer {
         Some(answer) if !not_his_fault && is_json(&answer.body) => {
-            passed_on(answer, settings, &mut headers)
+            passed_on(answer, &settings, &mut headers)
         }
         Some(answer) if !not_his_fault => {
             // A page, a bare text or nothing: no program can read that, so it is told in our words.
@@ -132,7 +132,7 @@ fn is_json(body: &[u8]) -> bool {
 
 /// A refusal of our own, before anything was sent.
 pub(crate) fn refused(mut ticket: Ticket, refused: &Refused) -> Response<ReplyBody> {
-    let settings = &ticket.worker().shared.settings;
+    let settings = ticket.worker().shared.settings();
     let status = refused.status.unwrap_or_else(|| status_of(refused.kind));
     let param = refused.param.as_deref();
     let body = envelope(refused.kind, settings.codes, refused.vendor_code, param, &refused.message);
@@ -250,7 +250,7 @@ fn envelope(
 fn stamp(headers: &mut HeaderMap, ticket: &Ticket, trace: &Trace, overhead: u64) {
     headers.insert(headers::REQUEST_ID, ticket.id_value.clone());
     headers.insert(headers::OVERHEAD, HeaderValue::from(overhead));
-    match ticket.worker().shared.settings.expose {
+    match ticket.worker().shared.settings().expose {
         Expose::Minimal => {}
         Expose::All => {
             headers.insert(headers::ATTEMPTS, HeaderValue::from(trace.attempts));

@@ -37,12 +37,12 @@ pub(crate) async fn answer(
     let mut ticket = Ticket::open(&worker);
     let (mut head, body) = request.into_parts();
     let mut slot = Some(body);
-    let origin = cors::allowed(&worker.shared.settings.cors, &head.headers).cloned();
+    let origin = cors::allowed(&worker.shared.settings().cors, &head.headers).cloned();
     let mut response = match prepare(&worker.shared, &mut head, &mut slot, &mut ticket).await {
         Ok(Next::Call(call)) => send(&worker, *call, ticket).await,
         Ok(Next::Answer(status, headers, bytes)) => answer::plain(ticket, status, headers, bytes),
         Err(refused) => {
-            body::drain(slot, &head.headers, &worker.shared.settings.bounds).await;
+            body::drain(slot, &head.headers, &worker.shared.settings().bounds).await;
             answer::refused(ticket, &refused)
         }
     };
@@ -74,7 +74,7 @@ async fn prepare(
     slot: &mut Option<Incoming>,
     ticket: &mut Ticket,
 ) -> Result<Next, Refused> {
-    let settings = &shared.settings;
+    let settings = shared.settings();
     if cors::is_preflight(&head.method, &head.headers) && !settings.cors.is_empty() {
         let (status, headers) = cors::leave(&settings.cors, &head.headers)?;
         return Ok(Next::Answer(status, headers, Bytes::new()));

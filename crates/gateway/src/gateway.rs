@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 
+use arc_swap::ArcSwap;
 use mainstay::Engine;
 use mainstay::http::{HttpSettings, HttpUpstream};
 use mainstay::spec::EngineSpec;
@@ -110,7 +111,7 @@ impl Gateway {
             meters: (0..count).map(|_| Arc::new(Meter::default())).collect(),
             wall: Wall::new(),
             stopping: std::sync::atomic::AtomicBool::new(false),
-            settings,
+            settings: ArcSwap::from_pointee(settings),
         });
         let (phase, _) = watch::channel(Phase::Running);
         let mut gateway = Gateway {
@@ -133,7 +134,8 @@ impl Gateway {
         admin: AdminSettings,
         store: Option<Arc<dyn Store>>,
     ) -> Result<(), ServeError> {
-        let bounds = &self.shared.settings.bounds;
+        let settings = self.shared.settings();
+        let bounds = &settings.bounds;
         let connections_max = bounds.connections_max.div_ceil(sockets.len().max(1));
         let host = Arc::new(Host::new(bounds, tls));
         for (index, socket) in sockets.into_iter().enumerate() {
@@ -179,6 +181,13 @@ impl Gateway {
     /// Bytes of request bodies held in memory.
     pub fn held_bytes(&self) -> u64 {
         self.shared.held.bytes()
+    }
+
+    /// Takes new settings, providers, routes and policies. Calls under way keep the old ones. What is
+    /// read at start only (addresses, workers, TLS, the memory for bodies) stays as it is.
+    pub fn reload(&self, settings: Settings, engine: EngineSpec) {
+        self.shared.settings.store(Arc::new(settings));
+        self.shared.engine.reload(engine);
     }
 
     /// Takes no more calls and lets those under way come to their end. Returns at once.

@@ -25,6 +25,7 @@ mod ids;
 mod listen;
 mod meter;
 mod refused;
+mod reload;
 mod routes;
 mod scopes;
 mod serve;

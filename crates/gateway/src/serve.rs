@@ -13,10 +13,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 
 use crate::admin::AdminSettings;
-use crate::config::{Config, ConfigFault, StoreUrl};
+use crate::config::{Config, ConfigFault, Overrides, StoreUrl};
 use crate::fault::ServeError;
 use crate::first_run::first_run;
 use crate::gateway::{Gateway, Ground, Plan};
+use crate::reload::{Reload, Watch};
 use crate::settings::{Auth, Settings};
 use crate::shared::Wall;
 use crate::spec::engine_spec;
@@ -26,6 +27,8 @@ use crate::spec::engine_spec;
 pub struct ServeOptions {
     /// The configuration, the command line's settings over it.
     pub config: Config,
+    /// The command line's settings, to be laid over the file again when it is read again.
+    pub overrides: Overrides,
     /// Whether a person sees what is said: secrets made at first start are shown to a person only.
     pub terminal: bool,
 }
@@ -37,7 +40,7 @@ pub struct ServeOptions {
 ///
 /// The surroundings do not allow it to start: exit code [`ServeError::EXIT_CODE`].
 pub fn serve(options: ServeOptions, out: &mut dyn Write) -> Result<(), ServeError> {
-    let ServeOptions { config, terminal } = options;
+    let ServeOptions { config, overrides, terminal } = options;
     config.warnings.iter().for_each(ConfigFault::log);
     let settings = Settings::of(&config);
     let ground = Ground::take(&settings, config.admin.listen)?;
@@ -52,7 +55,8 @@ pub fn serve(options: ServeOptions, out: &mut dyn Write) -> Result<(), ServeErro
     let first = first_run(&*store, &config, terminal, Wall::new().now()).map_err(from_store)?;
     let admin =
         AdminSettings { auth: first.admin.clone(), metrics_open: config.admin.metrics_open };
-    let engine = engine_spec(&config, simulator.as_ref().map(Sim::addr));
+    let simulated = simulator.as_ref().map(Sim::addr);
+    let engine = engine_spec(&config, simulated);
     let mut signals =
         runtime.block_on(async { Signals::new() }).map_err(|error| ServeError::runtime(&error))?;
     let gateway = Gateway::start(ground, Plan { settings, admin, engine, store: Some(store) })?;
@@ -61,7 +65,8 @@ pub fn serve(options: ServeOptions, out: &mut dyn Write) -> Result<(), ServeErro
     let _ = out
         .write_all(announcement(&config, &gateway, &welcome).as_bytes())
         .and_then(|()| out.flush());
-    runtime.block_on(until_stopped(&gateway, &mut signals, out));
+    let mut reload = Reload::new(config, overrides, simulated);
+    runtime.block_on(until_stopped(&gateway, &mut signals, &mut reload, out));
     gateway.stop();
     runtime.shutdown_background();
     Ok(())
@@ -127,6 +132,7 @@ fn announcement(config: &Config, gateway: &Gateway, welcome: &str) -> String {
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
@@ -134,6 +140,7 @@ impl Signals {
         Ok(Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
         })
     }
 
@@ -145,10 +152,19 @@ impl Signals {
     }
 }
 
-async fn until_stopped(gateway: &Gateway, signals: &mut Signals, out: &mut dyn Write) {
-    tokio::select! {
-        () = signals.next() => {}
-        () = over(gateway) => return,
+async fn until_stopped(
+    gateway: &Gateway,
+    signals: &mut Signals,
+    reload: &mut Reload,
+    out: &mut dyn Write,
+) {
+    let mut watch = Watch::of(reload.file());
+    loop {
+        match next_event(gateway, signals, &mut watch).await {
+            Happened::Stop => break,
+            Happened::Over => return,
+            Happened::Changed => reload.again(gateway),
+        }
     }
     let under_way = gateway.in_flight();
     gateway.begin_stop();
@@ -156,6 +172,23 @@ async fn until_stopped(gateway: &Gateway, signals: &mut Signals, out: &mut dyn W
     tokio::select! {
         () = signals.next() => gateway.cut(),
         () = over(gateway) => {}
+    }
+}
+
+/// What a running gateway is to attend to.
+enum Happened {
+    Stop,
+    Over,
+    Changed,
+}
+
+async fn next_event(gateway: &Gateway, signals: &mut Signals, watch: &mut Watch) -> Happened {
+    tokio::select! {
+        _ = signals.hangup.recv() => Happened::Changed,
+        () = watch.changed() => Happened::Changed,
+        () = over(gateway) => Happened::Over,
+        _ = signals.terminate.recv() => Happened::Stop,
+        _ = signals.interrupt.recv() => Happened::Stop,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use arc_swap::{ArcSwap, Guard};
 use mainstay::Engine;
 use mainstay::http::HttpUpstream;
 use mainstay_core::store::UnixMillis;
@@ -15,8 +16,8 @@ use crate::settings::Settings;
 /// Shared by all threads of a gateway.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    /// Settings; fixed for the gateway's life.
-    pub(crate) settings: Settings,
+    /// Settings as of the last reading of the configuration.
+    pub(crate) settings: ArcSwap<Settings>,
     /// Decides what becomes of each call.
     pub(crate) engine: Arc<Engine>,
     /// Who may call.
@@ -32,6 +33,11 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// The settings of this moment.
+    pub(crate) fn settings(&self) -> Guard<Arc<Settings>> {
+        self.settings.load()
+    }
+
     /// Whether new calls are welcome.
     pub(crate) fn ready(&self) -> bool {
         !self.stopping.load(Ordering::Relaxed)

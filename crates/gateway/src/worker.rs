@@ -30,7 +30,7 @@ pub(crate) async fn run(
     }
     take_waiting(&listener, &room, &door).await;
     drop(listener);
-    let stop_time = worker.shared.settings.bounds.stop_time;
+    let stop_time = worker.shared.settings().bounds.stop_time;
     let empty = timeout(stop_time, room.acquire_many(seats));
     tokio::select! {
         _ = empty => {}

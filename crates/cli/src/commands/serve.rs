@@ -18,7 +18,7 @@ pub(super) fn run(args: &ServeArgs, show: &mut Show) -> Result<Exit, Trouble> {
     let config = super::load(args.config.as_deref())?;
     let config = config.with_overrides(&overrides).map_err(Trouble::flags)?;
     log_to_aside(show.json());
-    let options = ServeOptions { config, terminal: show::aside_is_seen() };
+    let options = ServeOptions { config, overrides, terminal: show::aside_is_seen() };
     serve(options, &mut show::aside())
         .map_err(|error| Trouble::new(Exit::Surroundings, error.what, error.why, error.fix))?;
     Ok(Exit::Worked)
