@@ -20,7 +20,7 @@ pub(crate) fn refuse(
     call: &Call,
 ) -> Refusal {
     let last = end.last.as_ref().map(|(track, verdict)| (target_name(targets, *track), verdict));
-    let mut failure = match (&end.last, own_kind(end.why)) {
+    let mut failure = match (&end.last, own_kind(&end)) {
         (Some((_, verdict)), None) => verdict.failure.clone(),
         (_, Some((kind, origin, scope))) => own_failure(kind, origin, scope),
         (None, None) => before_any_attempt(end.why),
@@ -28,7 +28,7 @@ pub(crate) fn refuse(
     failure.attempts = end.attempts;
     let message = message(&end, last, call);
     // The provider's own words pass on when they are why the call ends.
-    let theirs = own_kind(end.why).is_none();
+    let theirs = own_kind(&end).is_none();
     let provider_answer = match (&end.last, answer) {
         (Some((track, _)), Some((of, answer))) if *track == of && theirs => Some(answer),
         (Some(_) | None, Some(_) | None) => None,
@@ -71,8 +71,10 @@ pub(crate) fn error_value(verdict: &Verdict, trace: &Trace) -> Value {
 }
 
 /// Ends that are our own finding, whatever the last attempt said.
-fn own_kind(why: Why) -> Option<(Kind, Origin, Scope)> {
-    match why {
+fn own_kind(end: &Final) -> Option<(Kind, Origin, Scope)> {
+    match end.why {
+        // What the target itself said last tells the caller more than that it is left alone.
+        Why::CircuitOpen { .. } if end.last.is_some() => None,
         Why::QueueFull => Some((Kind::Overloaded, Origin::Mainstay, Scope::None)),
         Why::CircuitOpen { .. } => {
             Some((Kind::ServiceUnavailable, Origin::Provider, Scope::Provider))

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::types::{Cause, Handle, On, Role, Step, Why};
-use super::{Plan, Seek};
+use super::{Plan, Seek, effect};
 use crate::rules::backoff;
 use crate::rules::breaker::{Peek, State};
 use crate::rules::pacer::{Ask, CALLS_MAX, Place, Polled, RefusedCause};
@@ -169,6 +169,10 @@ impl<H: Handle> Plan<H> {
 
     /// Waits for a circuit as long as patience and the deadline allow.
     pub(super) fn await_circuit(&mut self, track: usize, until: Moment, now: Moment) {
+        if self.has_shown_a_fault(track) {
+            self.fail(Why::AttemptsUsed { max: self.tracks[track].tries }, None);
+            return;
+        }
         let since = *self.circuit_since.get_or_insert(now);
         let last = (since + self.policy.retry.patience).min(self.facts.deadline);
         // A probe that is out may come back any moment; its lease is only the longest it may take.
@@ -182,6 +186,18 @@ impl<H: Handle> Plan<H> {
         self.note_wait(Cause::Circuit, now);
         self.tracks[track].candidate.handle.target(|t| t.breaker.start_waiting(self.counted));
         self.seek = Seek::Circuit { track, until };
+    }
+
+    /// Whether this call has met a fault inside the target as often as a target is tried. Then the
+    /// fault may well be this request's own, and waiting for the circuit it has opened would only
+    /// keep the answer from its caller. A target without room, away or silent is worth the wait.
+    fn has_shown_a_fault(&self, track: usize) -> bool {
+        let used_up = self.tracks[track].tries >= self.policy.retry.attempts_max;
+        used_up
+            && self.last.as_ref().is_some_and(|(last, verdict)| {
+                let kind = verdict.failure.kind;
+                *last == track && effect::blames_target(kind) && !effect::moves_on(kind)
+            })
     }
 
     /// Looks at an awaited circuit again: somebody's probe may have closed it.

@@ -363,3 +363,22 @@ fn refusals_that_never_end_are_waited_out_for_no_longer_than_one_wait_may_take()
         assert_eq!(world.held(), 0);
     }
 }
+
+#[test]
+fn a_call_that_opens_the_circuit_by_itself_ends_with_the_fault_it_met() {
+    let mut world = World::new(1, Policy::default());
+    let mut plan = world.plan(facts(false));
+    let begun = world.now;
+    let end = loop {
+        match world.next(&mut plan) {
+            Step::Start(start) => {
+                world.fails(&mut plan, start.slot, verdict(Kind::InternalError, true, None));
+            }
+            Step::Done(Ending::Failed(end)) => break end,
+            step => panic!("{step:?}"),
+        }
+    };
+    assert!(matches!(end.why, Why::AttemptsUsed { .. }), "{end:?}");
+    assert!(world.now.since(begun) < Duration::from_secs(10), "the caller need not wait for it");
+    assert!(plan.sent() <= world.policy.retry.attempts_per_call_max);
+}
