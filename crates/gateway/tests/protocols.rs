@@ -117,3 +117,31 @@ fn a_certificate_that_cannot_be_used_is_named() {
     let text = Ground::take(&settings, listen).expect_err("no certificate").to_string();
     assert!(text.contains("no.pem") && text.contains("no certificate"), "{text}");
 }
+
+#[test]
+fn the_environments_proxy_is_gone_through_and_spared_hosts_are_not() {
+    // It plays both: the tunnel is asked for, and at its other end is a provider.
+    let proxy = Provider::new(|seen, stream| {
+        let tunnel = seen.head.starts_with("connect ");
+        let answer = if tunnel { "HTTP/1.1 200 OK\r\n\r\n".to_owned() } else { completion() };
+        stream.write_all(answer.as_bytes()).is_ok()
+    });
+    let text =
+        "[[provider]]\nname = \"up\"\nbase_url = \"http://provider.test:81/v1\"\napi_key = \"k\"\n";
+    let url = format!("http://us%40er:pass@{}", proxy.addr);
+    let pairs = [("HTTP_PROXY", url.as_str()), ("NO_PROXY", "elsewhere.test")];
+    let config = parse("t", text, &Environment::from_pairs(pairs)).expect("sound");
+    assert_eq!(start(&config, |_| {}).post("/v1/chat/completions", CHAT).status, 200);
+    let seen = proxy.seen();
+    assert!(seen[0].head.starts_with("connect provider.test:81 "), "{}", seen[0].head);
+    // "us@er:pass", RFC 4648 by hand, in lower case as all heads are here.
+    assert_eq!(seen[0].header("proxy-authorization"), Some("basic dxnazxi6cgfzcw=="));
+    assert!(seen[1].head.starts_with("post /v1/chat/completions "), "{}", seen[1].head);
+
+    let spared = [("HTTP_PROXY", url.as_str()), ("NO_PROXY", "provider.test")];
+    let config = parse("t", text, &Environment::from_pairs(spared)).expect("sound");
+    assert_eq!(config.providers[0].proxy, None);
+    let broken = [("HTTP_PROXY", "socks5://127.0.0.1:1")];
+    let faults = parse("t", text, &Environment::from_pairs(broken)).expect_err("no proxy");
+    assert!(faults[0].why.contains("only http:// proxies"), "{}", faults[0]);
+}

@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use mainstay::http::no_proxy_matches;
+
 use super::secret::Secret;
 use super::url::HttpUrl;
 
@@ -55,22 +57,9 @@ impl Environment {
             .map(|proxy| Secret::new(proxy.trim()))
     }
 
-    /// `NO_PROXY`: names joined by commas; `*` is every host, `.example.com` and `example.com` are
-    /// that domain and all below it, `host:port` is that port only.
     fn no_proxy(&self, url: &HttpUrl) -> bool {
         let list = self.get("NO_PROXY").or_else(|| self.get("no_proxy")).unwrap_or_default();
-        list.split(',').map(str::trim).filter(|entry| !entry.is_empty()).any(|entry| {
-            let (name, port) = match entry.rsplit_once(':') {
-                Some((name, port)) if !name.contains(':') => (name, port.parse::<u16>().ok()),
-                Some(_) | None => (entry, None),
-            };
-            let name = name.trim_start_matches("*.").trim_start_matches('.').to_ascii_lowercase();
-            let host = url.host();
-            let fits = name == "*"
-                || host == name
-                || host.strip_suffix(name.as_str()).is_some_and(|rest| rest.ends_with('.'));
-            fits && port.is_none_or(|port| port == url.port())
-        })
+        no_proxy_matches(list, url.host(), url.port())
     }
 }
 

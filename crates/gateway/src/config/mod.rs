@@ -203,7 +203,7 @@ fn default_provider(reader: &mut Reader<'_>) -> ProviderConfig {
         }
     };
     let mut provider = ProviderConfig::of_preset(openai, "openai", upstream);
-    provider.proxy = proxy_from(reader.environment, &provider.upstream);
+    provider.proxy = proxy_from(reader, &provider.upstream, 0);
     provider.api_keys = credential(reader, &key, "OPENAI_API_KEY", None).into_iter().collect();
     provider
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use http::{HeaderName, HeaderValue};
+use mainstay::upstream::Proxy;
 use mainstay_core::policy::{Limits, ProviderKind};
 use mainstay_core::store::model_fits;
 use toml::de::DeValue;
 
-use super::env::Environment;
 use super::fault::words;
 use super::presets::{self, Preset, SIMULATOR};
 use super::reader::{Found, Need, Reader, Section, cut, join};
@@ -279,14 +279,12 @@ fn read_proxy(
     upstream: &Upstream,
 ) -> Option<Secret> {
     let Some(found) = reader.text(section, "proxy", Need::Optional) else {
-        return proxy_from(reader.environment, upstream);
+        return proxy_from(reader, upstream, section.line);
     };
     if found.value == "none" {
         return None;
     }
-    let host =
-        found.value.strip_prefix("http://").map(|rest| rest.rsplit('@').next().unwrap_or(rest));
-    if host.is_none_or(|host| format!("http://{host}").parse::<HttpUrl>().is_err()) {
+    if !found.value.starts_with("http://") || Proxy::from_url(&found.value).is_err() {
         let what = format!("`{}.proxy` is no `http://host:port`", section.shown);
         let why = "proxies are asked by CONNECT over plain HTTP";
         reader.error(
@@ -297,12 +295,22 @@ fn read_proxy(
     Some(Secret::new(found.value))
 }
 
-/// The environment's proxy for an upstream.
-pub(super) fn proxy_from(environment: &Environment, upstream: &Upstream) -> Option<Secret> {
-    match upstream {
-        Upstream::Url(url) => environment.proxy_for(url),
-        Upstream::Simulator => None,
+/// The environment's proxy for an upstream. One that cannot be used is a fault: to go around a
+/// proxy in silence is never what was meant.
+pub(super) fn proxy_from(
+    reader: &mut Reader<'_>,
+    upstream: &Upstream,
+    line: u32,
+) -> Option<Secret> {
+    let Upstream::Url(url) = upstream else { return None };
+    let proxy = reader.environment.proxy_for(url)?;
+    if let Err(error) = Proxy::from_url(proxy.expose()) {
+        let what = format!("the environment's proxy for {url} cannot be used");
+        let fix = "correct `HTTPS_PROXY`, or name the host in `NO_PROXY`";
+        let line = (line > 0).then_some(line);
+        reader.report(super::fault::Severity::Error, line, words(what, error.to_string(), fix));
     }
+    Some(proxy)
 }
 
 fn read_model_map(reader: &mut Reader<'_>, section: &Section<'_>) -> BTreeMap<String, String> {
