@@ -142,12 +142,6 @@ pub(super) const ALL: &[Mutant] = &[
         "latest: Moment::FAR,",
     ),
     mutant(
-        "a hint beyond `wait_max` is waited for",
-        AFTER,
-        "if wait <= max {\n            return false;",
-        "if wait <= max || max > Duration::ZERO {\n            return false;",
-    ),
-    mutant(
         "refusals are waited out for ever",
         CHOOSE,
         "let begun = track.refused_since.filter(|_| track.refused).unwrap_or(now);",

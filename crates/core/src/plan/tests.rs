@@ -382,3 +382,16 @@ fn a_call_that_opens_the_circuit_by_itself_ends_with_the_fault_it_met() {
     assert!(world.now.since(begun) < Duration::from_secs(10), "the caller need not wait for it");
     assert!(plan.sent() <= world.policy.retry.attempts_per_call_max);
 }
+
+#[test]
+fn a_failure_that_names_a_time_is_not_tried_again_before_it() {
+    let hint = Duration::from_secs(20);
+    let mut world = World::new(1, Policy::default());
+    let mut plan = world.plan(facts(false));
+    let first = world.started(&mut plan);
+    let failed = world.now;
+    world.fails(&mut plan, first.slot, verdict(Kind::ServiceUnavailable, true, Some(hint)));
+    let again = world.started(&mut plan);
+    assert!(world.now.since(failed) >= hint, "{:?} after the failure", world.now.since(failed));
+    assert_eq!(again.cause, Cause::Hint);
+}
