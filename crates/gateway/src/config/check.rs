@@ -19,11 +19,11 @@ pub(super) fn check(reader: &mut Reader<'_>, config: &Config) {
     for found in addresses(config, true) {
         reader.report(Severity::Error, None, found);
     }
-    if !config.admin.listen.ip().is_loopback() && config.server.tls.is_none() {
+    if !config.admin.listen.ip().is_loopback() {
         let what =
             format!("`admin.listen` is {}, beyond loopback without TLS", config.admin.listen);
         let why = "the admin token would cross the network in clear text";
-        let fix = "listen on 127.0.0.1, add `[server.tls]`, or start with `--insecure`";
+        let fix = "listen on 127.0.0.1, or start with `--insecure` behind something that adds TLS";
         reader.report(Severity::Note, None, words(what, why, fix));
     }
     if let StoreUrl::Postgres(_) = config.store.url {
@@ -65,10 +65,10 @@ pub(super) fn addresses(config: &Config, insecure: bool) -> impl Iterator<Item =
         let why = "one address cannot serve both planes";
         found.push(words(what, why, "give one of them another port"));
     }
-    if !insecure && !admin.ip().is_loopback() && config.server.tls.is_none() {
+    if !insecure && !admin.ip().is_loopback() {
         let what = format!("the administration plane would listen on {admin} without TLS");
         let why = "the admin token would cross the network in clear text";
-        let fix = "listen on 127.0.0.1, add `[server.tls]`, or start with `--insecure`";
+        let fix = "listen on 127.0.0.1, or start with `--insecure` behind something that adds TLS";
         found.push(words(what, why, fix));
     }
     found.into_iter()
