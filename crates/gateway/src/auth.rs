@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use http::{HeaderMap, HeaderValue, header};
 use mainstay_core::failure::Kind;
-use mainstay_core::store::{KeyRecord, KeyState, Scope, Scopes, Store, StoreError, UnixMillis};
+use mainstay_core::store::{KeyRecord, KeyState, Scope, Store, StoreError, UnixMillis};
 use mainstay_store::{KeySnapshot, Verdict};
 
 use crate::refused::Refused;
@@ -21,19 +21,18 @@ pub(crate) struct Caller {
     pub(crate) credential: Option<HeaderValue>,
 }
 
-/// What a call needs to know of its key. Costs no allocation for a key that may use all models.
+/// The key of a call, as it was when the call came: what changes later is for later calls. Shared
+/// with the book, so that a call copies none of it.
 #[derive(Clone, Debug)]
 pub(crate) struct CallerKey {
-    /// What it may be used for.
-    pub(crate) scopes: Scopes,
-    /// Models it may use, `*` at the end matches any rest; empty: all.
-    pub(crate) models: Box<[Box<str>]>,
+    /// The key, its project and its organization.
+    pub(crate) record: Arc<KeyRecord>,
 }
 
 impl Caller {
     /// Whether unknown and administration paths are open to him.
     pub(crate) fn may_pass_through(&self) -> bool {
-        self.key.as_ref().is_none_or(|key| key.scopes.allows(Scope::Passthrough))
+        self.key.as_ref().is_none_or(|key| key.record.scopes.allows(Scope::Passthrough))
     }
 }
 
@@ -126,11 +125,11 @@ fn known_key(bearer: &[u8], book: &KeyBook, now: UnixMillis) -> Result<CallerKey
     }
 }
 
-fn usable(key: &KeyRecord, state: KeyState) -> Result<CallerKey, Refused> {
+fn usable(key: &Arc<KeyRecord>, state: KeyState) -> Result<CallerKey, Refused> {
     let id = key.public;
     match state {
         KeyState::Active | KeyState::Grace { .. } => {
-            Ok(CallerKey { scopes: key.scopes, models: key.models.clone() })
+            Ok(CallerKey { record: Arc::clone(key) })
         }
         KeyState::Expired => Err(Refused::key(
             Kind::ExpiredApiKey,

@@ -2,7 +2,7 @@
 
 use http::Method;
 use mainstay_core::failure::{Kind, Scope as FailureScope};
-use mainstay_core::store::{Scope, model_fits};
+use mainstay_core::store::Scope;
 
 use crate::auth::Caller;
 use crate::refused::Refused;
@@ -14,11 +14,12 @@ pub(crate) fn check(caller: &Caller, path: &ApiPath<'_>, method: &Method) -> Res
         return if caller.may_pass_through() { Ok(()) } else { Err(unknown_path(path.rest)) };
     }
     let Some(key) = &caller.key else { return Ok(()) };
-    if key.scopes.allows(Scope::ReadOnly) && !matches!(*method, Method::GET | Method::HEAD) {
+    let scopes = key.record.scopes;
+    if scopes.allows(Scope::ReadOnly) && !matches!(*method, Method::GET | Method::HEAD) {
         return Err(lacks(Scope::ReadOnly, "it may only read (GET)"));
     }
     let scope = family(path.rest);
-    if scope.is_none_or(|scope| key.scopes.allows(scope)) {
+    if scope.is_none_or(|scope| scopes.allows(scope)) {
         return Ok(());
     }
     let scope = scope.unwrap_or(Scope::Passthrough);
@@ -28,8 +29,8 @@ pub(crate) fn check(caller: &Caller, path: &ApiPath<'_>, method: &Method) -> Res
 /// Whether the caller's key allows the model.
 pub(crate) fn check_model(caller: &Caller, model: Option<&str>) -> Result<(), Refused> {
     match (&caller.key, model) {
-        (Some(key), Some(model)) if !may_use(&key.models, model) => {
-            let allowed = key.models.join(", ");
+        (Some(key), Some(model)) if !key.record.allows_model(model) => {
+            let allowed = key.record.models.join(", ");
             let message =
                 format!("This key may not use the model `{model}`; it may use: {allowed}.");
             Err(Refused {
@@ -40,10 +41,6 @@ pub(crate) fn check_model(caller: &Caller, model: Option<&str>) -> Result<(), Re
         }
         (Some(_) | None, Some(_) | None) => Ok(()),
     }
-}
-
-fn may_use(models: &[Box<str>], model: &str) -> bool {
-    models.is_empty() || models.iter().any(|pattern| model_fits(pattern, model))
 }
 
 /// The scope that a family of paths needs; none for families without one.

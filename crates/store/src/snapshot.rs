@@ -15,8 +15,8 @@ use crate::secrets::{digest, same_digest};
 #[derive(Clone, Debug, Default)]
 pub struct KeySnapshot {
     epoch: u64,
-    base: Arc<HashMap<PublicPart, KeyRecord>>,
-    recent: HashMap<PublicPart, KeyRecord>,
+    base: Arc<HashMap<PublicPart, Arc<KeyRecord>>>,
+    recent: HashMap<PublicPart, Arc<KeyRecord>>,
     organizations: Arc<HashMap<Box<str>, Organization>>,
     projects: Arc<HashMap<Box<str>, Project>>,
 }
@@ -32,8 +32,8 @@ pub enum Verdict<'s> {
     Unknown,
     /// A key of ours, and what it is good for.
     Known {
-        /// Its record.
-        key: &'s KeyRecord,
+        /// Its record, shared: a call keeps it for as long as it runs.
+        key: &'s Arc<KeyRecord>,
         /// Its state; only a usable one lets a call in.
         state: KeyState,
     },
@@ -58,6 +58,10 @@ impl KeySnapshot {
 
     /// A key's record.
     pub fn find(&self, public: &PublicPart) -> Option<&KeyRecord> {
+        self.shared(public).map(Arc::as_ref)
+    }
+
+    fn shared(&self, public: &PublicPart) -> Option<&Arc<KeyRecord>> {
         self.recent.get(public).or_else(|| self.base.get(public))
     }
 
@@ -78,7 +82,7 @@ impl KeySnapshot {
             KeyShape::Typo => return Verdict::Typo,
             KeyShape::WellFormed { public, secret } => (public, secret),
         };
-        match self.find(&public) {
+        match self.shared(&public) {
             Some(key) if same_digest(&key.digest, &digest(secret.as_bytes())) => {
                 Verdict::Known { key, state: key.state(now) }
             }
@@ -91,7 +95,7 @@ impl KeySnapshot {
     pub fn apply(&self, changes: Changes) -> KeySnapshot {
         let mut next = self.clone();
         next.epoch = changes.epoch;
-        next.recent.extend(changes.keys.into_iter().map(|key| (key.public, key)));
+        next.recent.extend(changes.keys.into_iter().map(|key| (key.public, Arc::new(key))));
         if next.recent.len() > next.base.len() / 8 {
             let mut base = if next.base.is_empty() { HashMap::new() } else { (*next.base).clone() };
             base.extend(next.recent.drain());

@@ -1,5 +1,5 @@
 use mainstay_core::keys::KeyText;
-use mainstay_core::store::Changes;
+use mainstay_core::store::{Changes, Scopes};
 use mainstay_store::digest;
 
 use super::*;
@@ -53,7 +53,7 @@ fn a_known_key_is_let_in_whatever_the_case_of_the_scheme() {
     let book = book(vec![record(&key)]);
     for scheme in ["Bearer", "bearer", "BEARER"] {
         let caller = ask(&book, format!("{scheme}  {} ", key.expose()).as_bytes()).unwrap();
-        assert!(caller.key.is_some());
+        assert_eq!(caller.key.unwrap().record.public, key.public());
     }
 }
 

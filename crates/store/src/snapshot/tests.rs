@@ -34,6 +34,7 @@ fn a_bearer_is_worth_what_its_key_is() {
     let snapshot = KeySnapshot::default().apply(changes(1, vec![key.clone(), impostor]));
     let verdict = |bearer: &str, now| snapshot.verify(bearer.as_bytes(), UnixMillis(now));
 
+    let key = Arc::new(key);
     let active = Verdict::Known { key: &key, state: KeyState::Active };
     assert_eq!(verdict(known.expose(), 999), active);
     let expired = Verdict::Known { key: &key, state: KeyState::Expired };
