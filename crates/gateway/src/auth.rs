@@ -128,9 +128,7 @@ fn known_key(bearer: &[u8], book: &KeyBook, now: UnixMillis) -> Result<CallerKey
 fn usable(key: &Arc<KeyRecord>, state: KeyState) -> Result<CallerKey, Refused> {
     let id = key.public;
     match state {
-        KeyState::Active | KeyState::Grace { .. } => {
-            Ok(CallerKey { record: Arc::clone(key) })
-        }
+        KeyState::Active | KeyState::Grace { .. } => Ok(CallerKey { record: Arc::clone(key) }),
         KeyState::Expired => Err(Refused::key(
             Kind::ExpiredApiKey,
             format!(
