@@ -195,6 +195,7 @@ impl Plane {
             "ready": self.shared.ready(),
             "workers": self.shared.meters.len(),
             "in_flight": sum(crate::meter::Meter::in_flight),
+            "admitted": self.shared.admission.open(),
             "connections": sum(crate::meter::Meter::open_connections),
             "held_body_bytes": self.shared.held.bytes(),
         })

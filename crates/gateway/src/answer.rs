@@ -100,7 +100,7 @@ pub(crate) fn failed(
         && failure.kind == Kind::Overloaded
         && trace.attempts == 0;
     wait(&mut headers, retry_after, again);
-    ticket.failed(status.as_u16(), failure.kind, failure.origin, trace.attempts);
+    ticket.failed(status.as_u16(), failure.kind, failure.origin, &trace);
     finish(status, headers, body, ticket)
 }
 
@@ -146,10 +146,11 @@ pub(crate) fn refused(mut ticket: Ticket, refused: &Refused) -> Response<ReplyBo
     }
     let now = ticket.worker().shared.engine.now();
     let overhead = u64::try_from(now.since(ticket.arrived).as_micros()).unwrap_or(u64::MAX);
-    stamp(&mut headers, &ticket, &Trace::default(), overhead);
+    let trace = Trace::default();
+    stamp(&mut headers, &ticket, &trace, overhead);
     explain(&mut headers, refused.kind, refused.origin, refused.scope);
     wait(&mut headers, refused.retry_after, refused.again);
-    ticket.failed(status.as_u16(), refused.kind, refused.origin, 0);
+    ticket.failed(status.as_u16(), refused.kind, refused.origin, &trace);
     finish(status, headers, body, ticket)
 }
 
@@ -161,7 +162,7 @@ pub(crate) fn plain(
     body: Bytes,
 ) -> Response<ReplyBody> {
     headers.insert(headers::REQUEST_ID, ticket.id_value.clone());
-    ticket.answered(status.as_u16(), 0);
+    ticket.answered(status.as_u16(), &Trace::default());
     finish(status, headers, body, ticket)
 }
 

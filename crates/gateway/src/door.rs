@@ -17,6 +17,7 @@ use mainstay_core::validate::{Level, validate};
 use mainstay_core::wire::endpoint::{BodyForm, Endpoint};
 use mainstay_core::wire::request::peek;
 
+use crate::admission::Ask;
 use crate::answer::{self, JSON, ReplyBody};
 use crate::auth::authenticate;
 use crate::body::{self, Taken, Treatment};
@@ -100,6 +101,8 @@ async fn prepare(
     read_wishes(&mut call, &headers);
     clean_request(&mut headers, settings.auth == Auth::Pass, inflated);
     call.headers = headers;
+    let ask = Ask { caller: &caller, call: &call, now: shared.engine.now() };
+    ticket.admit(shared.admission.admit(&ask)?);
     Ok(Next::Call(Box::new(call)))
 }
 

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use crate::admin::{self, AdminSettings};
+use crate::admission::Admission;
 use crate::auth::KeyBook;
 use crate::body::Held;
 use crate::connection::{Host, Phase};
@@ -108,6 +109,7 @@ impl Gateway {
             held: Held::new(settings.bounds.held_max),
             engine: Engine::new(engine),
             keys,
+            admission: Admission::default(),
             meters: (0..count).map(|_| Arc::new(Meter::default())).collect(),
             wall: Wall::new(),
             stopping: std::sync::atomic::AtomicBool::new(false),
@@ -176,6 +178,11 @@ impl Gateway {
     /// Calls under way.
     pub fn in_flight(&self) -> u64 {
         self.shared.meters.iter().map(|meter| meter.in_flight()).sum()
+    }
+
+    /// Calls that have taken what they need and not given it back yet.
+    pub fn admitted(&self) -> u64 {
+        self.shared.admission.open()
     }
 
     /// Bytes of request bodies held in memory.

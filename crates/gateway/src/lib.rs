@@ -10,6 +10,7 @@
 //! means (`mainstay-core`).
 
 mod admin;
+mod admission;
 mod answer;
 mod auth;
 mod body;

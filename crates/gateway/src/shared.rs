@@ -8,6 +8,7 @@ use mainstay::Engine;
 use mainstay::http::HttpUpstream;
 use mainstay_core::store::UnixMillis;
 
+use crate::admission::Admission;
 use crate::auth::KeyBook;
 use crate::body::Held;
 use crate::meter::Meter;
@@ -22,6 +23,8 @@ pub(crate) struct Shared {
     pub(crate) engine: Arc<Engine>,
     /// Who may call.
     pub(crate) keys: Arc<KeyBook>,
+    /// What a call takes before it may go.
+    pub(crate) admission: Admission,
     /// The memory for bodies.
     pub(crate) held: Held,
     /// One for each worker.

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
-use mainstay::call::Trace;
+use mainstay::call::{Trace, Used};
 use mainstay_core::failure::{Kind, Origin};
 use mainstay_core::time::Moment;
 
+use crate::admission::{Admitted, Ending};
 use crate::body::Hold;
 use crate::shared::Worker;
 
@@ -27,6 +28,8 @@ pub(crate) struct Ticket {
     pub(crate) arrived: Moment,
     /// The memory its body takes.
     hold: Option<Hold>,
+    /// What the call has taken and gives back at its end.
+    admitted: Option<Admitted>,
     end: End,
 }
 
@@ -50,6 +53,7 @@ impl Ticket {
             id,
             id_value,
             hold: None,
+            admitted: None,
             end: End { status: CALLER_LEFT, kind: None, origin: None, attempts: 0 },
         }
     }
@@ -64,19 +68,42 @@ impl Ticket {
         self.hold = Some(hold);
     }
 
+    /// Keeps what the call has taken until its end.
+    pub(crate) fn admit(&mut self, admitted: Admitted) {
+        self.admitted = Some(admitted);
+    }
+
     /// The call failed with an answer of ours or the provider's.
-    pub(crate) fn failed(&mut self, status: u16, kind: Kind, origin: Origin, attempts: u32) {
+    pub(crate) fn failed(&mut self, status: u16, kind: Kind, origin: Origin, trace: &Trace) {
+        let attempts = trace.attempts;
         self.end = End { status, kind: Some(kind), origin: Some(origin), attempts };
+        self.settle(Ending::Walked { trace, used: trace.used });
     }
 
     /// The answer is complete.
-    pub(crate) fn answered(&mut self, status: u16, attempts: u32) {
-        self.end = End { status, kind: None, origin: None, attempts };
+    pub(crate) fn answered(&mut self, status: u16, trace: &Trace) {
+        self.end = End { status, kind: None, origin: None, attempts: trace.attempts };
+        self.settle(Ending::Walked { trace, used: trace.used });
     }
 
     /// The answer broke off after it had begun.
-    pub(crate) fn cut(&mut self, status: u16, kind: Kind, attempts: u32) {
-        self.end = End { status, kind: Some(kind), origin: Some(Origin::Provider), attempts };
+    pub(crate) fn cut(&mut self, status: u16, kind: Kind, trace: &Trace) {
+        let (origin, attempts) = (Some(Origin::Provider), trace.attempts);
+        self.end = End { status, kind: Some(kind), origin, attempts };
+        self.settle(Ending::Walked { trace, used: trace.used });
+    }
+
+    /// The caller left in the middle of the answer, which had used this much by then.
+    pub(crate) fn left(&mut self, trace: &Trace, used: Option<Used>) {
+        self.end.attempts = trace.attempts;
+        self.settle(Ending::Walked { trace, used });
+    }
+
+    fn settle(&mut self, ending: Ending<'_>) {
+        if let Some(admitted) = self.admitted.take() {
+            let shared = &self.worker.shared;
+            shared.admission.settle(admitted, ending, shared.engine.now());
+        }
     }
 
     /// Time spent here, in microseconds: since arrival, without waits and the provider's time.
@@ -91,6 +118,7 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
+        self.settle(Ending::Dropped);
         let End { status, kind, origin, attempts } = self.end;
         self.worker.meter.end(status, kind, attempts);
         let failed = kind.is_some();

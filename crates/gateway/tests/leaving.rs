@@ -41,6 +41,7 @@ fn a_caller_who_leaves_while_waiting_takes_his_attempt_along() {
     let took = until("the attempt ends", || provider.open() == 0);
     assert!(took < Duration::from_millis(100), "{took:?}");
     until("the call is off the books", || front.gateway.in_flight() == 0);
+    assert_eq!(front.gateway.admitted(), 0);
 }
 
 #[test]
@@ -61,6 +62,7 @@ fn a_caller_who_leaves_in_a_stream_takes_it_along() {
     let took = until("the attempt ends", || provider.open() == 0);
     assert!(took < Duration::from_millis(100), "{took:?}");
     until("the call is off the books", || front.gateway.in_flight() == 0);
+    assert_eq!(front.gateway.admitted(), 0);
 }
 
 /// A provider whose answer takes a while.
@@ -117,6 +119,7 @@ fn a_half_closed_connection_is_no_leak() {
     caller.stream.shutdown(Shutdown::Write).expect("a socket option");
     let _ = caller.piece();
     until("the call is off the books", || front.gateway.in_flight() == 0);
+    assert_eq!(front.gateway.admitted(), 0);
 }
 
 #[test]

@@ -52,11 +52,10 @@ impl ReplyBody {
         let Inner::Streaming(body) = std::mem::replace(&mut self.inner, Inner::Over) else {
             return;
         };
-        let attempts = body.trace().attempts;
         if let Some(mut ticket) = self.ticket.take() {
             match cut {
-                None => ticket.answered(self.status, attempts),
-                Some(cut) => ticket.cut(self.status, cut.kind, attempts),
+                None => ticket.answered(self.status, body.trace()),
+                Some(cut) => ticket.cut(self.status, cut.kind, body.trace()),
             }
         }
     }
@@ -114,6 +113,9 @@ impl Drop for ReplyBody {
         // A server that has written as many bytes as promised does not ask for the end.
         if self.left == Some(0) {
             self.over(None);
+        }
+        if let (Inner::Streaming(body), Some(ticket)) = (&self.inner, &mut self.ticket) {
+            ticket.left(body.trace(), body.used());
         }
     }
 }
