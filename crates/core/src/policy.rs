@@ -7,6 +7,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use crate::validate::Level;
+
 const fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
 }
@@ -187,23 +189,11 @@ pub struct StreamPolicy {
     pub recovery: Recovery,
 }
 
-/// How much is checked before sending.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ValidateLevel {
-    /// Nothing.
-    Off,
-    /// Only what every compatible server refuses.
-    #[default]
-    Lenient,
-    /// The vendor's rules.
-    Strict,
-}
-
 /// Checks before sending.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ValidatePolicy {
     /// How much.
-    pub level: ValidateLevel,
+    pub level: Level,
 }
 
 /// A second attempt beside a slow one, before the first content.

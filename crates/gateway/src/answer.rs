@@ -17,9 +17,7 @@ use http::{Response, StatusCode};
 use mainstay::call::{AnswerHead, ProviderAnswer, Refusal, Trace};
 use mainstay_core::catalogue;
 use mainstay_core::failure::{Failure, Kind, Origin, Scope};
-use mainstay_core::policy::CodeSet;
 use mainstay_core::time::Moment;
-use serde::Serialize;
 
 use crate::headers::{self, provider_headers, value_of};
 use crate::refused::{Refused, grouped};
@@ -27,7 +25,10 @@ use crate::settings::{Auth, Expose, Settings};
 use crate::ticket::Ticket;
 
 mod body;
+mod envelope;
 mod mask;
+
+use envelope::{envelope, refusal_body};
 
 pub(crate) use body::{ReplyBody, Upstreamed};
 
@@ -78,7 +79,7 @@ pub(crate) fn failed(
             provider_headers(answer.headers, settings.expose, &mut headers);
             headers.remove(header::CONTENT_ENCODING);
             headers.insert(header::CONTENT_TYPE, JSON);
-            (answer.status, envelope(kind, settings.codes, None, None, &message))
+            (answer.status, envelope(kind, settings.codes, None, &message))
         }
         Some(_) | None => {
             let message = if not_his_fault {
@@ -90,7 +91,7 @@ pub(crate) fn failed(
             let message = message.unwrap_or_else(|| catalogue::entry(kind).cause.to_owned());
             let param = failure.provider.param.as_deref();
             headers.insert(header::CONTENT_TYPE, JSON);
-            (status_of(kind), envelope(kind, settings.codes, None, param, &message))
+            (status_of(kind), envelope(kind, settings.codes, param, &message))
         }
     };
     stamp(&mut headers, &ticket, &trace, overhead);
@@ -134,8 +135,7 @@ fn is_json(body: &[u8]) -> bool {
 pub(crate) fn refused(mut ticket: Ticket, refused: &Refused) -> Response<ReplyBody> {
     let settings = ticket.worker().shared.settings();
     let status = refused.status.unwrap_or_else(|| status_of(refused.kind));
-    let param = refused.param.as_deref();
-    let body = envelope(refused.kind, settings.codes, refused.vendor_code, param, &refused.message);
+    let body = refusal_body(refused, settings.codes);
     let mut headers = HeaderMap::with_capacity(16);
     headers.insert(header::CONTENT_TYPE, JSON);
     if let Some(methods) = refused.allow {
@@ -214,37 +214,6 @@ fn passed_on(
         Auth::Pass => answer.body, // The key and the organization it may name are the caller's own.
     };
     (answer.status, body)
-}
-
-#[derive(Serialize)]
-struct Envelope<'a> {
-    error: ErrorObject<'a>,
-}
-
-#[derive(Serialize)]
-struct ErrorObject<'a> {
-    message: &'a str,
-    r#type: &'static str,
-    param: Option<&'a str>,
-    code: Option<&'static str>,
-}
-
-/// The error object, always with all four keys.
-fn envelope(
-    kind: Kind,
-    codes: CodeSet,
-    vendor_code: Option<&'static str>,
-    param: Option<&str>,
-    message: &str,
-) -> Bytes {
-    let entry = catalogue::entry(kind);
-    let (names, exact) = match codes {
-        CodeSet::Unified => (&entry.unified, None),
-        CodeSet::OpenAi => (&entry.openai, vendor_code),
-    };
-    let param = param.or(entry.param);
-    let error = ErrorObject { message, r#type: names.r#type, param, code: exact.or(names.code) };
-    Bytes::from(serde_json::to_vec(&Envelope { error }).unwrap_or_default())
 }
 
 /// Headers of every answer.

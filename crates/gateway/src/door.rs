@@ -12,17 +12,15 @@ use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use mainstay::call::{Call, CallBody};
 use mainstay_core::failure::Kind;
-use mainstay_core::policy::ValidateLevel;
-use mainstay_core::validate::{Level, validate};
 use mainstay_core::wire::endpoint::{BodyForm, Endpoint};
-use mainstay_core::wire::request::peek;
 
 use crate::admission::Ask;
 use crate::answer::{self, JSON, ReplyBody};
 use crate::auth::authenticate;
-use crate::body::{self, Taken, Treatment};
+use crate::body::{self, Treatment};
 use crate::cors;
 use crate::headers::clean_request;
+use crate::look;
 use crate::refused::Refused;
 use crate::routes::{self, ApiPath, Health, Route};
 use crate::scopes;
@@ -95,7 +93,7 @@ async fn prepare(
     let treatment = Treatment::of(form, &head.headers);
     let taken = body::take(slot, &head.headers, treatment, &settings.bounds, &shared.held).await?;
     let inflated = taken.inflated;
-    ticket.keep(fill(&mut call, taken, settings.validate)?);
+    ticket.keep(look::into(&mut call, taken, &shared.engine)?);
     scopes::check_model(&caller, call.model.as_deref())?;
     let mut headers = std::mem::take(&mut head.headers);
     read_wishes(&mut call, &headers);
@@ -130,70 +128,6 @@ fn blank_call(
         read_timeout: None,
         sdk_retry: 0,
         add_usage: false,
-    }
-}
-
-/// Looks into the body and puts it into the call; gives back the memory it takes.
-fn fill(call: &mut Call, taken: Taken, level: ValidateLevel) -> Result<body::Hold, Refused> {
-    let Taken { body, hold, json, .. } = taken;
-    let bytes: &[u8] = match &body {
-        CallBody::Buffered(bytes) => bytes,
-        CallBody::Empty | CallBody::Streamed { .. } => &[],
-    };
-    if json && !(bytes.is_empty() && call.endpoint.body_form() != BodyForm::Json) {
-        let peeked = peek(bytes, call.endpoint)?;
-        let level = match level {
-            ValidateLevel::Off => Level::Off,
-            ValidateLevel::Lenient => Level::Lenient,
-            ValidateLevel::Strict => Level::Strict,
-        };
-        if let Some(fault) = validate(call.endpoint, level, bytes).faults.into_iter().next() {
-            return Err(fault.into());
-        }
-        call.stream = peeked.stream;
-        call.tokens = estimate(call.endpoint, bytes.len(), peeked.max_output(), peeked.n);
-        call.model_span = peeked.model_span();
-        call.model = peeked.model.map(std::borrow::Cow::into_owned);
-    }
-    call.body = body;
-    Ok(hold)
-}
-
-/// Tokens a call may use, from its size: four bytes a token is the usual ratio for English text in
-/// JSON; what was really used is settled afterwards.
-fn estimate(
-    endpoint: Endpoint,
-    bytes: usize,
-    max_output: Option<u64>,
-    answers: Option<u64>,
-) -> u64 {
-    match endpoint {
-        Endpoint::Chat
-        | Endpoint::Responses
-        | Endpoint::Completions
-        | Endpoint::Embeddings
-        | Endpoint::Moderations => {
-            let output = max_output.unwrap_or(0).saturating_mul(answers.unwrap_or(1).max(1));
-            (bytes as u64).div_ceil(4).saturating_add(output)
-        }
-        Endpoint::Images
-        | Endpoint::ImageEdits
-        | Endpoint::ImageVariations
-        | Endpoint::Speech
-        | Endpoint::Transcriptions
-        | Endpoint::Translations
-        | Endpoint::Assistants
-        | Endpoint::AssistantUpdate
-        | Endpoint::Threads
-        | Endpoint::ThreadUpdate
-        | Endpoint::ThreadMessages
-        | Endpoint::Runs
-        | Endpoint::ThreadAndRun
-        | Endpoint::ToolOutputs
-        | Endpoint::Files
-        | Endpoint::Batches
-        | Endpoint::Models
-        | Endpoint::Other => 0,
     }
 }
 

@@ -24,6 +24,7 @@ mod gateway;
 mod headers;
 mod ids;
 mod listen;
+mod look;
 mod meter;
 mod refused;
 mod reload;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use mainstay_core::failure::{Kind, Origin, Scope};
-use mainstay_core::validate::Fault;
+use mainstay_core::validate::{Fault, Report};
 
 /// Why we say no, and everything the answer needs. The status, type and code come from the kind
 /// unless `status` or `code` says otherwise.
@@ -30,7 +30,12 @@ pub(crate) struct Refused {
     pub(crate) again: bool,
     /// The methods that would do, for a 405.
     pub(crate) allow: Option<&'static str>,
+    /// Everything that is wrong with the request, when it was looked into.
+    pub(crate) faults: Option<Box<Report>>,
 }
+
+/// Most faults told in one answer; the rest is counted.
+pub(crate) const FAULTS_TOLD: usize = 32;
 
 impl Refused {
     /// The caller's fault, to be put right in the request.
@@ -46,6 +51,7 @@ impl Refused {
             retry_after: None,
             again: false,
             allow: None,
+            faults: None,
         }
     }
 
@@ -71,13 +77,36 @@ impl Refused {
     }
 }
 
+impl Refused {
+    /// A request that is not sound. The answer is that of its first fault; the others are told beside it.
+    pub(crate) fn unsound(mut report: Report) -> Refused {
+        let all = report.faults.len() + report.more;
+        let told = report.faults.len().min(FAULTS_TOLD);
+        report.faults.truncate(told);
+        report.more = all - told;
+        let Some(first) = report.faults.first().cloned() else {
+            return Refused::caller(Kind::InvalidRequest, "The request is not sound.");
+        };
+        let mut message = first.message;
+        if all > 1 {
+            let which =
+                if report.more == 0 { "all".to_owned() } else { format!("the first {told}") };
+            message.push_str(&format!(
+                " This is the first of {all} faults; `error.faults` lists {which} of them."
+            ));
+        }
+        Refused {
+            vendor_code: first.openai_code,
+            param: first.param,
+            faults: Some(Box::new(report)),
+            ..Refused::caller(first.kind, message)
+        }
+    }
+}
+
 impl From<Fault> for Refused {
     fn from(fault: Fault) -> Refused {
-        Refused {
-            vendor_code: fault.openai_code,
-            param: fault.param,
-            ..Refused::caller(fault.kind, fault.message)
-        }
+        Refused::unsound(Report { faults: vec![fault], more: 0 })
     }
 }
 

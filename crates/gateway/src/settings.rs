@@ -4,7 +4,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use mainstay_core::policy::{CodeSet, ValidateLevel};
+use mainstay_core::policy::CodeSet;
 
 use crate::config::Config;
 pub use crate::config::{Auth, Expose, TlsFiles};
@@ -26,8 +26,6 @@ pub struct Settings {
     pub expose: Expose,
     /// Which names our own refusals carry in `error.code`.
     pub codes: CodeSet,
-    /// What is checked before sending.
-    pub validate: ValidateLevel,
     /// Bounds on what callers send.
     pub bounds: Bounds,
     /// Strings that must never appear in an answer: the providers' credentials.
@@ -44,7 +42,6 @@ impl Default for Settings {
             cors: Vec::new(),
             expose: Expose::default(),
             codes: CodeSet::default(),
-            validate: ValidateLevel::default(),
             bounds: Bounds::default(),
             secrets: Secrets::default(),
         }
@@ -63,7 +60,6 @@ impl Settings {
             cors: server.cors.clone(),
             expose: server.expose,
             codes: config.errors,
-            validate: config.policy.validate.level,
             bounds: Bounds {
                 body_max: server.body_max,
                 upload_max: server.upload_max,

@@ -11,6 +11,7 @@ use mainstay_core::policy::{Policy, Route, Strategy};
 use mainstay_core::rules::breaker::State;
 use mainstay_core::rules::pacer::PacerSnapshot;
 use mainstay_core::time::Moment;
+use mainstay_core::validate::Level;
 use mainstay_core::wire::stream::Family;
 
 use crate::call::{Call, CallBody};
@@ -101,6 +102,14 @@ impl Engine {
         models.sort();
         models.dedup();
         models
+    }
+
+    /// How much is checked before a call for this model is sent: by its route, else by the policy of
+    /// calls without one.
+    pub fn validation(&self, model: Option<&str>) -> Level {
+        let directory = self.directory.load();
+        let route = model.and_then(|model| directory.route(model));
+        route.map_or(&directory.policy, |(_, policy)| policy).validate.level
     }
 
     /// Starts a call. Nothing happens before the walk is polled; dropping it gives everything back.

@@ -8,7 +8,7 @@ use alloc::string::String;
 
 use super::say;
 use super::walk::Walk;
-use crate::wire::endpoint::Endpoint;
+use crate::wire::endpoint::{Endpoint, Group};
 use crate::wire::json::{Reader, Str, Syntax, Type};
 
 /// Most calls of one message that are followed; the tables allow no more.
@@ -16,31 +16,21 @@ const CALLS_MAX: usize = 128;
 
 /// Notes what the parts of a body ask of each other in vain.
 pub(super) fn check(endpoint: Endpoint, text: &str, walk: &mut Walk<'_>) {
-    let result = match endpoint {
-        Endpoint::Chat if mentions(text, b"tool_call") => chat_tools(text, walk),
-        Endpoint::Responses => responses(text, walk),
-        Endpoint::Chat
-        | Endpoint::Completions
-        | Endpoint::Embeddings
-        | Endpoint::Moderations
-        | Endpoint::Images
-        | Endpoint::ImageEdits
-        | Endpoint::ImageVariations
-        | Endpoint::Speech
-        | Endpoint::Transcriptions
-        | Endpoint::Translations
-        | Endpoint::Assistants
-        | Endpoint::AssistantUpdate
-        | Endpoint::Threads
-        | Endpoint::ThreadUpdate
-        | Endpoint::ThreadMessages
-        | Endpoint::Runs
-        | Endpoint::ThreadAndRun
-        | Endpoint::ToolOutputs
-        | Endpoint::Files
-        | Endpoint::Batches
-        | Endpoint::Models
-        | Endpoint::Other => Ok(()),
+    let result = match endpoint.group() {
+        Group::Chat if mentions(text, b"tool_call") => chat_tools(text, walk),
+        Group::Responses => responses(text, walk),
+        Group::Chat
+        | Group::Completions
+        | Group::Embeddings
+        | Group::Moderations
+        | Group::Images
+        | Group::Audio
+        | Group::Threads
+        | Group::Runs
+        | Group::Files
+        | Group::Batches
+        | Group::Models
+        | Group::Other => Ok(()),
     };
     // The walk has read the same text to its end.
     debug_assert!(result.is_ok(), "text that was JSON is JSON");

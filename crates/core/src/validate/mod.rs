@@ -22,7 +22,7 @@ pub use fault::{Fault, Place};
 use crate::wire::endpoint::{BodyForm, Endpoint};
 use crate::wire::json::{Syntax, Type};
 
-/// Most faults told of one body; the rest is not looked for.
+/// Most faults told of one body; the rest is only counted.
 pub const FAULTS_MAX: usize = 64;
 
 /// How much is asked of a body.
@@ -40,6 +40,9 @@ pub enum Level {
 }
 
 impl Level {
+    /// Every level, from the least to the most.
+    pub const ALL: [Level; 3] = [Level::Off, Level::Lenient, Level::Strict];
+
     /// The stable name, as configuration and command line take it.
     pub const fn name(self) -> &'static str {
         match self {
@@ -51,7 +54,7 @@ impl Level {
 
     /// The level with this [`name`](Level::name), or `None`.
     pub fn from_name(name: &str) -> Option<Level> {
-        [Level::Off, Level::Lenient, Level::Strict].into_iter().find(|level| level.name() == name)
+        Level::ALL.into_iter().find(|level| level.name() == name)
     }
 }
 
@@ -60,6 +63,8 @@ impl Level {
 pub struct Report {
     /// The faults. Text that is not JSON has one: the place where it stops being JSON.
     pub faults: Vec<Fault>,
+    /// How many more there are than are told.
+    pub more: usize,
 }
 
 impl Report {
@@ -93,7 +98,7 @@ pub fn validate(endpoint: Endpoint, level: Level, body: &[u8]) -> Report {
         between::check(endpoint, text, &mut walk);
     }
     walk.faults.sort_by_key(|fault| fault.offset);
-    Report { faults: walk.faults }
+    Report { faults: walk.faults, more: walk.more }
 }
 
 fn whole(walk: &mut walk::Walk<'_>, rules: &'static schema::Fields) -> Result<(), Syntax> {
@@ -109,7 +114,7 @@ fn whole(walk: &mut walk::Walk<'_>, rules: &'static schema::Fields) -> Result<()
 }
 
 fn one(fault: Fault) -> Report {
-    Report { faults: alloc::vec![fault] }
+    Report { faults: alloc::vec![fault], more: 0 }
 }
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ pub(super) struct Walk<'a> {
     pub(super) reader: Reader<'a>,
     pub(super) path: Path<'a>,
     pub(super) faults: Vec<Fault>,
+    /// Faults beyond [`FAULTS_MAX`].
+    pub(super) more: usize,
     strict: bool,
 }
 
@@ -25,7 +27,13 @@ impl<'a> Walk<'a> {
             Level::Strict => true,
             Level::Lenient | Level::Off => false,
         };
-        Walk { reader: Reader::new(text), path: Path::default(), faults: Vec::new(), strict }
+        Walk {
+            reader: Reader::new(text),
+            path: Path::default(),
+            faults: Vec::new(),
+            more: 0,
+            strict,
+        }
     }
 
     /// Reads one value and notes what its shape does not allow.
@@ -286,12 +294,14 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Notes a fault at the current path, unless there are enough already.
+    /// Notes a fault at the current path, or only counts it when there are enough already.
     pub(super) fn add(&mut self, offset: usize, say: impl FnOnce(String) -> Fault) {
         if self.faults.len() < FAULTS_MAX {
             let mut fault = say(self.path.text());
             fault.offset = offset;
             self.faults.push(fault);
+        } else {
+            self.more += 1;
         }
     }
 }

@@ -67,6 +67,58 @@ pub enum BodyForm {
     Any,
 }
 
+/// Operations that are alike in what they take and give: the one list that other tables build on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Group {
+    /// Chat completions.
+    Chat,
+    /// Responses.
+    Responses,
+    /// Legacy completions.
+    Completions,
+    /// Embeddings.
+    Embeddings,
+    /// Moderations.
+    Moderations,
+    /// Making and changing pictures.
+    Images,
+    /// Speech and what is heard in it.
+    Audio,
+    /// Assistants, threads and messages: what is kept.
+    Threads,
+    /// Runs on threads: what is answered.
+    Runs,
+    /// Files.
+    Files,
+    /// Batches.
+    Batches,
+    /// Models.
+    Models,
+    /// Everything else.
+    Other,
+}
+
+impl Group {
+    /// Whether an answer is billed by the tokens of a text that is in the request.
+    pub const fn counts_tokens(self) -> bool {
+        match self {
+            Group::Chat
+            | Group::Responses
+            | Group::Completions
+            | Group::Embeddings
+            | Group::Moderations => true,
+            Group::Images
+            | Group::Audio
+            | Group::Threads
+            | Group::Runs
+            | Group::Files
+            | Group::Batches
+            | Group::Models
+            | Group::Other => false,
+        }
+    }
+}
+
 /// Names as the command line takes them, with the method-less path that Batch lines use.
 const NAMES: &[(Endpoint, &str)] = &[
     (Endpoint::Chat, "chat"),
@@ -149,6 +201,29 @@ impl Endpoint {
     /// The operation with this [`name`](Endpoint::name), or `None`.
     pub fn from_name(name: &str) -> Option<Endpoint> {
         NAMES.iter().find(|(_, known)| *known == name).map(|(endpoint, _)| *endpoint)
+    }
+
+    /// The group of operations that this one belongs to.
+    pub const fn group(self) -> Group {
+        match self {
+            Endpoint::Chat => Group::Chat,
+            Endpoint::Responses => Group::Responses,
+            Endpoint::Completions => Group::Completions,
+            Endpoint::Embeddings => Group::Embeddings,
+            Endpoint::Moderations => Group::Moderations,
+            Endpoint::Images | Endpoint::ImageEdits | Endpoint::ImageVariations => Group::Images,
+            Endpoint::Speech | Endpoint::Transcriptions | Endpoint::Translations => Group::Audio,
+            Endpoint::Assistants
+            | Endpoint::AssistantUpdate
+            | Endpoint::Threads
+            | Endpoint::ThreadUpdate
+            | Endpoint::ThreadMessages => Group::Threads,
+            Endpoint::Runs | Endpoint::ThreadAndRun | Endpoint::ToolOutputs => Group::Runs,
+            Endpoint::Files => Group::Files,
+            Endpoint::Batches => Group::Batches,
+            Endpoint::Models => Group::Models,
+            Endpoint::Other => Group::Other,
+        }
     }
 
     /// What kind of body the operation takes.

@@ -11,7 +11,7 @@ mod pieces;
 
 use alloc::vec::Vec;
 
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, Group};
 use super::sse;
 use super::transcript::Transcript;
 use super::usage::{Usage, UsageWire};
@@ -33,27 +33,19 @@ pub enum Family {
 impl Family {
     /// The family of an endpoint's streams.
     pub fn of(endpoint: Endpoint) -> Family {
-        match endpoint {
-            Endpoint::Chat | Endpoint::Completions => Family::Completions,
-            Endpoint::Responses => Family::Responses,
-            Endpoint::Runs | Endpoint::ThreadAndRun | Endpoint::ToolOutputs => Family::Assistants,
-            Endpoint::Embeddings
-            | Endpoint::Moderations
-            | Endpoint::Images
-            | Endpoint::ImageEdits
-            | Endpoint::ImageVariations
-            | Endpoint::Speech
-            | Endpoint::Transcriptions
-            | Endpoint::Translations
-            | Endpoint::Assistants
-            | Endpoint::AssistantUpdate
-            | Endpoint::Threads
-            | Endpoint::ThreadUpdate
-            | Endpoint::ThreadMessages
-            | Endpoint::Files
-            | Endpoint::Batches
-            | Endpoint::Models
-            | Endpoint::Other => Family::Other,
+        match endpoint.group() {
+            Group::Chat | Group::Completions => Family::Completions,
+            Group::Responses => Family::Responses,
+            Group::Runs => Family::Assistants,
+            Group::Embeddings
+            | Group::Moderations
+            | Group::Images
+            | Group::Audio
+            | Group::Threads
+            | Group::Files
+            | Group::Batches
+            | Group::Models
+            | Group::Other => Family::Other,
         }
     }
 }

@@ -3,9 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use mainstay_core::policy::{
-    CodeSet, OpenFor, Policy, ProviderKind, Recovery, Strategy, ValidateLevel,
-};
+use mainstay_core::policy::{CodeSet, OpenFor, Policy, ProviderKind, Recovery, Strategy};
 use serde_json::{Value, json};
 
 use super::provider::{ProviderConfig, Upstream};
@@ -170,11 +168,7 @@ fn policy(policy: &Policy) -> Value {
             Recovery::Continue => "continue",
             Recovery::Error => "error",
         } },
-        "validate": { "level": match policy.validate.level {
-            ValidateLevel::Off => "off",
-            ValidateLevel::Lenient => "lenient",
-            ValidateLevel::Strict => "strict",
-        } },
+        "validate": { "level": policy.validate.level.name() },
         "hedge": { "enabled": policy.hedge.enabled, "delay": policy.hedge.delay.map(wait) },
     })
 }

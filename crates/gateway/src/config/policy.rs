@@ -3,7 +3,8 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use mainstay_core::policy::{CodeSet, OpenFor, Policy, Recovery, TimeoutPolicy, ValidateLevel};
+use mainstay_core::policy::{CodeSet, OpenFor, Policy, Recovery, TimeoutPolicy};
+use mainstay_core::validate::Level;
 
 use super::fault::words;
 use super::reader::{Reader, Section};
@@ -46,12 +47,8 @@ pub(super) fn read(reader: &mut Reader<'_>, section: &Section<'_>, base: &Policy
         }
     }
     if let Some(validate) = reader.sub(section, "validate", "policy.validate") {
-        const WORDS: [(&str, ValidateLevel); 3] = [
-            ("off", ValidateLevel::Off),
-            ("lenient", ValidateLevel::Lenient),
-            ("strict", ValidateLevel::Strict),
-        ];
-        if let Some(found) = reader.word(&validate, "level", &WORDS) {
+        let words = Level::ALL.map(|level| (level.name(), level));
+        if let Some(found) = reader.word(&validate, "level", &words) {
             policy.validate.level = found.value;
         }
     }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
-use mainstay_core::wire::endpoint::Endpoint;
+use mainstay_core::wire::endpoint::{Endpoint, Group};
 use mainstay_core::wire::sse;
 use serde::Deserialize;
 
@@ -84,29 +84,17 @@ pub(super) fn media_type(headers: &HeaderMap) -> Media {
 
 /// Endpoints whose sound answer is JSON (or a stream) and nothing else.
 pub(super) fn answers_json(endpoint: Endpoint) -> bool {
-    match endpoint {
-        Endpoint::Chat
-        | Endpoint::Responses
-        | Endpoint::Completions
-        | Endpoint::Embeddings
-        | Endpoint::Moderations
-        | Endpoint::Images
-        | Endpoint::ImageEdits
-        | Endpoint::ImageVariations
-        | Endpoint::Assistants
-        | Endpoint::AssistantUpdate
-        | Endpoint::Threads
-        | Endpoint::ThreadUpdate
-        | Endpoint::ThreadMessages
-        | Endpoint::Runs
-        | Endpoint::ThreadAndRun
-        | Endpoint::ToolOutputs
-        | Endpoint::Batches
-        | Endpoint::Models => true,
-        Endpoint::Speech
-        | Endpoint::Transcriptions
-        | Endpoint::Translations
-        | Endpoint::Files
-        | Endpoint::Other => false,
+    match endpoint.group() {
+        Group::Chat
+        | Group::Responses
+        | Group::Completions
+        | Group::Embeddings
+        | Group::Moderations
+        | Group::Images
+        | Group::Threads
+        | Group::Runs
+        | Group::Batches
+        | Group::Models => true,
+        Group::Audio | Group::Files | Group::Other => false,
     }
 }
