@@ -14,6 +14,7 @@ pub mod headers;
 pub mod hints;
 pub mod keys;
 pub mod mask;
+pub mod money;
 pub mod plan;
 pub mod policy;
 pub mod rules;

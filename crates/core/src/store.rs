@@ -12,7 +12,14 @@ use core::time::Duration;
 
 use crate::keys::PublicPart;
 
+mod budgets;
+mod ledger;
 mod scope;
+pub use budgets::{BudgetOf, BudgetRecord, BudgetStore, NewBudget};
+pub use ledger::{
+    Basis, Durability, Entry, EntryKind, FURTHER_MAX, Ledger, LedgerState, LedgerTrouble, Recovery,
+    ReservationId, SpentOf, Summed, Written,
+};
 pub use scope::{NotAScope, Scope, Scopes};
 
 /// Wall-clock time: milliseconds since 1970-01-01T00:00:00Z.

@@ -4,6 +4,7 @@
 
 pub mod backoff;
 pub mod breaker;
+pub mod budget;
 pub mod latency;
 pub mod pacer;
 pub mod retry_budget;
