@@ -176,7 +176,8 @@ pub enum Recovery {
     /// Replay once and deliver only what continues exactly what was delivered.
     #[default]
     Verified,
-    /// Behaves as [`Recovery::Verified`]: no partial answer is sent to a target to go on from.
+    /// A target that declares it is sent what was delivered as a partial assistant message, and goes
+    /// on from there; others, and what cannot be gone on from, as [`Recovery::Verified`].
     Continue,
     /// End with a typed error event.
     Error,

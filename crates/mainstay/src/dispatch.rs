@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use mainstay_core::policy::ProviderKind;
 use mainstay_core::wire;
 use mainstay_core::wire::endpoint::Endpoint;
+use mainstay_tokens::models::Vocabulary;
 
 use crate::call::{Call, CallBody};
 use crate::spec::ProviderSpec;
@@ -25,19 +26,22 @@ pub(crate) enum Unsendable {
     Path,
     /// The body was passed through once already.
     BodyGone,
+    /// The body is not one that a partial answer can be put into.
+    NoPlace,
 }
 
 /// Builds the request of an attempt, and tells whether it asks for the tokens used on the caller's
-/// behalf. A streamed body is moved out of the call.
+/// behalf. A streamed body is moved out of the call. `told` is a partial answer to be gone on with.
 pub(crate) fn request(
     call: &mut Call,
     target: &Target,
     connect_timeout: Duration,
+    told: Option<&str>,
 ) -> Result<(AttemptRequest, bool), Unsendable> {
     let provider = &target.provider;
     let path = path(provider, call, target.model.as_deref()).ok_or(Unsendable::Path)?;
     let headers = headers(call, target);
-    let (body, adds_usage) = body(call, target)?;
+    let (body, adds_usage) = body(call, target, told)?;
     let request = AttemptRequest {
         destination: provider.destination.clone(),
         method: call.method.clone(),
@@ -148,12 +152,16 @@ fn credential(call: &Call, target: &Target) -> Option<(HeaderName, HeaderValue)>
 }
 
 /// The body to send, and whether the tokens used are asked for in it on the caller's behalf.
-fn body(call: &mut Call, target: &Target) -> Result<(RequestBody, bool), Unsendable> {
+fn body(
+    call: &mut Call,
+    target: &Target,
+    told: Option<&str>,
+) -> Result<(RequestBody, bool), Unsendable> {
     let body = match &call.body {
         CallBody::Empty if call.body_gone => Err(Unsendable::BodyGone),
         CallBody::Empty => Ok(RequestBody::Empty),
         CallBody::Buffered(bytes) => {
-            let renamed = renamed(call, target, bytes);
+            let renamed = continued(target, renamed(call, target, bytes), told)?;
             let asking = with_usage(call, &renamed);
             let adds_usage = asking.is_some();
             return Ok((RequestBody::Full(asking.unwrap_or(renamed)), adds_usage));
@@ -183,6 +191,15 @@ fn renamed(call: &Call, target: &Target, body: &Bytes) -> Bytes {
     edited.put_slice(quoted.as_bytes());
     edited.put_slice(&body[span.end..]);
     edited.freeze()
+}
+
+/// The body with a partial answer at its end, and so much less to answer.
+fn continued(target: &Target, body: Bytes, told: Option<&str>) -> Result<Bytes, Unsendable> {
+    let Some(told) = told else { return Ok(body) };
+    let vocabulary = target.model.as_deref().and_then(Vocabulary::of);
+    let spent = mainstay_tokens::estimate::tokens(vocabulary, told.as_bytes());
+    let edited = wire::request::edit::continue_from(&body, told, spent);
+    edited.map(Bytes::from).ok_or(Unsendable::NoPlace)
 }
 
 /// The body with the tokens used asked for on behalf of a caller who did not ask himself, every

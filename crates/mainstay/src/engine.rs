@@ -212,6 +212,7 @@ impl Engine {
             .map(|credential| Candidate {
                 handle: self.registry.cell(provider, credential, model, policy),
                 window,
+                prefill: provider.prefill,
             })
             .collect()
     }
@@ -283,15 +284,27 @@ fn facts(call: &Call, policy: &Policy) -> Facts {
         Family::Completions | Family::Responses => call.stream && replayable,
         Family::Assistants | Family::Other => false,
     };
+    // A run changes what is stored: a second one would answer a second time in the same thread.
+    let repeatable = Family::of(call.endpoint) != Family::Assistants;
+    let silence_max = call.read_timeout.map(with_room);
     Facts {
         stream: call.stream,
         replayable,
+        repeatable,
         recoverable,
         tokens: call.tokens,
         bytes,
         deadline: total.map_or(Moment::FAR, |total| call.arrived + total),
-        silence_max: call.read_timeout,
+        answer_by: silence_max.map_or(Moment::FAR, |silence| call.arrived + silence),
+        silence_max,
     }
+}
+
+/// A caller's patience, less what our word needs to reach him before it ends: a tenth of it, at most
+/// one second.
+fn with_room(patience: Duration) -> Duration {
+    const ROOM_MAX: Duration = Duration::from_secs(1);
+    patience.saturating_sub((patience / 10).min(ROOM_MAX))
 }
 
 /// Draws an order in which heavier targets come first more often.

@@ -14,7 +14,8 @@ use mainstay_core::headers::Headers;
 use mainstay_core::hints::{self, RateHints};
 use mainstay_core::wire::endpoint::Endpoint;
 use mainstay_core::wire::sse::{self, Splitter};
-use mainstay_core::wire::stream::{Event, Family, Judge};
+use mainstay_core::wire::stitch::Stitcher;
+use mainstay_core::wire::stream::{Event, Family, Judge, error_of_run};
 use mainstay_core::wire::transcript::Transcript;
 use mainstay_core::wire::usage::{self, Usage};
 use mainstay_core::wire::verify::{Checked, Verifier};
@@ -76,7 +77,9 @@ pub(crate) struct Expect {
 pub(crate) struct Flow {
     expect: Expect,
     mode: Mode,
-    /// Status and headers, once they came.
+    /// The status, once it came.
+    status: Option<u16>,
+    /// Status and headers, once they came and until they are delivered.
     pub(crate) head: Option<AnswerHead>,
     /// What the headers tell of limits.
     pub(crate) hints: RateHints,
@@ -91,8 +94,33 @@ pub(crate) struct Flow {
     marked: bool,
     /// Tokens of a whole JSON answer.
     usage: Option<Usage>,
-    /// This is a second telling: only what continues the first is let through.
-    verifier: Option<Box<Verifier>>,
+    /// This is no first telling: only what continues the first is let through.
+    second: Option<Box<Second>>,
+}
+
+/// How what an attempt says is held against what the caller has.
+#[derive(Debug)]
+enum Second {
+    /// It tells everything again.
+    Told(Verifier),
+    /// It was asked to go on.
+    GoesOn(Stitcher),
+}
+
+impl Second {
+    fn check(&mut self, data: &[u8]) -> Checked {
+        match self {
+            Second::Told(verifier) => verifier.check(data),
+            Second::GoesOn(stitcher) => stitcher.check(data),
+        }
+    }
+
+    fn caught_up(&self) -> bool {
+        match self {
+            Second::Told(verifier) => verifier.caught_up(),
+            Second::GoesOn(stitcher) => stitcher.joined(),
+        }
+    }
 }
 
 /// What is left of a stream that broke: enough to check a second telling against it.
@@ -106,6 +134,11 @@ impl Broken {
     /// The number the next typed event carries.
     pub(crate) fn sequence(&self) -> u64 {
         self.sequence
+    }
+
+    /// The delivered text, when it is one that can be gone on from.
+    pub(crate) fn text(&self) -> Option<String> {
+        Stitcher::new(&self.transcript).map(|stitcher| stitcher.told().to_owned())
     }
 }
 
@@ -137,6 +170,7 @@ impl Flow {
         Flow {
             expect,
             mode: Mode::Start,
+            status: None,
             head: None,
             hints: RateHints::default(),
             bytes: 0,
@@ -145,7 +179,7 @@ impl Flow {
             begun: false,
             marked: false,
             usage: None,
-            verifier: None,
+            second: None,
         }
     }
 
@@ -154,7 +188,16 @@ impl Flow {
         let family = Family::of(expect.endpoint);
         let verifier = Verifier::new(family, &broken.transcript, broken.sequence);
         let expect = Expect { strict: false, ..expect };
-        Flow { verifier: Some(Box::new(verifier)), ..Flow::new(expect) }
+        Flow { second: Some(Box::new(Second::Told(verifier))), ..Flow::new(expect) }
+    }
+
+    /// The flow of an attempt that was asked to go on with the delivered text.
+    pub(crate) fn continuation(expect: Expect, broken: &Broken) -> Flow {
+        let Some(stitcher) = Stitcher::new(&broken.transcript) else {
+            return Flow::replay(expect, broken);
+        };
+        let expect = Expect { strict: false, ..expect };
+        Flow { second: Some(Box::new(Second::GoesOn(stitcher))), ..Flow::new(expect) }
     }
 
     /// What a second telling of this stream must be checked against.
@@ -189,6 +232,7 @@ impl Flow {
     pub(crate) fn on_head(&mut self, head: AnswerHead) -> Saw {
         self.hints = hints::rate_hints(&View(&head.headers), unix_now());
         self.mode = self.mode_for(&head);
+        self.status = Some(head.status.as_u16());
         self.head = Some(head);
         match self.mode {
             Mode::Error(_) => Saw::ErrorHead,
@@ -302,7 +346,14 @@ impl Flow {
             }
             // After its end an answer is whole, whatever its provider regrets.
             Event::Error if judge.is_whole() => return Saw::Nothing,
-            Event::Error => return self.failed_event(&event),
+            Event::Error => {
+                let verdict = self.failed_event(&event);
+                // The provider's own last word on a run, which others than programs in a loop look for.
+                if self.begun && error_of_run(&event).is_some() {
+                    self.ready.push_back(event);
+                }
+                return verdict;
+            }
             // The marker proves nothing, and a caller who has it reads no further.
             Event::Marker if !judge.is_whole() => return failed(TransportFault::CutMidBody),
             Event::Marker if self.marked => return Saw::Nothing,
@@ -311,7 +362,7 @@ impl Flow {
             Event::Content | Event::Terminal => self.begun = true,
             Event::KeepAlive | Event::StartUp | Event::Usage => {}
         }
-        let Some(event) = checked(self.verifier.as_deref_mut(), event) else {
+        let Some(event) = checked(self.second.as_deref_mut(), event) else {
             return failed(TransportFault::CutMidBody);
         };
         self.held += event.len();
@@ -322,11 +373,13 @@ impl Flow {
     }
 
     fn failed_event(&self, event: &[u8]) -> Saw {
-        let Some(head) = &self.head else { return Saw::Nothing };
+        let none = HeaderMap::new();
+        let headers = self.head.as_ref().map_or(&none, |head| &head.headers);
+        let reason = error_of_run(event);
         let answer = Answer {
-            status: Some(head.status.as_u16()),
-            headers: &View(&head.headers),
-            body: event,
+            status: self.status,
+            headers: &View(headers),
+            body: reason.as_deref().unwrap_or(event),
             stream: true,
         };
         let verdict = classify::classify(&answer)
@@ -365,9 +418,9 @@ impl Flow {
         if !judge.is_whole() {
             return failed(TransportFault::CutMidBody);
         }
-        if judge.lacks_marker() && !self.marked {
+        if let Some(marker) = judge.missing_marker().filter(|_| !self.marked) {
             self.marked = true;
-            self.ready.push_back(Bytes::from_static(b"data: [DONE]\n\n"));
+            self.ready.push_back(Bytes::from_static(marker));
         }
         Saw::Finished(judge.usage())
     }
@@ -443,7 +496,10 @@ impl Flow {
     /// The number the next typed event would carry; `None` when this is no stream of events.
     pub(crate) fn next_sequence(&self) -> Option<u64> {
         let Mode::Events { judge, .. } = &self.mode else { return None };
-        Some(self.verifier.as_ref().map_or_else(|| judge.next_sequence(), |v| v.next_sequence()))
+        Some(match self.second.as_deref() {
+            Some(Second::Told(verifier)) => verifier.next_sequence(),
+            Some(Second::GoesOn(_)) | None => judge.next_sequence(),
+        })
     }
 
     /// Ends a stream that broke after its first byte: an error event in the shape that both
@@ -471,6 +527,11 @@ impl Flow {
         matches!(self.mode, Mode::Events { .. })
     }
 
+    /// Whether it goes on with what the caller has.
+    pub(crate) fn goes_on(&self) -> bool {
+        matches!(self.second.as_deref(), Some(Second::GoesOn(_)))
+    }
+
     /// Whether the caller asked for a stream.
     pub(crate) fn wants_stream(&self) -> bool {
         self.expect.stream
@@ -479,14 +540,14 @@ impl Flow {
 
 /// An event as it may be delivered: itself, what is new of it in a second telling (perhaps
 /// nothing), or `None` when that differs from the first.
-fn checked(verifier: Option<&mut Verifier>, event: Bytes) -> Option<Bytes> {
-    let Some(verifier) = verifier else { return Some(event) };
+fn checked(second: Option<&mut Second>, event: Bytes) -> Option<Bytes> {
+    let Some(second) = second else { return Some(event) };
     let fields = sse::fields(&event);
     let Some(data) = fields.data else { return Some(Bytes::new()) };
     if data.starts_with(b"[DONE]") {
-        return verifier.caught_up().then_some(event.clone());
+        return second.caught_up().then_some(event.clone());
     }
-    match verifier.check(&data) {
+    match second.check(&data) {
         Checked::Swallow => Some(Bytes::new()),
         Checked::Differs => None,
         Checked::Forward(data) => {

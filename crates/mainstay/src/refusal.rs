@@ -84,6 +84,7 @@ fn own_kind(end: &Final) -> Option<(Kind, Origin, Scope)> {
         Why::NotRetryable
         | Why::AttemptsUsed { .. }
         | Why::NotReplayable
+        | Why::NotRepeatable
         | Why::BudgetEmpty
         | Why::WaitTooLong { .. }
         | Why::Deadline => None,
@@ -98,6 +99,7 @@ fn before_any_attempt(why: Why) -> Failure {
         Why::NotRetryable
         | Why::AttemptsUsed { .. }
         | Why::NotReplayable
+        | Why::NotRepeatable
         | Why::BudgetEmpty
         | Why::QueueFull
         | Why::CircuitOpen { .. }
@@ -145,6 +147,10 @@ fn message(end: &Final, last: Option<(String, &Verdict)>, call: &Call) -> String
         Why::NotReplayable => format!(
             "the attempt failed{tried} and its body was passed on as it came, so it cannot be sent \
              a second time; send the request again"
+        ),
+        Why::NotRepeatable => format!(
+            "the attempt failed{tried} after the target may have begun, and this call must not be \
+             done twice; look at what is stored (the runs of the thread) before sending it again"
         ),
         Why::BudgetEmpty => format!(
             "the attempt failed{tried} and too many others failed before it, so the retry budget \

@@ -5,6 +5,7 @@
 //! dropping it. It is polled by whoever wants the answer: no task, no channel, and back-pressure
 //! is that nobody asks.
 
+mod breaking;
 mod record;
 
 use std::collections::VecDeque;
@@ -18,7 +19,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use mainstay_core::classify::{self, TransportFault};
 use mainstay_core::failure::Kind;
-use mainstay_core::plan::{Ending, On, Plan, SLOTS, Seen, Start, Step};
+use mainstay_core::plan::{Ending, On, Plan, Role, SLOTS, Seen, Start, Step};
 use mainstay_core::policy::{Policy, Recovery};
 use mainstay_core::time::Moment;
 use tokio::time::Sleep;
@@ -33,8 +34,6 @@ use crate::targets::Shared;
 use crate::upstream::{Attempt, AttemptEvent, Upstream};
 use record::{Live, content_length, note, note_end, note_time};
 
-/// How long the error event of a broken stream has to leave before the connection is cut.
-const LAST_WORDS: Duration = Duration::from_millis(50);
 /// How long a caller in the middle of a stream hears nothing before he is sent a comment, so that
 /// his own read timeout does not run out while a silent stream is waited for or told again.
 const ALIVE_EVERY: Duration = Duration::from_secs(5);
@@ -78,6 +77,8 @@ pub(crate) struct Run<U: Upstream> {
     cut_at: Option<(Moment, Kind)>,
     /// What is left of the stream that broke, while a second telling is looked for.
     broken: Option<Broken>,
+    /// Tokens of that stream.
+    told: Option<Used>,
     /// When the caller, if he hears nothing in the middle of a stream, is sent a sign of life.
     alive_at: Moment,
     alive_every: Duration,
@@ -129,6 +130,7 @@ impl<U: Upstream> Walk<U> {
                 on: On::Attempts,
                 cut_at: None,
                 broken: None,
+                told: None,
                 alive_at: Moment::FAR,
                 alive_every,
                 recovered_by: None,
@@ -165,7 +167,12 @@ impl<U: Upstream> Run<U> {
     /// Tokens of the answer so far.
     pub(crate) fn used(&self) -> Option<Used> {
         let live = self.delivering.and_then(|slot| self.live[slot].as_ref());
-        live.map_or(self.trace.used, |live| live.used(&self.targets))
+        live.map_or(self.trace.used, |live| self.used_with(live))
+    }
+
+    /// Tokens of the answer when it ends with what this attempt has said.
+    fn used_with(&self, live: &Live<U::Attempt>) -> Option<Used> {
+        live.used_after(self.told, &self.targets)
     }
 
     /// The next thing for the caller.
@@ -281,7 +288,10 @@ impl<U: Upstream> Run<U> {
         self.now = now;
         let Some(live) = &mut self.live[slot] else { return };
         let saw = match event {
-            AttemptEvent::Sending { .. } => Saw::Nothing,
+            AttemptEvent::Sending { .. } => {
+                self.plan.saw(Seen::Sending { slot }, now);
+                Saw::Nothing
+            }
             AttemptEvent::Head(head) => {
                 let status = head.status.as_u16();
                 note(&mut self.trace, live.record, |record| record.status = Some(status));
@@ -317,7 +327,7 @@ impl<U: Upstream> Run<U> {
             }
             Saw::Finished(usage) => {
                 note_end(&mut self.trace, live, &self.targets, now, None);
-                self.trace.used = live.used(&self.targets);
+                self.trace.used = live.used_after(self.told, &self.targets);
                 let tokens = usage.map(|usage| usage.total());
                 self.plan.saw(Seen::Finished { slot, tokens }, now);
             }
@@ -334,43 +344,12 @@ impl<U: Upstream> Run<U> {
         if self.delivering == Some(slot) {
             self.broke(live, &told, now);
         } else if self.broken.is_some() {
-            self.last_words(&mut live, &told, now);
+            // A target that did not go on has said nothing; another tells it all.
+            if !self.plan.is_recovering() {
+                self.last_words(&mut live, &told, now);
+            }
         } else if let Some(answer) = live.flow.into_provider_answer() {
             self.provider_answer = Some((live.track, answer));
-        }
-    }
-
-    /// The stream that is being delivered broke: what is whole of it still goes out; then the plan
-    /// has it told again, or it ends in a typed error.
-    fn broke(&mut self, mut live: Live<U::Attempt>, verdict: &classify::Verdict, now: Moment) {
-        if !self.plan.is_recovering() {
-            self.last_words(&mut live, verdict, now);
-            return;
-        }
-        self.pour(&mut live, now);
-        self.trace.used = live.used(&self.targets);
-        self.delivering = None;
-        self.broken = live.flow.take_broken();
-    }
-
-    /// A stream broke after its first byte: what is still good goes out, then a typed error.
-    fn last_words(
-        &mut self,
-        live: &mut Live<U::Attempt>,
-        verdict: &classify::Verdict,
-        now: Moment,
-    ) {
-        self.pour(live, now);
-        self.trace.used = live.used(&self.targets).or(self.trace.used);
-        let error = refusal::error_value(verdict, &self.trace);
-        let sequence = match self.broken.take() {
-            Some(broken) => Some(live.flow.next_sequence().unwrap_or(0).max(broken.sequence())),
-            None => live.flow.next_sequence(),
-        };
-        self.cut_at = Some((now, verdict.failure.kind));
-        if let Some(sequence) = sequence {
-            self.out.push_back(Out::Data(live.flow.error_event(&error, sequence)));
-            self.cut_at = Some((now + LAST_WORDS, verdict.failure.kind));
         }
     }
 
@@ -422,12 +401,16 @@ impl<U: Upstream> Run<U> {
                 used: None,
             });
         }
-        let mut flow = match &self.broken {
-            Some(broken) => Flow::replay(self.expect(), broken),
-            None => Flow::new(self.expect()),
+        let told = self.broken.as_ref().filter(|_| start.role == Role::Continue);
+        let told = told.and_then(Broken::text);
+        let mut flow = match (&self.broken, &told) {
+            (Some(broken), Some(_)) => Flow::continuation(self.expect(), broken),
+            (Some(broken), None) => Flow::replay(self.expect(), broken),
+            (None, _) => Flow::new(self.expect()),
         };
         let connect = self.policy.timeouts.connect;
-        let Ok((request, adds_usage)) = dispatch::request(&mut self.call, target, connect) else {
+        let Ok((request, adds_usage)) = dispatch::request(&mut self.call, target, connect, told.as_deref())
+        else {
             let verdict = classify::of_transport(TransportFault::Other);
             let hints = flow.hints;
             self.plan.saw(Seen::Failed { slot: start.slot, verdict, hints: &hints }, now);
@@ -460,7 +443,7 @@ impl<U: Upstream> Run<U> {
             // Its terminal event has come; only its framing did not end.
             note_end(&mut self.trace, &live, &self.targets, now, None);
             live.flow.on_fault(TransportFault::IdleTimeout);
-            self.trace.used = live.used(&self.targets);
+            self.trace.used = self.used_with(&live);
             self.pour(&mut live, now);
         } else if self.delivering == Some(slot) {
             // The plan has given the delivering attempt up: a timer ran out.
@@ -523,21 +506,6 @@ impl<U: Upstream> Run<U> {
             }
         }
         self.live = [None, None];
-    }
-
-    /// A stream could not be told again and no attempt is left to end it with.
-    fn end_broken(&mut self, kind: Kind, now: Moment) {
-        self.cut_at = Some((now, kind));
-        if let Some(broken) = self.broken.take() {
-            let flow = Flow::replay(self.expect(), &broken);
-            let error = refusal::error_value(
-                &classify::of_transport(TransportFault::CutMidBody),
-                &self.trace,
-            );
-            let event = flow.error_event(&error, broken.sequence());
-            self.out.push_back(Out::Data(event));
-            self.cut_at = Some((now + LAST_WORDS, kind));
-        }
     }
 
     /// A walk that broke its own order: never seen, and answered as our fault.

@@ -137,7 +137,7 @@ impl Judge {
         let refused = seen.refused.get(target).copied().flatten();
         seen.replays += u32::from(role == Role::Replay);
         let again = role == Role::Replay && seen.replays > 1;
-        if matches!(role, Role::Beside | Role::Replay) && !paid {
+        if matches!(role, Role::Beside | Role::Replay | Role::Continue) && !paid {
             self.accuse(1, format!("call {call}: {role:?} was not paid for"));
         }
         if again {

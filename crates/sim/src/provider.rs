@@ -19,5 +19,7 @@ pub(crate) mod models;
 pub(crate) mod refusal;
 pub(crate) mod request;
 pub(crate) mod responses;
+pub(crate) mod runs;
 pub(crate) mod sample;
+pub(crate) mod shelf;
 pub(crate) mod speech;

@@ -33,6 +33,7 @@ const PLAN: &str = "plan/mod.rs";
 const CHOOSE: &str = "plan/choose.rs";
 const AFTER: &str = "plan/after.rs";
 const LIVE: &str = "plan/live.rs";
+const RECOVER: &str = "plan/recover.rs";
 
 /// All of them.
 pub(super) const ALL: &[Mutant] = &[
@@ -89,7 +90,7 @@ pub(super) const ALL: &[Mutant] = &[
     mutant(
         "a beside-start is refunded",
         LIVE,
-        "let refund = !matches!(live.role, Role::Beside | Role::Replay);",
+        "let refund = !matches!(live.role, Role::Beside | Role::Replay | Role::Continue);",
         "let refund = true;",
     ),
     mutant(
@@ -132,13 +133,13 @@ pub(super) const ALL: &[Mutant] = &[
     mutant(
         "the deadline ends nothing",
         LIVE,
-        "if now >= self.facts.deadline && !matches!(self.seek, Seek::Over(_)) {",
+        "if now >= self.limit() && !matches!(self.seek, Seek::Over(_)) {",
         "if false {",
     ),
     mutant(
         "a queue is joined without a latest start",
         CHOOSE,
-        "latest: self.facts.deadline.min(begun + self.policy.retry.wait_max),",
+        "latest: self.limit().min(begun + self.policy.retry.wait_max),",
         "latest: Moment::FAR,",
     ),
     mutant(
@@ -161,7 +162,7 @@ pub(super) const ALL: &[Mutant] = &[
     ),
     mutant(
         "a broken answer is told again and again",
-        LIVE,
+        RECOVER,
         "let once = self.recovering.is_none();",
         "let once = true;",
     ),
@@ -187,7 +188,7 @@ pub(super) const ALL: &[Mutant] = &[
         "patience with a circuit has no end",
         CHOOSE,
         "if until > last || now >= last {",
-        "if until > self.facts.deadline {",
+        "if until > self.limit() {",
     ),
     mutant(
         "an ended grant stays in flight",

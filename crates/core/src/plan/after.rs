@@ -119,7 +119,7 @@ impl<H: Handle> Plan<H> {
     /// A hint beyond what may be waited: the target is left, and with no other the call ends with
     /// the date.
     fn too_long(&mut self, index: usize, wait: Duration, now: Moment) -> bool {
-        let max = self.policy.retry.wait_max.min(self.facts.deadline.since(now));
+        let max = self.policy.retry.wait_max.min(self.limit().since(now));
         if wait <= max {
             return false;
         }

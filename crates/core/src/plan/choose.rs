@@ -34,7 +34,7 @@ enum Pick {
 impl<H: Handle> Plan<H> {
     /// Chooses a target and goes to its queue, or waits, or ends the call.
     pub(super) fn choose(&mut self, now: Moment) -> Option<Step> {
-        if now >= self.facts.deadline {
+        if now >= self.limit() {
             self.fail(Why::Deadline, None);
             return None;
         }
@@ -71,7 +71,7 @@ impl<H: Handle> Plan<H> {
                 Ready::Paced(_) | Ready::Open(_) | Ready::Gone => {}
             }
         }
-        if let Some(track) = self.first_ready(now) {
+        if let Some(track) = self.ready_to_continue(now).or_else(|| self.first_ready(now)) {
             return Pick::Ask(track);
         }
         self.soonest(now)
@@ -99,6 +99,16 @@ impl<H: Handle> Plan<H> {
             }
         }
         spare.map(|(track, _)| track)
+    }
+
+    /// A ready track that goes on with a partial answer; the one that broke it only if no other does.
+    fn ready_to_continue(&self, now: Moment) -> Option<usize> {
+        let ready = |track: &usize| {
+            self.continues(*track) && self.readiness(*track, now) == Ready::Now
+        };
+        let mut found = (0..self.tracks.len()).filter(ready);
+        let first = found.next()?;
+        if self.avoid == Some(first) { found.next().or(Some(first)) } else { Some(first) }
     }
 
     fn soonest(&mut self, now: Moment) -> Pick {
@@ -157,7 +167,7 @@ impl<H: Handle> Plan<H> {
     /// Lets a track rest, unless that cannot end in time.
     fn rest(&mut self, track: usize, until: Moment, now: Moment) {
         let wait = until.since(now);
-        let max = self.facts.deadline.since(now).min(self.policy.retry.wait_max);
+        let max = self.limit().since(now).min(self.policy.retry.wait_max);
         if wait > max {
             self.fail(Why::WaitTooLong { wait, max }, Some(wait));
             return;
@@ -174,7 +184,7 @@ impl<H: Handle> Plan<H> {
             return;
         }
         let since = *self.circuit_since.get_or_insert(now);
-        let last = (since + self.policy.retry.patience).min(self.facts.deadline);
+        let last = (since + self.policy.retry.patience).min(self.limit());
         // A probe that is out may come back any moment; its lease is only the longest it may take.
         let probing = self.tracks[track].candidate.handle.target(|t| t.breaker.state());
         let until = if probing == State::HalfOpen { until.min(last) } else { until };
@@ -221,7 +231,7 @@ impl<H: Handle> Plan<H> {
         let begun = track.refused_since.filter(|_| track.refused).unwrap_or(now);
         let ask = Ask {
             tokens: self.facts.tokens,
-            latest: self.facts.deadline.min(begun + self.policy.retry.wait_max),
+            latest: self.limit().min(begun + self.policy.retry.wait_max),
             bytes: self.facts.bytes,
             front: track.refused,
         };
@@ -243,7 +253,7 @@ impl<H: Handle> Plan<H> {
     /// to others: whoever had the patience to wait for the circuit has it for the crowd to pass.
     fn keeps_out_of_the_crowd(&mut self, index: usize, now: Moment) -> bool {
         let Some(since) = self.circuit_since else { return false };
-        let last = (since + self.policy.retry.patience).min(self.facts.deadline);
+        let last = (since + self.policy.retry.patience).min(self.limit());
         let handle = &self.tracks[index].candidate.handle;
         if now >= last || handle.pacer(|pacer| pacer.queued()) < CALLS_MAX / 2 {
             return false;
@@ -289,7 +299,7 @@ impl<H: Handle> Plan<H> {
         if self.others_alive(index) {
             return;
         }
-        let max = self.facts.deadline.since(now).min(self.policy.retry.wait_max);
+        let max = self.limit().since(now).min(self.policy.retry.wait_max);
         match why {
             RefusedCause::TooLate => self.fail(Why::WaitTooLong { wait, max }, Some(wait)),
             RefusedCause::QueueFull => self.fail(Why::QueueFull, Some(wait)),
@@ -312,7 +322,8 @@ impl<H: Handle> Plan<H> {
             return None;
         }
         let silent = self.slots.iter().flatten().next().map(|live| live.track)?;
-        if self.slots.iter().all(Option::is_some) || !self.facts.replayable {
+        let twice = self.facts.replayable && self.facts.repeatable;
+        if self.slots.iter().all(Option::is_some) || !twice {
             return None;
         }
         self.beside_at = Some(now + AGAIN);

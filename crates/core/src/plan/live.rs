@@ -7,7 +7,6 @@ use super::{OverAs, Plan, SLOTS, Seek, effect};
 use crate::classify::{self, TransportFault, Verdict};
 use crate::failure::{Kind, Next};
 use crate::hints::{self, RateHints};
-use crate::policy::Recovery;
 use crate::rules::breaker::{Change, Outcome, Pass};
 use crate::rules::pacer::{Grant, Refusal, RefusedBy};
 use crate::time::Moment;
@@ -44,6 +43,7 @@ impl<H: Handle> Plan<H> {
             withdrawn = Some(cost);
         }
         let role = match (pass.is_probe(), track.refused, self.sent) {
+            _ if replay && self.continues(index) => Role::Continue,
             _ if replay => Role::Replay,
             (true, _, _) => Role::Probe,
             (false, true, _) => Role::Resend,
@@ -102,10 +102,12 @@ impl<H: Handle> Plan<H> {
             pass: Some(pass),
             withdrawn,
             started: now,
+            reached: false,
             phase: Phase::Sent,
             due,
         });
-        if (first || role != Role::Beside) && role != Role::Replay {
+        let again = matches!(role, Role::Replay | Role::Continue);
+        if (first || role != Role::Beside) && !again {
             self.beside_at = self.beside_due(index, now);
         }
         self.prefer = None;
@@ -124,7 +126,8 @@ impl<H: Handle> Plan<H> {
 
     /// When a second attempt may be started beside a silent one.
     fn beside_due(&self, index: usize, now: Moment) -> Option<Moment> {
-        if !self.facts.stream || !self.facts.replayable || self.tracks.len() < 2 {
+        let twice = self.facts.replayable && self.facts.repeatable;
+        if !self.facts.stream || !twice || self.tracks.len() < 2 {
             return None;
         }
         let handle = &self.tracks[index].candidate.handle;
@@ -149,7 +152,7 @@ impl<H: Handle> Plan<H> {
 
     /// The next moment at which a timer of the call or of a live attempt runs out.
     pub(super) fn next_timer(&self) -> Moment {
-        let mut next = self.facts.deadline;
+        let mut next = self.limit();
         for live in self.slots.iter().flatten() {
             next = next.min(live.due);
         }
@@ -162,7 +165,7 @@ impl<H: Handle> Plan<H> {
 
     /// Ends what ran out of time.
     pub(super) fn expire(&mut self, now: Moment) {
-        if now >= self.facts.deadline && !matches!(self.seek, Seek::Over(_)) {
+        if now >= self.limit() && !matches!(self.seek, Seek::Over(_)) {
             self.out_of_time(now);
             return;
         }
@@ -215,6 +218,7 @@ impl<H: Handle> Plan<H> {
     /// Learns what came of a step.
     pub fn saw(&mut self, seen: Seen<'_>, now: Moment) {
         match seen {
+            Seen::Sending { slot } => self.reached(slot),
             Seen::Head { slot, hints } => self.head(slot, hints, now),
             Seen::ErrorHead { slot } => self.error_head(slot, now),
             Seen::Content { slot } => self.content(slot, now),
@@ -242,11 +246,18 @@ impl<H: Handle> Plan<H> {
         }
     }
 
+    fn reached(&mut self, slot: usize) {
+        if let Some(live) = self.slots[slot].as_mut() {
+            live.reached = true;
+        }
+    }
+
     fn head(&mut self, slot: usize, hints: &RateHints, now: Moment) {
         let stream = self.facts.stream;
         let answer = self.patience_of_answer();
         let Some(live) = self.slots[slot].as_mut() else { return };
         live.phase = Phase::Head;
+        live.reached = true;
         if !stream {
             // Some servers send the head at once and the body when the work is done.
             live.due = now + answer;
@@ -371,6 +382,7 @@ impl<H: Handle> Plan<H> {
     fn failed(&mut self, slot: usize, verdict: Verdict, hints: &RateHints, now: Moment) {
         let Some(live) = self.slots[slot].take() else { return };
         let (index, role) = (live.track, live.role);
+        let done = live.reached && !self.facts.repeatable && may_be_done(&verdict);
         let kind = verdict.failure.kind;
         let how = match effect::throttled(kind) {
             Some(dimension) => {
@@ -392,6 +404,10 @@ impl<H: Handle> Plan<H> {
             self.broke(index, kind);
             return;
         }
+        if self.recovering.is_some() && role == Role::Continue {
+            self.not_continued(index);
+            return;
+        }
         if let Some(kind) = self.recovering {
             // One second telling, no more.
             self.seek = Seek::Over(OverAs::Broken { kind });
@@ -406,34 +422,11 @@ impl<H: Handle> Plan<H> {
             }
             return;
         }
-        self.after_failure(index, role, now);
-    }
-
-    /// The answer broke after its first byte was delivered. It is told once more, elsewhere if
-    /// there is another target, and by the same one only if that did not fall silent.
-    fn broke(&mut self, index: usize, kind: Kind) {
-        let once = self.recovering.is_none();
-        // What its breaking means is in the band what it is in a status: a refusal that nobody
-        // would answer otherwise is final.
-        let next = self.last.as_ref().map_or(Next::Nobody, |(_, verdict)| verdict.failure.next);
-        let again = match next {
-            Next::SameTarget { .. } | Next::OtherTarget => true,
-            Next::LargerWindow | Next::Nobody => false,
-        };
-        let wanted = match self.policy.stream.recovery {
-            Recovery::Verified | Recovery::Continue => true,
-            Recovery::Error => false,
-        };
-        if !(once && again && wanted && self.facts.recoverable) {
-            self.seek = Seek::Over(OverAs::Broken { kind });
+        if done {
+            self.fail(Why::NotRepeatable, None);
             return;
         }
-        self.recovering = Some(kind);
-        self.committed = None;
-        self.prefer = None;
-        self.avoid = Some(index);
-        self.tracks[index].gone |= self.tracks[index].silent || next == Next::OtherTarget;
-        self.seek = Seek::Choose;
+        self.after_failure(index, role, now);
     }
 
     /// Settles and drops an attempt without teaching anybody anything: neutral for the circuit
@@ -460,7 +453,7 @@ impl<H: Handle> Plan<H> {
             }
             if let Some(cost) = live.withdrawn.take() {
                 // What was started beside another, or tells again, is never refunded.
-                let refund = !matches!(live.role, Role::Beside | Role::Replay);
+                let refund = !matches!(live.role, Role::Beside | Role::Replay | Role::Continue);
                 t.budget.finish(cost, success && refund);
             }
             t.in_flight = t.in_flight.saturating_sub(1);
@@ -475,6 +468,13 @@ impl<H: Handle> Plan<H> {
             Settle::Failure { .. } | Settle::Neutral => pacer.released(grant, now),
         });
     }
+}
+
+/// Whether a failure leaves it open that the target has done what it was asked for. A refusal with
+/// its reason has not begun; a fault within may have come after the work.
+fn may_be_done(verdict: &Verdict) -> bool {
+    // Source: RFC 9110 15.5 and 15.6.4; 529 is what Anthropic and others send when overloaded.
+    !matches!(verdict.failure.provider.status, Some(400..=499 | 503 | 529))
 }
 
 /// How an attempt is settled.

@@ -19,6 +19,7 @@ mod after;
 mod choose;
 mod effect;
 mod live;
+mod recover;
 mod types;
 
 #[cfg(test)]
@@ -72,6 +73,8 @@ pub struct Plan<H: Handle> {
     waiting: Option<(Moment, Cause)>,
     /// The answer broke after its first byte was delivered and is being told a second time.
     recovering: Option<crate::failure::Kind>,
+    /// What was delivered of it can be gone on from.
+    continuable: bool,
     /// Attempts that must be dropped before anything else happens.
     cancel: Vec<usize>,
 }
@@ -135,6 +138,7 @@ impl<H: Handle> Plan<H> {
             last: None,
             waiting: None,
             recovering: None,
+            continuable: false,
             cancel: Vec::new(),
         }
     }
@@ -207,6 +211,12 @@ impl<H: Handle> Plan<H> {
             last: self.last.as_ref().map(|(track, verdict)| (*track, verdict.clone())),
             attempts: self.sent,
         }
+    }
+
+    /// The call's end: its deadline, and as long as the caller has nothing, his patience.
+    fn limit(&self) -> Moment {
+        let begun = self.committed.is_some() || self.recovering.is_some();
+        if begun { self.facts.deadline } else { self.facts.deadline.min(self.facts.answer_by) }
     }
 
     fn fail(&mut self, why: Why, retry_after: Option<Duration>) {

@@ -16,6 +16,8 @@ use crate::rules::breaker::State;
 use crate::rules::pacer::Pacer;
 use crate::shared::TargetState;
 
+mod recovering;
+
 #[derive(Clone, Debug)]
 struct Cell(Rc<RefCell<(TargetState, Pacer)>>);
 
@@ -50,7 +52,7 @@ impl World {
 
     fn plan(&self, facts: Facts) -> Plan<Cell> {
         let candidates =
-            self.cells.iter().map(|cell| Candidate { handle: cell.clone(), window: None });
+            self.cells.iter().map(|cell| Candidate { handle: cell.clone(), window: None, prefill: false });
         Plan::new(facts, Arc::clone(&self.policy), candidates.collect(), Dice::new(7))
     }
 
@@ -91,10 +93,12 @@ fn facts(stream: bool) -> Facts {
     Facts {
         stream,
         replayable: true,
+        repeatable: true,
         recoverable: stream,
         tokens: 100,
         bytes: 100,
         deadline: Moment::from_millis(600_000),
+        answer_by: Moment::FAR,
         silence_max: None,
     }
 }

@@ -29,6 +29,9 @@ pub struct Facts {
     pub stream: bool,
     /// Whether the body can be sent a second time.
     pub replayable: bool,
+    /// Whether asking twice does no harm. Where it is not so (a run of an assistant), nothing is
+    /// sent beside an attempt, and none follows one that may have been heard.
+    pub repeatable: bool,
     /// Whether a broken answer can be told a second time: its events are of a family that can be
     /// compared, and asking again changes nothing that is stored.
     pub recoverable: bool,
@@ -38,7 +41,10 @@ pub struct Facts {
     pub bytes: u64,
     /// The answer must be whole by then.
     pub deadline: Moment,
-    /// The caller's own bound on silence.
+    /// The caller must have something by then, or he leaves by himself; [`Moment::FAR`] when he has
+    /// not said so.
+    pub answer_by: Moment,
+    /// The caller's own bound on silence, less what a word of ours needs to reach him.
     pub silence_max: Option<Duration>,
 }
 
@@ -49,6 +55,8 @@ pub struct Candidate<H> {
     pub handle: H,
     /// Its context window in tokens; `None` (unknown) counts as large enough.
     pub window: Option<u64>,
+    /// Whether it goes on from a partial assistant message.
+    pub prefill: bool,
 }
 
 /// What to do next.
@@ -107,6 +115,8 @@ pub enum Role {
     Beside,
     /// The same call told a second time, to complete an answer that broke.
     Replay,
+    /// The call with what was delivered of its answer, to be gone on with.
+    Continue,
 }
 
 /// What was waited for before an attempt.
@@ -171,6 +181,11 @@ pub enum Seen<'a> {
         slot: usize,
         /// What its headers tell of limits.
         hints: &'a RateHints,
+    },
+    /// The request begins to leave: from here on the target may have heard it.
+    Sending {
+        /// Which attempt.
+        slot: usize,
     },
     /// A head that announces an error; its body follows.
     ErrorHead {
@@ -255,6 +270,8 @@ pub enum Why {
     },
     /// The body was passed through once and cannot be sent again.
     NotReplayable,
+    /// What was asked for may have been done, and must not be done twice.
+    NotRepeatable,
     /// The retry budget of the target is empty.
     BudgetEmpty,
     /// The next wait would be longer than allowed.
@@ -299,6 +316,8 @@ pub(super) struct Track<H> {
     pub(super) refused_since: Option<Moment>,
     /// Stayed silent until a timer ended it.
     pub(super) silent: bool,
+    /// Was asked to go on with a partial answer, and did not.
+    pub(super) refuses_prefill: bool,
 }
 
 impl<H> Track<H> {
@@ -314,6 +333,7 @@ impl<H> Track<H> {
             refusals: 0,
             refused_since: None,
             silent: false,
+            refuses_prefill: false,
         }
     }
 
@@ -334,6 +354,8 @@ pub(super) struct Live {
     /// What was withdrawn from the retry budget for it.
     pub(super) withdrawn: Option<u32>,
     pub(super) started: Moment,
+    /// The target may have heard of it.
+    pub(super) reached: bool,
     pub(super) phase: Phase,
     /// When its current timer runs out.
     pub(super) due: Moment,

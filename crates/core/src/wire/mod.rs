@@ -5,6 +5,7 @@ pub mod error_body;
 pub mod json;
 pub mod request;
 pub mod sse;
+pub mod stitch;
 pub mod stream;
 pub mod transcript;
 pub mod usage;

@@ -170,10 +170,17 @@ impl Judge {
         self.terminal || (self.family == Family::Other && self.events > 0)
     }
 
-    /// Whether the closing marker must be added: the stream is whole, the family has a marker,
-    /// and the provider left it out.
-    pub fn lacks_marker(&self) -> bool {
-        self.terminal && !self.marker && self.family == Family::Completions
+    /// The closing marker that must be added: the stream is whole, the family has a marker, and
+    /// the provider left it out.
+    pub fn missing_marker(&self) -> Option<&'static [u8]> {
+        if self.marker || !self.terminal {
+            return None;
+        }
+        match self.family {
+            Family::Completions => Some(b"data: [DONE]\n\n"),
+            Family::Assistants => Some(b"event: done\ndata: [DONE]\n\n"),
+            Family::Responses | Family::Other => None,
+        }
     }
 
     /// Tokens used, when the stream has said so.
@@ -271,19 +278,23 @@ impl Judge {
     }
 
     fn assistants(&mut self, name: Option<&[u8]>, data: &[u8]) -> Event {
-        let Ok(event) = serde_json::from_slice::<Run>(data) else { return Event::Malformed };
-        match name.unwrap_or_default() {
-            b"error" => Event::Error,
+        let Ok(event) = serde_json::from_slice::<Run<'_>>(data) else { return Event::Malformed };
+        let name = name.unwrap_or_default();
+        // What the vendor's own events name `error` is theirs.
+        if !name.starts_with(b"thread.") && is_error(event.error) {
+            return Event::Error;
+        }
+        if let Some(transcript) = &mut self.transcript {
+            event.note(transcript);
+        }
+        self.usage = event.usage.and_then(|usage| usage.usage()).or(self.usage);
+        match name {
+            b"error" | b"thread.run.failed" | b"thread.run.expired" => Event::Error,
             b"done" => Event::Marker,
             b"thread.run.completed"
             | b"thread.run.requires_action"
             | b"thread.run.cancelled"
-            | b"thread.run.expired"
-            | b"thread.run.incomplete"
-            | b"thread.run.failed" => {
-                self.usage = event.usage.and_then(|usage| usage.usage()).or(self.usage);
-                Event::Terminal
-            }
+            | b"thread.run.incomplete" => Event::Terminal,
             b"thread.message.delta" | b"thread.run.step.delta" => Event::Content,
             _ => Event::StartUp,
         }
@@ -298,6 +309,19 @@ fn other(name: Option<&[u8]>, data: &[u8]) -> Event {
     }
     let kind = event.as_ref().map_or("", Typed::kind);
     if matches!(last_part(kind), "completed" | "done") { Event::Terminal } else { Event::Content }
+}
+
+/// What an event says of a run that came to no good end: a body to be classified. `None` for every
+/// other event, and for a run that gives no reason.
+pub fn error_of_run(event: &[u8]) -> Option<Vec<u8>> {
+    let fields = sse::fields(event);
+    if !fields.name.is_some_and(|name| name.starts_with(b"thread.run.")) {
+        return None;
+    }
+    let data = fields.data?;
+    let run = serde_json::from_slice::<Run<'_>>(&data).ok()?;
+    let error = run.last_error.filter(|error| error.get().starts_with('{'))?;
+    Some([b"data: {\"error\":", error.get().as_bytes(), b"}\n\n"].concat())
 }
 
 /// `delta` of `response.output_text.delta`.

@@ -140,6 +140,16 @@ impl Transcript {
         &self.pieces
     }
 
+    /// The text, when there is nothing but the text of one chat choice that has not ended.
+    pub(super) fn plain_text(&self) -> Option<String> {
+        let plain = |c: &Channel| c.index == 0 && c.part == 0 && c.kind == "content";
+        let all = self.finished.is_empty() && self.channels.iter().all(plain);
+        if self.hopeless || !all || self.runs.len() > 1 {
+            return None;
+        }
+        decode(&self.pieces)
+    }
+
     /// Bytes of memory it keeps for text and its places.
     pub fn bytes(&self) -> usize {
         self.pieces.capacity() + self.runs.capacity() * size_of::<(u16, u32)>()

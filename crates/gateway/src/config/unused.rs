@@ -24,7 +24,7 @@ const fn unused(section: &'static str, key: &'static str, why: &'static str) -> 
 
 const NO_PLACES: &str = "it has no rules about where a caller is";
 
-const UNUSED: [Unused; 10] = [
+const UNUSED: [Unused; 8] = [
     Unused {
         severity: Severity::Error,
         fix: "take it out, and keep callers out with a firewall or a proxy before the gateway",
@@ -38,15 +38,6 @@ const UNUSED: [Unused; 10] = [
     Unused {
         only: &["strict", "batched"],
         ..unused("store", "ledger", "it keeps no account of costs")
-    },
-    Unused {
-        only: &["continue"],
-        fix: "write \"verified\", which is what happens",
-        ..unused("policy.stream", "recovery", "it recovers by replay and not by prefill")
-    },
-    Unused {
-        only: &["true"],
-        ..unused("provider.supports", "prefill", "it recovers by replay and not by prefill")
     },
     unused(
         "policy.retry",

@@ -23,6 +23,18 @@ impl<A> Live<A> {
         let model = targets.get(self.track).and_then(|target| target.0.model.as_deref());
         self.flow.used(model)
     }
+
+    /// Tokens of the answer when this attempt goes on with what another had told of it: that part
+    /// is output for the caller, though the provider counts it as input.
+    pub(super) fn used_after(&self, told: Option<Used>, targets: &[Shared]) -> Option<Used> {
+        let used = self.used(targets);
+        let Some(told) = told.filter(|_| self.flow.goes_on()) else { return used };
+        let Some(mut used) = used else { return Some(told) };
+        used.usage.input = used.usage.input.saturating_sub(told.usage.output);
+        used.usage.output = used.usage.output.saturating_add(told.usage.output);
+        used.counted |= told.counted;
+        Some(used)
+    }
 }
 
 pub(super) fn note(

@@ -1,6 +1,7 @@
 //! Edits of an answer: events added, dropped or changed, a whole body spoilt.
 
 use crate::provider::answer::{Answer, Content, Event, Mark, Shape};
+use crate::provider::chat::CREATED;
 use crate::provider::encode::quoted;
 use crate::provider::kinds::{Acts, KindSpec, error_body};
 use bytes::Bytes;
@@ -48,8 +49,15 @@ pub(super) fn done_twice(answer: Answer) -> Answer {
 pub(super) fn without_usage(answer: Answer) -> Answer {
     let in_stream = |events: &mut Vec<Event>, shape| {
         events.retain(|event| event.mark != Mark::Usage);
-        if shape == Shape::Responses {
-            change_last(events, |data| json_without_usage(data, "/response"));
+        match shape {
+            Shape::Responses => change_last(events, |data| json_without_usage(data, "/response")),
+            // The run and its step tell it, in the events before the marker.
+            Shape::Runs => {
+                for at in 0..events.len().saturating_sub(1) {
+                    change_last(&mut events[..=at], |data| json_without_usage(data, ""));
+                }
+            }
+            Shape::Chat | Shape::Plain => {}
         }
     };
     change(answer, in_stream, |body| json_without_usage(&body, ""))
@@ -76,6 +84,9 @@ pub(super) fn error_at(answer: Answer, after: Option<usize>, kind: &KindSpec) ->
 
 pub(super) fn finished_by_error(answer: Answer, kind: &KindSpec) -> Answer {
     change_events(answer, |events, shape| {
+        if shape == Shape::Runs {
+            events.iter_mut().for_each(|event| fail_run(event, kind));
+        }
         if shape == Shape::Responses {
             let failed = failed_event(events.len().saturating_sub(1), kind);
             events.pop();
@@ -122,15 +133,36 @@ pub(super) fn joined(content: &Content) -> Bytes {
 fn end_with_error(events: &mut Vec<Event>, kept: usize, shape: Shape, kind: &KindSpec) {
     events.truncate(kept);
     let error = in_band_error(kind);
-    let bytes = if shape == Shape::Responses {
+    let inner = |error: &str| {
         let inner = error.strip_prefix(r#"{"error":"#).and_then(|rest| rest.strip_suffix('}'));
-        let inner = inner.expect("an error body is an object with one key");
+        inner.expect("an error body is an object with one key").to_owned()
+    };
+    let bytes = if shape == Shape::Runs {
+        // Flat, as the vendor's description has it (`ErrorEvent`), read 2026-11.
+        format!("event: error\ndata: {}\n\n", inner(&error))
+    } else if shape == Shape::Responses {
+        let inner = inner(&error);
         let data = format!(r#"{{"type":"error","error":{inner},"sequence_number":{kept}}}"#);
         format!("event: error\ndata: {data}\n\n{}", failed_event(kept + 1, kind))
     } else {
         format!("data: {error}\n\n")
     };
     events.push(Event { mark: Mark::Finish, bytes: bytes.into() });
+}
+
+/// Makes the event of a completed run one of a failed run.
+fn fail_run(event: &mut Event, kind: &KindSpec) {
+    let text = String::from_utf8_lossy(&event.bytes).into_owned();
+    let Some(data) = text.strip_prefix("event: thread.run.completed\ndata: ") else { return };
+    let Ok(mut run) = serde_json::from_str::<serde_json::Value>(data) else { return };
+    // Source: OpenAI API description, `RunObject.last_error`, three codes, read 2026-11.
+    let code = if kind.name.starts_with("rate_limit") { "rate_limit_exceeded" } else { "server_error" };
+    run["status"] = "failed".into();
+    run["completed_at"] = serde_json::Value::Null;
+    run["failed_at"] = CREATED.into();
+    run["last_error"] =
+        serde_json::json!({ "code": code, "message": "The run came to a bad end." });
+    event.bytes = format!("event: thread.run.failed\ndata: {run}\n\n").into();
 }
 
 fn failed_event(sequence: usize, kind: &KindSpec) -> String {

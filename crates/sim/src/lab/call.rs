@@ -74,16 +74,18 @@ impl World<'_> {
         let facts = Facts {
             stream: call.stream,
             replayable: true,
+            repeatable: true,
             recoverable: call.recoverable,
             tokens: call.estimate,
             bytes: call.tokens * 4,
             deadline,
+            answer_by: Moment::FAR,
             silence_max: None,
         };
         let candidates = self
             .targets
             .iter()
-            .map(|target| Candidate { handle: target.cell.clone(), window: None })
+            .map(|target| Candidate { handle: target.cell.clone(), window: None, prefill: false })
             .collect();
         let dice = Dice::new(self.dice.bits());
         let leaves_after = call.leaves_after;
@@ -160,7 +162,7 @@ impl World<'_> {
         self.watch_circuits();
         self.see(Note::Sent { call: id, target, probe, role: start.role, paid });
         let first = self.calls[id as usize].plan.as_ref().is_some_and(|plan| plan.sent() == 1);
-        let extra = matches!(start.role, Role::Beside | Role::Replay);
+        let extra = matches!(start.role, Role::Beside | Role::Replay | Role::Continue);
         let refund = if extra { 0 } else { cost };
         let attempt = Attempt::new(id, target, start.slot, probe, first, refund);
         let number = self.send(attempt);

@@ -41,6 +41,8 @@ pub(crate) enum Shape {
     Chat,
     /// Named events with sequence numbers.
     Responses,
+    /// Named events of a thread, ended by `done`.
+    Runs,
     /// Not a stream API.
     Plain,
 }

@@ -24,7 +24,12 @@ fn head(call: &Call, number: u64) -> String {
 fn echo(call: &Call) -> &str {
     match &call.special {
         Special::Echo(Some(prompt)) => prompt,
-        Special::Echo(None) | Special::None | Special::Vectors { .. } | Special::Repeat(_) => "",
+        Special::Echo(None)
+        | Special::None
+        | Special::Partial(_)
+        | Special::Run(_)
+        | Special::Vectors { .. }
+        | Special::Repeat(_) => "",
     }
 }
 

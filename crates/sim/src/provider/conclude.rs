@@ -8,7 +8,7 @@ use crate::provider::kinds::{Acts, Facts, KindSpec, Wait, error_body};
 use crate::provider::look::Asked;
 use crate::provider::request::{Api, Call};
 use crate::provider::speech::speak;
-use crate::provider::{chat, completions, embeddings, responses};
+use crate::provider::{chat, completions, embeddings, responses, runs};
 use crate::scenario::{Scenario, What};
 
 /// Makes the answer that was ruled.
@@ -23,6 +23,8 @@ pub(crate) fn conclude(
         Asked::Settled(answer) => {
             return sound(labelled(*answer, number, Vec::new()), Pace::default());
         }
+        // The desk has looked it up.
+        Asked::Stored => None,
         Asked::Demand(_, api, call) => call.map(|call| (api, call)),
         Asked::Call(api, call) => Some((api, call)),
     };
@@ -113,5 +115,6 @@ fn said(api: Api, call: &Call, scenario: &Scenario, number: u64) -> Answer {
         (Api::Completions, false) => completions::whole(call, &speech, number),
         (Api::Completions, true) => completions::stream(call, &speech, number),
         (Api::Embeddings, _) => embeddings::whole(call),
+        (Api::Runs, stream) => runs::answer(call, &speech, stream),
     }
 }

@@ -12,8 +12,9 @@ use crate::provider::limits::Limiter;
 use crate::provider::look::Asked;
 use crate::provider::models;
 use crate::provider::refusal::Refusal;
-use crate::provider::request::{Api, Call};
-use crate::provider::speech::speak;
+use crate::provider::request::{Api, Call, Special};
+use crate::provider::shelf::Shelf;
+use crate::provider::speech::{Prefill, speak};
 use crate::scenario::{Scenario, Trouble, What, wait_of};
 use crate::stats::Stats;
 use std::collections::BTreeMap;
@@ -57,6 +58,7 @@ pub(crate) struct Desk {
     limiters: BTreeMap<String, Limiter>,
     /// For each trouble, how many requests it could have hit.
     chances: Vec<u64>,
+    shelf: Shelf,
     pub(crate) stats: Stats,
 }
 
@@ -88,6 +90,7 @@ impl Desk {
             number: 0,
             limiters: BTreeMap::new(),
             chances: vec![0; scenario.troubles.len()],
+            shelf: Shelf::default(),
             stats: Stats::default(),
             scenario: Arc::new(scenario),
         }
@@ -110,6 +113,14 @@ impl Desk {
         } else if ticket.sound {
             self.stats.completed += 1;
             self.stats.completed_at_ms.add(now);
+        }
+    }
+
+    /// Looks up or changes what is stored, where a request is about that; the others pass.
+    pub(crate) fn open(&mut self, incoming: &Incoming<'_>, asked: Asked) -> Asked {
+        match asked {
+            Asked::Stored => self.shelf.answer(incoming.method, incoming.path, incoming.body),
+            Asked::Settled(_) | Asked::Demand(..) | Asked::Call(..) => asked,
         }
     }
 
@@ -149,7 +160,7 @@ impl Desk {
             ticket: None,
         };
         match asked {
-            Asked::Settled(_) => {}
+            Asked::Settled(_) | Asked::Stored => {}
             Asked::Demand(what, api, call) => {
                 if let Some(call) = call {
                     self.count_call(*api, call);
@@ -204,6 +215,9 @@ impl Desk {
         self.stats.in_flight_max = self.stats.in_flight_max.max(self.stats.in_flight);
         let trouble = self.strike(&scenario.troubles, false, call, api, now);
         let outcome = trouble.unwrap_or(Outcome::Serve);
+        if let Special::Run(place) = &call.special {
+            self.shelf.ran(place, &speak(call, &scenario.manner).text, is_sound(&outcome));
+        }
         verdict.ticket = Some(Ticket { model: call.model.clone(), sound: is_sound(&outcome) });
         outcome
     }
@@ -272,6 +286,10 @@ fn unfit(scenario: &Scenario, call: &Call, api: Api) -> Option<Refusal> {
     // A selector that names nothing must not be taken for a model that works.
     if !listed.unwrap_or_else(|| !models::is_selector(&call.model)) {
         return Some(Refusal::no_model(&call.model));
+    }
+    if matches!(call.special, Special::Partial(_)) && scenario.manner.prefill == Prefill::Refuse {
+        let message = "This model does not go on with a partial assistant message: the last message must be the user's.";
+        return Some(Refusal::new(400, message));
     }
     let window = scenario.rules_for(&call.model).context_window?;
     let output = call.max_tokens.map_or(0, u64::from);

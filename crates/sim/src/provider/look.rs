@@ -7,6 +7,7 @@ use crate::provider::kinds::{KindSpec, NO_KEY};
 use crate::provider::models;
 use crate::provider::refusal::Refusal;
 use crate::provider::request::{Api, Call, read};
+use crate::provider::shelf;
 use crate::scenario::{Scenario, What};
 
 /// What a request turned out to be.
@@ -16,6 +17,8 @@ pub(crate) enum Asked {
     Settled(Box<Answer>),
     /// A failure asked for by header: it needs no key, no sound body and no room in the limits.
     Demand(What, Api, Option<Box<Call>>),
+    /// About what is stored: assistants, threads, runs.
+    Stored,
     /// A call of a model.
     Call(Api, Box<Call>),
 }
@@ -33,6 +36,9 @@ pub(crate) fn look(incoming: &Incoming<'_>, scenario: &Scenario) -> Asked {
     }
     if let Some(refusal) = unknown_key(incoming, scenario) {
         return settled(refusal);
+    }
+    if shelf::is_stored(incoming.path) {
+        return Asked::Stored;
     }
     match (Api::at(incoming.path), incoming.method) {
         (Some(api), "POST") => match read(api, incoming.body) {
@@ -101,7 +107,7 @@ fn masked(key: &str) -> String {
     )
 }
 
-fn wrong_method(method: &str, path: &str) -> Answer {
+pub(crate) fn wrong_method(method: &str, path: &str) -> Answer {
     let message = format!(
         "Not allowed to {method} on {path}. (HINT: Perhaps you meant to use a different HTTP method?)"
     );

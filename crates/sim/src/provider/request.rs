@@ -5,6 +5,7 @@ mod task;
 mod wire;
 
 use crate::provider::refusal::Refusal;
+use crate::provider::shelf::Place;
 
 /// The endpoints that run a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub(crate) enum Api {
     Responses,
     Completions,
     Embeddings,
+    /// Runs of assistants; their paths hold ids, and what they answer to is on the shelf.
+    Runs,
 }
 
 impl Api {
@@ -34,6 +37,7 @@ impl Api {
             Api::Responses => "responses",
             Api::Completions => "completions",
             Api::Embeddings => "embeddings",
+            Api::Runs => "runs",
         }
     }
 }
@@ -83,6 +87,10 @@ pub(crate) enum Task {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Special {
     None,
+    /// Chat: what the assistant is to go on with, the last message of the request.
+    Partial(String),
+    /// Runs: where the answer goes.
+    Run(Box<Place>),
     /// Completions: the prompt, if it is to be repeated.
     Echo(Option<String>),
     /// Embeddings.
@@ -106,6 +114,8 @@ pub(crate) fn read(api: Api, body: &[u8]) -> Result<Call, Refusal> {
         Api::Responses => wire::responses(body),
         Api::Completions => wire::completions(body),
         Api::Embeddings => wire::embeddings(body),
+        // Read where threads are kept.
+        Api::Runs => Err(Refusal::new(400, "A run needs its thread.").into()),
     };
     call.map_err(|failure| match failure {
         wire::Failure::Refused(refusal) => *refusal,

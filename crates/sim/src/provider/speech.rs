@@ -4,7 +4,7 @@
 //! by their place, so that a gap, a repetition or a cut in a stream shows. One word is one token.
 //! A request sent to two simulators gets the same text from both.
 
-use crate::provider::request::{Ask, Call, Task};
+use crate::provider::request::{Ask, Call, Special, Task};
 
 /// Text cut into tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,11 +41,29 @@ pub(crate) struct Manner {
     pub(crate) words: usize,
     /// A text to answer with, in place of the numbered words.
     pub(crate) text: Option<String>,
+    /// What becomes of a chat that ends with the assistant's own words.
+    pub(crate) prefill: Prefill,
+}
+
+/// What becomes of a chat that ends with the assistant's own words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Prefill {
+    /// A new answer from its start, as the vendor's models give.
+    #[default]
+    Ignore,
+    /// The answer goes on from there.
+    Continue,
+    /// Refused with 400.
+    Refuse,
 }
 
 /// Says the answer to a call.
 pub(crate) fn speak(call: &Call, manner: &Manner) -> Speech {
     let limit = call.max_tokens.map_or(usize::MAX, |max| max as usize);
+    if let (Special::Partial(partial), Prefill::Continue) = (&call.special, manner.prefill) {
+        let unlimited = Call { max_tokens: None, special: Special::None, ..call.clone() };
+        return gone_on(&speak(&unlimited, manner), partial, limit);
+    }
     match (&call.task, &manner.text) {
         (Task::Text, Some(text)) => cut_at_words(text, limit),
         (Task::Text, None) => {
@@ -54,6 +72,13 @@ pub(crate) fn speak(call: &Call, manner: &Manner) -> Speech {
         (Task::Json(json), _) => cut_at_bytes(json, limit),
         (Task::Tool { arguments, .. }, _) => cut_at_bytes(arguments, usize::MAX),
     }
+}
+
+/// What follows `partial` in a text; all of it when it does not begin so.
+fn gone_on(whole: &Speech, partial: &str, limit: usize) -> Speech {
+    let from = if whole.text.starts_with(partial) { partial.len() } else { 0 };
+    let ends = whole.ends.iter().filter(|end| **end > from).map(|end| end - from);
+    keep(&whole.text[from..], ends, limit)
 }
 
 /// The most words a request may ask for.
@@ -136,5 +161,13 @@ mod tests {
         assert_eq!(asked("in 0 words"), None);
         assert_eq!(asked("these are words"), None);
         assert_eq!(asked("in 999999999 words"), None);
+    }
+    #[test]
+    fn a_text_goes_on_from_any_place_within_it() {
+        let whole = numbered(5, 6, usize::MAX);
+        check(&gone_on(&whole, "Heard 5 by", usize::MAX), "tes: w4 w5 w6", 4, false);
+        check(&gone_on(&whole, "Heard 5 bytes:", 2), " w4 w5", 2, true);
+        check(&gone_on(&whole, "else", usize::MAX), "Heard 5 bytes: w4 w5 w6", 6, false);
+        check(&gone_on(&whole, "Heard 5 bytes: w4 w5 w6", 9), "", 0, false);
     }
 }

@@ -5,7 +5,7 @@ mod near;
 use crate::fault::{BYTES_MAX, FOR_MAX, Fault, Order, speaking};
 use crate::provider::kinds::{Wait, kinds};
 use crate::provider::limits::{Dialect, Limits, Meter};
-use crate::provider::speech::{Manner, WORDS_MAX};
+use crate::provider::speech::{Manner, Prefill, WORDS_MAX};
 use crate::scenario::{
     Latency, ModelRules, Scenario, ScenarioError, Spread, Trouble, What, duration_of, kind_named,
     wait_of,
@@ -42,6 +42,7 @@ struct Draft {
 struct AnswerDraft {
     words: Option<usize>,
     text: Option<String>,
+    prefill: Option<String>,
 }
 
 #[derive(Clone, Default, Deserialize)]
@@ -218,6 +219,14 @@ fn checked(draft: Draft) -> Result<Scenario, ScenarioError> {
         let what = format!("`answer.words` is {words}");
         return Err(wrong(what, format!("the most is {WORDS_MAX}"), "use a smaller number"));
     }
+    let prefill = match draft.answer.prefill.as_deref() {
+        None | Some("ignore") => Prefill::Ignore,
+        Some("continue") => Prefill::Continue,
+        Some("refuse") => Prefill::Refuse,
+        Some(other) => {
+            return Err(no_choice("answer.prefill", other, &["ignore", "continue", "refuse"]));
+        }
+    };
     Ok(Scenario {
         seed: draft.seed.unwrap_or(1),
         keys: draft.keys,
@@ -227,7 +236,7 @@ fn checked(draft: Draft) -> Result<Scenario, ScenarioError> {
         retry_after: draft
             .retry_after
             .map_or(Wait::For(Duration::from_secs(1)), |text| wait_of(&text)),
-        manner: Manner { words, text: draft.answer.text },
+        manner: Manner { words, text: draft.answer.text, prefill },
         default,
         rules,
         troubles: draft.fault.into_iter().enumerate().map(trouble).collect::<Result<_, _>>()?,
@@ -335,7 +344,7 @@ fn trouble((place, draft): (usize, FaultDraft)) -> Result<Trouble, ScenarioError
         let why = "a window without length hits nothing";
         return Err(wrong(format!("{at}: `to` is not after `from`"), why, "swap or widen them"));
     }
-    let endpoints = ["chat", "responses", "completions", "embeddings"];
+    let endpoints = ["chat", "responses", "completions", "embeddings", "runs"];
     if let Some(odd) = draft.endpoints.iter().find(|name| !endpoints.contains(&name.as_str())) {
         return Err(no_choice(&format!("{at}: endpoints"), odd, &endpoints));
     }

@@ -60,11 +60,12 @@ pub(crate) async fn answer(
         if play.is_refusing(now) {
             None
         } else {
-            Some((play.desk.rule(&incoming, &asked, now), round))
+            let asked = play.desk.open(&incoming, asked);
+            Some((play.desk.rule(&incoming, &asked, now), asked, round))
         }
     };
     // A kept connection outlives the listening socket, but no call gets through on it.
-    let Some((mut verdict, round)) = verdict else {
+    let Some((mut verdict, asked, round)) = verdict else {
         return take_over(&takeover, vec![Step::Reset], None).await;
     };
     let take = |ticket| Place { world: Arc::clone(&world), ticket, round, done: false };

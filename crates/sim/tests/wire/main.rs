@@ -5,4 +5,5 @@ mod faults;
 mod kinds;
 mod limits;
 mod raw;
+mod runs;
 mod scenarios;

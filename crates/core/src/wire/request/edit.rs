@@ -1,7 +1,12 @@
 //! Changes to a request body by splicing: every byte that is not meant keeps its place and form.
 
+use alloc::borrow::Cow;
+use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::ops::Range;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::Peek;
 
@@ -35,6 +40,57 @@ pub fn add_include_usage(body: &[u8], peek: &Peek<'_>) -> Option<Vec<u8>> {
         (None, None, Some(value)) => splice(body, value.clone(), b"{\"include_usage\":true}"),
         (None, None, None) => insert_key(body, spans.body, spans.empty, OPTIONS),
     })
+}
+
+/// A chat body that has `text` as its last message, said by the assistant and not finished, and that
+/// allows `spent` tokens less than before, at least one. For targets that go on from such a message.
+///
+/// `None` when the body has no messages or ends with one of the assistant already.
+pub fn continue_from(body: &[u8], text: &str, spent: u64) -> Option<Vec<u8>> {
+    #[derive(Deserialize)]
+    struct Asked<'a> {
+        #[serde(borrow)]
+        messages: &'a RawValue,
+        #[serde(borrow, default)]
+        max_tokens: Option<&'a RawValue>,
+        #[serde(borrow, default)]
+        max_completion_tokens: Option<&'a RawValue>,
+    }
+    #[derive(Deserialize)]
+    struct Said<'a> {
+        #[serde(borrow, default)]
+        role: Option<Cow<'a, str>>,
+    }
+    let asked: Asked<'_> = serde_json::from_slice(body).ok()?;
+    let said: Vec<Said<'_>> = serde_json::from_str(asked.messages.get()).ok()?;
+    if said.last()?.role.as_deref() == Some("assistant") {
+        return None;
+    }
+    let mut message = Vec::with_capacity(text.len() + 64);
+    message.extend_from_slice(b",{\"role\":\"assistant\",\"content\":");
+    quote(&mut message, text);
+    message.push(b'}');
+    let end = span(body, asked.messages)?.end.checked_sub(1)?;
+    let mut edits = alloc::vec![(end..end, message)];
+    for limit in [asked.max_tokens, asked.max_completion_tokens].into_iter().flatten() {
+        let Ok(most) = limit.get().parse::<u64>() else { continue };
+        let left = most.saturating_sub(spent).max(1);
+        edits.push((span(body, limit)?, left.to_string().into_bytes()));
+    }
+    // From behind, so that places before stay what they are.
+    edits.sort_by_key(|(span, _)| core::cmp::Reverse(span.start));
+    let mut edited = body.to_vec();
+    for (span, new) in edits {
+        edited = splice(&edited, span, &new);
+    }
+    Some(edited)
+}
+
+/// Where in `body` a value that was read from it stands.
+fn span(body: &[u8], value: &RawValue) -> Option<Range<usize>> {
+    let start = value.get().as_ptr().addr().checked_sub(body.as_ptr().addr())?;
+    let end = start + value.get().len();
+    (end <= body.len()).then_some(start..end)
 }
 
 fn insert_key(body: &[u8], at: usize, alone: bool, pair: &[u8]) -> Vec<u8> {

@@ -291,9 +291,47 @@ impl Typed<'_> {
 
 /// An event of an assistants' run.
 #[derive(Deserialize)]
-pub(super) struct Run {
+pub(super) struct Run<'a> {
     #[serde(default, deserialize_with = "lenient")]
     pub(super) usage: Option<UsageWire>,
+    #[serde(borrow, default)]
+    pub(super) error: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) last_error: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "lenient")]
+    delta: Option<MessageDelta<'a>>,
+}
+
+/// What a message of a thread grows by.
+#[derive(Deserialize)]
+struct MessageDelta<'a> {
+    #[serde(borrow, default)]
+    content: Vec<MessagePart<'a>>,
+}
+
+#[derive(Deserialize)]
+struct MessagePart<'a> {
+    #[serde(default)]
+    index: u64,
+    #[serde(borrow, default)]
+    text: Option<MessageText<'a>>,
+}
+
+#[derive(Deserialize)]
+struct MessageText<'a> {
+    #[serde(borrow, default)]
+    value: Option<&'a RawValue>,
+}
+
+impl Run<'_> {
+    /// Notes the text that a caller can see, so that its tokens can be counted.
+    pub(super) fn note(&self, transcript: &mut Transcript) {
+        for part in self.delta.iter().flat_map(|delta| &delta.content) {
+            if let Some(value) = part.text.as_ref().and_then(|text| text.value) {
+                transcript.note(part.index, "value", 0, value.get());
+            }
+        }
+    }
 }
 
 /// An `error` member that is there and neither null, false nor empty.

@@ -81,6 +81,42 @@ fn an_assistants_stream_is_judged_by_the_names_of_its_events() {
 }
 
 #[test]
+fn a_run_that_came_to_no_good_end_is_an_error_with_its_reason() {
+    let failed = r#"{"id":"run_1","status":"failed","last_error":{"code":"rate_limit_exceeded","message":"Slow down"},"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}"#;
+    let event = format!("event: thread.run.failed\ndata: {failed}\n\n");
+    let mut judge = Judge::new(Family::Assistants);
+    assert_eq!(judge.see(event.as_bytes()), Event::Error);
+    assert!(!judge.is_whole() && judge.missing_marker().is_none());
+    assert_eq!(judge.usage().map(|usage| usage.total()), Some(5));
+    let reason = error_of_run(event.as_bytes()).unwrap();
+    assert_eq!(
+        core::str::from_utf8(&reason).unwrap().trim_end(),
+        r#"data: {"error":{"code":"rate_limit_exceeded","message":"Slow down"}}"#
+    );
+    for (name, data) in [
+        ("error", r#"{"message":"flat","code":"server_error"}"#),
+        ("error", r#"{"error":{"message":"nested"}}"#),
+        ("", r#"{"error":{"message":"without a name"}}"#),
+        ("thread.run.expired", r#"{"last_error":null}"#),
+    ] {
+        let event = format!("event: {name}\ndata: {data}\n\n");
+        assert_eq!(Judge::new(Family::Assistants).see(event.as_bytes()), Event::Error, "{event}");
+        assert_eq!(error_of_run(event.as_bytes()), None);
+    }
+}
+
+#[test]
+fn the_text_of_a_run_is_kept_and_its_marker_added() {
+    let mut judge = Judge::new(Family::Assistants).with_transcript();
+    let delta = r#"{"delta":{"content":[{"index":0,"type":"text","text":{"value":"Hi","annotations":[]}}]}}"#;
+    judge.see(format!("event: thread.message.delta\ndata: {delta}\n\n").as_bytes());
+    assert_eq!(judge.transcript().unwrap().text(), b"Hi");
+    assert_eq!(judge.missing_marker(), None, "it is not over");
+    judge.see(b"event: thread.run.completed\ndata: {\"last_error\":null}\n\n");
+    assert_eq!(judge.missing_marker(), Some(&b"event: done\ndata: [DONE]\n\n"[..]));
+}
+
+#[test]
 fn comments_are_no_content_and_broken_json_is_counted() {
     let mut judge = Judge::new(Family::Completions);
     assert_eq!(judge.see(b": OPENROUTER PROCESSING\n\n"), Event::KeepAlive);

@@ -1,6 +1,6 @@
 use super::*;
 use crate::provider::request::{Api, Call, read};
-use crate::provider::speech::{Manner, speak};
+use crate::provider::speech::{Manner, Prefill, speak};
 use crate::provider::{chat, responses};
 
 fn call(api: Api, stream: bool) -> Call {
@@ -12,12 +12,12 @@ fn call(api: Api, stream: bool) -> Call {
 
 fn answer(api: Api, stream: bool) -> Answer {
     let call = call(api, stream);
-    let speech = speak(&call, &Manner { words: 16, text: None });
+    let speech = speak(&call, &Manner { words: 16, text: None, prefill: Prefill::Ignore });
     match (api, stream) {
         (Api::Chat, true) => chat::stream(&call, &speech, 1),
         (Api::Responses, true) => responses::stream(&call, &speech, 1),
         (Api::Responses, false) => responses::whole(&call, &speech, 1),
-        (Api::Chat | Api::Completions | Api::Embeddings, _) => chat::whole(&call, &speech, 1),
+        (Api::Chat | Api::Completions | Api::Embeddings | Api::Runs, _) => chat::whole(&call, &speech, 1),
     }
 }
 

@@ -44,7 +44,7 @@ pub(super) fn explain(api: Api, body: &[u8]) -> Refusal {
     match api {
         Api::Chat => list(fields.get("messages"), "messages"),
         Api::Responses => list(fields.get("input"), "input"),
-        Api::Completions | Api::Embeddings => {
+        Api::Completions | Api::Embeddings | Api::Runs => {
             Refusal::new(400, "The request body does not fit the schema of this endpoint.")
         }
     }

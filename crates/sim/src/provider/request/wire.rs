@@ -102,8 +102,15 @@ pub(super) fn chat(body: &[u8]) -> Result<Call, Failure> {
         prompt_tokens,
         task: task.unwrap_or_else(|| json_task(schema)),
         ask,
-        special: Special::None,
+        special: partial(&messages),
     })
+}
+
+/// A last message of the assistant's is one that he may be asked to go on with.
+fn partial(messages: &[Message]) -> Special {
+    let last = messages.last().filter(|message| message.role.as_deref() == Some("assistant"));
+    let text = last.and_then(|message| message.content.as_ref());
+    text.map_or(Special::None, |text| Special::Partial(text.0.clone()))
 }
 
 #[derive(Deserialize)]
