@@ -171,7 +171,7 @@ pub const KEYS: &[Key] = &[
     key("policy.timeouts", "headers", "duration", "\"5m\"", "Not streamed: longest time to the answer's headers, 10ms to 24h."),
     key("policy.timeouts", "total", "duration or \"none\"", "\"10m\"", "The whole call, 10ms to 24h; `none` only for background jobs."),
 
-    key("policy.stream", "recovery", "word", "\"verified\"", "`verified`: replay once and deliver only what continues exactly. `continue`: behaves as `verified`. `error`: end with a typed error event."),
+    key("policy.stream", "recovery", "word", "\"verified\"", "`verified`: replay once and deliver only what continues exactly. `continue`: a target with `supports = { prefill = true }` goes on from what was delivered, others as `verified`. `error`: end with a typed error event."),
     key("policy.validate", "level", "word", "\"lenient\"", "`off`, `lenient` (what every compatible server refuses) or `strict` (the vendor's rules)."),
     key("policy.hedge", "enabled", "true or false", "false", "Whether a second attempt is made."),
     key("policy.hedge", "delay", "duration", "learnt", "Delay before it, 10ms to 1h; absent: the learnt 95th percentile of time to first content."),
