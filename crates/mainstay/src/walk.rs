@@ -409,7 +409,8 @@ impl<U: Upstream> Run<U> {
             (None, _) => Flow::new(self.expect()),
         };
         let connect = self.policy.timeouts.connect;
-        let Ok((request, adds_usage)) = dispatch::request(&mut self.call, target, connect, told.as_deref())
+        let Ok((request, adds_usage)) =
+            dispatch::request(&mut self.call, target, connect, told.as_deref())
         else {
             let verdict = classify::of_transport(TransportFault::Other);
             let hints = flow.hints;

@@ -103,9 +103,8 @@ impl<H: Handle> Plan<H> {
 
     /// A ready track that goes on with a partial answer; the one that broke it only if no other does.
     fn ready_to_continue(&self, now: Moment) -> Option<usize> {
-        let ready = |track: &usize| {
-            self.continues(*track) && self.readiness(*track, now) == Ready::Now
-        };
+        let ready =
+            |track: &usize| self.continues(*track) && self.readiness(*track, now) == Ready::Now;
         let mut found = (0..self.tracks.len()).filter(ready);
         let first = found.next()?;
         if self.avoid == Some(first) { found.next().or(Some(first)) } else { Some(first) }

@@ -51,8 +51,11 @@ impl World {
     }
 
     fn plan(&self, facts: Facts) -> Plan<Cell> {
-        let candidates =
-            self.cells.iter().map(|cell| Candidate { handle: cell.clone(), window: None, prefill: false });
+        let candidates = self.cells.iter().map(|cell| Candidate {
+            handle: cell.clone(),
+            window: None,
+            prefill: false,
+        });
         Plan::new(facts, Arc::clone(&self.policy), candidates.collect(), Dice::new(7))
     }
 

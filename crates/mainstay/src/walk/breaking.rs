@@ -20,7 +20,12 @@ const LAST_WORDS: Duration = Duration::from_millis(50);
 impl<U: Upstream> Run<U> {
     /// The stream that is being delivered broke: what is whole of it still goes out; then the plan
     /// has it told again, or it ends in a typed error.
-    pub(super) fn broke(&mut self, mut live: Live<U::Attempt>, verdict: &classify::Verdict, now: Moment) {
+    pub(super) fn broke(
+        &mut self,
+        mut live: Live<U::Attempt>,
+        verdict: &classify::Verdict,
+        now: Moment,
+    ) {
         if !self.plan.is_recovering() {
             self.last_words(&mut live, verdict, now);
             return;

@@ -156,7 +156,8 @@ fn fail_run(event: &mut Event, kind: &KindSpec) {
     let Some(data) = text.strip_prefix("event: thread.run.completed\ndata: ") else { return };
     let Ok(mut run) = serde_json::from_str::<serde_json::Value>(data) else { return };
     // Source: OpenAI API description, `RunObject.last_error`, three codes, read 2026-11.
-    let code = if kind.name.starts_with("rate_limit") { "rate_limit_exceeded" } else { "server_error" };
+    let code =
+        if kind.name.starts_with("rate_limit") { "rate_limit_exceeded" } else { "server_error" };
     run["status"] = "failed".into();
     run["completed_at"] = serde_json::Value::Null;
     run["failed_at"] = CREATED.into();

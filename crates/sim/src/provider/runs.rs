@@ -68,7 +68,8 @@ fn step_object(place: &Place, over: Option<(&Call, &Speech)>) -> Value {
 
 /// A message that the assistant writes; whole once there is a text.
 pub(crate) fn message_object(place: &Place, text: Option<&str>) -> Value {
-    let content = text.map(|text| json!({ "type": "text", "text": { "value": text, "annotations": [] } }));
+    let content =
+        text.map(|text| json!({ "type": "text", "text": { "value": text, "annotations": [] } }));
     json!({
         "id": place.message, "object": "thread.message", "created_at": CREATED,
         "assistant_id": place.assistant, "thread_id": place.thread, "run_id": place.run,

@@ -218,7 +218,9 @@ impl Shelf {
             stream: body["stream"].as_bool().unwrap_or(false),
             include_usage: true,
             n: 1,
-            max_tokens: body["max_completion_tokens"].as_u64().and_then(|max| u32::try_from(max).ok()),
+            max_tokens: body["max_completion_tokens"]
+                .as_u64()
+                .and_then(|max| u32::try_from(max).ok()),
             user: None,
             prompt_tokens,
             ask: Ask { heard: text.len(), text },

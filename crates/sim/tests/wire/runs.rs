@@ -74,8 +74,7 @@ async fn a_thread_and_its_run_are_made_by_one_request() {
 #[tokio::test]
 async fn runs_fail_as_the_vendor_s_do() {
     for (fault, last) in [("finish_error", "thread.run.failed"), ("error_mid_stream", "error")] {
-        let sim =
-            start(&format!("[[fault]]\nfault = \"{fault}\"\nendpoints = [\"runs\"]\n")).await;
+        let sim = start(&format!("[[fault]]\nfault = \"{fault}\"\nendpoints = [\"runs\"]\n")).await;
         let (assistant, thread) = set_up(sim.addr()).await;
         let ask = json!({ "assistant_id": assistant, "stream": true });
         let seen = post(sim.addr(), &format!("/threads/{thread}/runs"), &ask).await;
@@ -84,7 +83,10 @@ async fn runs_fail_as_the_vendor_s_do() {
         let (_, data) = found.unwrap_or_else(|| panic!("{fault}: {events:?}"));
         assert!(data["message"].is_string() || data["last_error"]["message"].is_string());
         let runs = get(sim.addr(), &format!("/threads/{thread}/runs")).await;
-        assert_eq!(runs["data"][0]["status"], "failed", "a run is made even if it comes to no good");
+        assert_eq!(
+            runs["data"][0]["status"], "failed",
+            "a run is made even if it comes to no good"
+        );
     }
 }
 

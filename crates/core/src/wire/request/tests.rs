@@ -160,8 +160,11 @@ fn a_partial_answer_becomes_the_last_message_and_its_tokens_count() {
     let edited = edit::continue_from(body, "so \"far\"\n", 40).unwrap();
     let wanted = r#"{ "model":"m", "max_tokens": 60,"messages" : [ {"role":"user","content":"[]"} ,{"role":"assistant","content":"so \"far\"\u000a"}] , "x":1e0}"#;
     assert_eq!(core::str::from_utf8(&edited).unwrap(), wanted);
-    let least = edit::continue_from(br#"{"messages":[{"role":"user"}],"max_completion_tokens":3}"#, "t", 9);
-    assert!(core::str::from_utf8(&least.unwrap()).unwrap().ends_with(r#""max_completion_tokens":1}"#));
+    let least =
+        edit::continue_from(br#"{"messages":[{"role":"user"}],"max_completion_tokens":3}"#, "t", 9);
+    assert!(
+        core::str::from_utf8(&least.unwrap()).unwrap().ends_with(r#""max_completion_tokens":1}"#)
+    );
     for body in [
         r#"{"messages":[]}"#,
         r#"{"prompt":"x"}"#,

@@ -57,8 +57,11 @@ fn what_goes_on_goes_out_as_it_comes() {
 fn a_beginning_that_is_told_again_is_swallowed_however_it_is_cut() {
     let whole = format!("{TOLD} a king");
     for size in 1..whole.len() {
-        let pieces: Vec<&str> =
-            whole.as_bytes().chunks(size).map(|piece| core::str::from_utf8(piece).unwrap()).collect();
+        let pieces: Vec<&str> = whole
+            .as_bytes()
+            .chunks(size)
+            .map(|piece| core::str::from_utf8(piece).unwrap())
+            .collect();
         assert_eq!(out(&mut after(TOLD), &pieces).unwrap(), " a king", "pieces of {size}");
     }
 }
@@ -93,7 +96,9 @@ fn the_role_is_not_told_twice_and_tools_may_follow_the_text() {
     let role = chunk("second", r#"{"role":"assistant","content":""}"#);
     assert_eq!(stitcher.check(role.as_bytes()), Checked::Swallow);
     let tool = chunk("second", r#"{"tool_calls":[{"index":0,"id":"call_1"}]}"#);
-    assert!(matches!(stitcher.check(tool.as_bytes()), Checked::Forward(data) if data.contains("call_1")));
+    assert!(
+        matches!(stitcher.check(tool.as_bytes()), Checked::Forward(data) if data.contains("call_1"))
+    );
     let usage = r#"{"choices":[],"usage":{"prompt_tokens":1}}"#;
     assert!(matches!(stitcher.check(usage.as_bytes()), Checked::Forward(_)));
     assert!(stitcher.joined());

@@ -17,7 +17,9 @@ fn answer(api: Api, stream: bool) -> Answer {
         (Api::Chat, true) => chat::stream(&call, &speech, 1),
         (Api::Responses, true) => responses::stream(&call, &speech, 1),
         (Api::Responses, false) => responses::whole(&call, &speech, 1),
-        (Api::Chat | Api::Completions | Api::Embeddings | Api::Runs, _) => chat::whole(&call, &speech, 1),
+        (Api::Chat | Api::Completions | Api::Embeddings | Api::Runs, _) => {
+            chat::whole(&call, &speech, 1)
+        }
     }
 }
 
