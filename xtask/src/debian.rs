@@ -21,13 +21,17 @@ const APT_LIMIT: Duration = Duration::from_mins(10);
 ///
 /// What is missing and the command that would bring it.
 pub(crate) fn need(needs: &[Need]) -> Result<(), String> {
+    need_as(is_root(), needs)
+}
+
+fn need_as(root: bool, needs: &[Need]) -> Result<(), String> {
     let missing: Vec<Need> =
         needs.iter().copied().filter(|need| program(need.program).is_none()).collect();
     if missing.is_empty() {
         return Ok(());
     }
     let packages: Vec<&str> = missing.iter().map(|need| need.package).collect();
-    install(&packages)?;
+    install_as(root, &packages)?;
     match missing.iter().find(|need| program(need.program).is_none()) {
         Some(need) => Err(format!("{} did not bring `{}`", need.package, need.program)),
         None => Ok(()),
@@ -40,9 +44,13 @@ pub(crate) fn need(needs: &[Need]) -> Result<(), String> {
 ///
 /// What is missing and the command that would bring it, or what apt said.
 pub(crate) fn install(packages: &[&str]) -> Result<(), String> {
+    install_as(is_root(), packages)
+}
+
+fn install_as(root: bool, packages: &[&str]) -> Result<(), String> {
     let list = packages.join(" ");
     let by_hand = format!("missing Debian packages: {list} (apt-get install {list})");
-    if !is_root() || program("apt-get").is_none() {
+    if !root || program("apt-get").is_none() {
         return Err(by_hand);
     }
     println!("   installing Debian packages: {list}");
@@ -66,4 +74,23 @@ fn apt(action: &[&str], packages: &[&str]) -> bool {
 fn is_root() -> bool {
     let id = run(Command::new("id").arg("-u"), Show::Never, Duration::from_secs(10));
     id.lines.first().is_some_and(|line| line == "0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_root_a_missing_program_is_named_with_the_command_that_brings_it() {
+        let there = Need { program: "sh", package: "dash" };
+        let missing =
+            Need { program: "mainstay-no-such-program", package: "mainstay-no-such-package" };
+        assert_eq!(need_as(false, &[there]), Ok(()));
+        assert_eq!(
+            need_as(false, &[there, missing]),
+            Err("missing Debian packages: mainstay-no-such-package (apt-get install \
+                 mainstay-no-such-package)"
+                .to_owned())
+        );
+    }
 }
