@@ -17,15 +17,13 @@ use mainstay_core::wire::sse::{self, Splitter};
 use mainstay_core::wire::stitch::Stitcher;
 use mainstay_core::wire::stream::{Event, Family, Judge, error_of_run};
 use mainstay_core::wire::transcript::Transcript;
-use mainstay_core::wire::usage::{self, Usage};
+use mainstay_core::wire::usage::Usage;
 use mainstay_core::wire::verify::{Checked, Verifier};
 use mainstay_tokens::models::Vocabulary;
 
 use crate::call::{ProviderAnswer, Used};
 use crate::upstream::AnswerHead;
-use looks::{
-    Media, answers_json, is_damaged, is_json_or_marker, is_sound_answer, join, media_type,
-};
+use looks::{Media, answers_json, is_damaged, is_json_or_marker, join, media_type, sound_answer};
 
 /// Longest error body read, in bytes; what follows is not needed to classify it.
 const ERROR_BODY_MAX: usize = 64 << 10;
@@ -162,6 +160,10 @@ struct View<'a>(&'a HeaderMap);
 impl Headers for View<'_> {
     fn get(&self, name: &str) -> Option<&[u8]> {
         self.0.get(name).map(http::HeaderValue::as_bytes)
+    }
+
+    fn each<'h>(&'h self, visit: &mut dyn FnMut(&'h str, &'h [u8])) {
+        self.0.iter().for_each(|(name, value)| visit(name.as_str(), value.as_bytes()));
     }
 }
 
@@ -459,11 +461,11 @@ impl Flow {
             self.ready.push_back(whole);
             return Saw::Finished(None);
         }
-        let sound = is_sound_answer(&whole);
+        let sound = sound_answer(&whole);
         // A caller who asked for events reads none in this, and no error either.
         let events_owed =
             self.expect.stream && !matches!(Family::of(self.expect.endpoint), Family::Other);
-        if !sound || events_owed {
+        let Some(usage) = sound.filter(|_| !events_owed) else {
             let answer = Answer {
                 status: Some(head.status.as_u16()),
                 headers: &View(&head.headers),
@@ -474,8 +476,8 @@ impl Flow {
                 Some(verdict) => Saw::Failed(Box::new(verdict)),
                 None => failed(TransportFault::MalformedHttp),
             };
-        }
-        self.usage = usage::of_answer(&whole);
+        };
+        self.usage = usage;
         self.ready.push_back(whole);
         Saw::Finished(self.usage)
     }

@@ -90,4 +90,12 @@ impl Headers for Pairs {
         let mut found = self.0.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name));
         found.next().and_then(|(_, value)| value.as_str()).map(str::as_bytes)
     }
+
+    fn each<'h>(&'h self, visit: &mut dyn FnMut(&'h str, &'h [u8])) {
+        for (name, value) in &self.0 {
+            if let Some(value) = value.as_str() {
+                visit(name, value.as_bytes());
+            }
+        }
+    }
 }

@@ -160,8 +160,12 @@ const PROJECT_TOKENS: [Names; 1] = [Names {
 /// Reads the rate-limit headers of an answer. `unix_now` (time since 1970) is needed for resets
 /// that are points in time and for answers without a `date` header; without it those are absent.
 pub fn rate_hints(headers: &dyn Headers, unix_now: Option<Duration>) -> RateHints {
-    let now = now(headers, unix_now);
-    let read = |names: &[Names]| names.iter().find_map(|names| dimension(headers, names, now));
+    let limits = Limits::of(headers);
+    if limits.len == 0 {
+        return RateHints::default();
+    }
+    let now = || now(headers, unix_now);
+    let read = |names: &[Names]| names.iter().find_map(|names| dimension(&limits, names, now));
     RateHints {
         requests: read(&REQUESTS),
         requests_day: read(&REQUESTS_DAY),
@@ -170,8 +174,47 @@ pub fn rate_hints(headers: &dyn Headers, unix_now: Option<Duration>) -> RateHint
         input_tokens: read(&INPUT_TOKENS),
         output_tokens: read(&OUTPUT_TOKENS),
         project_tokens: read(&PROJECT_TOKENS),
-        query_cost: headers.text("x-ratelimit-tokens-query-cost").and_then(durations::count),
+        query_cost: limits.text("x-ratelimit-tokens-query-cost").and_then(durations::count),
     }
+}
+
+/// The headers of an answer that may be about limits, set apart in one pass: looking each of some
+/// forty names up among all headers costs more than everything else that is read of an answer.
+struct Limits<'h> {
+    headers: [(&'h str, &'h str); Limits::MOST],
+    len: usize,
+}
+
+impl<'h> Limits<'h> {
+    /// More than any provider sends: four dimensions with three values each, and some spare.
+    const MOST: usize = 32;
+
+    fn of(headers: &'h dyn Headers) -> Limits<'h> {
+        let mut limits = Limits { headers: [("", ""); Limits::MOST], len: 0 };
+        headers.each(&mut |name, value| {
+            if limits.len < Limits::MOST
+                && is_about_limits(name)
+                && let Ok(value) = core::str::from_utf8(value)
+            {
+                limits.headers[limits.len] = (name, value.trim());
+                limits.len += 1;
+            }
+        });
+        limits
+    }
+
+    fn text(&self, name: &str) -> Option<&'h str> {
+        let among = self.headers.iter().take(self.len);
+        among.copied().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+}
+
+/// Whether a header's name begins like one of those above.
+fn is_about_limits(name: &str) -> bool {
+    let begins = ["x-ratelimit", "x-tokenlimit", "anthropic-ratelimit"];
+    begins.iter().any(|begin| {
+        name.as_bytes().get(..begin.len()).is_some_and(|n| n.eq_ignore_ascii_case(begin.as_bytes()))
+    })
 }
 
 /// How long until a call of this cost fits, by the exhausted dimensions: the longest of
@@ -198,14 +241,18 @@ fn until_fits(dimension: Dimension, cost: u64) -> Option<Duration> {
     .filter(|wait| !wait.is_zero())
 }
 
-fn dimension(headers: &dyn Headers, names: &Names, now: Option<Duration>) -> Option<Dimension> {
-    let first = |names: &[&str]| names.iter().find_map(|name| headers.text(name));
+fn dimension(
+    limits: &Limits<'_>,
+    names: &Names,
+    now: impl Fn() -> Option<Duration>,
+) -> Option<Dimension> {
+    let first = |names: &[&str]| names.iter().find_map(|name| limits.text(name));
     let limit = first(names.limit).and_then(durations::count).filter(|limit| *limit > 0);
     // Azure sends limit -1, remaining -1, reset 0 where it does not count (openai-dotnet#838):
     // a negative limit says that the zero beside it means nothing.
     let counted = first(names.limit).is_none() || limit.is_some();
     let remaining = first(names.remaining).and_then(durations::count).filter(|_| counted);
-    let reset = first(names.reset).and_then(|text| reset(text, now)).filter(|_| counted);
+    let reset = first(names.reset).and_then(|text| reset(text, &now)).filter(|_| counted);
     if limit.is_none() && remaining.is_none() && reset.is_none() {
         return None;
     }
@@ -214,9 +261,9 @@ fn dimension(headers: &dyn Headers, names: &Names, now: Option<Duration>) -> Opt
 }
 
 /// A reset as a length (`6m0s`, `30`), an epoch (s or ms) or RFC 3339.
-fn reset(text: &str, now: Option<Duration>) -> Option<Duration> {
+fn reset(text: &str, now: impl Fn() -> Option<Duration>) -> Option<Duration> {
     if let Some(until) = durations::epoch(text).or_else(|| dates::rfc3339(text)) {
-        return Some(until.saturating_sub(now?)).filter(|wait| *wait <= super::WAIT_BELIEVED);
+        return Some(until.saturating_sub(now()?)).filter(|wait| *wait <= super::WAIT_BELIEVED);
     }
     durations::length(text)
 }

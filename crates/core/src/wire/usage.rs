@@ -57,16 +57,10 @@ impl UsageWire {
     }
 }
 
-/// Reads `usage` of a whole JSON answer. Looks at the top level only, as all families have it.
-pub fn of_answer(body: &[u8]) -> Option<Usage> {
-    #[derive(Deserialize)]
-    struct Answer {
-        #[serde(default)]
-        usage: Option<UsageWire>,
-    }
-    // Answers without the word need no parsing.
-    memchr::memmem::find(body, b"\"usage\"")?;
-    serde_json::from_slice::<Answer>(body).ok()?.usage?.usage()
+/// Reads the value of an answer's `usage` member. `None` when it is null, names no number, or
+/// is nothing like usage.
+pub fn of_member(usage: &str) -> Option<Usage> {
+    serde_json::from_str::<Option<UsageWire>>(usage).ok()??.usage()
 }
 
 #[cfg(test)]
@@ -75,15 +69,15 @@ mod tests {
 
     #[test]
     fn usage_is_read_in_every_familys_words() {
-        let chat = br#"{"choices":[],"usage":{"prompt_tokens":10,"completion_tokens":5,
-            "total_tokens":15,"prompt_tokens_details":{"cached_tokens":4}}}"#;
-        assert_eq!(of_answer(chat), Some(Usage { input: 10, output: 5, cached: 4 }));
-        let responses = br#"{"usage":{"input_tokens":7,"output_tokens":3}}"#;
-        assert_eq!(of_answer(responses), Some(Usage { input: 7, output: 3, cached: 0 }));
-        let embeddings = br#"{"usage":{"prompt_tokens":9,"total_tokens":9}}"#;
-        assert_eq!(of_answer(embeddings), Some(Usage { input: 9, output: 0, cached: 0 }));
-        assert_eq!(of_answer(br#"{"usage":null}"#), None);
-        assert_eq!(of_answer(br#"{"usage":{}}"#), None);
-        assert_eq!(of_answer(b"not json \"usage\""), None);
+        let chat = r#"{"prompt_tokens":10,"completion_tokens":5,"total_tokens":15,
+            "prompt_tokens_details":{"cached_tokens":4}}"#;
+        assert_eq!(of_member(chat), Some(Usage { input: 10, output: 5, cached: 4 }));
+        let responses = r#"{"input_tokens":7,"output_tokens":3}"#;
+        assert_eq!(of_member(responses), Some(Usage { input: 7, output: 3, cached: 0 }));
+        let embeddings = r#"{"prompt_tokens":9,"total_tokens":9}"#;
+        assert_eq!(of_member(embeddings), Some(Usage { input: 9, output: 0, cached: 0 }));
+        for nothing in ["null", "{}", "7", r#"{"prompt_tokens":"many"}"#, "not json"] {
+            assert_eq!(of_member(nothing), None, "{nothing}");
+        }
     }
 }

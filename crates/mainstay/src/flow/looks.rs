@@ -7,7 +7,9 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use mainstay_core::wire::endpoint::{Endpoint, Group};
 use mainstay_core::wire::sse;
+use mainstay_core::wire::usage::{self, Usage};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 /// Whether an event that says nothing, or nothing that can be read, was a piece of the answer
 /// before it was damaged: JSON that breaks off, or less than that. Comments, signs of life and
@@ -33,18 +35,22 @@ pub(super) fn is_json_or_marker(data: &[u8]) -> bool {
     data.starts_with(b"[DONE]") || serde_json::from_slice::<serde::de::IgnoredAny>(data).is_ok()
 }
 
-/// Whether a whole answer is JSON and no error.
-pub(super) fn is_sound_answer(body: &[u8]) -> bool {
+/// What a whole answer tells when it is JSON and no error: tokens used, where it names them.
+/// `None` for anything else. One pass for both, because an answer may be long.
+pub(super) fn sound_answer(body: &[u8]) -> Option<Option<Usage>> {
     #[derive(Deserialize)]
     struct Said<'a> {
         #[serde(borrow, default)]
-        error: Option<&'a serde_json::value::RawValue>,
+        error: Option<&'a RawValue>,
+        #[serde(borrow, default)]
+        usage: Option<&'a RawValue>,
     }
     if !body.trim_ascii_start().starts_with(b"{") {
-        return serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok();
+        return serde_json::from_slice::<serde::de::IgnoredAny>(body).ok().map(|_| None);
     }
-    serde_json::from_slice::<Said<'_>>(body)
-        .is_ok_and(|said| said.error.is_none_or(|error| matches!(error.get(), "null" | "false")))
+    let said = serde_json::from_slice::<Said<'_>>(body).ok()?;
+    let sound = said.error.is_none_or(|error| matches!(error.get(), "null" | "false"));
+    sound.then(|| said.usage.and_then(|usage| usage::of_member(usage.get())))
 }
 
 pub(super) fn join(pieces: &mut VecDeque<Bytes>) -> Bytes {
