@@ -81,14 +81,14 @@ fn a_first_start_gives_a_line_that_works_as_pasted_and_a_second_makes_no_key() {
 }
 
 #[test]
-fn access_rules_are_not_ignored_but_refused_and_unused_settings_are_told() {
+fn an_access_rule_about_nobody_is_refused_and_unused_settings_are_told() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("mainstay.toml");
-    let rule = "[[access]]\norg = \"default\"\ncidr_deny = [\"192.0.2.0/24\"]\n";
+    let rule = "[[access]]\norg = \"acme\"\ncidr_deny = [\"192.0.2.0/24\"]\n";
     std::fs::write(&file, rule).unwrap();
     let mut refused = Running::start(folder.path());
-    let said = refused.until("does not enforce");
-    assert!(said.contains("`access`"), "{said}");
+    let said = refused.until("does not exist");
+    assert!(said.contains("organization `acme`"), "{said}");
     refused.until("fix: ");
     assert_eq!(refused.ended(), 3);
 

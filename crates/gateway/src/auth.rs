@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use http::{HeaderMap, HeaderValue, header};
 use mainstay_core::failure::Kind;
 use mainstay_core::store::{KeyRecord, KeyState, Scope, Store, StoreError, UnixMillis};
@@ -41,6 +41,11 @@ impl Caller {
 pub(crate) struct KeyBook(ArcSwap<KeySnapshot>);
 
 impl KeyBook {
+    /// The keys as of a moment ago.
+    pub(crate) fn snapshot(&self) -> Guard<Arc<KeySnapshot>> {
+        self.0.load()
+    }
+
     /// Brings the book up to date.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! One connection of a caller: which HTTP it speaks, how long its parts may take, and its end.
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,12 +77,13 @@ impl Host {
     ) {
         // Without it the second small write of an answer waits for the caller's acknowledgement.
         let _ = stream.set_nodelay(true);
+        let peer = stream.peer_addr().ok().map(|address| address.ip());
         worker.meter.connected();
         let meter = Arc::clone(&worker.meter);
         match &self.tls {
             None => {
                 if let Ok(Ok(protocol)) = timeout(self.head_time, first_words(&stream)).await {
-                    self.speak(stream, protocol, worker, phase).await;
+                    self.speak(stream, peer, protocol, worker, phase).await;
                 }
             }
             Some(tls) => {
@@ -89,7 +91,7 @@ impl Host {
                 if let Ok(Ok(stream)) = timeout(HANDSHAKE, tls.accept(stream)).await {
                     let two = stream.get_ref().1.alpn_protocol() == Some(b"h2");
                     let protocol = if two { Protocol::Two } else { Protocol::One };
-                    self.speak(stream, protocol, worker, phase).await;
+                    self.speak(stream, peer, protocol, worker, phase).await;
                 }
             }
         }
@@ -99,13 +101,14 @@ impl Host {
     async fn speak<I>(
         &self,
         io: I,
+        peer: Option<IpAddr>,
         protocol: Protocol,
         worker: Arc<Worker>,
         phase: watch::Receiver<Phase>,
     ) where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let service = service_fn(move |request| door::answer(Arc::clone(&worker), request));
+        let service = service_fn(move |request| door::answer(Arc::clone(&worker), peer, request));
         match protocol {
             Protocol::One => {
                 let io = TokioIo::new(Voice::new(io));

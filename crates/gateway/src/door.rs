@@ -2,6 +2,7 @@
 //! that nothing is read for a caller who may not call, and nothing is sent that cannot succeed.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,18 +27,21 @@ use crate::routes::{self, ApiPath, Health, Route};
 use crate::scopes;
 use crate::settings::Auth;
 use crate::shared::{Shared, Worker};
+use crate::tenancy;
 use crate::ticket::Ticket;
 
-/// Answers one request. Never fails: every end has an answer.
+/// Answers one request of a connection from `peer`. Never fails: every end has an answer.
 pub(crate) async fn answer(
     worker: Arc<Worker>,
+    peer: Option<IpAddr>,
     request: Request<Incoming>,
 ) -> Result<Response<ReplyBody>, Infallible> {
     let mut ticket = Ticket::open(&worker);
     let (mut head, body) = request.into_parts();
     let mut slot = Some(body);
     let origin = cors::allowed(&worker.shared.settings().cors, &head.headers).cloned();
-    let mut response = match prepare(&worker.shared, &mut head, &mut slot, &mut ticket).await {
+    let mut response = match prepare(&worker.shared, &mut head, peer, &mut slot, &mut ticket).await
+    {
         Ok(Next::Call(call)) => send(&worker, *call, ticket).await,
         Ok(Next::Answer(status, headers, bytes)) => answer::plain(ticket, status, headers, bytes),
         Err(refused) => {
@@ -70,6 +74,7 @@ async fn send(worker: &Arc<Worker>, call: Call, ticket: Ticket) -> Response<Repl
 async fn prepare(
     shared: &Shared,
     head: &mut Parts,
+    peer: Option<IpAddr>,
     slot: &mut Option<Incoming>,
     ticket: &mut Ticket,
 ) -> Result<Next, Refused> {
@@ -88,6 +93,7 @@ async fn prepare(
     guard_open_door(settings.auth, &settings.cors, &head.headers, path.endpoint)?;
     let caller = authenticate(settings.auth, &head.headers, &shared.keys, shared.wall.now())?;
     scopes::check(&caller, &path, &head.method)?;
+    tenancy::check(shared, &settings, &caller, &head.headers, peer)?;
     let mut call = blank_call(&path, &head.method, ticket, caller.credential.clone());
     let form = if path.unknown { BodyForm::Multipart } else { path.endpoint.body_form() };
     let treatment = Treatment::of(form, &head.headers);

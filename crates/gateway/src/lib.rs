@@ -1,7 +1,7 @@
 //! Mainstay serves: the drop-in HTTP gateway.
 //!
 //! ```text
-//!  connection ─▶ door: routes ─▶ auth ─▶ scopes ─▶ body ─▶ Engine (crate `mainstay`) ─▶ answer
+//!  connection ─▶ door: routes ─▶ auth ─▶ scopes ─▶ tenancy ─▶ body ─▶ Engine (crate `mainstay`) ─▶ answer
 //!   one worker a core, each with its own runtime, socket and upstream connections
 //!  admin: another port, another thread; it also keeps keys and wall clock up to date
 //! ```
@@ -9,6 +9,7 @@
 //! Not this crate's business: what is tried, retried and waited for (`mainstay`), and what a failure
 //! means (`mainstay-core`).
 
+mod access;
 mod admin;
 mod admission;
 mod answer;
@@ -34,10 +35,12 @@ mod serve;
 pub mod settings;
 mod shared;
 mod spec;
+mod tenancy;
 mod ticket;
 mod tls;
 mod worker;
 
+pub use access::{Access, Geo, unknown_subjects};
 pub use admin::AdminSettings;
 pub use fault::ServeError;
 pub use gateway::{Gateway, Ground, Plan};

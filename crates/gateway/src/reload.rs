@@ -3,12 +3,15 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
+use mainstay_core::store::Store;
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc::{self, Receiver};
 use tokio::time::sleep;
 
+use crate::access::unknown_subjects;
 use crate::config::{self, Config, ConfigFault, Environment, Overrides};
 use crate::gateway::Gateway;
 use crate::settings::Settings;
@@ -20,6 +23,9 @@ pub(crate) struct Reload {
     current: Config,
     overrides: Overrides,
     simulator: Option<SocketAddr>,
+    store: Arc<dyn Store>,
+    /// Age and size of the database of countries: a new file under the old name is a change.
+    countries: Option<(SystemTime, u64)>,
 }
 
 impl Reload {
@@ -28,8 +34,10 @@ impl Reload {
         config: Config,
         overrides: Overrides,
         simulator: Option<SocketAddr>,
+        store: Arc<dyn Store>,
     ) -> Reload {
-        Reload { started: config.clone(), current: config, overrides, simulator }
+        let countries = age_and_size(&config);
+        Reload { started: config.clone(), current: config, overrides, simulator, store, countries }
     }
 
     /// The file it is read from.
@@ -55,7 +63,8 @@ impl Reload {
                 return;
             }
         };
-        if config == self.current {
+        let countries = age_and_size(&config);
+        if config == self.current && countries == self.countries {
             tracing::info!("the configuration was read again: nothing changed");
             return;
         }
@@ -65,15 +74,39 @@ impl Reload {
             );
             return;
         }
+        let Some(settings) = self.settings(&config) else { return };
         config.warnings.iter().for_each(ConfigFault::log);
         for name in restart_needed(&self.started, &config) {
             tracing::warn!("`{name}` changed; it takes effect at the next start");
         }
-        gateway.reload(Settings::of(&config), engine_spec(&config, self.simulator));
+        gateway.reload(settings, engine_spec(&config, self.simulator));
         let (providers, routes) = (config.providers.len(), config.routes.len());
         tracing::info!(providers, routes, "the configuration was read again and is in use");
         self.current = config;
+        self.countries = countries;
     }
+
+    /// The server's settings, if what they name outside the file exists.
+    fn settings(&self, config: &Config) -> Option<Settings> {
+        let nobody = unknown_subjects(config, &*self.store);
+        let unusable = match (Settings::read(config), nobody) {
+            (Ok(settings), Ok(faults)) if faults.is_empty() => return Some(settings),
+            (Err(fault), _) => vec![fault],
+            (Ok(_), Ok(faults)) => faults,
+            (Ok(_), Err(error)) => {
+                tracing::error!(%error, "access rules could not be looked up; the earlier configuration stays");
+                return None;
+            }
+        };
+        unusable.iter().for_each(ConfigFault::log);
+        tracing::error!("the configuration cannot be used; the earlier one stays");
+        None
+    }
+}
+
+fn age_and_size(config: &Config) -> Option<(SystemTime, u64)> {
+    let file = std::fs::metadata(config.server.geoip_db.as_deref()?).ok()?;
+    Some((file.modified().ok()?, file.len()))
 }
 
 /// Settings that differ and are read at start only.

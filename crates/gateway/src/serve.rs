@@ -12,6 +12,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 
+use crate::access::unknown_subjects;
 use crate::admin::AdminSettings;
 use crate::config::{Config, ConfigFault, Overrides, StoreUrl};
 use crate::fault::ServeError;
@@ -42,9 +43,11 @@ pub struct ServeOptions {
 pub fn serve(options: ServeOptions, out: &mut dyn Write) -> Result<(), ServeError> {
     let ServeOptions { config, overrides, terminal } = options;
     config.warnings.iter().for_each(ConfigFault::log);
-    let settings = Settings::of(&config);
+    let settings = Settings::read(&config).map_err(from_fault)?;
     let ground = Ground::take(&settings, config.admin.listen)?;
     let store = open_store(&config)?;
+    let nobody = unknown_subjects(&config, &*store).map_err(from_store)?;
+    nobody.into_iter().next().map_or(Ok(()), |fault| Err(from_fault(fault)))?;
     let runtime = Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("simulator")
@@ -59,13 +62,14 @@ pub fn serve(options: ServeOptions, out: &mut dyn Write) -> Result<(), ServeErro
     let engine = engine_spec(&config, simulated);
     let mut signals =
         runtime.block_on(async { Signals::new() }).map_err(|error| ServeError::runtime(&error))?;
-    let gateway = Gateway::start(ground, Plan { settings, admin, engine, store: Some(store) })?;
+    let gateway =
+        Gateway::start(ground, Plan { settings, admin, engine, store: Some(Arc::clone(&store)) })?;
     let welcome = first.welcome(&config, &base(&config, gateway.addr()));
     // Where nobody listens, there is nobody to miss it.
     let _ = out
         .write_all(announcement(&config, &gateway, &welcome).as_bytes())
         .and_then(|()| out.flush());
-    let mut reload = Reload::new(config, overrides, simulated);
+    let mut reload = Reload::new(config, overrides, simulated, store);
     runtime.block_on(until_stopped(&gateway, &mut signals, &mut reload, out));
     gateway.stop();
     runtime.shutdown_background();
@@ -81,6 +85,12 @@ fn open_store(config: &Config) -> Result<Arc<dyn Store>, ServeError> {
             fix: "write `url = \"sqlite:mainstay.db\"` under `[store]`".to_owned(),
         }),
     }
+}
+
+fn from_fault(fault: ConfigFault) -> ServeError {
+    let place = fault.place();
+    let ConfigFault { what, why, fix, .. } = fault;
+    ServeError { what: format!("{place}: {what}"), why, fix }
 }
 
 fn from_store(error: StoreError) -> ServeError {

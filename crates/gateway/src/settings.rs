@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use mainstay_core::policy::CodeSet;
 
-use crate::config::Config;
+use crate::access::Access;
 pub use crate::config::{Auth, Expose, TlsFiles};
+use crate::config::{Config, ConfigFault};
 
 /// Settings of the data plane.
 #[derive(Clone, Debug)]
@@ -26,6 +27,8 @@ pub struct Settings {
     pub expose: Expose,
     /// Which names our own refusals carry in `error.code`.
     pub codes: CodeSet,
+    /// From where callers may call.
+    pub access: Access,
     /// Bounds on what callers send.
     pub bounds: Bounds,
     /// Strings that must never appear in an answer: the providers' credentials.
@@ -42,6 +45,7 @@ impl Default for Settings {
             cors: Vec::new(),
             expose: Expose::default(),
             codes: CodeSet::default(),
+            access: Access::default(),
             bounds: Bounds::default(),
             secrets: Secrets::default(),
         }
@@ -49,7 +53,16 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The server's part of a configuration.
+    /// The server's part of a configuration, with the files it names.
+    ///
+    /// # Errors
+    ///
+    /// `server.geoip_db` cannot be used.
+    pub fn read(config: &Config) -> Result<Settings, ConfigFault> {
+        Ok(Settings { access: Access::of(config)?, ..Settings::of(config) })
+    }
+
+    /// The server's part of a configuration, without what is in files of its own.
     pub fn of(config: &Config) -> Settings {
         let server = &config.server;
         Settings {
@@ -60,6 +73,7 @@ impl Settings {
             cors: server.cors.clone(),
             expose: server.expose,
             codes: config.errors,
+            access: Access::without_database(config),
             bounds: Bounds {
                 body_max: server.body_max,
                 upload_max: server.upload_max,

@@ -17,6 +17,8 @@ pub struct KeySnapshot {
     epoch: u64,
     base: Arc<HashMap<PublicPart, Arc<KeyRecord>>>,
     recent: HashMap<PublicPart, Arc<KeyRecord>>,
+    /// Which key each successor took the place of.
+    before: Arc<HashMap<PublicPart, PublicPart>>,
     organizations: Arc<HashMap<Box<str>, Organization>>,
     projects: Arc<HashMap<Box<str>, Project>>,
 }
@@ -65,6 +67,12 @@ impl KeySnapshot {
         self.recent.get(public).or_else(|| self.base.get(public))
     }
 
+    /// A key and those it took the place of, the newest first: what holds for one of them holds for
+    /// it. At most 64.
+    pub fn lineage(&self, public: PublicPart) -> impl Iterator<Item = PublicPart> {
+        std::iter::successors(Some(public), |key| self.before.get(key).copied()).take(64)
+    }
+
     /// An organization by its id.
     pub fn organization(&self, id: &str) -> Option<&Organization> {
         self.organizations.get(id)
@@ -95,6 +103,10 @@ impl KeySnapshot {
     pub fn apply(&self, changes: Changes) -> KeySnapshot {
         let mut next = self.clone();
         next.epoch = changes.epoch;
+        let followed = |key: &KeyRecord| Some((key.rotated?.successor, key.public));
+        if changes.keys.iter().any(|key| key.rotated.is_some()) {
+            Arc::make_mut(&mut next.before).extend(changes.keys.iter().filter_map(followed));
+        }
         next.recent.extend(changes.keys.into_iter().map(|key| (key.public, Arc::new(key))));
         if next.recent.len() > next.base.len() / 8 {
             let mut base = if next.base.is_empty() { HashMap::new() } else { (*next.base).clone() };

@@ -3,7 +3,11 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use mainstay_gateway::config::{self, Environment, PRESETS, Severity, check_files, starter};
+use mainstay_gateway::config::{
+    self, Config, ConfigFault, Environment, PRESETS, Severity, StoreUrl, check_files, starter,
+};
+use mainstay_gateway::unknown_subjects;
+use mainstay_store::{Memory, Sqlite};
 use serde_json::{Value, json};
 
 use crate::args::ConfigCommand;
@@ -38,6 +42,7 @@ fn check(file: Option<&Path>, show: &mut Show) -> Result<Exit, Trouble> {
         Err(faults) => (faults, String::new()),
         Ok(config) => {
             let mut faults = check_files(&config);
+            faults.extend(rules_about_nobody(&config)?);
             faults.extend(config.warnings.iter().cloned());
             let (providers, routes) = (config.providers.len(), config.routes.len());
             (
@@ -64,6 +69,17 @@ fn check(file: Option<&Path>, show: &mut Show) -> Result<Exit, Trouble> {
         show.line(&format!("{name} {verdict}"))?;
     }
     Ok(if ok { Exit::Worked } else { Exit::Failed })
+}
+
+/// Findings about access rules. A store that is not there yet is not made for it: it would hold
+/// the default organization and project.
+fn rules_about_nobody(config: &Config) -> Result<Vec<ConfigFault>, Trouble> {
+    let fresh = Memory::new();
+    let StoreUrl::Sqlite(path) = &config.store.url else { return Ok(Vec::new()) };
+    if config.access.is_empty() || !path.exists() {
+        return Ok(unknown_subjects(config, &fresh)?);
+    }
+    Ok(unknown_subjects(config, &Sqlite::open(path)?)?)
 }
 
 fn init(kind: &str, output: &PathBuf, show: &mut Show) -> Result<Exit, Trouble> {

@@ -13,6 +13,7 @@ use super::provider::{ProviderConfig, Upstream};
 use super::reader::{Reader, cut};
 use super::route::RouteConfig;
 use super::server::{Auth, StoreUrl};
+use crate::access::Geo;
 
 /// Files all findings about how the settings meet.
 pub(super) fn check(reader: &mut Reader<'_>, config: &Config) {
@@ -47,6 +48,7 @@ pub(super) fn check(reader: &mut Reader<'_>, config: &Config) {
         check_targets(reader, config, route);
         check_windows(reader, config, route);
     }
+    check_access(reader, config);
     check_countries(reader, config);
 }
 
@@ -227,6 +229,21 @@ fn check_windows(reader: &mut Reader<'_>, config: &Config, route: &RouteConfig) 
     }
 }
 
+/// Rules are about keys and what they belong to.
+fn check_access(reader: &mut Reader<'_>, config: &Config) {
+    let auth = match config.server.auth {
+        Auth::Keys => return,
+        Auth::Open => "open",
+        Auth::Pass => "pass",
+    };
+    for rule in &config.access {
+        let what = format!("an access rule keeps nobody out under `server.auth = \"{auth}\"`");
+        let why = "rules are about organizations, projects and keys, and no key is asked for";
+        let fix = "set `auth = \"keys\"`, or take the rule out";
+        reader.error(rule.line, words(what, why, fix));
+    }
+}
+
 fn check_countries(reader: &mut Reader<'_>, config: &Config) {
     let header = config.server.country_header.is_some();
     let trusted = !config.server.trusted_proxies.is_empty();
@@ -276,13 +293,12 @@ pub fn check_files(config: &Config) -> Vec<ConfigFault> {
         need("server.tls.cert".to_owned(), &tls.cert, 0);
         need("server.tls.key".to_owned(), &tls.key, 0);
     }
-    if let Some(path) = &config.server.geoip_db {
-        need("server.geoip_db".to_owned(), path, 0);
-    }
     for provider in &config.providers {
         if let Some(path) = &provider.ca_file {
             need(format!("{}.ca_file", provider.name), path, provider.line);
         }
     }
+    let database = config.server.geoip_db.as_deref().map(Geo::open);
+    faults.extend(database.and_then(Result::err).map(|fault| fault.in_file(config)));
     faults
 }

@@ -22,19 +22,9 @@ const fn unused(section: &'static str, key: &'static str, why: &'static str) -> 
     Unused { section, key, only: &[], severity, why, fix }
 }
 
-const NO_PLACES: &str = "it has no rules about where a caller is";
-
-const UNUSED: [Unused; 8] = [
-    Unused {
-        severity: Severity::Error,
-        fix: "take it out, and keep callers out with a firewall or a proxy before the gateway",
-        ..unused("", "access", "it would let in whom the rules keep out")
-    },
+const UNUSED: [Unused; 4] = [
     unused("", "shared", "each gateway counts limits by itself"),
     unused("", "price", "it keeps no account of costs"),
-    unused("server", "trusted_proxies", NO_PLACES),
-    unused("server", "country_header", NO_PLACES),
-    unused("server", "geoip_db", NO_PLACES),
     Unused {
         only: &["strict", "batched"],
         ..unused("store", "ledger", "it keeps no account of costs")

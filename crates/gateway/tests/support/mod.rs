@@ -2,6 +2,7 @@
 //! that see every byte.
 #![allow(dead_code, clippy::allow_attributes, reason = "each test binary uses a part of it")]
 
+pub(crate) mod mmdb;
 pub(crate) mod provider;
 
 use std::io::{Read, Write};
@@ -42,7 +43,7 @@ pub(crate) fn front(upstream: SocketAddr, more: &str) -> Front {
 pub(crate) fn start(config: &Config, adjust: impl FnOnce(&mut Settings)) -> Front {
     let store = Arc::new(Memory::new());
     let key = add_key(&*store, Scopes::default().with(Scope::Passthrough), None);
-    let mut settings = Settings::of(config);
+    let mut settings = Settings::read(config).expect("files that can be used");
     settings.listen = "127.0.0.1:0".parse().expect("an address");
     settings.workers = 2;
     adjust(&mut settings);

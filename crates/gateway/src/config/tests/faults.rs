@@ -46,11 +46,15 @@ const CASES: &[Case] = &[
     ),
     ("[admin]\ntoken = \"short\"", 2, Error, &["5 characters", "openssl rand"]),
     ("[store]\nurl = \"mysql://x\"", 2, Error, &["sqlite:PATH"]),
-    ("[server]\ngeoip_db = \"x\"", 2, Warning, &["`server.geoip_db` has no effect"]),
     ("[store]\nledger = \"strict\"", 2, Warning, &["`store.ledger` as `strict` has no effect"]),
     ("[store]\nurl = \"postgres://h/d\"", 0, Warning, &["SQLite only"]),
     ("\n[[price]]\nmodel = \"m\"", 2, Warning, &["`price` has no effect"]),
-    ("\n[[access]]\nkey = \"k\"\ncidr_deny = []", 2, Error, &["not enforce `access`", "firewall"]),
+    (
+        "[server]\nauth = \"pass\"\n[[access]]\nkey = \"k\"\ncidr_deny = []",
+        3,
+        Error,
+        &["keeps nobody out", "auth = \"pass\""],
+    ),
     ("[shared]\nurl = \"http://x\"", 2, Error, &["redis://"]),
     (
         "[policy.retry]\nattempts_max = 0",
