@@ -6,6 +6,7 @@ use mainstay_core::hints::{Dimension, RateHints};
 use mainstay_core::policy::{BreakerPolicy, Limits, RetryPolicy};
 use mainstay_core::rules::breaker::{Breaker, Outcome};
 use mainstay_core::rules::latency::Latency;
+use mainstay_core::rules::limits::{LimitSpec, LimitTable, Need, Share};
 use mainstay_core::rules::pacer::{Ask, Pacer, Place};
 use mainstay_core::rules::retry_budget::RetryBudget;
 use mainstay_core::time::Moment;
@@ -76,4 +77,34 @@ fn retry_budget(bencher: Bencher<'_, '_>) {
 fn latency(bencher: Bencher<'_, '_>) {
     let mut latency = Latency::default();
     bencher.bench_local(|| latency.record(black_box(Duration::from_millis(100))));
+}
+
+/// Admission and settlement under three limits (organization, project, key) of a minute's requests
+/// and tokens and of calls at once, among a hundred thousand others in use.
+#[divan::bench]
+fn limits(bencher: Bencher<'_, '_>) {
+    let spec = LimitSpec {
+        rpm: Some(60_000),
+        tpm: Some(90_000_000),
+        concurrency: Some(1000),
+        ..LimitSpec::default()
+    };
+    let need = Need { tokens: 400, count_refused: false };
+    let mut limits = LimitTable::default();
+    for id in 0..100_000 {
+        let mut others = [Share::new(id, spec)];
+        limits.admit(&mut others, need, Moment::ZERO).expect("it is the first");
+    }
+    let mut nanos = 0;
+    bencher.bench_local(|| {
+        nanos += 1_000_000;
+        let now = Moment::from_nanos(nanos);
+        let id = nanos / 1_000_000 % 30_000;
+        let mut shares =
+            [Share::new(id, spec), Share::new(id + 30_000, spec), Share::new(id + 60_000, spec)];
+        if limits.admit(black_box(&mut shares), need, now).is_ok() {
+            black_box(limits.standing(&shares, now));
+            limits.settle(&mut shares, Some(380), now);
+        }
+    });
 }

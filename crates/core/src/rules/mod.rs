@@ -6,5 +6,6 @@ pub mod backoff;
 pub mod breaker;
 pub mod budget;
 pub mod latency;
+pub mod limits;
 pub mod pacer;
 pub mod retry_budget;
