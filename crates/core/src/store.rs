@@ -14,12 +14,14 @@ use crate::keys::PublicPart;
 
 mod budgets;
 mod ledger;
+mod limits;
 mod scope;
 pub use budgets::{BudgetOf, BudgetRecord, BudgetStore, NewBudget};
 pub use ledger::{
     Basis, Durability, Entry, EntryKind, FURTHER_MAX, Ledger, LedgerState, LedgerTrouble, Recovery,
     ReservationId, SpentOf, Summed, Written,
 };
+pub use limits::{LimitPatch, LimitRecord, LimitStore, Subject, TierLimit};
 pub use scope::{NotAScope, Scope, Scopes};
 
 /// Wall-clock time: milliseconds since 1970-01-01T00:00:00Z.
@@ -320,7 +322,7 @@ impl core::error::Error for StoreError {}
 ///
 /// Calls block until the answer is durable; they are for administration, never on a call's path,
 /// which reads a snapshot. Every change raises [`Store::epoch`] by at least one.
-pub trait Store: Send + Sync + fmt::Debug {
+pub trait Store: LimitStore + Send + Sync + fmt::Debug {
     /// The number of the last change. Cheap: a running gateway asks several times a second.
     fn epoch(&self) -> Result<u64, StoreError>;
     /// Everything that changed after `epoch`; 0 gives everything.

@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use mainstay_core::keys::PublicPart;
 use mainstay_core::store::{
-    Changes, Digest, KeyRecord, NewKey, Organization, Project, Store, StoreError, UnixMillis,
+    Changes, Digest, KeyRecord, LimitRecord, NewKey, Organization, Project, Store, StoreError,
+    Subject, UnixMillis,
 };
 
 use crate::model;
+
+mod limits;
 
 /// Keys, projects and organizations in memory.
 #[derive(Debug, Default)]
@@ -22,6 +25,7 @@ struct World {
     organizations: Vec<(u64, Organization)>,
     projects: Vec<(u64, Project)>,
     keys: Vec<(u64, KeyRecord)>,
+    limits: Vec<(u64, LimitRecord)>,
     places: BTreeMap<PublicPart, usize>,
     notes: BTreeMap<String, String>,
 }
@@ -33,6 +37,7 @@ impl Default for World {
             organizations: vec![(1, model::default_organization())],
             projects: vec![(1, model::default_project())],
             keys: Vec::new(),
+            limits: Vec::new(),
             places: BTreeMap::new(),
             notes: BTreeMap::new(),
         }
@@ -173,6 +178,8 @@ impl Store for Memory {
         let mut old = world.keys[place].1.clone();
         let new = world.push_key(model::rotate(&mut old, successor, grace, now)?)?;
         world.keys[place] = (world.epoch, old);
+        let (from, to) = (Subject::Key(public), Subject::Key(new.public));
+        model::limits::inherit(&mut *world, &from, &to)?;
         Ok(new)
     }
 

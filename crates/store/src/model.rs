@@ -1,5 +1,7 @@
 //! The rules of organizations, projects and keys. Every store runs this text; none has its own.
 
+pub(crate) mod limits;
+
 use std::time::Duration;
 
 use mainstay_core::keys::PublicPart;

@@ -12,12 +12,14 @@ use std::time::Duration;
 
 use mainstay_core::keys::PublicPart;
 use mainstay_core::store::{
-    Changes, Digest, KeyRecord, NewKey, Organization, Project, Store, StoreError, UnixMillis,
+    Changes, Digest, KeyRecord, NewKey, Organization, Project, Store, StoreError, Subject,
+    UnixMillis,
 };
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use crate::model;
 
+mod limits;
 mod open;
 mod rows;
 
@@ -270,6 +272,8 @@ impl Store for Sqlite {
             let new = model::rotate(&mut old, successor, grace, now)?;
             insert_key(change, &new)?;
             rows::put_key(change, &old, tick(change)?)?;
+            let (from, to) = (Subject::Key(public), Subject::Key(new.public));
+            model::limits::inherit(&mut limits::Table(change), &from, &to)?;
             Ok(new)
         })
     }

@@ -5,11 +5,11 @@ use std::path::Path;
 use mainstay_core::store::StoreError;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
 
-use super::{BUSY_MAX, rows};
+use super::{BUSY_MAX, limits, rows};
 use crate::model;
 
 /// Newest version of the tables this program knows.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// Marks a file as ours: `MSTY` in ASCII, in SQLite's own field for it.
 const APPLICATION_ID: i32 = 0x4D53_5459;
@@ -19,7 +19,8 @@ const APPLICATION_ID: i32 = 0x4D53_5459;
 const SQLITE_MIN: i32 = 3_051_003;
 
 /// Each step brings the tables one version on. Steps are never changed, only added.
-const MIGRATIONS: [&str; SCHEMA_VERSION as usize] = ["
+const MIGRATIONS: [&str; SCHEMA_VERSION as usize] = [
+    "
 CREATE TABLE epoch (one INTEGER PRIMARY KEY CHECK (one = 1), value INTEGER NOT NULL) STRICT;
 INSERT INTO epoch VALUES (1, 1);
 CREATE TABLE note (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -55,7 +56,9 @@ CREATE TABLE key (
   CHECK ((rotated_at IS NULL) = (grace_until IS NULL))
 ) STRICT;
 CREATE INDEX key_changed ON key (changed);
-"];
+",
+    limits::TABLE,
+];
 
 pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     if rusqlite::version_number() < SQLITE_MIN {

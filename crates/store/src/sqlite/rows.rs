@@ -118,7 +118,7 @@ fn public(row: &Row<'_>, column: usize) -> Result<PublicPart> {
     text.parse().map_err(|_| strange(column, "no public part".to_owned()))
 }
 
-fn strange(column: usize, what: String) -> rusqlite::Error {
+pub(super) fn strange(column: usize, what: String) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, what.into())
 }
 

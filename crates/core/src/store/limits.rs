@@ -1,0 +1,152 @@
+//! Rate limits as they are remembered: whose, for which model, and how much.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::{StoreError, key_id};
+use crate::keys::PublicPart;
+use crate::rules::limits::LimitSpec;
+
+/// Whom a limit is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Subject {
+    /// An organization, by its id: everything its projects and keys do.
+    Organization(Box<str>),
+    /// A project, by its id.
+    Project(Box<str>),
+    /// A key.
+    Key(PublicPart),
+}
+
+impl Subject {
+    /// `organization`, `project` or `key`.
+    pub fn what(&self) -> &'static str {
+        match self {
+            Subject::Organization(_) => "organization",
+            Subject::Project(_) => "project",
+            Subject::Key(_) => "key",
+        }
+    }
+
+    /// Its id: `org-…`, `proj_…` or `key_…`.
+    pub fn id(&self) -> String {
+        match self {
+            Subject::Organization(id) | Subject::Project(id) => String::from(&**id),
+            Subject::Key(public) => key_id(*public),
+        }
+    }
+}
+
+/// One limit: of a subject, for all models or for those that a pattern names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitRecord {
+    /// Its number. It keeps it for good, so that counts outlive changes.
+    pub id: u64,
+    /// Whom it is about.
+    pub subject: Subject,
+    /// Models it counts, together; `*` at the end matches any rest. `None`: all.
+    pub model: Option<Box<str>>,
+    /// What it allows; empty when it was removed.
+    pub spec: LimitSpec,
+    /// The tier it came from, when it came from one.
+    pub tier: Option<Box<str>>,
+}
+
+/// A change of a limit; what is `None` stays as it is, `Some(None)` takes the part away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LimitPatch {
+    /// Requests per minute.
+    pub rpm: Option<Option<u64>>,
+    /// Tokens per minute.
+    pub tpm: Option<Option<u64>>,
+    /// Requests per day.
+    pub rpd: Option<Option<u64>>,
+    /// Calls at once.
+    pub concurrency: Option<Option<u64>>,
+    /// How much time's worth may come at once, in whole milliseconds.
+    pub burst: Option<Option<Duration>>,
+    /// Whether it only watches.
+    pub shadow: Option<bool>,
+}
+
+impl LimitPatch {
+    /// What `spec` becomes.
+    pub fn apply(&self, spec: &LimitSpec) -> LimitSpec {
+        LimitSpec {
+            rpm: self.rpm.unwrap_or(spec.rpm),
+            tpm: self.tpm.unwrap_or(spec.tpm),
+            rpd: self.rpd.unwrap_or(spec.rpd),
+            concurrency: self.concurrency.unwrap_or(spec.concurrency),
+            burst: self.burst.unwrap_or(spec.burst),
+            shadow: self.shadow.unwrap_or(spec.shadow),
+        }
+    }
+}
+
+/// A limit of a tier: for which models, and how much.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TierLimit {
+    /// Models it counts, together; `None`: all.
+    pub model: Option<Box<str>>,
+    /// What it allows.
+    pub spec: LimitSpec,
+}
+
+/// Where limits are remembered. Every change raises the store's epoch.
+///
+/// In a subject an organization or project may be given by its name in the place of its id, as
+/// long as the name is no other one's.
+pub trait LimitStore {
+    /// Changes the limit of a subject for these models, making it when there is none. A limit that
+    /// has no number left is removed.
+    ///
+    /// # Errors
+    ///
+    /// There is no such subject, or a value is out of its range.
+    fn set_limit(
+        &self,
+        subject: &Subject,
+        model: Option<&str>,
+        patch: &LimitPatch,
+    ) -> Result<LimitRecord, StoreError>;
+
+    /// Removes the limit of a subject for these models. Gives what it was.
+    ///
+    /// # Errors
+    ///
+    /// There is no such subject, or no such limit.
+    fn remove_limit(
+        &self,
+        subject: &Subject,
+        model: Option<&str>,
+    ) -> Result<LimitRecord, StoreError>;
+
+    /// Gives a subject the limits of a tier, in the place of those of its earlier tier. Limits that
+    /// were set one by one stay, except where the tier has one for the same models.
+    ///
+    /// # Errors
+    ///
+    /// There is no such subject, or a value is out of its range.
+    fn set_tier(
+        &self,
+        subject: &Subject,
+        tier: &str,
+        limits: &[TierLimit],
+    ) -> Result<Vec<LimitRecord>, StoreError>;
+
+    /// All limits, oldest first, removed ones left out.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    fn limits(&self) -> Result<Vec<LimitRecord>, StoreError>;
+
+    /// The store's epoch, and every limit that changed after `epoch`, removed ones included.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    fn limits_since(&self, epoch: u64) -> Result<(u64, Vec<LimitRecord>), StoreError>;
+}

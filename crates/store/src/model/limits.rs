@@ -1,0 +1,132 @@
+//! The rules of remembered limits. Every store runs this text.
+
+use mainstay_core::rules::limits::LimitSpec;
+use mainstay_core::store::{
+    LimitPatch, LimitRecord, Organization, Project, StoreError, Subject, TierLimit,
+};
+
+/// Most limits one subject may have.
+const PER_SUBJECT_MAX: usize = 100;
+
+/// Where the rows of limits are.
+pub(crate) trait Rows {
+    type Error: From<StoreError>;
+
+    /// The limits of a subject, removed ones included.
+    fn of(&self, subject: &Subject) -> Result<Vec<LimitRecord>, Self::Error>;
+    /// Writes a limit over the one with its id; id 0 is a new one. Gives it as it was written.
+    fn put(&mut self, record: LimitRecord) -> Result<LimitRecord, Self::Error>;
+}
+
+/// The subject with its id in the place of a name. Keys are not looked for here.
+pub(crate) fn resolve(
+    subject: &Subject,
+    organizations: &[Organization],
+    projects: &[Project],
+) -> Result<Subject, StoreError> {
+    match subject {
+        Subject::Organization(wanted) => {
+            let mut all = organizations.iter();
+            let found = all.find(|org| org.id == *wanted || org.name == *wanted);
+            let found = found.ok_or_else(|| super::absent("organization", wanted))?;
+            Ok(Subject::Organization(found.id.clone()))
+        }
+        Subject::Project(wanted) => {
+            let found = super::find_project(projects.iter(), Some(wanted))?;
+            Ok(Subject::Project(found.id.clone()))
+        }
+        Subject::Key(public) => Ok(Subject::Key(*public)),
+    }
+}
+
+pub(crate) fn set<R: Rows>(
+    rows: &mut R,
+    subject: &Subject,
+    model: Option<&str>,
+    patch: &LimitPatch,
+) -> Result<LimitRecord, R::Error> {
+    let model = pattern(model)?;
+    let mut all = rows.of(subject)?;
+    let old = all.iter().position(|row| row.model == model).map(|at| all.swap_remove(at));
+    if old.is_none() && all.len() >= PER_SUBJECT_MAX {
+        let why = format!("a subject has at most {PER_SUBJECT_MAX} limits; remove one");
+        return Err(StoreError::Invalid { why }.into());
+    }
+    let old = old.unwrap_or_else(|| fresh(subject, model));
+    let spec = checked(patch.apply(&old.spec))?;
+    rows.put(LimitRecord { spec, tier: None, ..old })
+}
+
+pub(crate) fn remove<R: Rows>(
+    rows: &mut R,
+    subject: &Subject,
+    model: Option<&str>,
+) -> Result<LimitRecord, R::Error> {
+    let model = pattern(model)?;
+    let all = rows.of(subject)?;
+    let old = all.into_iter().find(|row| row.model == model && !row.spec.is_empty());
+    let old = old.ok_or_else(|| {
+        let of = model.as_deref().map(|model| format!(" for `{model}`")).unwrap_or_default();
+        StoreError::Absent { what: "limit", id: format!("{}{of}", subject.id()) }
+    })?;
+    rows.put(LimitRecord { spec: LimitSpec::default(), tier: None, ..old.clone() })?;
+    Ok(old)
+}
+
+pub(crate) fn set_tier<R: Rows>(
+    rows: &mut R,
+    subject: &Subject,
+    tier: &str,
+    limits: &[TierLimit],
+) -> Result<Vec<LimitRecord>, R::Error> {
+    let tier = super::name(tier)?;
+    let all = rows.of(subject)?;
+    for old in all.iter().filter(|old| old.tier.is_some()) {
+        if limits.iter().all(|new| new.model != old.model) {
+            rows.put(LimitRecord { spec: LimitSpec::default(), tier: None, ..old.clone() })?;
+        }
+    }
+    let mut made = Vec::with_capacity(limits.len());
+    for limit in limits {
+        let model = pattern(limit.model.as_deref())?;
+        let old = all.iter().find(|row| row.model == model).cloned();
+        let old = old.unwrap_or_else(|| fresh(subject, model));
+        let spec = checked(limit.spec)?;
+        made.push(rows.put(LimitRecord { spec, tier: Some(tier.clone()), ..old })?);
+    }
+    Ok(made)
+}
+
+/// Gives a key that takes another's place its limits.
+pub(crate) fn inherit<R: Rows>(rows: &mut R, old: &Subject, new: &Subject) -> Result<(), R::Error> {
+    for row in rows.of(old)? {
+        if !row.spec.is_empty() {
+            rows.put(LimitRecord { id: 0, subject: new.clone(), ..row })?;
+        }
+    }
+    Ok(())
+}
+
+fn fresh(subject: &Subject, model: Option<Box<str>>) -> LimitRecord {
+    let (subject, spec) = (subject.clone(), LimitSpec::default());
+    LimitRecord { id: 0, subject, model, spec, tier: None }
+}
+
+fn checked(spec: LimitSpec) -> Result<LimitSpec, StoreError> {
+    spec.check().map_err(|error| StoreError::Invalid { why: error.to_string() })?;
+    if spec.burst.is_some_and(|burst| burst.subsec_nanos() % 1_000_000 != 0) {
+        let why = "`burst` is a whole number of milliseconds".to_owned();
+        return Err(StoreError::Invalid { why });
+    }
+    Ok(spec)
+}
+
+fn pattern(model: Option<&str>) -> Result<Option<Box<str>>, StoreError> {
+    let Some(model) = model else { return Ok(None) };
+    let name = model.strip_suffix('*').unwrap_or(model);
+    if model.is_empty() || model.len() > 256 || name.contains('*') {
+        let why = "a model has 1 to 256 bytes, and a `*` at its end only".to_owned();
+        return Err(StoreError::Invalid { why });
+    }
+    Ok(Some(model.into()))
+}

@@ -1,0 +1,163 @@
+//! What every store promises of limits. The same stories run on each of them.
+
+use std::time::Duration;
+
+use mainstay_core::rules::limits::LimitSpec;
+use mainstay_core::store::{
+    DEFAULT_ORG, DEFAULT_PROJECT, LimitPatch, NewKey, Scopes, Store, StoreError, Subject,
+    TierLimit, UnixMillis,
+};
+use mainstay_store::{Memory, Sqlite, digest, mint};
+
+const NOW: UnixMillis = UnixMillis(1_000_000);
+
+fn on_every_store(story: fn(&dyn Store)) {
+    story(&Memory::new());
+    let folder = tempfile::tempdir().expect("the test's own ground");
+    story(&Sqlite::open(&folder.path().join("limits.db")).expect("the test's own ground"));
+}
+
+fn org(id: &str) -> Subject {
+    Subject::Organization(id.into())
+}
+
+fn rpm(rpm: u64) -> LimitPatch {
+    LimitPatch { rpm: Some(Some(rpm)), ..LimitPatch::default() }
+}
+
+fn key(store: &dyn Store) -> mainstay_core::keys::PublicPart {
+    let key = mint().expect("random bytes");
+    let new = NewKey {
+        public: key.public(),
+        digest: digest(key.secret().as_bytes()),
+        name: "k".to_owned(),
+        project: None,
+        scopes: Scopes::default(),
+        models: Vec::new(),
+        expires_at: None,
+    };
+    store.create_key(new, NOW).expect("a sound key").public
+}
+
+#[test]
+fn a_limit_is_found_as_it_was_set_and_changes_part_by_part() {
+    on_every_store(|store| {
+        let all = LimitPatch {
+            rpm: Some(Some(10)),
+            tpm: Some(Some(20_000)),
+            rpd: Some(Some(300)),
+            concurrency: Some(Some(4)),
+            burst: Some(Some(Duration::from_millis(1500))),
+            shadow: Some(true),
+        };
+        let set = store.set_limit(&org("default"), Some("gpt-*"), &all).unwrap();
+        assert_eq!(set.subject, org(DEFAULT_ORG), "a name is resolved to its id");
+        assert_eq!(store.limits().unwrap(), std::slice::from_ref(&set));
+        let part = LimitPatch { tpm: Some(None), shadow: Some(false), ..rpm(11) };
+        let changed = store.set_limit(&org(DEFAULT_ORG), Some("gpt-*"), &part).unwrap();
+        assert_eq!(changed.id, set.id, "it keeps its number");
+        let spec = LimitSpec { rpm: Some(11), tpm: None, shadow: false, ..set.spec };
+        assert_eq!(changed.spec, spec);
+        let other = store.set_limit(&org(DEFAULT_ORG), None, &rpm(5)).unwrap();
+        assert_ne!(other.id, set.id);
+        assert_eq!(store.limits().unwrap(), [changed, other]);
+    });
+}
+
+#[test]
+fn a_removed_limit_is_gone_from_the_list_and_told_among_the_changes() {
+    on_every_store(|store| {
+        let project = Subject::Project(DEFAULT_PROJECT.into());
+        let set = store.set_limit(&project, None, &rpm(5)).unwrap();
+        let (epoch, changes) = store.limits_since(0).unwrap();
+        assert_eq!((epoch, changes), (store.epoch().unwrap(), vec![set.clone()]));
+        assert_eq!(store.remove_limit(&project, None).unwrap(), set);
+        assert!(store.limits().unwrap().is_empty());
+        let (later, changes) = store.limits_since(epoch).unwrap();
+        assert!(later > epoch && changes[0].id == set.id && changes[0].spec.is_empty());
+        assert!(store.limits_since(later).unwrap().1.is_empty());
+        let again = store.remove_limit(&project, None);
+        assert!(matches!(again, Err(StoreError::Absent { what: "limit", .. })));
+        assert_eq!(store.set_limit(&project, None, &rpm(6)).unwrap().id, set.id);
+    });
+}
+
+#[test]
+fn unknown_subjects_and_values_out_of_range_are_refused_and_nothing_changes() {
+    on_every_store(|store| {
+        let epoch = store.epoch().unwrap();
+        let nobody = [
+            (org("nobody"), "organization"),
+            (Subject::Project("nothing".into()), "project"),
+            (Subject::Key(mint().unwrap().public()), "key"),
+        ];
+        for (subject, kind) in nobody {
+            let refused = store.set_limit(&subject, None, &rpm(1));
+            assert!(matches!(refused, Err(StoreError::Absent { what, .. }) if what == kind));
+        }
+        let odd = LimitPatch { burst: Some(Some(Duration::from_nanos(1_500_000))), ..rpm(1) };
+        for (model, patch) in [
+            (None, rpm(0)),
+            (None, rpm(u64::MAX)),
+            (None, odd),
+            (Some(""), rpm(1)),
+            (Some("a*b"), rpm(1)),
+        ] {
+            let refused = store.set_limit(&org(DEFAULT_ORG), model, &patch);
+            assert!(matches!(refused, Err(StoreError::Invalid { .. })), "{model:?} {patch:?}");
+        }
+        assert_eq!(store.epoch().unwrap(), epoch);
+    });
+}
+
+#[test]
+fn a_subject_has_a_bounded_number_of_limits() {
+    on_every_store(|store| {
+        for number in 0..100 {
+            store.set_limit(&org(DEFAULT_ORG), Some(&format!("m{number}")), &rpm(1)).unwrap();
+        }
+        let one_more = store.set_limit(&org(DEFAULT_ORG), Some("m"), &rpm(1));
+        assert!(matches!(one_more, Err(StoreError::Invalid { .. })));
+        assert!(store.set_limit(&org(DEFAULT_ORG), Some("m7"), &rpm(2)).is_ok());
+    });
+}
+
+#[test]
+fn a_tier_takes_the_place_of_the_earlier_one_and_of_nothing_else() {
+    on_every_store(|store| {
+        let limit = |model: Option<&str>, rpm| TierLimit {
+            model: model.map(Into::into),
+            spec: LimitSpec { rpm: Some(rpm), ..LimitSpec::default() },
+        };
+        let own = store.set_limit(&org(DEFAULT_ORG), Some("mine"), &rpm(9)).unwrap();
+        let free = [limit(None, 3), limit(Some("gpt-4o"), 1)];
+        store.set_tier(&org("default"), "free", &free).unwrap();
+        let paid = [limit(None, 500), limit(Some("o1"), 50)];
+        store.set_tier(&org("default"), "paid", &paid).unwrap();
+        let all = store.limits().unwrap();
+        let told: Vec<_> = all
+            .iter()
+            .map(|limit| (limit.model.as_deref(), limit.spec.rpm, limit.tier.as_deref()))
+            .collect();
+        let mine = (Some("mine"), Some(9), None);
+        let paid = Some("paid");
+        assert_eq!(told, [mine, (None, Some(500), paid), (Some("o1"), Some(50), paid)]);
+        assert_eq!(all[0], own);
+        let by_hand = store.set_limit(&org(DEFAULT_ORG), None, &rpm(600)).unwrap();
+        assert_eq!(by_hand.tier, None, "set by hand, it is no tier's any more");
+    });
+}
+
+#[test]
+fn the_successor_of_a_key_has_its_limits() {
+    on_every_store(|store| {
+        let old = key(store);
+        let set = store.set_limit(&Subject::Key(old), None, &rpm(7)).unwrap();
+        let fresh = mint().unwrap();
+        let successor = (fresh.public(), digest(fresh.secret().as_bytes()));
+        store.rotate_key(old, successor, Duration::ZERO, NOW).unwrap();
+        let all = store.limits().unwrap();
+        assert_eq!(all.len(), 2);
+        assert_eq!((&all[1].subject, all[1].spec), (&Subject::Key(fresh.public()), set.spec));
+    });
+}
