@@ -2,13 +2,12 @@
 //! be used never replaces what works; what needs a restart is named.
 
 use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use mainstay_core::store::Store;
-use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
-use tokio::sync::mpsc::{self, Receiver};
 use tokio::time::sleep;
 
 use crate::access::unknown_subjects;
@@ -125,57 +124,106 @@ fn restart_needed(old: &Config, new: &Config) -> Vec<&'static str> {
     .collect()
 }
 
-/// Tells when a file may have changed.
+/// Tells when a file has changed.
+///
+/// It is looked at twice a second. Events of the system would come sooner, but they come for the
+/// whole directory, and the store's files are usually in it: each write to the ledger would wake us.
+/// Looking also works for mounted volumes that exchange links, and on file systems without events.
 pub(crate) struct Watch {
-    changes: Receiver<()>,
-    _watcher: Option<RecommendedWatcher>,
+    file: Option<PathBuf>,
+    known: Looks,
+}
+
+/// What tells one state of a file from another; all zero when there is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Looks {
+    device: u64,
+    inode: u64,
+    length: u64,
+    written: (i64, i64),
+}
+
+impl Looks {
+    fn of(file: &Path) -> Looks {
+        let Ok(found) = std::fs::metadata(file) else { return Looks::default() };
+        Looks {
+            device: found.dev(),
+            inode: found.ino(),
+            length: found.len(),
+            written: (found.mtime(), found.mtime_nsec()),
+        }
+    }
 }
 
 impl Watch {
-    /// Watches the file's directory, because editors put a new file in the place of the old one.
-    /// Without a file, or where the system cannot watch, it never tells anything.
+    /// Begins with the file as it is.
     pub(crate) fn of(file: Option<&Path>) -> Watch {
-        let (tell, changes) = mpsc::channel(1);
-        let Some(file) = file else { return Watch { changes, _watcher: None } };
-        let folder = match file.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-            Some(_) | None => PathBuf::from("."),
-        };
-        let name = file.file_name().map(ToOwned::to_owned);
-        let told = move |event: notify::Result<Event>| {
-            // `..data` is what mounted volumes exchange. A full channel has a word waiting already.
-            let ours = |path: &PathBuf| {
-                path.file_name() == name.as_deref()
-                    || path.file_name().is_some_and(|n| n == "..data")
-            };
-            if event
-                .is_ok_and(|event| changes_something(event.kind) && event.paths.iter().any(ours))
-            {
-                let _ = tell.try_send(());
-            }
-        };
-        let watcher = notify::recommended_watcher(told).and_then(|mut watcher| {
-            watcher.watch(&folder, RecursiveMode::NonRecursive)?;
-            Ok(watcher)
-        });
-        if let Err(error) = &watcher {
-            tracing::warn!(%error, "the configuration is not watched; SIGHUP has it read again");
-        }
-        Watch { changes, _watcher: watcher.ok() }
+        let known = file.map(Looks::of).unwrap_or_default();
+        Watch { file: file.map(Path::to_owned), known }
     }
 
-    /// Until the file may have changed and has been left alone for a moment. Never ends when nothing
-    /// is watched.
+    /// Until the file has changed and has been left alone for a moment. Never ends without a file.
     pub(crate) async fn changed(&mut self) {
+        const PACE: Duration = Duration::from_millis(500);
         const REST: Duration = Duration::from_millis(200);
-        if self.changes.recv().await.is_none() {
-            std::future::pending::<()>().await;
+        let Some(file) = self.file.clone() else { return std::future::pending().await };
+        loop {
+            sleep(PACE).await;
+            let mut seen = looks(&file).await;
+            if seen == self.known {
+                continue;
+            }
+            // Written in pieces, or removed for a moment before the new one takes its place.
+            loop {
+                sleep(REST).await;
+                let now = looks(&file).await;
+                if now == seen {
+                    break;
+                }
+                seen = now;
+            }
+            self.known = seen;
+            return;
         }
-        sleep(REST).await;
-        while self.changes.try_recv().is_ok() {}
     }
 }
 
-fn changes_something(kind: EventKind) -> bool {
-    !matches!(kind, EventKind::Access(_))
+/// Off this thread: a file system that hangs must not keep a stop from being noticed.
+async fn looks(file: &Path) -> Looks {
+    let file = file.to_owned();
+    tokio::task::spawn_blocking(move || Looks::of(&file)).await.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::timeout;
+
+    #[tokio::test]
+    async fn a_change_is_told_once_however_it_is_made_and_neighbours_tell_nothing() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let file = folder.path().join("mainstay.toml");
+        let write = |path: &Path, text: &str| std::fs::write(path, text).expect("written");
+        write(&file, "a");
+        let mut watch = Watch::of(Some(&file));
+        let soon = Duration::from_secs(10);
+
+        write(&file, "b, in place");
+        timeout(soon, watch.changed()).await.expect("a change in place is told");
+
+        let new = folder.path().join("new");
+        write(&new, "c, by another file");
+        std::fs::rename(&new, &file).expect("moved");
+        timeout(soon, watch.changed()).await.expect("a new file in its place is told");
+
+        write(&folder.path().join("mainstay.db"), "a neighbour");
+        let told = timeout(Duration::from_millis(1500), watch.changed()).await;
+        assert!(told.is_err(), "nothing changed, and told is told");
+    }
+
+    #[tokio::test]
+    async fn without_a_file_nothing_is_ever_told() {
+        let told = timeout(Duration::from_millis(50), Watch::of(None).changed()).await;
+        assert!(told.is_err());
+    }
 }
