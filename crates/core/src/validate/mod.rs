@@ -8,9 +8,11 @@ mod between;
 pub mod check;
 
 pub mod fault;
+pub mod form;
 mod nearest;
 mod path;
 mod say;
+mod say_form;
 mod schema;
 mod tables;
 mod walk;

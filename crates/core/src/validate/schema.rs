@@ -110,6 +110,27 @@ pub(super) struct Tagged {
     pub(super) need: Need,
 }
 
+/// What a multipart form holds: files, and fields whose values are written as text.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FormRules {
+    pub(super) files: &'static [FileRule],
+    pub(super) fields: &'static Fields,
+    /// Most bytes of the whole body that the vendor reads.
+    pub(super) body_max: u64,
+}
+
+/// A field of a form that is a file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FileRule {
+    pub(super) name: &'static str,
+    /// It must be there.
+    pub(super) needed: bool,
+    /// How often it may be there.
+    pub(super) count_max: usize,
+    /// Most bytes of one file.
+    pub(super) bytes_max: u64,
+}
+
 const NOTHING: Shape = Shape {
     anything: false,
     null: false,

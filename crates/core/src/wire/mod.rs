@@ -2,6 +2,7 @@
 
 pub mod endpoint;
 pub mod error_body;
+pub mod form;
 pub mod json;
 pub mod request;
 pub mod sse;

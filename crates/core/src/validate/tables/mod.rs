@@ -8,12 +8,13 @@
 mod assistants;
 mod chat;
 mod common;
+mod forms;
 mod items;
 mod response_tools;
 mod responses;
 mod small;
 
-use super::schema::Fields;
+use super::schema::{Fields, FormRules};
 use crate::wire::endpoint::Endpoint;
 
 /// The fields of an endpoint's body; `None` where nothing is known about it.
@@ -39,5 +40,34 @@ pub(super) fn of(endpoint: Endpoint) -> Option<&'static Fields> {
         Endpoint::ThreadAndRun => &assistants::THREAD_AND_RUN,
         Endpoint::ToolOutputs => &assistants::TOOL_OUTPUTS,
         Endpoint::Files | Endpoint::Batches | Endpoint::Models | Endpoint::Other => return None,
+    })
+}
+
+/// What an endpoint's multipart form holds; `None` where it takes none or nothing is known.
+pub(super) fn of_form(endpoint: Endpoint) -> Option<&'static FormRules> {
+    Some(match endpoint {
+        Endpoint::ImageEdits => &forms::IMAGE_EDITS,
+        Endpoint::ImageVariations => &forms::IMAGE_VARIATIONS,
+        Endpoint::Transcriptions => &forms::TRANSCRIPTIONS,
+        Endpoint::Translations => &forms::TRANSLATIONS,
+        Endpoint::Files => &forms::FILES,
+        Endpoint::Chat
+        | Endpoint::Responses
+        | Endpoint::Completions
+        | Endpoint::Embeddings
+        | Endpoint::Moderations
+        | Endpoint::Images
+        | Endpoint::Speech
+        | Endpoint::Assistants
+        | Endpoint::AssistantUpdate
+        | Endpoint::Threads
+        | Endpoint::ThreadUpdate
+        | Endpoint::ThreadMessages
+        | Endpoint::Runs
+        | Endpoint::ThreadAndRun
+        | Endpoint::ToolOutputs
+        | Endpoint::Batches
+        | Endpoint::Models
+        | Endpoint::Other => return None,
     })
 }
