@@ -4,16 +4,18 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, header};
 use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use mainstay::call::CallBody;
 use mainstay_core::failure::Kind;
-use mainstay_core::wire::endpoint::BodyForm;
+use mainstay_core::validate::form::FormLook;
+use mainstay_core::wire::endpoint::{BodyForm, Endpoint};
 use tokio::time::timeout;
 
 use crate::refused::{Refused, grouped};
+use crate::routes::ApiPath;
 use crate::settings::Bounds;
 
 mod gunzip;
@@ -26,14 +28,26 @@ use passing::Passing;
 /// A body that was taken in.
 #[derive(Debug)]
 pub(crate) struct Taken {
-    /// For the walk.
+    /// For the walk; empty when it is to pass through.
     pub(crate) body: CallBody,
+    /// What was read of a body that is to pass through; the rest stays in its slot.
+    pub(crate) begun: Option<Begun>,
     /// Its share of the memory for bodies; give it up when the call has ended.
     pub(crate) hold: Hold,
     /// Whether it is JSON to be looked into.
     pub(crate) json: bool,
+    /// Of a form to be looked into, what is at hand: all of it, or its beginning.
+    pub(crate) form: Option<Bytes>,
     /// Whether it came compressed and is not any more.
     pub(crate) inflated: bool,
+}
+
+/// The beginning of a body that is to pass through.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    pieces: Vec<Bytes>,
+    /// The whole length, in bytes, where it was announced.
+    pub(crate) length: Option<u64>,
 }
 
 /// How a body is to be treated, by endpoint and content type.
@@ -41,16 +55,29 @@ pub(crate) struct Taken {
 pub(crate) enum Treatment {
     /// Held and looked into.
     Json,
+    /// A form: what is at hand of it is looked into, and a large one passes through.
+    Form,
     /// Passed on unread.
     Opaque,
 }
 
 impl Treatment {
     /// Decides by what the endpoint takes and what the caller says he sends.
-    pub(crate) fn of(form: BodyForm, headers: &HeaderMap) -> Treatment {
-        match form {
+    pub(crate) fn of(path: &ApiPath<'_>, method: &Method, headers: &HeaderMap) -> Treatment {
+        let form = match path.endpoint {
+            // Only the upload itself is a form; its kin are looked at, listed and deleted.
+            Endpoint::Files => {
+                *method == Method::POST && path.rest.trim_end_matches('/') == "/files"
+            }
+            endpoint => FormLook::knows(endpoint),
+        };
+        match path.endpoint.body_form() {
+            _ if path.unknown => Treatment::Opaque,
             BodyForm::Json => Treatment::Json,
-            BodyForm::JsonOrNothing | BodyForm::Any if says_json(headers) => Treatment::Json,
+            BodyForm::JsonOrNothing | BodyForm::Any | BodyForm::Multipart if says_json(headers) => {
+                Treatment::Json
+            }
+            _ if form => Treatment::Form,
             BodyForm::JsonOrNothing | BodyForm::Any | BodyForm::Multipart => Treatment::Opaque,
         }
     }
@@ -80,7 +107,9 @@ pub(crate) async fn take(
     let json = treatment == Treatment::Json;
     let Some(incoming) = slot.as_mut().filter(|body| !body.is_end_stream()) else {
         *slot = None;
-        return Ok(Taken { body: CallBody::Empty, hold, json, inflated: false });
+        let form = (treatment == Treatment::Form).then(Bytes::new);
+        let body = CallBody::Empty;
+        return Ok(Taken { body, begun: None, hold, json, form, inflated: false });
     };
     let length = incoming.size_hint().exact();
     let whole_max = if json { bounds.body_max } else { bounds.upload_max };
@@ -94,10 +123,21 @@ pub(crate) async fn take(
             timeout(bounds.body_time, whole).await.map_err(|_| slow(bounds.body_time))??;
         *slot = None;
         let inflated = coding == Coding::Gzip;
-        return Ok(Taken { body: CallBody::Buffered(whole), hold, json, inflated });
+        let body = CallBody::Buffered(whole);
+        return Ok(Taken { body, begun: None, hold, json, form: None, inflated });
     }
-    let body = hold_or_pass(slot, length, bounds, &mut hold).await?;
-    Ok(Taken { body, hold, json, inflated: false })
+    // What is compressed cannot be looked into as it passes.
+    let look = treatment == Treatment::Form && coding == Coding::Plain;
+    let pieces = hold_or_begin(slot, length, look, bounds, &mut hold).await?;
+    let inflated = false;
+    if slot.is_some() {
+        let form = look.then(|| beginning(&pieces));
+        let (body, begun) = (CallBody::Empty, Some(Begun { pieces, length }));
+        return Ok(Taken { body, begun, hold, json, form, inflated });
+    }
+    let whole = joined(pieces);
+    let form = look.then(|| whole.clone());
+    Ok(Taken { body: CallBody::Buffered(whole), begun: None, hold, json, form, inflated })
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,41 +194,62 @@ async fn hold_all(
     Ok(whole.freeze())
 }
 
-/// Holds a body that may be sent again, and passes a larger one through.
-async fn hold_or_pass(
+/// How much of a form that passes through is looked into, in bytes: fields are short, and those
+/// behind a large file are not waited for.
+const FORM_HEAD: u64 = 64 * 1024;
+
+/// Holds a body that may be sent again, and of a larger one what was read until that was known;
+/// with `look` at least its first bytes. It was held whole when nothing is left in the slot.
+async fn hold_or_begin(
     slot: &mut Option<Incoming>,
     length: Option<u64>,
+    look: bool,
     bounds: &Bounds,
     hold: &mut Hold,
-) -> Result<CallBody, Refused> {
+) -> Result<Vec<Bytes>, Refused> {
     let mut pieces: Vec<Bytes> = Vec::new();
     let mut sum = 0_u64;
-    if length.is_none_or(|length| length <= bounds.replay_max) {
-        while let Some(incoming) = slot.as_mut() {
-            let Some(next) = piece(incoming, bounds.body_pause).await? else {
-                *slot = None;
-                break;
-            };
-            sum += next.len() as u64;
-            hold.grow(next.len())?;
-            pieces.push(next);
-            if sum > bounds.replay_max {
-                break;
-            }
-        }
+    let may_fit = length.is_none_or(|length| length <= bounds.replay_max);
+    let head = if look { FORM_HEAD } else { 0 };
+    let until = if may_fit { bounds.replay_max.saturating_add(1) } else { head };
+    while sum < until
+        && let Some(incoming) = slot.as_mut()
+    {
+        let Some(next) = piece(incoming, bounds.body_pause).await? else {
+            *slot = None;
+            break;
+        };
+        sum += next.len() as u64;
+        hold.grow(next.len())?;
+        pieces.push(next);
     }
-    let Some(incoming) = slot.take() else {
-        return Ok(CallBody::Buffered(joined(pieces, sum)));
-    };
-    let passing = Passing::new(pieces, incoming, bounds.upload_max, bounds.body_pause);
-    Ok(CallBody::Streamed { body: passing.boxed_unsync(), length })
+    Ok(pieces)
 }
 
-fn joined(mut pieces: Vec<Bytes>, sum: u64) -> Bytes {
+/// A body that passes through, once nothing can refuse its call any more: what is left of a refused
+/// body is read by [`drain`].
+pub(crate) fn pass(slot: &mut Option<Incoming>, begun: Begun, bounds: &Bounds) -> CallBody {
+    let Begun { pieces, length } = begun;
+    let Some(incoming) = slot.take() else { return CallBody::Buffered(joined(pieces)) };
+    let passing = Passing::new(pieces, incoming, bounds.upload_max, bounds.body_pause);
+    CallBody::Streamed { body: passing.boxed_unsync(), length }
+}
+
+/// The first bytes, in one piece.
+fn beginning(pieces: &[Bytes]) -> Bytes {
+    let mut head = BytesMut::new();
+    for piece in pieces {
+        let room = usize::try_from(FORM_HEAD).unwrap_or(0).saturating_sub(head.len());
+        head.extend_from_slice(&piece[..piece.len().min(room)]);
+    }
+    head.freeze()
+}
+
+fn joined(mut pieces: Vec<Bytes>) -> Bytes {
     if pieces.len() == 1 {
         return pieces.pop().unwrap_or_default();
     }
-    let mut whole = BytesMut::with_capacity(usize::try_from(sum).unwrap_or(0));
+    let mut whole = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());
     for piece in pieces {
         whole.extend_from_slice(&piece);
     }

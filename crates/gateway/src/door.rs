@@ -95,18 +95,22 @@ async fn prepare(
     scopes::check(&caller, &path, &head.method)?;
     tenancy::check(shared, &settings, &caller, &head.headers, peer)?;
     let mut call = blank_call(&path, &head.method, ticket, caller.credential.clone());
-    let form = if path.unknown { BodyForm::Multipart } else { path.endpoint.body_form() };
-    let treatment = Treatment::of(form, &head.headers);
+    let treatment = Treatment::of(&path, &head.method, &head.headers);
     let taken = body::take(slot, &head.headers, treatment, &settings.bounds, &shared.held).await?;
     let inflated = taken.inflated;
-    ticket.keep(look::into(&mut call, taken, &shared.engine)?);
+    let looked = look::into(&mut call, taken, &head.headers, &shared.engine)?;
+    ticket.keep(looked.hold);
     scopes::check_model(&caller, call.model.as_deref())?;
+    scopes::check_unseen_model(&caller, looked.model_unseen)?;
     let mut headers = std::mem::take(&mut head.headers);
     read_wishes(&mut call, &headers);
     clean_request(&mut headers, settings.auth == Auth::Pass, inflated);
     call.headers = headers;
     let ask = Ask { caller: &caller, call: &call, now: shared.engine.now() };
     ticket.admit(shared.admission.admit(&ask)?);
+    if let Some(begun) = looked.begun {
+        call.body = body::pass(slot, begun, &settings.bounds);
+    }
     Ok(Next::Call(Box::new(call)))
 }
 

@@ -1,22 +1,42 @@
 //! The look into a body: what the call asks for, and whether a provider would take it. What it would
 //! not take is refused here, before it uses any quota or money.
 
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
 use mainstay::Engine;
 use mainstay::call::{Call, CallBody};
+use mainstay_core::validate::form::{FormBody, FormLook, validate_form};
 use mainstay_core::validate::{Fault, Level, validate};
 use mainstay_core::wire::endpoint::{BodyForm, Endpoint};
 use mainstay_core::wire::request::{Peek, peek};
 
-use crate::body::{Hold, Taken};
+use crate::body::{Begun, Hold, Taken};
 use crate::refused::Refused;
 
-/// Looks into the body and puts it into the call; gives back the memory it takes.
-pub(crate) fn into(call: &mut Call, taken: Taken, engine: &Engine) -> Result<Hold, Refused> {
-    let Taken { body, hold, json, .. } = taken;
+/// What the look has shown beside what is in the call.
+#[derive(Debug)]
+pub(crate) struct Looked {
+    /// The memory that the body takes.
+    pub(crate) hold: Hold,
+    /// The beginning of a body that is to pass through.
+    pub(crate) begun: Option<Begun>,
+    /// The body may name a model behind what was looked at.
+    pub(crate) model_unseen: bool,
+}
+
+/// Looks into the body and puts it into the call.
+pub(crate) fn into(
+    call: &mut Call,
+    taken: Taken,
+    headers: &HeaderMap,
+    engine: &Engine,
+) -> Result<Looked, Refused> {
+    let Taken { body, begun, hold, json, form, inflated: _ } = taken;
     let bytes: &[u8] = match &body {
         CallBody::Buffered(bytes) => bytes,
         CallBody::Empty | CallBody::Streamed { .. } => &[],
     };
+    let mut model_unseen = false;
     if json && !(bytes.is_empty() && call.endpoint.body_form() != BodyForm::Json) {
         let peeked = sound(call.endpoint, bytes, engine)?;
         call.stream = peeked.stream;
@@ -24,8 +44,31 @@ pub(crate) fn into(call: &mut Call, taken: Taken, engine: &Engine) -> Result<Hol
         call.model_span = peeked.model_span();
         call.model = peeked.model.map(std::borrow::Cow::into_owned);
     }
+    if let Some(head) = form {
+        let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let length = begun.as_ref().map_or(Some(head.len() as u64), |begun| begun.length);
+        let seen = FormBody { content_type, bytes: &head, whole: begun.is_none(), length };
+        model_unseen = into_form(call, seen, engine)?;
+    }
     call.body = body;
-    Ok(hold)
+    Ok(Looked { hold, begun, model_unseen })
+}
+
+/// Looks into what is at hand of a form; tells whether a model may stand behind it.
+fn into_form(call: &mut Call, body: FormBody<'_>, engine: &Engine) -> Result<bool, Refused> {
+    let form = FormLook::read(body);
+    let model = form.model();
+    let mut report = validate_form(call.endpoint, engine.validation(model), &form);
+    if let (Some(twice), true) = (form.ambiguous(), report.is_sound()) {
+        report.faults.push(twice);
+    }
+    if !report.is_sound() {
+        return Err(Refused::unsound(report));
+    }
+    call.stream = form.stream();
+    call.model_span = form.model_span();
+    call.model = model.map(str::to_owned);
+    Ok(model.is_none() && !form.complete() && call.endpoint != Endpoint::Files)
 }
 
 /// The fields that decide, of a body that passes at the level of its model's route.

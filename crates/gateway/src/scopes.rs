@@ -43,6 +43,22 @@ pub(crate) fn check_model(caller: &Caller, model: Option<&str>) -> Result<(), Re
     }
 }
 
+/// Whether the caller's key may make a call whose model is not seen: it stands behind a large file.
+pub(crate) fn check_unseen_model(caller: &Caller, unseen: bool) -> Result<(), Refused> {
+    match &caller.key {
+        Some(key) if unseen && !key.record.models.is_empty() => Err(Refused {
+            scope: FailureScope::Model,
+            param: Some("model".to_owned()),
+            ..Refused::key(
+                Kind::ModelAccessDenied,
+                "This key may use certain models only, and the form does not name one before its large file. Put the \
+                 field `model` in front of the file.",
+            )
+        }),
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// The scope that a family of paths needs; none for families without one.
 fn family(rest: &str) -> Option<Scope> {
     let first = rest.trim_start_matches('/').split(['/', '?']).next().unwrap_or("");

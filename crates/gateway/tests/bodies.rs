@@ -141,7 +141,7 @@ fn an_upload_passes_through_without_being_held() {
         most = most.max(front.gateway.held_bytes());
     }
     assert_eq!(caller.answer().status, 200);
-    assert_eq!(most, 0, "a body above the limit for replay is not held");
+    assert!(most <= 1 << 20, "of a body above the limit for replay only the head is held: {most}");
     let seen = &provider.seen()[0];
     assert_eq!(seen.body.len(), LENGTH);
     assert_eq!(seen.header("content-length"), Some(LENGTH.to_string().as_str()));
@@ -155,9 +155,12 @@ fn a_small_upload_in_chunks_is_held_and_sent_whole() {
     let mut caller = front.connect();
     let more = "content-type: multipart/form-data; boundary=b\r\ntransfer-encoding: chunked\r\n";
     caller.send(&head(&front, "/v1/audio/transcriptions", more));
-    caller.send(b"5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n");
+    let form = "--b\r\ncontent-disposition: form-data; name=file; filename=f\r\n\r\nhello world\r\n--b--\r\n";
+    for half in [&form[..80], &form[80..], ""] {
+        caller.send(format!("{:x}\r\n{half}\r\n", half.len()).as_bytes());
+    }
     assert_eq!(caller.answer().status, 200);
-    assert_eq!(provider.seen()[0].body, b"hello world");
+    assert_eq!(provider.seen()[0].body, form.as_bytes());
 }
 
 #[test]

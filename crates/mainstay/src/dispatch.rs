@@ -1,10 +1,11 @@
 //! One attempt's request: the caller's, with the target's address, credential and model.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST,
+    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST,
     PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::uri::PathAndQuery;
@@ -18,6 +19,8 @@ use crate::call::{Call, CallBody};
 use crate::spec::ProviderSpec;
 use crate::targets::Target;
 use crate::upstream::{AttemptRequest, RequestBody};
+
+mod spliced;
 
 /// What could not be sent, because it cannot be put into a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,7 +172,10 @@ fn body(
         CallBody::Streamed { .. } => match std::mem::replace(&mut call.body, CallBody::Empty) {
             CallBody::Streamed { body, length } => {
                 call.body_gone = true;
-                Ok(RequestBody::Stream { body, length })
+                Ok(match new_model(call, target) {
+                    Some((span, model)) => spliced::stream(body, length, span, model),
+                    None => RequestBody::Stream { body, length },
+                })
             }
             CallBody::Empty | CallBody::Buffered(_) => Err(Unsendable::BodyGone),
         },
@@ -179,16 +185,13 @@ fn body(
 
 /// The body with the target's model in place of the caller's, every other byte as it was.
 fn renamed(call: &Call, target: &Target, body: &Bytes) -> Bytes {
-    let (Some(span), Some(model)) = (call.model_span.clone(), target.model.as_deref()) else {
+    let Some((span, model)) = new_model(call, target).filter(|(span, _)| span.end <= body.len())
+    else {
         return body.clone();
     };
-    if call.model.as_deref() == Some(model) || span.end > body.len() || span.start > span.end {
-        return body.clone();
-    }
-    let quoted = serde_json::Value::from(model).to_string();
-    let mut edited = BytesMut::with_capacity(body.len() + quoted.len());
+    let mut edited = BytesMut::with_capacity(body.len() + model.len());
     edited.put_slice(&body[..span.start]);
-    edited.put_slice(quoted.as_bytes());
+    edited.put_slice(&model);
     edited.put_slice(&body[span.end..]);
     edited.freeze()
 }
@@ -200,6 +203,20 @@ fn continued(target: &Target, body: Bytes, told: Option<&str>) -> Result<Bytes, 
     let spent = mainstay_tokens::estimate::tokens(vocabulary, told.as_bytes());
     let edited = wire::request::edit::continue_from(&body, told, spent);
     edited.map(Bytes::from).ok_or(Unsendable::NoPlace)
+}
+
+/// The target's model as it is written in the body, and the place it takes, when it is another one
+/// than the caller's.
+fn new_model(call: &Call, target: &Target) -> Option<(Range<usize>, Bytes)> {
+    let (span, model) = (call.model_span.clone()?, target.model.as_deref()?);
+    if call.model.as_deref() == Some(model) || span.start > span.end {
+        return None;
+    }
+    let form = call.headers.get(CONTENT_TYPE).is_some_and(|value| {
+        value.as_bytes().get(..10).is_some_and(|start| start.eq_ignore_ascii_case(b"multipart/"))
+    });
+    let written = if form { model.to_owned() } else { serde_json::Value::from(model).to_string() };
+    Some((span, Bytes::from(written)))
 }
 
 /// The body with the tokens used asked for on behalf of a caller who did not ask himself, every

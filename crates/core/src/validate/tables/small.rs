@@ -111,7 +111,7 @@ pub(super) const IMAGE_EDITS: Fields = at_least(&[
 ]);
 
 pub(super) const IMAGE_VARIATIONS: Fields = only(&[
-    must("image", ANY),
+    need("image", ANY),
     may("model", TEXT),
     may("n", int(1, 10).or_null()),
     may("response_format", WAY),
@@ -129,8 +129,9 @@ pub(super) const SPEECH: Fields = only(&[
     may("stream_format", one_of(&["sse", "audio"])),
 ]);
 
+// Both are forms with the vendor; some servers take JSON with the sound in other fields.
 pub(super) const TRANSCRIPTIONS: Fields = only(&[
-    must("file", ANY),
+    need("file", ANY),
     must("model", WORD),
     may("chunking_strategy", one_of(&["auto"]).or(FREE).or_null()),
     may("include", list(&one_of(&["logprobs"]), 0, MANY)),
@@ -151,7 +152,7 @@ pub(super) const TRANSCRIPTIONS: Fields = only(&[
 ]);
 
 pub(super) const TRANSLATIONS: Fields = only(&[
-    must("file", ANY),
+    need("file", ANY),
     must("model", WORD),
     may("prompt", TEXT),
     may("response_format", one_of(&["json", "text", "srt", "verbose_json", "vtt"])),
