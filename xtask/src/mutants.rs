@@ -151,8 +151,8 @@ fn lay_out(copy: &Path) -> std::io::Result<()> {
     let lean = manifest[..benches].replace("divan.workspace = true\n", "");
     fs::write(core.join("Cargo.toml"), lean)?;
     copy_all(&from.join("crates/sim/src/lab"), &sim.join("src/lab"))?;
-    fs::create_dir_all(sim.join("tests"))?;
-    for file in ["src/lab.rs", "src/judge.rs", "tests/lab.rs"] {
+    copy_all(&from.join("crates/sim/tests/lab"), &sim.join("tests/lab"))?;
+    for file in ["src/lab.rs", "src/judge.rs"] {
         if from.join("crates/sim").join(file).is_file() {
             fs::copy(from.join("crates/sim").join(file), sim.join(file))?;
         }

@@ -55,7 +55,7 @@ pub struct RetryPolicy {
     pub budget_capacity: u32,
     /// Cost of a retry after a transient failure. Default 14.
     pub budget_transient: u32,
-    /// Cost of a retry after a throttled attempt. Default 5.
+    /// Cost of coming back to a target that was left for its rate limit. Default 5.
     pub budget_throttled: u32,
     /// Retries in flight on a target stay at or below the larger of this and
     /// `in_flight_share`. Default 3.

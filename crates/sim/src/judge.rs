@@ -25,6 +25,8 @@ pub struct Accusation {
 const KEPT: usize = 20;
 /// What a late timer and an answer on its way may add to a deadline.
 const DEADLINE_SLACK: Duration = Duration::from_millis(20);
+/// Targets that a scene may have, the neighbour's included.
+const TARGETS_MAX: usize = 8;
 /// Fewest failures that open a circuit: so many in a row, or half of twenty.
 const FAILURES_MIN: u32 = 5;
 
@@ -34,7 +36,7 @@ struct CallSeen {
     waits_until: Moment,
     not_before: Option<(usize, Moment)>,
     /// Of each target, when it first refused the call.
-    refused: [Option<Moment>; 4],
+    refused: [Option<Moment>; TARGETS_MAX],
     replays: u32,
     counted: u32,
     ended: u32,
@@ -49,6 +51,8 @@ struct TargetSeen {
     state: State,
     until: Moment,
     probe_since: Option<Moment>,
+    /// The last probe was told to come back then.
+    asked_until: Moment,
     /// Failures by its own fault since the circuit closed.
     blamed: u32,
     paid: u64,
@@ -60,6 +64,7 @@ impl TargetSeen {
         state: State::Closed,
         until: Moment::ZERO,
         probe_since: None,
+        asked_until: Moment::ZERO,
         blamed: 0,
         paid: 0,
         earned: 0,
@@ -75,18 +80,21 @@ pub struct Judge {
     now: Moment,
     jumps: bool,
     wait_max: Duration,
+    open_max: Duration,
     recoverable: bool,
 }
 
 impl Judge {
     pub(crate) fn new(scene: &Scene) -> Judge {
+        let (jobs, targets) = scene.sizes();
         Judge {
-            calls: vec![CallSeen::default(); scene.jobs as usize],
-            targets: vec![TargetSeen::NEW; scene.providers.len()],
+            calls: vec![CallSeen::default(); jobs],
+            targets: vec![TargetSeen::NEW; targets],
             accusations: Vec::new(),
             now: Moment::ZERO,
             jumps: !scene.jumps.is_empty(),
-            wait_max: scene.wait_max,
+            wait_max: scene.policy.retry.wait_max,
+            open_max: scene.policy.breaker.open_max,
             recoverable: scene.recoverable,
         }
     }
@@ -107,7 +115,7 @@ impl Judge {
         match *note {
             Note::Came { call, deadline } => self.calls[call as usize].deadline = deadline,
             Note::Waits { call, until } => self.waits(call, until),
-            Note::Sent { call, target, probe, role, paid } => {
+            Note::Sent { call, target, probe, role, paid, .. } => {
                 self.role(call, target, role, paid || probe);
                 self.sent(call, target, probe);
             }
@@ -199,13 +207,20 @@ impl Judge {
     fn sent_to(&mut self, call: u32, target: usize, probe: bool) {
         let now = self.now;
         let seen = &mut self.targets[target];
-        let (state, other) = (seen.state, seen.probe_since);
+        let (state, other, asked_until) = (seen.state, seen.probe_since, seen.asked_until);
         if probe {
             seen.probe_since = Some(now);
         }
         let right = if probe { State::HalfOpen } else { State::Closed };
         if state != right {
             self.accuse(2, format!("call {call} was sent to target {target}, which is {state:?}"));
+        }
+        if probe && now < asked_until {
+            let early = asked_until.since(now);
+            self.accuse(
+                6,
+                format!("target {target} was probed {early:?} before the time it named"),
+            );
         }
         if probe && other.is_some_and(|since| now < since + LEASE_MIN) {
             self.accuse(2, format!("two probes at target {target}"));
@@ -232,12 +247,25 @@ impl Judge {
             How::Refused(Some(wait)) => {
                 self.calls[call as usize].not_before = Some((target, now + wait));
             }
-            How::Failed | How::TimedOut => {
+            How::Failed(_) | How::TimedOut => {
+                if let How::Failed(Some(wait)) = how {
+                    self.asked(call, target, probe, wait);
+                }
                 self.targets[target].blamed += 1;
                 self.count(call, probe);
             }
             How::Faulted => self.calls[call as usize].faulted = true,
-            How::Refused(None) | How::Left => {}
+            How::Refused(None) | How::TooLong | How::Left => {}
+        }
+    }
+
+    /// A failure named a time: this call does not go there earlier, and after a probe nobody does.
+    fn asked(&mut self, call: u32, target: usize, probe: bool, wait: Duration) {
+        let until = self.now + wait;
+        self.calls[call as usize].not_before = Some((target, until));
+        if probe {
+            let until = until.min(self.now + self.open_max);
+            self.targets[target].asked_until = until;
         }
     }
 

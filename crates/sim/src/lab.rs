@@ -11,16 +11,21 @@
 //! what happened.
 
 mod call;
+mod console;
 mod events;
 mod note;
 mod provider;
 mod scene;
 mod swarm;
+mod tenants;
+mod twins;
 mod verdicts;
 mod world;
 
+pub use console::{console, report};
 pub use note::{How, Note};
-pub use scene::{Counting, ProviderScene, Scene, Telling, Traffic};
+pub use scene::{Counting, Later, Neighbour, ProviderScene, Scene, Scripted, Telling, Traffic};
+pub use twins::check;
 pub use world::Tally;
 
 use crate::judge::Accusation;

@@ -67,6 +67,12 @@ pub(super) const ALL: &[Mutant] = &[
         "in_a_row >= self.policy.failures.max(1) || share",
         "share",
     ),
+    mutant(
+        "a time that a probe is told is not kept",
+        BREAKER,
+        "let open = open.max(asked);",
+        "let open = open.max(asked.min(Duration::ZERO));",
+    ),
     mutant("a retry costs nothing", BUDGET, "self.level -= cost;", ""),
     mutant(
         "the share of retries in flight is not kept",
@@ -96,8 +102,8 @@ pub(super) const ALL: &[Mutant] = &[
     mutant(
         "a replay costs nothing",
         LIVE,
-        "let retry = replay || (track.tries > 0 && !track.refused);",
-        "let retry = track.tries > 0 && !track.refused;",
+        "let retry = replay || track.throttled",
+        "let retry = track.throttled",
     ),
     mutant(
         "backoff has no cap",
@@ -110,6 +116,12 @@ pub(super) const ALL: &[Mutant] = &[
         BACKOFF,
         "below(ceiling(policy.transient_base, policy.transient_cap, retry), dice)",
         "below(Duration::ZERO, dice)",
+    ),
+    mutant(
+        "coming back after a rate limit costs nothing",
+        AFTER,
+        "self.tracks[index].throttled = true;",
+        "",
     ),
     mutant(
         "a hint after a failure is not waited for",
@@ -185,6 +197,12 @@ pub(super) const ALL: &[Mutant] = &[
         "self.seek",
     ),
     mutant(
+        "a fault that others meet too is taken for the call's own",
+        CHOOSE,
+        "(seen > own).then_some(",
+        "(seen > own + 1000).then_some(",
+    ),
+    mutant(
         "patience with a circuit has no end",
         CHOOSE,
         "if until > last || now >= last {",
@@ -208,6 +226,18 @@ pub(super) const ALL: &[Mutant] = &[
         LIMIT,
         "self.level = cost - wait.min(window) * self.rate - since.min(self.burst);",
         "let _ = (wait.min(window), since, cost);",
+    ),
+    mutant(
+        "a limit that nobody names is kept",
+        LIMIT,
+        "} else if self.told.is_some() && self.silence.refused() {",
+        "} else if self.told.is_none() && self.silence.refused() {",
+    ),
+    mutant(
+        "a limit without a witness is kept",
+        LIMIT,
+        "if !self.silence.answered() {",
+        "if true || !self.silence.answered() {",
     ),
     mutant(
         "the start ramp is not kept",
@@ -237,6 +267,6 @@ pub(super) const ALL: &[Mutant] = &[
         "a rate limit blames the target",
         LIVE,
         "Settle::Throttled { .. } | Settle::Neutral => Outcome::Neutral,",
-        "Settle::Throttled { .. } => Outcome::Failure { timed_out: false },\n            Settle::Neutral => Outcome::Neutral,",
+        "Settle::Throttled { .. } => Outcome::Failure { timed_out: false, asked: None },\n            Settle::Neutral => Outcome::Neutral,",
     ),
 ];

@@ -79,6 +79,7 @@ impl<H: Handle> Plan<H> {
             let rest = backoff::throttled(&self.policy.retry, refusals, &mut self.dice);
             self.tracks[index].not_before = now + verdict.wait.unwrap_or(rest);
             self.tracks[index].rest_cause = Cause::Hint;
+            self.tracks[index].throttled = true;
             self.avoid = Some(index);
             return;
         }
@@ -90,12 +91,14 @@ impl<H: Handle> Plan<H> {
 
     /// A failure that may pass: backoff, never shorter than the provider's hint.
     fn after_transient(&mut self, index: usize, role: Role, verdict: &Verdict, now: Moment) {
-        if role == Role::Probe {
-            // The open circuit is wait enough.
-            return;
-        }
         let hint = verdict.wait.unwrap_or(Duration::ZERO);
         if self.too_long(index, hint, now) {
+            return;
+        }
+        if role == Role::Probe {
+            // The open circuit is wait enough, but for a target that named a time.
+            self.tracks[index].not_before = now + hint;
+            self.tracks[index].rest_cause = Cause::Hint;
             return;
         }
         self.tracks[index].failures += 1;

@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::types::{Cause, Handle, On, Role, Step, Why};
 use super::{Plan, Seek, effect};
 use crate::rules::backoff;
-use crate::rules::breaker::{Peek, State};
+use crate::rules::breaker::{OPEN_BASE_MAX, Peek, State};
 use crate::rules::pacer::{Ask, CALLS_MAX, Place, Polled, RefusedCause};
 use crate::time::Moment;
 
@@ -178,12 +178,12 @@ impl<H: Handle> Plan<H> {
 
     /// Waits for a circuit as long as patience and the deadline allow.
     pub(super) fn await_circuit(&mut self, track: usize, until: Moment, now: Moment) {
-        if self.has_shown_a_fault(track) {
+        let Some(patience) = self.patience_with(track, now) else {
             self.fail(Why::AttemptsUsed { max: self.tracks[track].tries }, None);
             return;
-        }
+        };
         let since = *self.circuit_since.get_or_insert(now);
-        let last = (since + self.policy.retry.patience).min(self.limit());
+        let last = (since + patience).min(self.limit());
         // A probe that is out may come back any moment; its lease is only the longest it may take.
         let probing = self.tracks[track].candidate.handle.target(|t| t.breaker.state());
         let until = if probing == State::HalfOpen { until.min(last) } else { until };
@@ -195,6 +195,19 @@ impl<H: Handle> Plan<H> {
         self.note_wait(Cause::Circuit, now);
         self.tracks[track].candidate.handle.target(|t| t.breaker.start_waiting(self.counted));
         self.seek = Seek::Circuit { track, until };
+    }
+
+    /// How long a call waits for this circuit; `None`: not at all. One that has met its share of
+    /// faults may have brought them about itself; when others failed here as well it waits for the
+    /// circuit once more, for as long as one is open that finds its target well again.
+    fn patience_with(&self, track: usize, now: Moment) -> Option<Duration> {
+        let patience = self.policy.retry.patience;
+        if !self.has_shown_a_fault(track) {
+            return Some(patience);
+        }
+        let own = self.tracks[track].tries;
+        let seen = self.tracks[track].candidate.handle.target(|t| t.breaker.failures_seen(now));
+        (seen > own).then_some(patience.min(OPEN_BASE_MAX))
     }
 
     /// Whether this call has met a fault inside the target as often as a target is tried. Then the

@@ -17,8 +17,11 @@ impl<H: Handle> Plan<H> {
         let track = &self.tracks[index];
         let handle = &track.candidate.handle;
         let replay = self.recovering.is_some();
-        let retry = replay || (track.tries > 0 && !track.refused);
-        let cost = self.policy.retry.budget_transient;
+        let retry = replay || track.throttled || (track.tries > 0 && !track.refused);
+        let cost = match track.throttled && !replay {
+            true => self.policy.retry.budget_throttled,
+            false => self.policy.retry.budget_transient,
+        };
         let pass = match handle.target(|t| t.breaker.acquire(self.counted, now)) {
             Ok(pass) => pass,
             Err(until) => {
@@ -87,7 +90,7 @@ impl<H: Handle> Plan<H> {
             self.counted += 1;
             track.tries += 1;
         }
-        track.refused = false;
+        (track.refused, track.throttled) = (false, false);
         self.sent += 1;
         let first = self.sent == 1;
         track.candidate.handle.target(|t| {
@@ -352,7 +355,7 @@ impl<H: Handle> Plan<H> {
         if slow && let Some(pass) = live.pass.take() {
             let dice = &mut self.dice;
             let handle = &self.tracks[live.track].candidate.handle;
-            let outcome = Outcome::Failure { timed_out: true };
+            let outcome = Outcome::Failure { timed_out: true, asked: None };
             handle.target(|t| t.record(pass, outcome, dice, now));
         }
         self.release(live, now);
@@ -389,7 +392,7 @@ impl<H: Handle> Plan<H> {
                 Settle::Throttled { refusal: refusal_of(dimension, &verdict), hints }
             }
             None if effect::blames_target(kind) => {
-                Settle::Failure { timed_out: kind == Kind::RequestTimeout }
+                Settle::Failure { timed_out: kind == Kind::RequestTimeout, asked: verdict.wait }
             }
             None => Settle::Neutral,
         };
@@ -443,7 +446,9 @@ impl<H: Handle> Plan<H> {
         let handle = &self.tracks[live.track].candidate.handle;
         let success = matches!(how, Settle::Success { .. });
         let outcome = match &how {
-            Settle::Failure { timed_out } => Outcome::Failure { timed_out: *timed_out },
+            Settle::Failure { timed_out, asked } => {
+                Outcome::Failure { timed_out: *timed_out, asked: *asked }
+            }
             Settle::Success { .. } => Outcome::Success { took: now.since(live.started) },
             Settle::Throttled { .. } | Settle::Neutral => Outcome::Neutral,
         };
@@ -481,7 +486,7 @@ fn may_be_done(verdict: &Verdict) -> bool {
 enum Settle<'a> {
     Success { tokens: Option<u64> },
     Throttled { refusal: Refusal, hints: &'a RateHints },
-    Failure { timed_out: bool },
+    Failure { timed_out: bool, asked: Option<Duration> },
     Neutral,
 }
 

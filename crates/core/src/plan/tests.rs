@@ -1,6 +1,8 @@
 //! The plan in small worlds: one or two targets behind a cell each, time moved by hand.
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test names the step it wants")]
 
+mod told;
+
 use alloc::rc::Rc;
 use alloc::sync::Arc;
 use alloc::vec::Vec;

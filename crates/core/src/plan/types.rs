@@ -311,6 +311,8 @@ pub(super) struct Track<H> {
     pub(super) gone: bool,
     /// Was refused by a rate limit that is being waited out.
     pub(super) refused: bool,
+    /// Was refused by a rate limit and left for another target: to come back is a retry.
+    pub(super) throttled: bool,
     /// Refusals by a rate limit, and when the first of them came.
     pub(super) refusals: u32,
     pub(super) refused_since: Option<Moment>,
@@ -330,6 +332,7 @@ impl<H> Track<H> {
             rest_cause: Cause::None,
             gone: false,
             refused: false,
+            throttled: false,
             refusals: 0,
             refused_since: None,
             silent: false,

@@ -17,6 +17,8 @@
 //!   probes are at most a tenth of the traffic and a busy target is found well within a second.
 //!   Only probes that time out double it: waiting long is right for a target that swallows calls,
 //!   and wrong for one that refuses at once.
+//! * A failure that opens it and names a time keeps it open until then, at most for the longest open
+//!   time: nobody probes earlier than the target itself asked for.
 //!
 //! Not this file's business: what counts as a failure (`classify`), who is asked next (the plan),
 //! how traffic comes back after closing (the pacer's start ramp).
@@ -100,6 +102,8 @@ pub enum Outcome {
     Failure {
         /// No answer came within a time limit.
         timed_out: bool,
+        /// The wait that the target asked for.
+        asked: Option<Duration>,
     },
     /// It tells nothing about the target: client fault, 429, cancelled, never sent.
     Neutral,
@@ -229,14 +233,14 @@ impl Breaker {
                 self.inner = Inner::Closed { in_a_row: 0 };
                 None
             }
-            (Inner::Closed { in_a_row }, Outcome::Failure { .. }) => {
+            (Inner::Closed { in_a_row }, Outcome::Failure { asked, .. }) => {
                 self.window.note(false, now);
                 self.inner = Inner::Closed { in_a_row: in_a_row.saturating_add(1) };
                 if !self.trips(now) {
                     return None;
                 }
                 self.ten = self.starts.time_of_ten(now).clamp(OPEN_MIN, OPEN_BASE_MAX);
-                Some(Change::Opened { open: self.open(0, dice, now) })
+                Some(Change::Opened { open: self.open(0, asked, dice, now) })
             }
             (Inner::HalfOpen { .. }, Outcome::Success { .. }) => {
                 self.generation = self.generation.wrapping_add(1);
@@ -244,9 +248,9 @@ impl Breaker {
                 self.inner = Inner::Closed { in_a_row: 0 };
                 Some(Change::Closed)
             }
-            (Inner::HalfOpen { timeouts, .. }, Outcome::Failure { timed_out }) => {
+            (Inner::HalfOpen { timeouts, .. }, Outcome::Failure { timed_out, asked }) => {
                 let timeouts = if timed_out { timeouts.saturating_add(1) } else { 0 };
-                Some(Change::Reopened { open: self.open(timeouts, dice, now) })
+                Some(Change::Reopened { open: self.open(timeouts, asked, dice, now) })
             }
             (Inner::HalfOpen { timeouts, .. }, Outcome::Neutral) => {
                 self.inner = Inner::Open { until: now, timeouts };
@@ -302,6 +306,11 @@ impl Breaker {
         Ok(())
     }
 
+    /// Failures in the window: how many attempts, of whatever call, the target failed lately.
+    pub fn failures_seen(&self, now: Moment) -> u32 {
+        self.window.counts(now).1
+    }
+
     fn trips(&self, now: Moment) -> bool {
         let in_a_row = match self.inner {
             Inner::Closed { in_a_row } => in_a_row,
@@ -315,7 +324,13 @@ impl Breaker {
     }
 
     /// Opens, and says for how long.
-    fn open(&mut self, timeouts: u32, dice: &mut Dice, now: Moment) -> Duration {
+    fn open(
+        &mut self,
+        timeouts: u32,
+        asked: Option<Duration>,
+        dice: &mut Dice,
+        now: Moment,
+    ) -> Duration {
         let open = match self.policy.open {
             OpenFor::Fixed(open) => open,
             OpenFor::Adaptive => {
@@ -327,6 +342,8 @@ impl Breaker {
                 Duration::from_nanos(nanos - tenth + dice.below(2 * tenth + 1))
             }
         };
+        let asked = asked.unwrap_or_default().min(self.policy.open_max);
+        let open = open.max(asked);
         self.generation = self.generation.wrapping_add(1);
         self.inner = Inner::Open { until: now + open, timeouts };
         open

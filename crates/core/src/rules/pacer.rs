@@ -27,6 +27,7 @@ mod limit;
 mod queue;
 mod ramp;
 mod report;
+mod silence;
 mod tokens;
 
 #[cfg(test)]

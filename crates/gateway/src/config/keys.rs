@@ -150,7 +150,7 @@ pub const KEYS: &[Key] = &[
     key("policy.retry", "throttled_cap", "duration", "\"1m\"", "Longest such wait, `throttled_base` to 1h."),
     key("policy.retry", "budget_capacity", "number", "500", "Capacity of a target's retry budget, 0 to 1000000; 0 allows no retry."),
     key("policy.retry", "budget_transient", "number", "14", "What a retry after a transient failure takes from it, 0 to 1000000."),
-    key("policy.retry", "budget_throttled", "number", "5", "What a retry after a throttled attempt takes from it, 0 to 1000000."),
+    key("policy.retry", "budget_throttled", "number", "5", "What coming back to a target that was left for its rate limit takes from it, 0 to 1000000."),
     key("policy.retry", "in_flight_min", "number", "3", "So many retries may be in flight on a target whatever the share, 0 to 10000."),
     key("policy.retry", "in_flight_share", "fraction", "0.2", "Share of the calls in flight that may be retries, 0.0 to 1.0."),
 

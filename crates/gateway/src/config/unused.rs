@@ -22,18 +22,13 @@ const fn unused(section: &'static str, key: &'static str, why: &'static str) -> 
     Unused { section, key, only: &[], severity, why, fix }
 }
 
-const UNUSED: [Unused; 4] = [
+const UNUSED: [Unused; 3] = [
     unused("", "shared", "each gateway counts limits by itself"),
     unused("", "price", "it keeps no account of costs"),
     Unused {
         only: &["strict", "batched"],
         ..unused("store", "ledger", "it keeps no account of costs")
     },
-    unused(
-        "policy.retry",
-        "budget_throttled",
-        "a retry takes `budget_transient`, whatever came before",
-    ),
 ];
 
 /// The entry of a key, when there is one.

@@ -3,8 +3,9 @@
 use super::note::{How, Note};
 use super::provider::Ending;
 use super::scene::Scene;
+use super::tenants::{About, chance};
 use super::verdicts;
-use super::world::{Attempt, Cell, World};
+use super::world::{Attempt, Cell, Target, World};
 use mainstay_core::dice::Dice;
 use mainstay_core::hints::RateHints;
 use mainstay_core::plan::{
@@ -23,6 +24,8 @@ const STEPS_MAX: u32 = 10_000;
 pub(super) struct Call {
     pub(super) tokens: u64,
     estimate: u64,
+    /// The first of its tenant's targets: what its plan calls 0.
+    first_target: usize,
     stream: bool,
     recoverable: bool,
     leaves_after: Option<f64>,
@@ -35,7 +38,7 @@ pub(super) struct Call {
 }
 
 impl Call {
-    pub(super) fn new(scene: &Scene, dice: &mut Dice) -> Call {
+    pub(super) fn new(scene: &Scene, first_target: usize, dice: &mut Dice) -> Call {
         let mut between = |(low, high): (f64, f64)| low + (high - low) * dice.draw();
         let tokens = between(scene.tokens).max(1.0);
         let estimate = (tokens * between(scene.estimate)).max(1.0);
@@ -47,6 +50,7 @@ impl Call {
         Call {
             tokens,
             estimate,
+            first_target,
             stream,
             recoverable: stream && scene.recoverable,
             leaves_after,
@@ -59,11 +63,12 @@ impl Call {
 
     /// The place in a queue that it waits for.
     pub(super) fn waits_for(&self, target: usize, ticket: Ticket) -> bool {
-        self.on == Some(On::Pacer { track: target, ticket })
+        let track = target - self.first_target;
+        self.on == Some(On::Pacer { track, ticket })
     }
 
     pub(super) fn waits_for_circuit(&self, target: usize) -> bool {
-        self.on == Some(On::Circuit { track: target })
+        self.on == Some(On::Circuit { track: target - self.first_target })
     }
 }
 
@@ -82,12 +87,14 @@ impl World<'_> {
             answer_by: Moment::FAR,
             silence_max: None,
         };
-        let candidates = self
-            .targets
-            .iter()
-            .map(|target| Candidate { handle: target.cell.clone(), window: None, prefill: false })
-            .collect();
-        let dice = Dice::new(self.dice.bits());
+        let own = self.tenants[self.tenant_of(id)].targets.clone();
+        let candidate = |target: &Target| Candidate {
+            handle: target.cell.clone(),
+            window: target.provider.scene().window,
+            prefill: false,
+        };
+        let candidates = self.targets[own].iter().map(candidate).collect();
+        let dice = chance(self.scene.seed, About::Plan, id.into(), 0);
         let leaves_after = call.leaves_after;
         let plan = Plan::new(facts, Arc::clone(&self.policy), candidates, dice);
         self.calls[id as usize].plan = Some(plan);
@@ -115,9 +122,10 @@ impl World<'_> {
     /// Does what the plan says until it waits or is over.
     fn walk(&mut self, id: u32) {
         let now = self.now();
+        let tenant = self.tenant_of(id);
         self.calls[id as usize].on = None;
         for _ in 0..STEPS_MAX {
-            let before = self.paid();
+            let before = self.budgets(tenant);
             let Some(plan) = &mut self.calls[id as usize].plan else { return };
             match plan.step(now) {
                 Step::Start(start) => self.start(id, start, &before),
@@ -130,7 +138,7 @@ impl World<'_> {
                 Step::Done(ending) => return self.done(id, matches!(ending, End::Answered)),
                 Step::Wait { until, on } => {
                     self.sleep(id, until, on);
-                    return self.settle();
+                    return self.settle(tenant);
                 }
             }
         }
@@ -138,20 +146,24 @@ impl World<'_> {
         self.done(id, false);
     }
 
-    /// Retries under way at each target.
-    fn paid(&self) -> [u32; 4] {
-        let mut paid = [0; 4];
-        for (count, target) in paid.iter_mut().zip(&self.targets) {
-            *count = target.cell.target(|state| state.budget.retries());
+    /// Retries under way at each of a tenant's targets, and what is left in their budgets.
+    fn budgets(&self, tenant: usize) -> [(u32, u32); 4] {
+        let mut budgets = [(0, 0); 4];
+        let own = self.tenants[tenant].targets.clone();
+        for (budget, target) in budgets.iter_mut().zip(&self.targets[own]) {
+            *budget = target.cell.target(|state| (state.budget.retries(), state.budget.level()));
         }
-        paid
+        budgets
     }
 
-    fn start(&mut self, id: u32, start: Start, before: &[u32; 4]) {
-        let target = start.track;
-        let retries = self.targets[target].cell.target(|state| state.budget.retries());
-        let paid = retries > before.get(target).copied().unwrap_or(0);
-        let cost = if paid { self.policy.retry.budget_transient } else { 0 };
+    fn start(&mut self, id: u32, start: Start, before: &[(u32, u32); 4]) {
+        let target = self.calls[id as usize].first_target + start.track;
+        let (retries, level) = self.targets[target]
+            .cell
+            .target(|state| (state.budget.retries(), state.budget.level()));
+        let (retries_before, level_before) = before.get(start.track).copied().unwrap_or_default();
+        let paid = retries > retries_before;
+        let cost = if paid { level_before.saturating_sub(level) } else { 0 };
         if paid {
             self.see(Note::Retry { target, cost });
         }
@@ -159,8 +171,9 @@ impl World<'_> {
         let state = self.targets[target].cell.target(|state| state.breaker.state());
         let probe = start.role == Role::Probe || state == State::HalfOpen;
         // The circuit half-opened by this step: the judge hears of it before the attempt goes.
-        self.watch_circuits();
-        self.see(Note::Sent { call: id, target, probe, role: start.role, paid });
+        self.watch_circuits(self.tenant_of(id));
+        let cause = start.cause;
+        self.see(Note::Sent { call: id, target, probe, role: start.role, cause, paid });
         let first = self.calls[id as usize].plan.as_ref().is_some_and(|plan| plan.sent() == 1);
         let extra = matches!(start.role, Role::Beside | Role::Replay | Role::Continue);
         let refund = if extra { 0 } else { cost };
@@ -175,7 +188,8 @@ impl World<'_> {
         call.on = Some(on);
         let step = call.step;
         if let On::Pacer { track, ticket } = on {
-            self.targets[track].owners.insert(ticket, id);
+            let target = call.first_target + track;
+            self.targets[target].owners.insert(ticket, id);
         }
         if on != On::Attempts {
             self.see(Note::Waits { call: id, until });
@@ -214,7 +228,7 @@ impl World<'_> {
                     self.walk(id); // what came is delivered before the cut is noticed
                 }
                 self.saw_failure(id, slot, verdicts::cut(), &RateHints::default(), now);
-                How::Failed
+                How::Failed(None)
             }
             Ending::Refused(refusal) => {
                 self.saw_failure(id, slot, verdicts::refused(&refusal), &hints, now);
@@ -222,11 +236,15 @@ impl World<'_> {
             }
             Ending::Failed => {
                 self.saw_failure(id, slot, verdicts::internal(), &hints, now);
-                How::Failed
+                How::Failed(None)
             }
-            Ending::Unavailable => {
-                self.saw_failure(id, slot, verdicts::unavailable(), &hints, now);
-                How::Failed
+            Ending::Unavailable(wait) => {
+                self.saw_failure(id, slot, verdicts::unavailable(wait), &hints, now);
+                How::Failed(wait)
+            }
+            Ending::TooLong => {
+                self.saw_failure(id, slot, verdicts::too_long(), &hints, now);
+                How::TooLong
             }
             Ending::Faulted => {
                 self.saw_failure(id, slot, verdicts::faulted(), &hints, now);
@@ -262,7 +280,7 @@ impl World<'_> {
     /// The caller leaves, wherever its call stands.
     pub(super) fn leave(&mut self, id: u32) {
         if self.calls[id as usize].plan.is_some() {
-            self.tally.left += 1;
+            self.tally.left += u32::from(self.tenant_of(id) == 0);
             self.done(id, false);
         }
     }
@@ -281,12 +299,7 @@ impl World<'_> {
             self.over(attempt, How::Left);
         }
         self.see(Note::Done { call: id, answered });
-        if answered {
-            self.tally.answered += 1;
-        } else {
-            self.tally.failed += 1;
-        }
-        self.settle();
-        self.next_job();
+        self.settle(self.tenant_of(id));
+        self.call_over(id, answered);
     }
 }

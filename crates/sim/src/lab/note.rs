@@ -1,6 +1,6 @@
 //! What the laboratory saw, as plain data: the judge reads it, and its digest is the run's identity.
 
-use mainstay_core::plan::Role;
+use mainstay_core::plan::{Cause, Role};
 use mainstay_core::rules::breaker::State;
 use mainstay_core::time::Moment;
 use std::time::Duration;
@@ -32,6 +32,8 @@ pub enum Note {
         probe: bool,
         /// Why it is made.
         role: Role,
+        /// What was waited for before it.
+        cause: Cause,
         /// The retry budget paid for it.
         paid: bool,
     },
@@ -88,12 +90,14 @@ pub enum How {
     },
     /// Refused with a 429, and the wait it asked for.
     Refused(Option<Duration>),
-    /// Failed.
-    Failed,
+    /// Failed, and the wait it asked for.
+    Failed(Option<Duration>),
     /// No answer within its time.
     TimedOut,
     /// The request was at fault.
     Faulted,
+    /// The prompt does not fit into the target's window.
+    TooLong,
     /// The caller left.
     Left,
 }
@@ -115,10 +119,11 @@ impl Digest {
         let how = |how: How| match how {
             How::Well { first, refund } => u64::from(first) << 32 | u64::from(refund) << 8,
             How::Refused(wait) => 1 | wait.map_or(0, |wait| u64::from(wait.subsec_nanos()) << 8),
-            How::Failed => 2,
+            How::Failed(wait) => 2 | wait.map_or(0, |wait| u64::from(wait.subsec_nanos()) << 8),
             How::TimedOut => 3,
             How::Faulted => 4,
             How::Left => 5,
+            How::TooLong => 6,
         };
         match *note {
             Note::Came { call, deadline } => {
@@ -127,8 +132,8 @@ impl Digest {
             Note::Waits { call, until } => {
                 words[1..].copy_from_slice(&[2, call.into(), until.as_nanos()]);
             }
-            Note::Sent { call, target, probe, role, paid } => words[1..].copy_from_slice(&[
-                3 | (role as u64) << 8,
+            Note::Sent { call, target, probe, role, cause, paid } => words[1..].copy_from_slice(&[
+                3 | (role as u64) << 8 | (cause as u64) << 16,
                 call.into(),
                 (target as u64) << 2 | u64::from(probe) << 1 | u64::from(paid),
             ]),

@@ -1,6 +1,6 @@
 //! A provider's model: real limiters, faults, and what it says about them.
 
-use super::scene::{Counting, ProviderScene, Telling};
+use super::scene::{Counting, Later, ProviderScene, Scripted, Telling};
 use mainstay_core::dice::Dice;
 use mainstay_core::hints::{Dimension, RateHints};
 use mainstay_core::rules::pacer::{Refusal, RefusedBy};
@@ -18,11 +18,13 @@ pub(super) enum Ending {
     Failed,
     /// The connection is cut, of a stream after its first content.
     Cut,
-    /// 503.
-    Unavailable,
+    /// 503, and the wait it asks for.
+    Unavailable(Option<Duration>),
     Silent,
     /// 400: the request is at fault.
     Faulted,
+    /// 400: the prompt is too long for the window.
+    TooLong,
 }
 
 /// One limiter of any kind. All three answer the same two questions.
@@ -125,6 +127,7 @@ pub(super) struct Provider {
     requests: Limiter,
     tokens: Limiter,
     active: u32,
+    reached: usize,
     others_at: f64,
     dice: Dice,
 }
@@ -139,13 +142,14 @@ pub(super) struct Decision {
 }
 
 impl Provider {
-    pub(super) fn new(scene: &ProviderScene, seed: u64) -> Provider {
+    pub(super) fn new(scene: &ProviderScene, dice: Dice) -> Provider {
         Provider {
             requests: Limiter::new(scene, scene.rpm),
             tokens: Limiter::new(scene, scene.tpm),
             active: 0,
+            reached: 0,
             others_at: 0.0,
-            dice: Dice::new(seed),
+            dice,
             scene: scene.clone(),
         }
     }
@@ -164,9 +168,14 @@ impl Provider {
 
     /// An attempt that costs `tokens` arrives.
     pub(super) fn reach(&mut self, tokens: u64, now: f64) -> Decision {
+        self.become_later(now);
+        if let Some(ending) = self.scripted(tokens) {
+            let after = self.between(self.scene.latency);
+            return Decision { after, ..Provider::now(ending) };
+        }
         let out = self.scene.outages.iter().find(|(from, to, _)| (*from..*to).contains(&now));
         if let Some((_, _, silent)) = out {
-            return Provider::now(if *silent { Ending::Silent } else { Ending::Unavailable });
+            return Provider::now(if *silent { Ending::Silent } else { self.unavailable() });
         }
         if self.scene.fault_rate > 0.0 && self.dice.draw() < self.scene.fault_rate {
             return Provider::now(Ending::Faulted);
@@ -199,6 +208,41 @@ impl Provider {
             Ending::Success { tokens }
         };
         Decision { ending, after: self.between(self.scene.latency), active: true }
+    }
+
+    fn unavailable(&self) -> Ending {
+        let hint = Duration::try_from_secs_f64(self.scene.away_hint).unwrap_or_default();
+        Ending::Unavailable((!hint.is_zero()).then_some(hint))
+    }
+
+    /// What the script says about the attempt that arrives.
+    fn scripted(&mut self, tokens: u64) -> Option<Ending> {
+        let scripted = self.scene.script.get(self.reached).copied();
+        self.reached += 1;
+        Some(match scripted? {
+            Scripted::Well => Ending::Success { tokens },
+            Scripted::Failed => Ending::Failed,
+            Scripted::Unavailable(wait) => Ending::Unavailable(wait),
+            Scripted::Refused(wait) => Ending::Refused(Refusal {
+                dimension: RefusedBy::Requests,
+                wait,
+                ..Refusal::default()
+            }),
+            Scripted::Faulted => Ending::Faulted,
+            Scripted::TooLong => Ending::TooLong,
+        })
+    }
+
+    /// From a moment on it has other limits, and other words for them.
+    fn become_later(&mut self, now: f64) {
+        if !self.scene.later.is_some_and(|later| now >= later.at) {
+            return;
+        }
+        let Some(Later { rpm, tpm, telling, .. }) = self.scene.later.take() else { return };
+        self.scene = ProviderScene { rpm, tpm, telling, ..self.scene.clone() };
+        self.requests = Limiter::new(&self.scene, rpm);
+        self.tokens = Limiter::new(&self.scene, tpm);
+        (self.requests.at, self.tokens.at) = (now, now);
     }
 
     /// Others who share the limit take their part as evenly as they can.

@@ -1,5 +1,6 @@
 //! Scenes: what the world is like, as data. The same scene and seed give the same run.
 
+use mainstay_core::policy::Policy;
 use std::time::Duration;
 
 /// How a provider counts.
@@ -24,6 +25,36 @@ pub enum Telling {
     Seconds,
     /// Nothing.
     Nothing,
+}
+
+/// What a provider does with one attempt, decided beforehand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scripted {
+    /// Answers it.
+    Well,
+    /// 500.
+    Failed,
+    /// 503, and the wait it asks for.
+    Unavailable(Option<Duration>),
+    /// 429 for requests, and the wait it asks for.
+    Refused(Option<Duration>),
+    /// 400: the request is at fault.
+    Faulted,
+    /// 400: the prompt does not fit into the window.
+    TooLong,
+}
+
+/// What a provider becomes in the middle of a run: another tier, or another way to tell its limits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Later {
+    /// When, in seconds since the start.
+    pub at: f64,
+    /// Requests a minute from then on.
+    pub rpm: f64,
+    /// Tokens a minute from then on.
+    pub tpm: f64,
+    /// What it says about limits from then on.
+    pub telling: Telling,
 }
 
 /// A provider that we send to.
@@ -59,8 +90,16 @@ pub struct ProviderScene {
     pub others: f64,
     /// From and to in seconds: every attempt is answered with a 503, or (`true`) not at all.
     pub outages: Vec<(f64, f64, bool)>,
+    /// The wait that its 503s ask for, in seconds; 0: none.
+    pub away_hint: f64,
     /// Share of answers whose headers are nonsense.
     pub absurd_headers: f64,
+    /// What it becomes.
+    pub later: Option<Later>,
+    /// Its first attempts, one by one; after them chance decides.
+    pub script: Vec<Scripted>,
+    /// Context window in tokens, as we know it; `None`: unknown.
+    pub window: Option<u64>,
 }
 
 impl Default for ProviderScene {
@@ -81,7 +120,11 @@ impl Default for ProviderScene {
             fault_rate: 0.0,
             others: 0.0,
             outages: Vec::new(),
+            away_hint: 0.0,
             absurd_headers: 0.0,
+            later: None,
+            script: Vec::new(),
+            window: None,
         }
     }
 }
@@ -112,22 +155,31 @@ pub struct Scene {
     pub estimate: (f64, f64),
     /// Longest time of a call.
     pub deadline: Duration,
-    /// Longest wait for a circuit breaker's probe.
-    pub patience: Duration,
-    /// Longest single wait for a limit.
-    pub wait_max: Duration,
+    /// The policies of every call.
+    pub policy: Policy,
     /// Share of calls whose answer is a stream.
     pub streams: f64,
     /// Whether a stream that broke after its first content may be told a second time.
     pub recoverable: bool,
-    /// Time without content before a second attempt is made beside the first; `None`: no hedging.
-    pub hedge: Option<Duration>,
     /// Share of callers who leave early.
     pub leavers: f64,
     /// Longest time a timer of ours is late.
     pub timer_late: Duration,
     /// Our clock jumps: when and by how much, in seconds.
     pub jumps: Vec<(f64, f64)>,
+    /// Somebody else on the same machine, with calls and targets of his own.
+    pub neighbour: Option<Neighbour>,
+}
+
+/// Another tenant: shares the process and the time with the scene's callers, and no target.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Neighbour {
+    /// His targets.
+    pub providers: Vec<ProviderScene>,
+    /// How his calls come.
+    pub traffic: Traffic,
+    /// His calls in all.
+    pub jobs: u32,
 }
 
 impl Default for Scene {
@@ -140,14 +192,13 @@ impl Default for Scene {
             tokens: (45.0, 135.0),
             estimate: (1.0, 1.0),
             deadline: Duration::from_secs(600),
-            patience: Duration::from_secs(30),
-            wait_max: Duration::from_secs(120),
+            policy: Policy::default(),
             streams: 0.0,
             recoverable: false,
-            hedge: None,
             leavers: 0.0,
             timer_late: Duration::from_micros(1500),
             jumps: Vec::new(),
+            neighbour: None,
         }
     }
 }
@@ -182,6 +233,13 @@ impl Scene {
         let provider =
             if name == "tpm" { ProviderScene { rpm: 1e6, ..provider } } else { provider };
         Some(Scene { providers: vec![provider], jobs, tokens, ..Scene::default() })
+    }
+
+    /// Calls and targets, the neighbour's included.
+    pub(crate) fn sizes(&self) -> (usize, usize) {
+        let (jobs, targets) =
+            self.neighbour.as_ref().map_or((0, 0), |n| (n.jobs as usize, n.providers.len()));
+        (self.jobs as usize + jobs, self.providers.len() + targets)
     }
 
     /// Seconds that an oracle with one provider would need for all jobs that cost `tokens`.

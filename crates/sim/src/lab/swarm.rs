@@ -1,9 +1,9 @@
 //! Random scenes, each with a few features on and the rest off, and the way back from a failing
 //! one to the smallest that still fails.
 
-use super::play;
-use super::scene::{Counting, ProviderScene, Scene, Telling, Traffic};
+use super::scene::{Counting, Later, ProviderScene, Scene, Telling, Traffic};
 use mainstay_core::dice::Dice;
+use mainstay_core::policy::Policy;
 use std::time::Duration;
 
 /// Scenes tried at most while one is made smaller.
@@ -22,7 +22,7 @@ impl Scene {
         };
         let jumps =
             if dice.below(6) == 0 { vec![(5.0 + 20.0 * dice.draw(), 90.0)] } else { vec![] };
-        Scene {
+        let mut scene = Scene {
             seed,
             providers,
             traffic,
@@ -30,27 +30,27 @@ impl Scene {
             tokens: (20.0, 20.0 + 2000.0 * dice.draw()),
             estimate: (0.5 + 0.5 * dice.draw(), 1.0 + dice.draw()),
             deadline: Duration::from_secs([5, 30, 120, 600][pick(dice, 4)]),
-            patience: Duration::from_secs([1, 30, 90][pick(dice, 3)]),
-            wait_max: Duration::from_secs([5, 120][pick(dice, 2)]),
+            policy: policy(seed, dice),
             streams: [0.0, 0.5, 1.0][pick(dice, 3)],
             recoverable: seed.is_multiple_of(2),
-            hedge: seed.is_multiple_of(3).then_some(Duration::from_millis(100)),
             leavers: sometimes(dice, 4, 0.3),
             timer_late: Duration::from_micros(100 + dice.below(5_000)),
             jumps,
-        }
+            neighbour: None,
+        };
+        turn_of_events(&mut scene);
+        scene
     }
 
-    /// The smallest scene found that is still accused of breaking `invariant`.
+    /// The smallest scene found that still `fails`.
     #[must_use]
-    pub fn shrunk(&self, invariant: u8) -> Scene {
+    pub fn shrunk(&self, fails: &dyn Fn(&Scene) -> bool) -> Scene {
         let mut best = self.clone();
         let mut tried = 0;
         loop {
             let smaller = best.smaller().into_iter().find(|scene| {
                 tried += 1;
-                tried <= SHRINKS_MAX
-                    && play(scene).accusations.iter().any(|found| found.invariant == invariant)
+                tried <= SHRINKS_MAX && fails(scene)
             });
             match smaller {
                 Some(scene) => best = scene,
@@ -70,7 +70,7 @@ impl Scene {
         for jobs in [self.jobs / 2, self.jobs * 3 / 4, self.jobs.saturating_sub(1)] {
             push(Scene { jobs: jobs.max(1), ..self.clone() });
         }
-        for index in 1..self.providers.len() {
+        for index in (0..self.providers.len()).filter(|_| self.providers.len() > 1) {
             let mut providers = self.providers.clone();
             providers.remove(index);
             push(Scene { providers, ..self.clone() });
@@ -79,7 +79,9 @@ impl Scene {
         push(Scene { leavers: 0.0, ..self.clone() });
         push(Scene { streams: 0.0, ..self.clone() });
         push(Scene { recoverable: false, ..self.clone() });
-        push(Scene { hedge: None, ..self.clone() });
+        let hedge = Policy::default().hedge;
+        push(Scene { policy: Policy { hedge, ..self.policy.clone() }, ..self.clone() });
+        push(Scene { neighbour: None, ..self.clone() });
         for index in 0..self.providers.len() {
             for calm in calmer(&self.providers[index]) {
                 let mut providers = self.providers.clone();
@@ -103,7 +105,38 @@ fn calmer(provider: &ProviderScene) -> Vec<ProviderScene> {
         ProviderScene { absurd_headers: 0.0, ..p() },
         ProviderScene { others: 0.0, ..p() },
         ProviderScene { concurrency: 0, ..p() },
+        ProviderScene { away_hint: 0.0, ..p() },
+        ProviderScene { later: None, ..p() },
     ]
+}
+
+fn policy(seed: u64, dice: &mut Dice) -> Policy {
+    let mut policy = Policy::default();
+    policy.retry.patience = Duration::from_secs([1, 30, 90][pick(dice, 3)]);
+    policy.retry.wait_max = Duration::from_secs([5, 120][pick(dice, 2)]);
+    policy.hedge.enabled = seed.is_multiple_of(3);
+    policy.hedge.delay = seed.is_multiple_of(3).then_some(Duration::from_millis(100));
+    policy
+}
+
+/// What comes late in some scenes: other limits, other words for them, 503s that name a time.
+fn turn_of_events(scene: &mut Scene) {
+    let dice = &mut Dice::new(scene.seed ^ 0x1a7e);
+    for provider in &mut scene.providers {
+        if dice.below(4) == 0 {
+            provider.later = Some(Later {
+                at: 2.0 + 20.0 * dice.draw(),
+                rpm: 60.0 * 200f64.powf(dice.draw()),
+                tpm: provider.tpm,
+                telling: telling(dice),
+            });
+        }
+        provider.away_hint = sometimes(dice, 3, 20.0).floor();
+    }
+}
+
+fn telling(dice: &mut Dice) -> Telling {
+    [Telling::Headers, Telling::Text, Telling::Seconds, Telling::Nothing][pick(dice, 4)]
 }
 
 fn provider(dice: &mut Dice) -> ProviderScene {
@@ -125,8 +158,7 @@ fn provider(dice: &mut Dice) -> ProviderScene {
         },
         latency: (latency / 2.0, latency * 2.0),
         network: (0.0001, 0.0002 + 0.05 * dice.draw() * dice.draw()),
-        telling: [Telling::Headers, Telling::Text, Telling::Seconds, Telling::Nothing]
-            [pick(dice, 4)],
+        telling: telling(dice),
         error_rate: sometimes(dice, 2, 0.3),
         reset_rate: sometimes(dice, 3, 0.2),
         silent_rate: sometimes(dice, 4, 0.1),
@@ -134,6 +166,7 @@ fn provider(dice: &mut Dice) -> ProviderScene {
         others: sometimes(dice, 4, 0.8),
         outages,
         absurd_headers: sometimes(dice, 4, 0.3),
+        ..ProviderScene::default()
     }
 }
 

@@ -45,12 +45,16 @@ pub(super) fn internal() -> Verdict {
     verdict(Kind::InternalError, Next::SameTarget { wait: None }, None, None)
 }
 
-pub(super) fn unavailable() -> Verdict {
-    verdict(Kind::ServiceUnavailable, Next::SameTarget { wait: None }, None, None)
+pub(super) fn unavailable(wait: Option<Duration>) -> Verdict {
+    verdict(Kind::ServiceUnavailable, Next::SameTarget { wait }, wait, None)
 }
 
 pub(super) fn faulted() -> Verdict {
     verdict(Kind::InvalidRequest, Next::Nobody, None, None)
+}
+
+pub(super) fn too_long() -> Verdict {
+    verdict(Kind::ContextLengthExceeded, Next::LargerWindow, None, None)
 }
 
 pub(super) fn cut() -> Verdict {

@@ -5,8 +5,8 @@ use super::events::{Agenda, Event};
 use super::note::{Digest, Note};
 use super::provider::{Decision, Ending, Provider};
 use super::scene::{Scene, Traffic};
+use super::tenants::{self, About, Tenant, chance};
 use crate::judge::Judge;
-use mainstay_core::dice::Dice;
 use mainstay_core::hints::RateHints;
 use mainstay_core::plan::Handle;
 use mainstay_core::policy::{Limits, Policy};
@@ -74,7 +74,7 @@ impl Attempt {
     }
 }
 
-/// What happened in a run.
+/// What happened in a run, without the neighbour's part.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Tally {
     /// Calls answered.
@@ -95,7 +95,7 @@ pub struct Tally {
     pub seconds: f64,
     /// Events played.
     pub events: u64,
-    /// Digest of everything seen.
+    /// Digest of everything seen of the scene's own calls and targets.
     pub digest: u64,
 }
 
@@ -109,7 +109,7 @@ pub(super) struct World<'a> {
     pub(super) calls: Vec<Call>,
     pub(super) attempts: Vec<Attempt>,
     pub(super) agenda: Agenda,
-    pub(super) dice: Dice,
+    pub(super) tenants: Vec<Tenant>,
     pub(super) judge: Judge,
     pub(super) tally: Tally,
     watch: Option<Watch<'a>>,
@@ -117,7 +117,6 @@ pub(super) struct World<'a> {
     /// The world's time, and how far our clock is ahead of it, in nanoseconds.
     nanos: u64,
     ahead: u64,
-    next_call: u32,
 }
 
 fn nanos(seconds: f64) -> u64 {
@@ -126,40 +125,33 @@ fn nanos(seconds: f64) -> u64 {
 
 impl<'a> World<'a> {
     pub(super) fn new(scene: &'a Scene, watch: Option<Watch<'a>>) -> World<'a> {
-        let mut policy = Policy::default();
-        policy.retry.patience = scene.patience;
-        policy.retry.wait_max = scene.wait_max;
-        policy.hedge.enabled = scene.hedge.is_some();
-        policy.hedge.delay = scene.hedge;
-        let mut dice = Dice::new(scene.seed);
-        let targets = scene
-            .providers
-            .iter()
-            .map(|provider| Target {
-                provider: Provider::new(provider, dice.bits()),
-                cell: Cell(Rc::new(RefCell::new((
-                    TargetState::new(&policy),
-                    Pacer::new(&Limits::default(), Moment::ZERO),
-                )))),
+        let policy = scene.policy.clone();
+        let target = |(index, provider)| {
+            let dice = chance(scene.seed, About::Provider, index as u64, 0);
+            let pacer = Pacer::new(&Limits::default(), Moment::ZERO);
+            Target {
+                provider: Provider::new(provider, dice),
+                cell: Cell(Rc::new(RefCell::new((TargetState::new(&policy), pacer)))),
                 owners: BTreeMap::new(),
                 circuit: State::Closed,
-            })
-            .collect();
+            }
+        };
+        let targets = tenants::providers(scene).enumerate().map(target).collect();
+        let tenants = tenants::tenants(scene);
         World {
             judge: Judge::new(scene),
             scene,
             policy: Arc::new(policy),
             targets,
-            calls: Vec::new(),
+            calls: tenants::calls(scene, &tenants),
             attempts: Vec::new(),
             agenda: Agenda::default(),
-            dice,
+            tenants,
             tally: Tally::default(),
             watch,
             digest: Digest::default(),
             nanos: 0,
             ahead: 1_000_000_000_000,
-            next_call: 0,
         }
     }
 
@@ -168,19 +160,8 @@ impl<'a> World<'a> {
         for (at, by) in &self.scene.jumps {
             self.agenda.plan(nanos(*at), Event::Jump { nanos: nanos(*by) });
         }
-        match self.scene.traffic {
-            Traffic::Workers(workers) => {
-                for _ in 0..workers.min(self.scene.jobs) {
-                    self.new_call(0);
-                }
-            }
-            Traffic::Rate(rate) => {
-                let mut at = 0.0;
-                for _ in 0..self.scene.jobs {
-                    at += -(1.0 - self.dice.draw()).ln() / rate;
-                    self.new_call(nanos(at));
-                }
-            }
+        for tenant in 0..self.tenants.len() {
+            self.open_doors(tenant);
         }
         while let Some((at, event)) = self.agenda.next() {
             self.nanos = at;
@@ -194,6 +175,46 @@ impl<'a> World<'a> {
         self.inspect();
         self.tally.digest = self.digest.value();
         (self.tally, self.judge)
+    }
+
+    /// Plans the first calls of a tenant, or all of them where they come by themselves.
+    fn open_doors(&mut self, tenant: usize) {
+        let Tenant { traffic, calls, .. } = self.tenants[tenant].clone();
+        match traffic {
+            Traffic::Workers(workers) => {
+                for _ in calls.take(workers as usize) {
+                    self.new_call(tenant, 0);
+                }
+            }
+            Traffic::Rate(rate) => {
+                let mut dice = chance(self.scene.seed, About::Arrivals, tenant as u64, 0);
+                let mut at = 0.0;
+                for _ in calls {
+                    at += -(1.0 - dice.draw()).ln() / rate;
+                    self.new_call(tenant, nanos(at));
+                }
+            }
+        }
+    }
+
+    /// Which tenant a call belongs to.
+    pub(super) fn tenant_of(&self, call: u32) -> usize {
+        usize::from(!self.tenants[0].calls.contains(&call))
+    }
+
+    /// Whether a note is about the scene's own calls and targets.
+    fn is_own(&self, note: &Note) -> bool {
+        match *note {
+            Note::Came { call, .. }
+            | Note::Waits { call, .. }
+            | Note::Sent { call, .. }
+            | Note::Delivers { call }
+            | Note::Ended { call, .. }
+            | Note::Done { call, .. } => self.tenant_of(call) == 0,
+            Note::Circuit { target, .. } | Note::Retry { target, .. } => {
+                self.tenants[0].targets.contains(&target)
+            }
+        }
     }
 
     fn play_one(&mut self, event: Event) {
@@ -222,40 +243,50 @@ impl<'a> World<'a> {
         if let Some(watch) = &mut self.watch {
             watch(self.nanos as f64 / 1e9, &note);
         }
-        self.digest.add(now, &note);
+        if self.is_own(&note) {
+            self.digest.add(now, &note);
+        }
         self.judge.see(now, &note);
     }
 
     /// A timer of ours, somewhat late as timers are.
     pub(super) fn timer_at(&mut self, until: Moment, call: u32, step: u32) {
-        let late = self.dice.below(u64::try_from(self.scene.timer_late.as_nanos()).unwrap_or(0));
+        let most = u64::try_from(self.scene.timer_late.as_nanos()).unwrap_or(0);
+        let late = chance(self.scene.seed, About::Timer, call.into(), until.as_nanos()).below(most);
         let due = until.as_nanos().saturating_sub(self.ahead).max(self.nanos);
         self.agenda.plan(due.saturating_add(late), Event::Timer { call, step });
     }
 
     /// A task that is woken runs some microseconds later.
     pub(super) fn wake_at(&mut self, call: u32, step: u32) {
-        let soon = self.nanos + self.dice.below(50_000);
+        let dice = &mut chance(self.scene.seed, About::Wake, call.into(), self.nanos);
+        let soon = self.nanos + dice.below(50_000);
         self.agenda.plan(soon, Event::Timer { call, step });
     }
 
-    pub(super) fn new_call(&mut self, at: u64) {
-        if self.next_call >= self.scene.jobs {
+    fn new_call(&mut self, tenant: usize, at: u64) {
+        let Some(whose) = self.tenants.get_mut(tenant) else { return };
+        if !whose.calls.contains(&whose.next) {
             return;
         }
-        let number = self.next_call;
-        self.next_call += 1;
-        let call = Call::new(self.scene, &mut self.dice);
-        self.tally.tokens += call.tokens as f64;
-        self.calls.push(call);
+        let number = whose.next;
+        whose.next += 1;
+        if tenant == 0 {
+            self.tally.tokens += self.calls[number as usize].tokens as f64;
+        }
         self.agenda.plan(at, Event::Arrive { call: number });
     }
 
-    /// A caller of a closed loop takes its next job.
-    pub(super) fn next_job(&mut self) {
-        self.tally.seconds = self.seconds();
-        if matches!(self.scene.traffic, Traffic::Workers(_)) {
-            self.new_call(self.nanos);
+    /// A call is over: a caller of a closed loop takes its next job.
+    pub(super) fn call_over(&mut self, call: u32, answered: bool) {
+        let tenant = self.tenant_of(call);
+        if tenant == 0 {
+            self.tally.seconds = self.seconds();
+            self.tally.answered += u32::from(answered);
+            self.tally.failed += u32::from(!answered);
+        }
+        if matches!(self.tenants[tenant].traffic, Traffic::Workers(_)) {
+            self.new_call(tenant, self.nanos);
         }
     }
 
@@ -279,15 +310,26 @@ impl<'a> World<'a> {
         let tokens = self.calls[attempt.call as usize].tokens;
         let provider = &mut self.targets[attempt.target].provider;
         let decision = provider.reach(tokens, seconds);
+        attempt.decision = Some(decision);
+        let call = attempt.call;
+        self.agenda.plan(self.nanos + nanos(decision.after), Event::Finish { attempt: number });
+        if self.tenant_of(call) == 0 {
+            self.count(decision);
+        }
+    }
+
+    fn count(&mut self, decision: Decision) {
         self.tally.attempts += 1;
         match decision.ending {
             Ending::Failed | Ending::Cut => self.tally.faults += 1,
             Ending::Silent if decision.active => self.tally.faults += 1,
             Ending::Refused(_) => self.tally.refused += 1,
-            Ending::Success { .. } | Ending::Unavailable | Ending::Silent | Ending::Faulted => {}
+            Ending::Success { .. }
+            | Ending::Unavailable(_)
+            | Ending::Silent
+            | Ending::Faulted
+            | Ending::TooLong => {}
         }
-        attempt.decision = Some(decision);
-        self.agenda.plan(self.nanos + nanos(decision.after), Event::Finish { attempt: number });
     }
 
     fn finish(&mut self, number: u32) {
@@ -302,8 +344,9 @@ impl<'a> World<'a> {
             | Ending::Refused(_)
             | Ending::Failed
             | Ending::Cut
-            | Ending::Unavailable
-            | Ending::Faulted => nanos(provider.between(provider.scene().network)),
+            | Ending::Unavailable(_)
+            | Ending::Faulted
+            | Ending::TooLong => nanos(provider.between(provider.scene().network)),
         };
         self.agenda.plan(self.nanos + way, Event::Answer { attempt: number });
     }
@@ -314,16 +357,17 @@ impl<'a> World<'a> {
         self.answered(number, decision.ending);
     }
 
-    /// Sees what changed at the targets, and wakes those who wait for it.
-    pub(super) fn settle(&mut self) {
-        self.watch_circuits();
+    /// Sees what changed at a tenant's targets, and wakes those who wait for it.
+    pub(super) fn settle(&mut self, tenant: usize) {
+        self.watch_circuits(tenant);
         let now = self.now();
-        for target in 0..self.targets.len() {
+        let Tenant { targets, calls, .. } = self.tenants[tenant].clone();
+        for target in targets {
             let cell = self.targets[target].cell.clone();
             if cell.target(|state| std::mem::take(&mut state.circuit_moved)) {
-                for id in 0..self.calls.len() {
-                    if self.calls[id].waits_for_circuit(target) {
-                        self.wake(u32::try_from(id).unwrap_or(u32::MAX));
+                for id in calls.clone() {
+                    if self.calls[id as usize].waits_for_circuit(target) {
+                        self.wake(id);
                     }
                 }
             }
@@ -337,9 +381,9 @@ impl<'a> World<'a> {
     }
 
     /// Tells the judge of circuits that changed.
-    pub(super) fn watch_circuits(&mut self) {
+    pub(super) fn watch_circuits(&mut self, tenant: usize) {
         let now = self.now();
-        for target in 0..self.targets.len() {
+        for target in self.tenants[tenant].targets.clone() {
             let cell = &self.targets[target].cell;
             let (state, peek) =
                 cell.target(|state| (state.breaker.state(), state.breaker.peek(now)));

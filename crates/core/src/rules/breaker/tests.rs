@@ -6,8 +6,8 @@ fn fixed() -> BreakerPolicy {
     BreakerPolicy { failures: 2, open: OpenFor::Fixed(SECOND * 60), ..BreakerPolicy::default() }
 }
 
-const FAILED: Outcome = Outcome::Failure { timed_out: false };
-const TIMED_OUT: Outcome = Outcome::Failure { timed_out: true };
+const FAILED: Outcome = Outcome::Failure { timed_out: false, asked: None };
+const TIMED_OUT: Outcome = Outcome::Failure { timed_out: true, asked: None };
 const WELL: Outcome = Outcome::Success { took: Duration::from_millis(100) };
 
 /// One breaker, the passes that are out, and what a watcher knows from outside.

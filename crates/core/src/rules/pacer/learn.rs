@@ -74,6 +74,9 @@ impl Pacer {
             self.ratio.charged(grant.asked, cost as f64);
         }
         self.heard(grant, hints, now);
+        for index in (0..LIMITS).filter(|index| seen(hints, *index).is_none()) {
+            self.limits[index].unheard(now);
+        }
     }
 
     /// The attempt was refused with a 429 for a rate or for too many at once.
@@ -100,11 +103,10 @@ impl Pacer {
         let said = Said {
             told: told.and_then(|limit| Told::new(limit, None)),
             wait: refusal.wait.map(|wait| wait.as_secs_f64()),
+            by_header: false,
         };
-        let said = match seen(hints, index).and_then(|seen| seen.limit) {
-            Some(_) => Said { told: None, ..said },
-            None => said,
-        };
+        let by_header = seen(hints, index).is_some_and(|seen| seen.limit.is_some());
+        let said = Said { told: said.told.filter(|_| !by_header), by_header, ..said };
         let cost = if counts_tokens(index) { self.ratio.cost(grant.asked) } else { 1.0 };
         self.limits[index].refused(cost, said, grant.mark(index), now);
     }

@@ -5,6 +5,7 @@
 //! everything pass.
 
 use super::guess::Guess;
+use super::silence::Silence;
 use crate::hints::Dimension;
 use crate::time::Moment;
 use core::time::Duration;
@@ -58,6 +59,8 @@ pub(super) struct Said {
     pub(super) told: Option<Told>,
     /// The wait, in seconds.
     pub(super) wait: Option<f64>,
+    /// Its headers named the limit.
+    pub(super) by_header: bool,
 }
 
 /// When a grant was made, and how much had been granted before it.
@@ -71,6 +74,10 @@ pub(super) struct Mark {
 pub(super) struct Limit {
     told: Option<Told>,
     told_at: Moment,
+    /// A header named it: answers can be expected to name it again.
+    by_header: bool,
+    /// How long it was not named.
+    silence: Silence,
     /// Another limit that answers showed, and how many in a row.
     rumour: Option<(Told, u32)>,
     /// Answers that confirmed the told limit, up to a bound.
@@ -103,6 +110,8 @@ impl Limit {
         Limit {
             told: None,
             told_at: Moment::ZERO,
+            by_header: false,
+            silence: Silence::default(),
             rumour: None,
             agreed: 0,
             rate: 0.0,
@@ -187,6 +196,7 @@ impl Limit {
         self.spent += cost;
         self.mean += (cost - self.mean) / 16.0;
         self.tried += 1;
+        self.silence.sent();
         let rate = self.guess.granted(self.rate, cost, limited, now);
         if self.guesses() {
             self.set_rate(rate, now);
@@ -219,6 +229,8 @@ impl Limit {
         }
         self.agreed = (self.agreed + 1).min(AGREED_MAX);
         self.rumour = None;
+        self.by_header = true;
+        self.silence.named();
         let Some(remaining) = seen.remaining else { return };
         let remaining = (remaining as f64).min(told.limit);
         if let Some(reset) = seen.reset {
@@ -241,6 +253,34 @@ impl Limit {
         };
         self.rumour = Some((told, times));
         times >= self.agreed.max(2)
+    }
+
+    /// A sound answer came without a word on this limit.
+    pub(super) fn unheard(&mut self, now: Moment) {
+        let Some(told) = self.told.filter(|_| self.by_header) else { return };
+        if !self.silence.answered() {
+            return;
+        }
+        let rate = self.rate;
+        self.forget(now);
+        // One that counts by the day cannot be measured; without a witness it holds nobody.
+        if told.window <= MINUTE {
+            self.guess = Guess::measuring(now);
+            self.set_rate(rate, now);
+            self.burst = BURST_SECONDS * self.rate;
+        }
+    }
+
+    /// Nothing is known of this limit any more.
+    fn forget(&mut self, now: Moment) {
+        self.fill(now);
+        (self.told, self.rumour, self.agreed) = (None, None, 0);
+        (self.capped, self.by_header, self.burst_told) = (false, false, false);
+        (self.rate, self.burst, self.size) = (0.0, 0.0, 0.0);
+        self.level = self.level.min(0.0);
+        (self.tried, self.turned_away) = (0, 0);
+        self.guess = Guess::default();
+        self.silence.named();
     }
 
     /// Takes over a limit that the provider names.
@@ -295,6 +335,7 @@ impl Limit {
         {
             self.tell(told, now);
         }
+        self.doubt(said.told.is_some() || said.by_header, now);
         let guessed =
             self.guess.refused(self.rate, cost, self.mean, sent.at, said.wait.is_some(), now);
         if let (true, Some((rate, _))) = (self.told.is_none() || self.capped, guessed) {
@@ -318,6 +359,16 @@ impl Limit {
             }
             // Sent before the last refusal: the rate stands, and what it took is not sent again at once.
             (None, None) => self.level -= cost,
+        }
+    }
+
+    /// Notices that a told limit is not the one that refuses: nothing names it, and far more is
+    /// refused than it could explain.
+    fn doubt(&mut self, named: bool, now: Moment) {
+        if named {
+            self.silence.named();
+        } else if self.told.is_some() && self.silence.refused() {
+            self.forget(now);
         }
     }
 

@@ -1,7 +1,12 @@
 //! The laboratory's own promises, and those of the rules that it proves.
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test names the notes it counts")]
 
+mod bystanders;
+mod marks;
+mod turns;
+
 use mainstay_core::plan::Role;
+use mainstay_core::policy::{HedgePolicy, Policy, RetryPolicy};
 use mainstay_sim::lab::{self, How, Note, ProviderScene, Scene, Telling, Traffic};
 use std::time::Duration;
 
@@ -85,20 +90,6 @@ fn a_limit_shared_with_others_is_found_and_used() {
     assert!(lab::own_attempts(&scene, &run.tally) <= 1.25);
 }
 
-#[test]
-fn a_brown_out_loses_no_job() {
-    let provider = ProviderScene {
-        rpm: 1200.0,
-        error_rate: 0.12,
-        reset_rate: 0.06,
-        ..ProviderScene::default()
-    };
-    for seed in 1..=5 {
-        let scene = Scene { seed, providers: vec![provider.clone()], ..Scene::default() };
-        assert_eq!(lab::play(&scene).tally.failed, 0, "seed {seed}");
-    }
-}
-
 /// Invariant 15: no metastability.
 #[test]
 fn a_total_outage_loses_no_call_and_ends_within_seconds() {
@@ -107,7 +98,10 @@ fn a_total_outage_loses_no_call_and_ends_within_seconds() {
         providers: vec![ProviderScene { initial: 1.0, ..provider }],
         traffic: Traffic::Rate(200.0),
         jobs: 20_000,
-        patience: Duration::from_secs(90),
+        policy: Policy {
+            retry: RetryPolicy { patience: Duration::from_secs(90), ..RetryPolicy::default() },
+            ..Policy::default()
+        },
         ..Scene::default()
     };
     let (mut came, mut answered) = (0_u32, 0_u32);
@@ -181,7 +175,10 @@ fn a_second_attempt_is_made_beside_a_silent_one_only_when_wanted() {
             providers: vec![slow.clone(), quick.clone()],
             traffic: Traffic::Workers(4),
             streams: 1.0,
-            hedge,
+            policy: Policy {
+                hedge: HedgePolicy { enabled: hedge.is_some(), delay: hedge },
+                ..Policy::default()
+            },
             ..Scene::default()
         };
         let mut beside = 0;

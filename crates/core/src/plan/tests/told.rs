@@ -1,0 +1,108 @@
+//! Times that a target names, to a probe as to any other attempt, and what retries cost.
+
+use super::*;
+use crate::policy::{BreakerPolicy, OpenFor, RetryPolicy};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// One failure opens a circuit for a second.
+fn brittle() -> Policy {
+    let open = OpenFor::Fixed(SECOND);
+    Policy {
+        breaker: BreakerPolicy { failures: 1, open, ..BreakerPolicy::default() },
+        retry: RetryPolicy { patience: SECOND * 100, ..RetryPolicy::default() },
+        ..Policy::default()
+    }
+}
+
+fn away(wait: Option<Duration>) -> Verdict {
+    verdict(Kind::ServiceUnavailable, true, wait)
+}
+
+#[test]
+fn a_probe_that_is_told_a_time_is_not_followed_by_another_before_it() {
+    let mut world = World::new(1, brittle());
+    let mut plan = world.plan(facts(false));
+    let first = world.started(&mut plan);
+    world.fails(&mut plan, first.slot, away(None));
+    let probe = world.started(&mut plan);
+    assert_eq!(probe.role, Role::Probe);
+    let told = world.now;
+    world.fails(&mut plan, probe.slot, away(Some(SECOND * 20)));
+    // Somebody else, who has heard nothing, waits as well.
+    let mut other = world.plan(facts(false));
+    let second = world.started(&mut other);
+    assert_eq!(second.role, Role::Probe);
+    assert!(world.now.since(told) >= SECOND * 20, "{:?}", world.now.since(told));
+}
+
+#[test]
+fn a_failure_that_opens_the_circuit_keeps_it_open_as_long_as_it_named() {
+    let mut world = World::new(1, brittle());
+    let mut plan = world.plan(facts(false));
+    let first = world.started(&mut plan);
+    let told = world.now;
+    world.fails(&mut plan, first.slot, away(Some(SECOND * 15)));
+    let mut other = world.plan(facts(false));
+    assert_eq!(world.started(&mut other).role, Role::Probe);
+    assert!(world.now.since(told) >= SECOND * 15, "{:?}", world.now.since(told));
+}
+
+#[test]
+fn an_absurd_time_keeps_a_circuit_open_for_its_longest_time_only() {
+    let mut world = World::new(1, brittle());
+    let mut plan = world.plan(facts(false));
+    let first = world.started(&mut plan);
+    let told = world.now;
+    world.fails(&mut plan, first.slot, away(Some(SECOND * 86_400)));
+    match world.next(&mut plan) {
+        Step::Done(Ending::Failed(end)) => assert_eq!(end.retry_after, Some(SECOND * 86_400)),
+        step => panic!("{step:?}"),
+    }
+    world.now = told + world.policy.breaker.open_max;
+    let mut other = world.plan(facts(false));
+    assert_eq!(world.started(&mut other).role, Role::Probe, "somebody looks whether it is true");
+}
+
+#[test]
+fn coming_back_to_a_target_that_was_left_for_its_limit_is_a_retry_at_its_own_price() {
+    let retry = RetryPolicy { attempts_max: 1, budget_throttled: 7, ..RetryPolicy::default() };
+    let mut world = World::new(2, Policy { retry, ..Policy::default() });
+    let mut plan = world.plan(facts(false));
+    assert_eq!(world.started(&mut plan).track, 0);
+    world.fails(&mut plan, 0, verdict(Kind::RateLimitRequests, true, None));
+    let elsewhere = world.started(&mut plan);
+    assert_eq!((elsewhere.track, elsewhere.role), (1, Role::Retry));
+    let level = |world: &World, track: usize| world.cells[track].target(|t| t.budget.level());
+    assert_eq!(level(&world, 1), 500, "a target that was not tried yet takes nothing");
+    let mut elsewhere = verdict(Kind::PermissionDenied, false, None);
+    elsewhere.failure.next = Next::OtherTarget;
+    world.fails(&mut plan, 0, elsewhere);
+    let back = world.started(&mut plan);
+    assert_eq!((back.track, back.role), (0, Role::Retry));
+    assert_eq!(level(&world, 0), 500 - 7);
+}
+
+/// A call may have brought its faults about itself. When others failed here too, it is not to
+/// blame: it waits for the circuit as they do.
+#[test]
+fn a_call_whose_target_fails_others_as_well_waits_for_the_circuit() {
+    for others in [0, 4] {
+        let breaker = BreakerPolicy { failures: 3 + others, ..BreakerPolicy::default() };
+        let mut world = World::new(1, Policy { breaker, ..Policy::default() });
+        for _ in 0..others {
+            let mut other = world.plan(facts(false));
+            world.started(&mut other);
+            world.fails(&mut other, 0, verdict(Kind::InternalError, true, None));
+            other.abandon(world.now);
+        }
+        let mut plan = world.plan(facts(false));
+        for _ in 0..3 {
+            world.started(&mut plan);
+            world.fails(&mut plan, 0, verdict(Kind::InternalError, true, None));
+        }
+        assert_eq!(world.cells[0].target(|t| t.breaker.state()), State::Open);
+        let waits = matches!(world.next(&mut plan), Step::Start(Start { role: Role::Probe, .. }));
+        assert_eq!(waits, others > 0, "{others} failures of others");
+    }
+}

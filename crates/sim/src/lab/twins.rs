@@ -1,0 +1,91 @@
+//! Promises that one run cannot show: the same scene is played again with one thing changed that
+//! must not matter, and every difference is an accusation.
+//!
+//! * 8, neighbours: another tenant on targets of his own, in the worst of moods, comes to the same
+//!   machine; nothing of the scene's own calls moves, to the last event.
+//! * 8, denied extras: hedges are wanted and the retry budget denies every one; no attempt that is
+//!   not extra goes at another time or to another target than without the wish.
+//! * 13, replay: the same scene gives the same run.
+
+use super::scene::{Neighbour, ProviderScene, Scene, Traffic};
+use super::{Run, play};
+use crate::judge::Accusation;
+use std::time::Duration;
+
+/// Plays a scene, and its twins: everything it can be accused of.
+pub fn check(scene: &Scene) -> Run {
+    let mut run = play(scene);
+    let twins = [replayed(scene, &run), neighbours(scene, &run), denied_extras(scene)];
+    run.accusations.extend(twins.into_iter().flatten());
+    run
+}
+
+fn accusation(invariant: u8, what: String) -> Option<Accusation> {
+    Some(Accusation { invariant, at: 0, what })
+}
+
+/// 13: the same seed gives a byte-identical trace.
+fn replayed(scene: &Scene, run: &Run) -> Option<Accusation> {
+    let again = play(scene);
+    if again == *run {
+        return None;
+    }
+    accusation(13, format!("played again it gave {:?}, not {:?}", again.tally, run.tally))
+}
+
+/// 8: one tenant or target never affects another.
+fn neighbours(scene: &Scene, alone: &Run) -> Option<Accusation> {
+    let beside = play(&Scene { neighbour: Some(worst(scene.jobs)), ..scene.clone() });
+    if alike(alone, &beside) {
+        return None;
+    }
+    accusation(8, format!("beside a neighbour {:?}, alone {:?}", beside.tally, alone.tally))
+}
+
+/// 8: a denied extra never harms the primary. Timers of ours are on time here: to look after an
+/// extra is another timer, and how late that one is must not look like harm.
+fn denied_extras(scene: &Scene) -> Option<Accusation> {
+    let mut plain = scene.clone();
+    plain.timer_late = Duration::ZERO;
+    plain.policy.retry.budget_capacity = 0;
+    plain.policy.hedge.enabled = false;
+    let mut wanted = plain.clone();
+    wanted.policy.hedge.enabled = true;
+    wanted.policy.hedge.delay = Some(Duration::from_millis(20));
+    let (without, with) = (play(&plain), play(&wanted));
+    if alike(&without, &with) {
+        return None;
+    }
+    accusation(
+        8,
+        format!("with extras that were denied {:?}, without {:?}", with.tally, without.tally),
+    )
+}
+
+/// Whether the scene's own part is the same; how many events it took is the world's business.
+fn alike(one: &Run, other: &Run) -> bool {
+    let mut tally = other.tally;
+    tally.events = one.tally.events;
+    tally == one.tally
+}
+
+/// A neighbour for whom everything goes wrong: silence, faults, refusals that tell nothing, more
+/// callers than there is room for.
+fn worst(jobs: u32) -> Neighbour {
+    let bad = ProviderScene {
+        rpm: 300.0,
+        concurrency: 2,
+        error_rate: 0.3,
+        reset_rate: 0.1,
+        silent_rate: 0.1,
+        fault_rate: 0.2,
+        telling: super::Telling::Nothing,
+        outages: vec![(1.0, 4.0, true), (5.0, 9.0, false)],
+        ..ProviderScene::default()
+    };
+    Neighbour {
+        providers: vec![bad.clone(), bad],
+        traffic: Traffic::Workers(64),
+        jobs: jobs.min(100),
+    }
+}
