@@ -102,8 +102,8 @@ pub(super) const ALL: &[Mutant] = &[
     mutant(
         "a replay costs nothing",
         LIVE,
-        "let retry = replay || track.throttled",
-        "let retry = track.throttled",
+        "let retry = replay || came_back",
+        "let retry = came_back",
     ),
     mutant(
         "backoff has no cap",
@@ -120,7 +120,7 @@ pub(super) const ALL: &[Mutant] = &[
     mutant(
         "coming back after a rate limit costs nothing",
         AFTER,
-        "self.tracks[index].throttled = true;",
+        "self.tracks[index].throttle = Throttle::Left;",
         "",
     ),
     mutant(
@@ -157,7 +157,7 @@ pub(super) const ALL: &[Mutant] = &[
     mutant(
         "refusals are waited out for ever",
         CHOOSE,
-        "let begun = track.refused_since.filter(|_| track.refused).unwrap_or(now);",
+        "let begun = track.refused_since.filter(|_| front).unwrap_or(now);",
         "let begun = now;",
     ),
     mutant(

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::types::{Cause, Handle, Role, Why};
+use super::types::{Cause, Handle, Role, Throttle, Why};
 use super::{Plan, Seek, effect};
 use crate::classify::Verdict;
 use crate::failure::Next;
@@ -79,12 +79,12 @@ impl<H: Handle> Plan<H> {
             let rest = backoff::throttled(&self.policy.retry, refusals, &mut self.dice);
             self.tracks[index].not_before = now + verdict.wait.unwrap_or(rest);
             self.tracks[index].rest_cause = Cause::Hint;
-            self.tracks[index].throttled = true;
+            self.tracks[index].throttle = Throttle::Left;
             self.avoid = Some(index);
             return;
         }
         // The pacer holds everybody back for as long as the provider asked, this call first.
-        self.tracks[index].refused = true;
+        self.tracks[index].throttle = Throttle::WaitedOut;
         self.prefer = Some(index);
         self.note_wait(Cause::Limit, now);
     }

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::types::{Cause, Handle, On, Role, Step, Why};
+use super::types::{Cause, Handle, On, Role, Step, Throttle, Why};
 use super::{Plan, Seek, effect};
 use crate::rules::backoff;
 use crate::rules::breaker::{OPEN_BASE_MAX, Peek, State};
@@ -240,12 +240,13 @@ impl<H: Handle> Plan<H> {
             return None;
         }
         let track = &self.tracks[index];
-        let begun = track.refused_since.filter(|_| track.refused).unwrap_or(now);
+        let front = track.throttle == Throttle::WaitedOut;
+        let begun = track.refused_since.filter(|_| front).unwrap_or(now);
         let ask = Ask {
             tokens: self.facts.tokens,
             latest: self.limit().min(begun + self.policy.retry.wait_max),
             bytes: self.facts.bytes,
-            front: track.refused,
+            front,
         };
         match track.candidate.handle.pacer(|pacer| pacer.ask(ask, now)) {
             Place::Go(grant) => self.launch(index, grant, now),

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::types::{Cause, Handle, Live, Phase, Role, Seen, Start, Step, Why};
+use super::types::{Cause, Handle, Live, Phase, Role, Seen, Start, Step, Throttle, Why};
 use super::{OverAs, Plan, SLOTS, Seek, effect};
 use crate::classify::{self, TransportFault, Verdict};
 use crate::failure::{Kind, Next};
@@ -17,10 +17,13 @@ impl<H: Handle> Plan<H> {
         let track = &self.tracks[index];
         let handle = &track.candidate.handle;
         let replay = self.recovering.is_some();
-        let retry = replay || track.throttled || (track.tries > 0 && !track.refused);
-        let cost = match track.throttled && !replay {
-            true => self.policy.retry.budget_throttled,
-            false => self.policy.retry.budget_transient,
+        let waited_out = track.throttle == Throttle::WaitedOut;
+        let came_back = track.throttle == Throttle::Left;
+        let retry = replay || came_back || (track.tries > 0 && !waited_out);
+        let cost = if came_back && !replay {
+            self.policy.retry.budget_throttled
+        } else {
+            self.policy.retry.budget_transient
         };
         let pass = match handle.target(|t| t.breaker.acquire(self.counted, now)) {
             Ok(pass) => pass,
@@ -45,7 +48,7 @@ impl<H: Handle> Plan<H> {
             }
             withdrawn = Some(cost);
         }
-        let role = match (pass.is_probe(), track.refused, self.sent) {
+        let role = match (pass.is_probe(), waited_out, self.sent) {
             _ if replay && self.continues(index) => Role::Continue,
             _ if replay => Role::Replay,
             (true, _, _) => Role::Probe,
@@ -90,7 +93,7 @@ impl<H: Handle> Plan<H> {
             self.counted += 1;
             track.tries += 1;
         }
-        (track.refused, track.throttled) = (false, false);
+        track.throttle = Throttle::None;
         self.sent += 1;
         let first = self.sent == 1;
         track.candidate.handle.target(|t| {

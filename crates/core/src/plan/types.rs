@@ -296,6 +296,17 @@ pub enum Why {
     Fault,
 }
 
+/// What is done about a refusal by a rate limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Throttle {
+    /// There was none since the last attempt.
+    None,
+    /// It is waited out at the head of the queue.
+    WaitedOut,
+    /// The target was left for another one: to come back is a retry.
+    Left,
+}
+
 /// What a plan keeps of one candidate.
 #[derive(Debug)]
 pub(super) struct Track<H> {
@@ -309,10 +320,8 @@ pub(super) struct Track<H> {
     pub(super) rest_cause: Cause,
     /// Will not answer this call.
     pub(super) gone: bool,
-    /// Was refused by a rate limit that is being waited out.
-    pub(super) refused: bool,
-    /// Was refused by a rate limit and left for another target: to come back is a retry.
-    pub(super) throttled: bool,
+    /// What was done about its last refusal by a rate limit.
+    pub(super) throttle: Throttle,
     /// Refusals by a rate limit, and when the first of them came.
     pub(super) refusals: u32,
     pub(super) refused_since: Option<Moment>,
@@ -331,8 +340,7 @@ impl<H> Track<H> {
             not_before: Moment::ZERO,
             rest_cause: Cause::None,
             gone: false,
-            refused: false,
-            throttled: false,
+            throttle: Throttle::None,
             refusals: 0,
             refused_since: None,
             silent: false,

@@ -20,26 +20,22 @@ pub fn check(scene: &Scene) -> Run {
     run
 }
 
-fn accusation(invariant: u8, what: String) -> Option<Accusation> {
-    Some(Accusation { invariant, at: 0, what })
+fn accusation(invariant: u8, what: String) -> Accusation {
+    Accusation { invariant, at: 0, what }
 }
 
 /// 13: the same seed gives a byte-identical trace.
 fn replayed(scene: &Scene, run: &Run) -> Option<Accusation> {
     let again = play(scene);
-    if again == *run {
-        return None;
-    }
-    accusation(13, format!("played again it gave {:?}, not {:?}", again.tally, run.tally))
+    let what = || format!("played again it gave {:?}, not {:?}", again.tally, run.tally);
+    (again != *run).then(|| accusation(13, what()))
 }
 
 /// 8: one tenant or target never affects another.
 fn neighbours(scene: &Scene, alone: &Run) -> Option<Accusation> {
     let beside = play(&Scene { neighbour: Some(worst(scene.jobs)), ..scene.clone() });
-    if alike(alone, &beside) {
-        return None;
-    }
-    accusation(8, format!("beside a neighbour {:?}, alone {:?}", beside.tally, alone.tally))
+    let what = || format!("beside a neighbour {:?}, alone {:?}", beside.tally, alone.tally);
+    (!alike(alone, &beside)).then(|| accusation(8, what()))
 }
 
 /// 8: a denied extra never harms the primary. Timers of ours are on time here: to look after an
@@ -53,13 +49,9 @@ fn denied_extras(scene: &Scene) -> Option<Accusation> {
     wanted.policy.hedge.enabled = true;
     wanted.policy.hedge.delay = Some(Duration::from_millis(20));
     let (without, with) = (play(&plain), play(&wanted));
-    if alike(&without, &with) {
-        return None;
-    }
-    accusation(
-        8,
-        format!("with extras that were denied {:?}, without {:?}", with.tally, without.tally),
-    )
+    let what =
+        || format!("with extras that were denied {:?}, without {:?}", with.tally, without.tally);
+    (!alike(&without, &with)).then(|| accusation(8, what()))
 }
 
 /// Whether the scene's own part is the same; how many events it took is the world's business.

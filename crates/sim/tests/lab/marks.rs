@@ -162,7 +162,7 @@ fn browned_out(scene: &Scene) -> (Run, u32) {
     let mut unlucky = 0;
     let run = lab::watch(scene, |_, note| match note {
         Note::Ended { call, how: How::Failed(_), probe: false, .. } => {
-            failures[*call as usize] += 1
+            failures[*call as usize] += 1;
         }
         Note::Done { call, answered: false } => unlucky += u32::from(failures[*call as usize] == 6),
         _ => {}
