@@ -322,7 +322,7 @@ impl core::error::Error for StoreError {}
 ///
 /// Calls block until the answer is durable; they are for administration, never on a call's path,
 /// which reads a snapshot. Every change raises [`Store::epoch`] by at least one.
-pub trait Store: LimitStore + Send + Sync + fmt::Debug {
+pub trait Store: LimitStore + BudgetStore + Send + Sync + fmt::Debug {
     /// The number of the last change. Cheap: a running gateway asks several times a second.
     fn epoch(&self) -> Result<u64, StoreError>;
     /// Everything that changed after `epoch`; 0 gives everything.

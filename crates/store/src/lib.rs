@@ -4,12 +4,18 @@
 //! implementations ([`Sqlite`], [`Memory`]), what makes and verifies keys, and the [`KeySnapshot`]
 //! that a running gateway reads on every call without asking a store.
 
+mod failpoint;
+mod ledger;
 mod memory;
 mod model;
 mod secrets;
 mod snapshot;
 mod sqlite;
 
+pub use failpoint::failpoint;
+pub use ledger::{
+    ExportRow, LedgerFile, LedgerSettings, Recovered, SqliteLedger, UsageRow, Verified,
+};
 pub use mainstay_core::store::{Store, StoreError};
 pub use memory::Memory;
 pub use secrets::{digest, mint, random_token, same_digest};

@@ -5,9 +5,11 @@ pub(crate) mod limits;
 use std::time::Duration;
 
 use mainstay_core::keys::PublicPart;
+use mainstay_core::money::Usd;
+use mainstay_core::rules::budget::Every;
 use mainstay_core::store::{
-    DEFAULT_ORG, DEFAULT_PROJECT, Digest, KeyRecord, NewKey, Organization, Project, Rotated,
-    StoreError, UnixMillis,
+    BudgetOf, BudgetRecord, DEFAULT_ORG, DEFAULT_PROJECT, Digest, KeyRecord, NewBudget, NewKey,
+    Organization, Project, Rotated, StoreError, UnixMillis,
 };
 
 /// Most models a key may name.
@@ -122,4 +124,48 @@ pub(crate) fn find_project<'p>(
         return Err(StoreError::Invalid { why });
     }
     Ok(first)
+}
+
+/// Holds a budget against the rules of budgets.
+pub(crate) fn check_budget(new: &NewBudget) -> Result<(), StoreError> {
+    let ascending = new.alerts.windows(2).all(|two| two[0] < two[1]);
+    if new.alerts.len() > 8 || !ascending || !new.alerts.iter().all(|p| (1..=100).contains(p)) {
+        let why = "alerts are at most 8 percentages from 1 to 100, ascending".to_owned();
+        return Err(StoreError::Invalid { why });
+    }
+    if new.zone.is_empty() || new.zone.len() > 64 {
+        let why = "a time zone has a name such as Europe/Berlin".to_owned();
+        return Err(StoreError::Invalid { why });
+    }
+    Ok(())
+}
+
+/// The budget with more credit.
+pub(crate) fn raised(old: BudgetRecord, by: Usd) -> Result<BudgetRecord, StoreError> {
+    let credits = old.credits.plus(by).filter(|sum| *sum <= Usd::MAX);
+    let credits = credits.ok_or_else(|| StoreError::Invalid {
+        why: "a budget's credits are at most 999,999,999,999,999 USD".to_owned(),
+    })?;
+    Ok(BudgetRecord { credits, ..old })
+}
+
+/// The one of this kind of period, or the only one.
+pub(crate) fn one_budget(
+    found: Vec<BudgetRecord>,
+    every: Option<Every>,
+) -> Result<Option<BudgetRecord>, StoreError> {
+    let several = found.len() > 1 && every.is_none();
+    if several {
+        let names: Vec<&str> = found.iter().map(|one| one.every.name()).collect();
+        let why =
+            format!("there are several budgets ({}); name one with --period", names.join(", "));
+        return Err(StoreError::Invalid { why });
+    }
+    Ok(found.into_iter().find(|one| every.is_none_or(|every| one.every == every)))
+}
+
+pub(crate) fn no_budget(of: &BudgetOf, every: Option<Every>) -> StoreError {
+    let (BudgetOf::Organization(id) | BudgetOf::Project(id) | BudgetOf::Key(id)) = of;
+    let id = every.map_or_else(|| id.clone(), |every| format!("{id} ({})", every.name()));
+    absent("budget", &id)
 }

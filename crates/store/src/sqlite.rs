@@ -19,11 +19,13 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 
 use crate::model;
 
+mod budgets;
 mod limits;
 mod open;
 mod rows;
 
 pub use open::SCHEMA_VERSION;
+pub(crate) use open::{open as open_file, told};
 
 /// How long a writer waits for another process's write.
 const BUSY_MAX: Duration = Duration::from_secs(5);
@@ -143,7 +145,7 @@ impl Fault {
     fn told(self, what: &str, path: &Path) -> StoreError {
         match self {
             Fault::Rule(error) => error,
-            Fault::Sqlite(error) => open::told(&error, what, path),
+            Fault::Sqlite(error) => told(&error, what, path),
         }
     }
 }
@@ -274,6 +276,7 @@ impl Store for Sqlite {
             rows::put_key(change, &old, tick(change)?)?;
             let (from, to) = (Subject::Key(public), Subject::Key(new.public));
             model::limits::inherit(&mut limits::Table(change), &from, &to)?;
+            budgets::copy_to_successor(change, &old.id(), &new.id(), now)?;
             Ok(new)
         })
     }

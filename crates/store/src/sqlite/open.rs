@@ -9,7 +9,7 @@ use super::{BUSY_MAX, limits, rows};
 use crate::model;
 
 /// Newest version of the tables this program knows.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 
 /// Marks a file as ours: `MSTY` in ASCII, in SQLite's own field for it.
 const APPLICATION_ID: i32 = 0x4D53_5459;
@@ -58,9 +58,10 @@ CREATE TABLE key (
 CREATE INDEX key_changed ON key (changed);
 ",
     limits::TABLE,
+    crate::ledger::tables::TABLES,
 ];
 
-pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
+pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
     if rusqlite::version_number() < SQLITE_MIN {
         return Err(StoreError::Surroundings {
             what: "use this build's SQLite".to_owned(),
@@ -148,7 +149,7 @@ fn migrate(connection: &mut Connection, version: u32) -> rusqlite::Result<()> {
 }
 
 /// What an error of SQLite means to a person.
-pub(super) fn told(error: &rusqlite::Error, what: &str, path: &Path) -> StoreError {
+pub(crate) fn told(error: &rusqlite::Error, what: &str, path: &Path) -> StoreError {
     let file = path.display();
     let fix = match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => {

@@ -1,0 +1,280 @@
+//! The ledger in the store's file: what was held, spent and given back, entry by entry.
+//!
+//! One thread writes. It takes what has come in since it wrote last, puts it into one row and one
+//! transaction, and tells those who wait for it; a second thread brings what is written to the disk
+//! every few milliseconds. One process at a time may write holds: which ones are left over from a
+//! process that died can only be told when no other lives.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use mainstay_core::store::{
+    Durability, Entry, Ledger, LedgerState, LedgerTrouble, Recovery, SpentOf, StoreError, Summed,
+    UnixMillis, Written,
+};
+
+mod disk;
+mod reader;
+mod record;
+mod recover;
+pub(crate) mod tables;
+mod verify;
+mod writer;
+
+pub use reader::{ExportRow, LedgerFile, UsageRow};
+pub use verify::Verified;
+
+/// How a ledger is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct LedgerSettings {
+    /// When an entry counts as written.
+    pub durability: Durability,
+    /// What is done with reservations left over from a process that died.
+    pub recovery: Recovery,
+    /// Entries that may wait to be written before holds are refused, 1 to 1,000,000.
+    pub queue_max: usize,
+    /// How long to wait for another process that has the ledger to end.
+    pub lock_wait: Duration,
+}
+
+impl Default for LedgerSettings {
+    fn default() -> Self {
+        LedgerSettings {
+            durability: Durability::default(),
+            recovery: Recovery::default(),
+            queue_max: 65_536,
+            lock_wait: Duration::from_secs(5),
+        }
+    }
+}
+
+/// What was found and done when the ledger was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Reservations that had no terminal entry.
+    pub reservations: usize,
+    /// What they held, in all.
+    pub held: mainstay_core::money::Usd,
+}
+
+/// The ledger in a store's file.
+#[derive(Debug)]
+pub struct SqliteLedger {
+    jobs: Option<Sender<Job>>,
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+    latest: UnixMillis,
+    recovered: Recovered,
+    /// Held as long as this process may write holds.
+    _lock: File,
+}
+
+/// What the threads of a ledger share.
+#[derive(Debug)]
+struct Shared {
+    path: PathBuf,
+    settings: LedgerSettings,
+    /// Entries handed in and not written.
+    waiting: AtomicUsize,
+    open: AtomicUsize,
+    refused: AtomicU64,
+    trouble: Mutex<Trouble>,
+    disk: disk::Disk,
+}
+
+/// What is wrong, by who notices.
+#[derive(Debug, Default)]
+struct Trouble {
+    writing: Option<String>,
+    syncing: Option<String>,
+}
+
+/// Work for the writing thread.
+enum Job {
+    Entry(Entry, Option<Written>),
+    Spent(SpentOf, Summed),
+    Flush(SyncSender<()>),
+    #[cfg(test)]
+    Pragma(&'static str),
+}
+
+impl SqliteLedger {
+    /// Opens the ledger of a store's file, ends what a process that died has left open, and starts
+    /// to write.
+    ///
+    /// # Errors
+    ///
+    /// Another process has the ledger; the file cannot be read or written, or is damaged.
+    pub fn open(path: &Path, settings: LedgerSettings) -> Result<SqliteLedger, StoreError> {
+        let lock = lock(path, settings.lock_wait)?;
+        let mut connection = crate::sqlite::open_file(path)?;
+        let told = |error: rusqlite::Error| crate::sqlite::told(&error, "open the ledger", path);
+        let recovered = recover::run(&mut connection, settings.recovery, path)?;
+        let latest = UnixMillis(tables::last(&connection).map_err(told)?.latest);
+        let shared = Arc::new(Shared {
+            path: path.to_owned(),
+            settings,
+            waiting: AtomicUsize::new(0),
+            open: AtomicUsize::new(0),
+            refused: AtomicU64::new(0),
+            trouble: Mutex::new(Trouble::default()),
+            disk: disk::Disk::default(),
+        });
+        let (jobs, inbox) = channel();
+        let writer = writer::Writer::new(connection, Arc::clone(&shared)).map_err(told)?;
+        let syncing = Arc::clone(&shared);
+        let threads = vec![
+            spawn("mainstay-ledger", move || writer.run(&inbox))?,
+            spawn("mainstay-disk", move || disk::run(&syncing))?,
+        ];
+        Ok(SqliteLedger { jobs: Some(jobs), shared, threads, latest, recovered, _lock: lock })
+    }
+
+    /// What was found and done when it was opened.
+    pub fn recovered(&self) -> Recovered {
+        self.recovered
+    }
+
+    fn send(&self, job: Job) {
+        if let Some(jobs) = &self.jobs {
+            // The thread lives as long as this does.
+            let _ = jobs.send(job);
+        }
+    }
+
+    fn entry(&self, entry: Entry, written: Option<Written>) {
+        self.shared.waiting.fetch_add(1, Ordering::Relaxed);
+        self.send(Job::Entry(entry, written));
+    }
+}
+
+impl Ledger for SqliteLedger {
+    fn hold(&self, entry: Entry, written: Written) -> Result<(), LedgerTrouble> {
+        let most = self.shared.settings.queue_max;
+        if self.shared.waiting.load(Ordering::Relaxed) >= most {
+            return Err(LedgerTrouble::Full { most });
+        }
+        if let Some(why) = self.shared.trouble() {
+            return Err(LedgerTrouble::Failing { why });
+        }
+        match self.shared.settings.durability {
+            Durability::Process | Durability::Strict => self.entry(entry, Some(written)),
+            Durability::Batched => {
+                self.entry(entry, None);
+                written(Ok(()));
+            }
+        }
+        Ok(())
+    }
+
+    fn further(&self, entry: Entry) {
+        self.entry(entry, None);
+    }
+
+    fn end(&self, entry: Entry) {
+        self.entry(entry, None);
+    }
+
+    fn spent(&self, of: SpentOf, summed: Summed) {
+        self.send(Job::Spent(of, summed));
+    }
+
+    fn state(&self) -> LedgerState {
+        LedgerState {
+            trouble: self.shared.trouble(),
+            waiting: self.shared.waiting.load(Ordering::Relaxed),
+            open: self.shared.open.load(Ordering::Relaxed),
+            refused: self.shared.refused.load(Ordering::Relaxed),
+        }
+    }
+
+    fn latest(&self) -> UnixMillis {
+        self.latest
+    }
+
+    fn flush(&self) {
+        const FLUSH_MAX: Duration = Duration::from_secs(10);
+        let (done, over) = sync_channel(1);
+        self.send(Job::Flush(done));
+        // What could not be written by then is charged at the next start.
+        let _ = over.recv_timeout(FLUSH_MAX);
+    }
+}
+
+impl Drop for SqliteLedger {
+    fn drop(&mut self) {
+        self.jobs = None;
+        self.shared.disk.stop();
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn trouble(&self) -> Option<String> {
+        let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        trouble.writing.clone().or_else(|| trouble.syncing.clone())
+    }
+
+    fn note(&self, change: impl FnOnce(&mut Trouble)) {
+        change(&mut self.trouble.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreError> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(work).map_err(|error| {
+        StoreError::Surroundings {
+            what: "start the ledger's threads".to_owned(),
+            why: error.to_string(),
+            fix: "raise the limit on threads or processes".to_owned(),
+        }
+    })
+}
+
+/// Takes the lock beside the file, so that no second process takes this one's open reservations for
+/// those of a dead one, or spends a budget a second time.
+fn lock(path: &Path, wait: Duration) -> Result<File, StoreError> {
+    const EVERY: Duration = Duration::from_millis(50);
+    let mut name = path.as_os_str().to_owned();
+    name.push(".ledger-lock");
+    let trouble = |why: String, fix: &str| StoreError::Surroundings {
+        what: "take the ledger's lock".to_owned(),
+        why,
+        fix: fix.to_owned(),
+    };
+    let rights = "give this user the right to write in the store's folder";
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&name)
+        .map_err(|error| trouble(error.to_string(), rights))?;
+    let mut tries = wait.as_millis() / EVERY.as_millis();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(std::fs::TryLockError::Error(error)) => {
+                return Err(trouble(error.to_string(), rights));
+            }
+            Err(std::fs::TryLockError::WouldBlock) if tries == 0 => {
+                let why =
+                    "another gateway runs on this store, and two would each spend a whole budget";
+                let fix = "end the other one, or give this one a store of its own (`store.url`)";
+                return Err(trouble(why.to_owned(), fix));
+            }
+            Err(std::fs::TryLockError::WouldBlock) => {
+                tries -= 1;
+                std::thread::sleep(EVERY);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

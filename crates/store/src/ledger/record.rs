@@ -1,0 +1,163 @@
+//! An entry as 80 bytes, and back.
+//!
+//! Numbers are little-endian; names are numbers of the table `ledger_name`, 0 for none. A batch is
+//! one row whose blob is such records side by side.
+
+use mainstay_core::money::Usd;
+use mainstay_core::store::{Basis, EntryKind, ReservationId, UnixMillis};
+use mainstay_core::wire::usage::Usage;
+
+/// Bytes of a record.
+pub(super) const LENGTH: usize = 80;
+
+/// An entry with names as numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Record {
+    pub(super) kind: EntryKind,
+    pub(super) basis: Basis,
+    pub(super) org: u32,
+    pub(super) project: u32,
+    pub(super) key: u32,
+    pub(super) model: u32,
+    pub(super) reservation: ReservationId,
+    pub(super) at: UnixMillis,
+    /// Pico-USD.
+    pub(super) amount: i64,
+    pub(super) usage: Usage,
+}
+
+const ESTIMATED: u8 = 1;
+const RECOVERED: u8 = 2;
+const UNPRICED: u8 = 4;
+
+impl Record {
+    pub(super) fn amount(&self) -> Usd {
+        Usd::from_pico(i128::from(self.amount))
+    }
+
+    pub(super) fn write(&self, to: &mut Vec<u8>) {
+        let basis = self.basis;
+        let flags = if basis.estimated { ESTIMATED } else { 0 }
+            | if basis.recovered { RECOVERED } else { 0 }
+            | if basis.unpriced { UNPRICED } else { 0 };
+        to.extend([code(self.kind), flags, 0, 0]);
+        for name in [self.org, self.project, self.key, self.model] {
+            to.extend(name.to_le_bytes());
+        }
+        to.extend(self.reservation.0);
+        to.extend(self.at.0.to_le_bytes());
+        to.extend(self.amount.to_le_bytes());
+        for count in [self.usage.input, self.usage.cached, self.usage.output] {
+            to.extend(count.to_le_bytes());
+        }
+        to.extend([0; 4]);
+    }
+
+    /// `None` when the bytes are no record: they were damaged, or written by a newer version.
+    pub(super) fn read(bytes: &[u8; LENGTH]) -> Option<Record> {
+        let kind = kind_of(bytes[0])?;
+        let flags = bytes[1];
+        if flags > (ESTIMATED | RECOVERED | UNPRICED)
+            || bytes[2..4] != [0; 2]
+            || bytes[76..] != [0; 4]
+        {
+            return None;
+        }
+        let basis = Basis {
+            estimated: flags & ESTIMATED != 0,
+            recovered: flags & RECOVERED != 0,
+            unpriced: flags & UNPRICED != 0,
+        };
+        Some(Record {
+            kind,
+            basis,
+            org: u32::from_le_bytes(part(bytes, 4)),
+            project: u32::from_le_bytes(part(bytes, 8)),
+            key: u32::from_le_bytes(part(bytes, 12)),
+            model: u32::from_le_bytes(part(bytes, 16)),
+            reservation: ReservationId(part(bytes, 20)),
+            at: UnixMillis(u64::from_le_bytes(part(bytes, 36))),
+            amount: i64::from_le_bytes(part(bytes, 44)),
+            usage: Usage {
+                input: u64::from_le_bytes(part(bytes, 52)),
+                cached: u64::from_le_bytes(part(bytes, 60)),
+                output: u64::from_le_bytes(part(bytes, 68)),
+            },
+        })
+    }
+}
+
+/// The records of a batch's blob; an item is `None` where one was damaged.
+pub(super) fn records(blob: &[u8]) -> impl Iterator<Item = Option<Record>> + '_ {
+    blob.chunks(LENGTH).map(|bytes| Record::read(bytes.try_into().ok()?))
+}
+
+fn part<const N: usize>(bytes: &[u8; LENGTH], from: usize) -> [u8; N] {
+    let mut part = [0; N];
+    part.copy_from_slice(&bytes[from..from + N]);
+    part
+}
+
+const fn code(kind: EntryKind) -> u8 {
+    match kind {
+        EntryKind::Hold => 1,
+        EntryKind::Exposure => 2,
+        EntryKind::Settle => 3,
+        EntryKind::Release => 4,
+        EntryKind::Adjust => 5,
+    }
+}
+
+fn kind_of(number: u8) -> Option<EntryKind> {
+    EntryKind::ALL.into_iter().find(|kind| code(*kind) == number)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn any_record() -> impl Strategy<Value = Record> {
+        let names = proptest::array::uniform4(any::<u32>());
+        let counts = proptest::array::uniform3(any::<u64>());
+        (0usize..5, 0u8..8, names, any::<[u8; 16]>(), any::<u64>(), any::<i64>(), counts).prop_map(
+            |(kind, flags, [org, project, key, model], id, at, amount, [input, cached, output])| {
+                Record {
+                    kind: EntryKind::ALL[kind],
+                    basis: Basis {
+                        estimated: flags & 1 != 0,
+                        recovered: flags & 2 != 0,
+                        unpriced: flags & 4 != 0,
+                    },
+                    org,
+                    project,
+                    key,
+                    model,
+                    reservation: ReservationId(id),
+                    at: UnixMillis(at),
+                    amount,
+                    usage: Usage { input, output, cached },
+                }
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn reading_undoes_writing(records_in in proptest::collection::vec(any_record(), 0..9)) {
+            let mut blob = Vec::new();
+            for record in &records_in {
+                record.write(&mut blob);
+            }
+            prop_assert_eq!(blob.len(), records_in.len() * LENGTH);
+            let read: Option<Vec<Record>> = records(&blob).collect();
+            prop_assert_eq!(read, Some(records_in));
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused_without_panic(blob in proptest::collection::vec(any::<u8>(), 0..200)) {
+            records(&blob).for_each(drop);
+        }
+    }
+}
