@@ -22,6 +22,7 @@ use mainstay_core::failure::Kind;
 use mainstay_core::plan::{Ending, On, Plan, Role, SLOTS, Seen, Start, Step};
 use mainstay_core::policy::{Policy, Recovery};
 use mainstay_core::time::Moment;
+use mainstay_core::wire::stream::Family;
 use tokio::time::Sleep;
 
 use crate::answer::AnswerBody;
@@ -427,7 +428,11 @@ impl<U: Upstream> Run<U> {
 
     /// What an answer of this call must be.
     fn expect(&self) -> Expect {
-        let verified = self.policy.stream.recovery != Recovery::Error;
+        let again = match Family::of(self.call.endpoint) {
+            Family::Completions | Family::Responses => true,
+            Family::Assistants | Family::Other => false,
+        };
+        let verified = again && self.policy.stream.recovery != Recovery::Error;
         Expect {
             endpoint: self.call.endpoint,
             stream: self.call.stream,

@@ -6,5 +6,11 @@
 mod cuts;
 mod details;
 mod faults;
+mod gate;
+mod gate_callers;
+mod gate_continue;
+mod gate_cuts;
+mod gate_faults;
+mod gate_runs;
 mod sdk;
 mod world;

@@ -34,6 +34,8 @@ pub(crate) struct Read {
     pub(crate) raised: Option<&'static str>,
     /// The closing marker came.
     pub(crate) marker: bool,
+    /// A run was said to have failed.
+    pub(crate) failed: bool,
 }
 
 impl Read {
@@ -100,8 +102,25 @@ impl Read {
             self.raised = Some("APIError");
             return true;
         }
-        self.item(&value);
+        match name {
+            Some(name) if thread => self.thread(name, &value),
+            Some(_) | None => self.item(&value),
+        }
         false
+    }
+
+    /// Events of a run: what is in them is the program's business, errors too.
+    fn thread(&mut self, name: &str, value: &Value) {
+        for part in value["delta"]["content"].as_array().into_iter().flatten() {
+            self.say(part["index"].to_string(), &part["text"]["value"]);
+        }
+        let run = value["object"] == "thread.run";
+        if run {
+            self.named(value);
+        }
+        self.finished |=
+            run && matches!(value["status"].as_str(), Some("completed" | "incomplete"));
+        self.failed |= name == "thread.run.failed";
     }
 
     fn item(&mut self, value: &Value) {

@@ -32,7 +32,7 @@ pub(crate) fn paced_secs(full: f64) -> String {
     format!("{}ms", paced(Duration::from_secs_f64(full)).as_millis())
 }
 
-/// The families of streams that a broken answer can be completed in.
+/// The families of streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Api {
     Chat,
@@ -40,28 +40,32 @@ pub(crate) enum Api {
     Completions,
     Responses,
     ResponsesTool,
+    /// A run of an assistant, which is never told twice.
+    Run,
 }
 
+/// Those in which a broken answer can be completed.
 pub(crate) const APIS: [Api; 3] = [Api::Chat, Api::Completions, Api::Responses];
 
 impl Api {
-    fn endpoint(self) -> (Endpoint, &'static str) {
+    pub(crate) fn endpoint(self) -> (Endpoint, &'static str) {
         match self {
             Api::Chat | Api::ChatTool => (Endpoint::Chat, "/chat/completions"),
             Api::Completions => (Endpoint::Completions, "/completions"),
             Api::Responses | Api::ResponsesTool => (Endpoint::Responses, "/responses"),
+            Api::Run => (Endpoint::Runs, "/threads/thread_sim00000002/runs"),
         }
     }
 
     /// Whether its streams end with `[DONE]`.
     pub(crate) fn has_marker(self) -> bool {
         match self {
-            Api::Chat | Api::ChatTool | Api::Completions => true,
+            Api::Chat | Api::ChatTool | Api::Completions | Api::Run => true,
             Api::Responses | Api::ResponsesTool => false,
         }
     }
 
-    fn body(self, model: &str, said: &str, stream: bool) -> serde_json::Value {
+    pub(crate) fn body(self, model: &str, said: &str, stream: bool) -> serde_json::Value {
         match self {
             Api::Chat => json!({
                 "model": model, "stream": stream, "messages": [{"role": "user", "content": said}],
@@ -70,6 +74,9 @@ impl Api {
                 "model": model, "stream": stream, "prompt": said, "max_tokens": 200,
             }),
             Api::Responses => json!({"model": model, "stream": stream, "input": said}),
+            Api::Run => json!({
+                "assistant_id": "asst_sim00000001", "model": model, "stream": stream,
+            }),
             Api::ChatTool => json!({
                 "model": model, "stream": stream, "messages": [{"role": "user", "content": said}],
                 "tools": [{"type": "function", "function": {"name": "look", "parameters": tool()}}],
@@ -95,15 +102,33 @@ pub(crate) async fn sim(scenario: &str) -> Sim {
     Sim::start(SimConfig { listen: ([127, 0, 0, 1], 0).into(), scenario }).await.expect("a port")
 }
 
-/// A counter of a simulator's.
-pub(crate) async fn counted(sim: &Sim, field: &str) -> u64 {
+/// Posts JSON to a simulator.
+pub(crate) async fn post(sim: &Sim, path: &str, body: &str) -> String {
+    let length = body.len();
+    ask(
+        sim,
+        &format!(
+            "POST /v1/{path} HTTP/1.1\r\nhost: sim\r\nauthorization: Bearer k\r\n\
+             content-length: {length}\r\nconnection: close\r\n\r\n{body}"
+        ),
+    )
+    .await
+}
+
+/// Sends bytes to a simulator; the answer's body.
+async fn ask(sim: &Sim, request: &str) -> String {
     let mut socket = tokio::net::TcpStream::connect(sim.addr()).await.expect("it listens");
-    let ask = b"GET /sim/stats HTTP/1.1\r\nhost: sim\r\nconnection: close\r\n\r\n";
-    socket.write_all(ask).await.expect("it reads");
+    socket.write_all(request.as_bytes()).await.expect("it reads");
     let mut answer = String::new();
     socket.read_to_string(&mut answer).await.expect("it answers");
-    let (_, json) = answer.split_once("\r\n\r\n").expect("a body");
-    let stats: serde_json::Value = serde_json::from_str(json).expect("JSON");
+    let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
+    body.to_owned()
+}
+
+/// A counter of a simulator's.
+pub(crate) async fn counted(sim: &Sim, field: &str) -> u64 {
+    let json = ask(sim, "GET /sim/stats HTTP/1.1\r\nhost: sim\r\nconnection: close\r\n\r\n").await;
+    let stats: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     stats[field].as_u64().unwrap_or_else(|| panic!("no counter {field} in {json}"))
 }
 

@@ -7,7 +7,7 @@
 use crate::fault::{Fault, Order};
 use crate::provider::answer::{Answer, Pace};
 use crate::provider::dice::Dice;
-use crate::provider::kinds::{KindSpec, Wait};
+use crate::provider::kinds::{Acts, KindSpec, Wait};
 use crate::provider::limits::Limiter;
 use crate::provider::look::Asked;
 use crate::provider::models;
@@ -215,7 +215,7 @@ impl Desk {
         self.stats.in_flight_max = self.stats.in_flight_max.max(self.stats.in_flight);
         let trouble = self.strike(&scenario.troubles, false, call, api, now);
         let outcome = trouble.unwrap_or(Outcome::Serve);
-        if let Special::Run(place) = &call.special {
+        if let (Special::Run(place), true) = (&call.special, is_begun(&outcome)) {
             self.shelf.ran(place, &speak(call, &scenario.manner).text, is_sound(&outcome));
         }
         verdict.ticket = Some(Ticket { model: call.model.clone(), sound: is_sound(&outcome) });
@@ -296,6 +296,17 @@ fn unfit(scenario: &Scenario, call: &Call, api: Api) -> Option<Refusal> {
     let param = if api == Api::Responses { "input" } else { "messages" };
     (call.prompt_tokens + output > window)
         .then(|| Refusal::too_long(window, call.prompt_tokens, output, param))
+}
+
+/// Whether the work was begun, whatever the client hears of it.
+fn is_begun(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Serve | Outcome::Trouble(What::Fault(_), _) => true,
+        Outcome::Answer(_) | Outcome::Trouble(What::Status(_), _) => false,
+        Outcome::Trouble(What::Kind(name), _) => {
+            KindSpec::named(name).is_some_and(|kind| matches!(kind.acts, Acts::Wire(_)))
+        }
+    }
 }
 
 /// Whether the client gets the whole answer, however slowly or oddly.

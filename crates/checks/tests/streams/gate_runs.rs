@@ -1,0 +1,128 @@
+//! Runs of assistants through a gateway: held back, judged by their events, and made once.
+
+use std::time::Duration;
+
+use crate::gate::{Gate, Gates, Heard, gates, settings};
+use crate::gate_faults::broken;
+use crate::sdk::{self, SDKS};
+use crate::world::{Api, counted};
+
+const ASKED: &str = "tell me something in 12 words";
+const PACE: &str = "[latency]\ntoken = \"2ms\"\n";
+
+/// A run in a new thread, and how many runs that thread has afterwards.
+async fn run(gates: &Gates) -> (Heard, usize) {
+    let (assistant, thread) = gates.gate.thread(ASKED).await;
+    let path = format!("/threads/{thread}/runs");
+    let body = serde_json::json!({"assistant_id": assistant, "stream": true}).to_string();
+    let heard = gates.gate.post(&path, "", &body).await;
+    let runs = gates.gate.get(&path).await;
+    (heard, runs["data"].as_array().map_or(0, Vec::len))
+}
+
+fn only_runs(fault: &str) -> String {
+    format!("{PACE}[[fault]]\n{fault}\nendpoints = [\"runs\"]\n")
+}
+
+#[track_caller]
+fn whole(heard: &Heard) {
+    assert_eq!(heard.status, 200, "{}", heard.text());
+    for sdk in SDKS {
+        let read = sdk::read(sdk, &heard.body, heard.is_cut());
+        assert!(read.looks_whole() && read.marker, "{sdk:?}: {}", heard.text());
+        assert!(read.text().ends_with("w12"), "{sdk:?}: {}", read.text());
+    }
+}
+
+#[tokio::test]
+async fn a_run_streams_whole_with_every_event_and_one_marker() {
+    let gates = gates("", "").await;
+    let (heard, runs) = run(&gates).await;
+    whole(&heard);
+    assert_eq!(runs, 1);
+    let text = heard.text();
+    for name in ["thread.run.created", "thread.run.in_progress", "thread.message.completed"] {
+        assert!(text.contains(&format!("event: {name}\n")), "{name}: {text}");
+    }
+    assert_eq!(text.matches("event: done\ndata: [DONE]\n\n").count(), 1);
+}
+
+#[tokio::test]
+async fn one_request_makes_a_thread_and_its_run() {
+    let gates = gates("", "").await;
+    let (assistant, _) = gates.gate.thread(ASKED).await;
+    let messages = serde_json::json!([{"role": "user", "content": ASKED}]);
+    let body = serde_json::json!({
+        "assistant_id": assistant, "stream": true, "thread": {"messages": messages},
+    });
+    let heard = gates.gate.post("/threads/runs", "", &body.to_string()).await;
+    whole(&heard);
+    assert!(heard.text().starts_with("event: thread.created\n"), "{}", heard.text());
+}
+
+#[tokio::test]
+async fn the_marker_of_a_run_is_added_where_it_lacks() {
+    let gates = gates(&only_runs("fault = \"no_done\""), "").await;
+    let (heard, _) = run(&gates).await;
+    whole(&heard);
+    assert!(heard.text().ends_with("event: done\ndata: [DONE]\n\n"), "{}", heard.text());
+}
+
+#[tokio::test]
+async fn a_run_that_breaks_after_its_first_content_ends_in_an_error_and_is_not_made_again() {
+    for fault in ["cut_rst", "cut_fin", "error_mid_stream", "finish_error", "no_finish"] {
+        let gates = gates(&only_runs(&format!("fault = \"{fault}\"")), "").await;
+        let (heard, runs) = run(&gates).await;
+        broken(Api::Run, &heard);
+        assert_eq!(runs, 1, "{fault}");
+        assert_eq!(counted(&gates.fallback, "attempts").await, 0, "{fault}: nobody else has it");
+        let failed = sdk::read(SDKS[0], &heard.body, true).failed;
+        assert_eq!(
+            failed,
+            fault == "finish_error",
+            "{fault}: the provider's last word is passed on"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_may_have_been_made_is_not_made_again() {
+    for (fault, status) in [
+        ("fault = \"reset_before_headers\"\nfirst = 1", 502),
+        ("fault = \"reset_after_headers\"\nfirst = 1", 502),
+        ("fault = \"error_first_event\"\nfirst = 1", 503),
+        ("kind = \"internal_error\"\nfirst = 1", 500),
+    ] {
+        let gates = gates(&only_runs(fault), "").await;
+        let (heard, _) = run(&gates).await;
+        assert_eq!(heard.status, status, "{fault}: {}", heard.text());
+        assert_eq!(heard.header("x-mainstay-attempts"), "1", "{fault}");
+        assert_eq!(heard.header("x-should-retry"), "false", "{fault}");
+        heard.error();
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_was_refused_or_never_heard_of_is_sent_again() {
+    for fault in [
+        "kind = \"rate_limit_requests\"\nfirst = 1\nretry_after = \"50ms\"",
+        "kind = \"service_unavailable\"\nfirst = 1",
+    ] {
+        let gates = gates(&only_runs(fault), "").await;
+        let (heard, runs) = run(&gates).await;
+        whole(&heard);
+        assert_eq!((runs, heard.header("x-mainstay-attempts")), (1, "2"), "{fault}");
+    }
+    // The thread is made first; then nobody listens for a while.
+    let away = "[[fault]]\nfault = \"refuse\"\nfrom = \"900ms\"\nto = \"1500ms\"\n";
+    let mut gates = gates(away, "").await;
+    let began = tokio::time::Instant::now();
+    let (assistant, thread) = gates.gate.thread(ASKED).await;
+    // Another gateway, without a connection that was made before.
+    gates.gate = Gate::over(&[gates.primary.addr(), gates.fallback.addr()], &settings());
+    tokio::time::sleep_until(began + Duration::from_millis(1000)).await;
+    let body = serde_json::json!({"assistant_id": assistant, "stream": true}).to_string();
+    let heard = gates.gate.post(&format!("/threads/{thread}/runs"), "", &body).await;
+    whole(&heard);
+    assert_ne!(heard.header("x-mainstay-attempts"), "1");
+}
