@@ -8,15 +8,19 @@
 pub mod answer;
 pub mod call;
 pub mod clock;
+pub mod compose;
 mod dispatch;
 mod engine;
 mod flow;
 pub mod http;
+pub mod http_url;
 mod refusal;
 pub mod spec;
 mod targets;
 pub mod upstream;
 mod walk;
+mod whole;
 
 pub use engine::{Engine, TargetSnapshot};
 pub use walk::Walk;
+pub use whole::Whole;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue};
 use mainstay_core::policy::{Limits, Policy, ProviderKind, Route};
 
-use crate::upstream::Destination;
+use crate::http_url::HttpUrl;
+use crate::upstream::{Destination, Proxy};
 
 /// Everything an [`crate::Engine`] is built from.
 #[derive(Clone, Debug, Default)]
@@ -47,6 +48,34 @@ pub struct ProviderSpec {
     pub limits: Limits,
     /// Whether it continues a partial assistant message.
     pub prefill: bool,
+}
+
+impl ProviderSpec {
+    /// A provider at a base URL, with one credential (empty: none is sent) and nothing else set.
+    /// `proxy` is asked for the way; see [`crate::http::proxy_for`].
+    pub fn at(name: &str, url: &HttpUrl, key: &str, proxy: Option<Proxy>) -> ProviderSpec {
+        let destination = Destination {
+            tls: url.https(),
+            host: url.host().to_owned(),
+            port: url.port(),
+            proxy,
+            ca_file: None,
+        };
+        ProviderSpec {
+            name: name.to_owned(),
+            kind: ProviderKind::OpenAi,
+            destination: Arc::new(destination),
+            path_prefix: url.path().to_owned(),
+            credentials: vec![Credential::new(key)],
+            headers: Vec::new(),
+            api_version: None,
+            model_map: BTreeMap::new(),
+            windows: BTreeMap::new(),
+            models: None,
+            limits: Limits::default(),
+            prefill: false,
+        }
+    }
 }
 
 impl fmt::Debug for ProviderSpec {

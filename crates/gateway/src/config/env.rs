@@ -8,7 +8,7 @@ use std::fmt;
 use mainstay::http::no_proxy_matches;
 
 use super::secret::Secret;
-use super::url::HttpUrl;
+use mainstay::http_url::HttpUrl;
 
 /// Environment variables at start. An empty variable counts as unset. `Debug` shows names only.
 #[derive(Clone, Default, PartialEq, Eq)]

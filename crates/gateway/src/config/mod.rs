@@ -29,7 +29,6 @@ mod route;
 mod secret;
 mod server;
 mod unused;
-mod url;
 mod values;
 
 pub use access::{AccessFor, AccessRule, Gate, Price};
@@ -47,7 +46,7 @@ pub use server::{
     AdminConfig, Auth, Expose, LedgerMode, ServerConfig, SharedConfig, StoreConfig, StoreUrl,
     TlsFiles,
 };
-pub use url::{HttpUrl, NotAUrl};
+pub use mainstay::http_url::{HttpUrl, NotAUrl};
 pub use values::{Cidr, NotACidr, duration, duration_text, size, size_text};
 
 use fault::words;

@@ -13,7 +13,7 @@ use super::fault::words;
 use super::presets::{self, Preset, SIMULATOR};
 use super::reader::{Found, Need, Reader, Section, cut, join};
 use super::secret::Secret;
-use super::url::HttpUrl;
+use mainstay::http_url::HttpUrl;
 use super::values::nearest;
 
 /// Where a provider is.
@@ -189,7 +189,7 @@ fn read_upstream(
     };
     match found.value.parse() {
         Ok(url) => Some(Upstream::Url(url)),
-        Err(super::url::NotAUrl(why)) => {
+        Err(mainstay::http_url::NotAUrl(why)) => {
             let what = format!("`{}.base_url` is no base URL", section.shown);
             let fix = "write something like \"https://api.openai.com/v1\"";
             reader.error(found.line, words(what, why, fix));
