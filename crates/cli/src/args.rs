@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 
+use crate::commands::{EXAMPLES, RunArgs};
+
 /// The reliability layer for OpenAI-compatible APIs.
 #[derive(Debug, Parser)]
 #[command(
@@ -26,6 +28,9 @@ pub(crate) enum Command {
     /// Run the gateway
     #[command(after_help = SERVE)]
     Serve(ServeArgs),
+    /// Answer a file of requests: all of it, once each, at the full rate limit
+    #[command(after_help = EXAMPLES)]
+    Run(RunArgs),
     /// Run a provider that fails on demand
     #[command(after_help = SIM)]
     Sim(SimArgs),

@@ -4,6 +4,7 @@ mod args;
 mod clock;
 mod commands;
 mod exit;
+mod run;
 mod show;
 mod trouble;
 

@@ -58,6 +58,13 @@ impl Show {
         }
     }
 
+    /// Writes over the line that was written so before; for terminals.
+    #[expect(clippy::unused_self, reason = "printing is asked of whoever shows")]
+    pub(crate) fn moving(&mut self, text: &str) {
+        // Carriage return, the text, and the rest of the line erased.
+        eprint!("\r{text}\x1b[K");
+    }
+
     /// Tells of trouble that does not end the command.
     pub(crate) fn warn(&mut self, trouble: &Trouble) {
         // What was written before must come before.

@@ -2,8 +2,8 @@
 //! the engine knows model and size, and otherwise left as they are.
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 use http::Method;
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 use mainstay_core::dice::Dice;
 use mainstay_core::time::Moment;
 use mainstay_core::validate::Fault;

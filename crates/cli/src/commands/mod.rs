@@ -19,13 +19,17 @@ mod explain;
 mod key;
 mod org;
 mod project;
+mod run;
 mod serve;
 mod sim;
 mod tokens;
 
+pub(crate) use run::{EXAMPLES, RunArgs};
+
 pub(crate) fn run(args: &Args, show: &mut Show) -> Result<Exit, Trouble> {
     match &args.command {
         Command::Serve(args) => serve::run(args, show),
+        Command::Run(args) => run::run(args, show),
         Command::Sim(args) => sim::run(args, show),
         Command::Explain { query } => explain::run(&query.join(" "), show),
         Command::Classify => classify::run(std::io::stdin().lock(), show),

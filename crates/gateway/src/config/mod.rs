@@ -37,6 +37,7 @@ pub use env::Environment;
 pub use fault::{ConfigFault, Severity};
 pub use init::starter;
 pub use keys::{KEYS, Key, SECTIONS, page as settings_page};
+pub use mainstay::http_url::{HttpUrl, NotAUrl};
 pub use presets::{PRESETS, Preset};
 pub use provider::{ProviderConfig, Upstream};
 pub use resolve::{ResolvedRoute, ResolvedTarget};
@@ -46,7 +47,6 @@ pub use server::{
     AdminConfig, Auth, Expose, LedgerMode, ServerConfig, SharedConfig, StoreConfig, StoreUrl,
     TlsFiles,
 };
-pub use mainstay::http_url::{HttpUrl, NotAUrl};
 pub use values::{Cidr, NotACidr, duration, duration_text, size, size_text};
 
 use fault::words;

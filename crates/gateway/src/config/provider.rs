@@ -13,8 +13,8 @@ use super::fault::words;
 use super::presets::{self, Preset, SIMULATOR};
 use super::reader::{Found, Need, Reader, Section, cut, join};
 use super::secret::Secret;
-use mainstay::http_url::HttpUrl;
 use super::values::nearest;
+use mainstay::http_url::HttpUrl;
 
 /// Where a provider is.
 #[derive(Clone, Debug, PartialEq, Eq)]
