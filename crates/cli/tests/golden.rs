@@ -11,6 +11,11 @@ type Case = (&'static str, &'static [&'static str], &'static str);
 /// Told by exit code 0, in one folder, one after the other.
 const SUCCESSES: &[Case] = &[
     ("sim", &["sim", "--list"], ""),
+    (
+        "run",
+        &["run", "-", "-o", "out.jsonl", "--dry-run", "--rpm", "10"],
+        "{\"model\":\"gpt-4o\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}],\"max_tokens\":9}\n",
+    ),
     ("explain", &["explain", "insufficient_quota"], ""),
     ("explain-status", &["explain", "401", "--json"], ""),
     (
@@ -66,6 +71,15 @@ const FAILURES: &[(i32, Case)] = &[
     (2, ("serve", &["serve", "--listen", "nonsense"], "")),
     (2, ("serve-admin", &["serve", "--admin-listen", "0.0.0.0:0"], "")),
     (3, ("serve-config", &["serve", "--config", "bad.toml"], "")),
+    (2, ("run", &["run", "requests.jsonl"], "")),
+    (
+        1,
+        (
+            "run-input",
+            &["run", "-", "-o", "out.jsonl", "--base-url", "http://127.0.0.1:9/v1"],
+            "{}\n[]\n",
+        ),
+    ),
     (3, ("sim", &["sim", "--scenario", "no-such.toml"], "")),
     (1, ("explain", &["explain", "insuficient_quota"], "")),
     (1, ("classify", &["classify"], "not json\n{\"id\":1,\"status\":500,\"body\":\"\"}\n")),
@@ -112,6 +126,7 @@ const FAILURES: &[(i32, Case)] = &[
 const HELPS: &[&[&str]] = &[
     &[],
     &["serve"],
+    &["run"],
     &["sim"],
     &["explain"],
     &["classify"],

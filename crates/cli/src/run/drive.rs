@@ -8,7 +8,7 @@ use mainstay::Whole;
 use mainstay::call::{Refusal, Trace};
 use mainstay_core::failure::Kind;
 use mainstay_core::time::Moment;
-use mainstay_core::wire::usage::{self, Usage};
+use mainstay_core::wire::usage::Usage;
 use tokio::sync::mpsc::Receiver;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep_until;
@@ -200,12 +200,7 @@ impl Drive<'_> {
             Ok(whole) => &whole.trace,
             Err(refusal) => &refusal.trace,
         };
-        let used = match &result {
-            Ok(whole) => {
-                whole.trace.used.map(|used| used.usage).or_else(|| usage::of_answer(&whole.body))
-            }
-            Err(_) => trace.used.map(|used| used.usage),
-        };
+        let used = trace.used.map(|used| used.usage);
         self.tally.walk(trace.attempts, used);
         self.purse.settle(job.held, job.model.as_deref(), used);
         job.held = 0;
@@ -236,17 +231,13 @@ impl Drive<'_> {
         if job.parts[0].packed.is_none() {
             return self.write(&job, &[response(whole.body.clone())], &whole.trace, used);
         }
-        match pack::unpack(&whole.body, &job.parts) {
-            Some(bodies) => {
-                let outcomes: Vec<Outcome> = bodies.into_iter().map(response).collect();
-                self.write(&job, &outcomes, &whole.trace, None)
-            }
+        let Some(bodies) = pack::unpack(&whole.body, &job.parts) else {
             // A server that does not take lists.
-            None => {
-                self.split(job);
-                Ok(())
-            }
-        }
+            self.split(job);
+            return Ok(());
+        };
+        let outcomes: Vec<Outcome> = bodies.into_iter().map(response).collect();
+        self.write(&job, &outcomes, &whole.trace, None)
     }
 
     fn refused(&mut self, mut job: Job, id: &str, refusal: Refusal) -> Result<(), Trouble> {
@@ -316,7 +307,7 @@ impl Drive<'_> {
     ) -> Result<(), Trouble> {
         let took = self.lane.now().since(job.started);
         for (at, part) in job.parts.iter().enumerate() {
-            let Some(outcome) = outcomes.get(at).or(outcomes.last()) else { continue };
+            let Some(outcome) = outcomes.get(at).or_else(|| outcomes.last()) else { continue };
             self.sink.put(&part.custom_id, &part.id, outcome);
             self.tally.line(outcome.kind());
             self.events.line(&LineEnd {

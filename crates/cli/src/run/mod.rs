@@ -88,7 +88,7 @@ pub(crate) fn forecast(settings: &Settings) -> Result<Forecast, Trouble> {
         Some(path) => path.clone(),
         None => spool_aside()?,
     };
-    let scan = scan::scan(&path, settings.validate, true);
+    let scan = scan::scan(&path, &shown(settings), settings.validate, true);
     if settings.input.is_none() {
         // What stays is in the system's directory for such files.
         let _ = std::fs::remove_file(&path);
@@ -137,23 +137,38 @@ pub(crate) fn run(settings: &Settings, watch: &mut dyn Watch) -> Result<Summary,
 
 /// Reads the input once; what it holds is known and sound then.
 fn begin(settings: &Settings, place: &Place) -> Result<(PathBuf, Scan), Trouble> {
-    let (path, spool): (PathBuf, Option<Spool>) = match &settings.input {
-        Some(path) => (path.clone(), None),
-        None => {
-            let spool = place.spool(std::io::stdin().lock())?;
-            (spool.path.clone(), Some(spool))
-        }
+    let (path, spool): (PathBuf, Option<Spool>) = if let Some(path) = &settings.input {
+        (path.clone(), None)
+    } else {
+        let spool = place.spool(std::io::stdin().lock())?;
+        (spool.path.clone(), Some(spool))
     };
-    let scan = scan::scan(&path, settings.validate, false)?;
+    let sound = look_over(settings, place, &path);
+    match (sound, spool) {
+        (Ok(scan), None) => Ok((path, scan)),
+        (Ok(scan), Some(spool)) => Ok((spool.keep()?, scan)),
+        (Err(trouble), spool) => {
+            if let Some(spool) = spool {
+                spool.discard();
+            }
+            Err(trouble)
+        }
+    }
+}
+
+fn look_over(settings: &Settings, place: &Place, path: &Path) -> Result<Scan, Trouble> {
+    let scan = scan::scan(path, &shown(settings), settings.validate, false)?;
     same_input(place, &scan.record)?;
     if settings.cost_max.is_some() {
         all_priced(settings, &scan.estimate)?;
     }
-    let path = match spool {
-        Some(spool) => spool.keep()?,
-        None => path,
-    };
-    Ok((path, scan))
+    Ok(scan)
+}
+
+/// The input as people know it.
+fn shown(settings: &Settings) -> String {
+    let name = |path: &PathBuf| path.display().to_string();
+    settings.input.as_ref().map_or_else(|| "standard input".to_owned(), name)
 }
 
 /// A bound on cost holds only when every model has a price.

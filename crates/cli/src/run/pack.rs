@@ -288,7 +288,7 @@ mod tests {
     fn requests_are_filled_up_to_what_the_vendor_takes_and_no_further() {
         let mut packer = Packer::default();
         let mut jobs = Vec::new();
-        for n in 0..INPUTS_MAX + 1 {
+        for n in 0..=INPUTS_MAX {
             jobs.extend(take(&mut packer, &n.to_string(), &json!({"model": "e", "input": "x"})));
         }
         assert_eq!((jobs.len(), jobs[0].parts.len()), (1, INPUTS_MAX));

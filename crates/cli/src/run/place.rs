@@ -111,6 +111,14 @@ pub(crate) struct Spool {
 }
 
 impl Spool {
+    /// It is not this job's input.
+    pub(crate) fn discard(self) {
+        if self.path != self.kept {
+            // What stays only costs space, and the next run writes over it.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+
     /// It is the input of this job: a later run may go on from it.
     pub(crate) fn keep(self) -> Result<PathBuf, Trouble> {
         if self.path != self.kept {

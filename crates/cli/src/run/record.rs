@@ -168,7 +168,7 @@ pub(crate) fn read(line: &[u8]) -> Option<Written> {
         }
     }
     reader.end().ok()?;
-    let kind = kind_of(response?, error?)?;
+    let kind = kind_of(response?, error?).ok()?;
     Some(Written { custom_id: custom_id?, kind })
 }
 
@@ -185,39 +185,48 @@ pub(crate) fn used(line: &[u8]) -> Option<(String, Usage)> {
         body: &'a RawValue,
     }
     #[derive(Deserialize)]
-    struct Body {
+    struct Body<'a> {
         model: String,
+        #[serde(borrow)]
+        usage: &'a RawValue,
     }
     let body = serde_json::from_slice::<Line<'_>>(line).ok()?.response?.body.get();
-    let model = serde_json::from_str::<Body>(body).ok()?.model;
-    Some((model, usage::of_answer(body.as_bytes())?))
+    let Body { model, usage } = serde_json::from_str(body).ok()?;
+    Some((model, usage::of_member(usage.get())?))
 }
 
-/// Outer `None`: neither a response nor an error.
-fn kind_of(response: &str, error: &str) -> Option<Option<Kind>> {
-    if response != "null" {
-        let mut reader = Reader::new(response);
-        let (mut first, mut status, mut body) = (true, None, "");
-        while let Some(key) = reader.key(&mut first).ok()? {
-            if key.is("status_code") {
-                status = reader.number().ok()?.parse::<u16>().ok();
-            } else if key.is("body") {
-                body = reader.raw().ok()?;
-            } else {
-                reader.skip().ok()?;
-            }
-        }
-        let status = status?;
-        if status < 400 {
-            return Some(None);
-        }
-        let body = body.as_bytes();
-        let answer = Answer { status: Some(status), headers: &NoHeaders, body, stream: false };
-        return Some(Some(classify(&answer).map_or(Kind::Unknown, |verdict| verdict.failure.kind)));
+/// What a line's response or error means; the error: it has neither.
+fn kind_of(response: &str, error: &str) -> Result<Option<Kind>, NoOutcome> {
+    if response == "null" {
+        let error: Value = serde_json::from_str(error).map_err(|_| NoOutcome)?;
+        let code = error.get("code").and_then(Value::as_str).ok_or(NoOutcome)?;
+        return Ok(Some(code.parse().unwrap_or(Kind::Unknown)));
     }
-    let error: Value = serde_json::from_str(error).ok()?;
-    let code = error.get("code")?.as_str()?;
-    Some(Some(code.parse().unwrap_or(Kind::Unknown)))
+    let (status, body) = status_and_body(response).ok_or(NoOutcome)?;
+    if status < 400 {
+        return Ok(None);
+    }
+    let body = body.as_bytes();
+    let answer = Answer { status: Some(status), headers: &NoHeaders, body, stream: false };
+    Ok(Some(classify(&answer).map_or(Kind::Unknown, |verdict| verdict.failure.kind)))
+}
+
+/// A line that is no line of an output.
+struct NoOutcome;
+
+fn status_and_body(response: &str) -> Option<(u16, &str)> {
+    let mut reader = Reader::new(response);
+    let (mut first, mut status, mut body) = (true, None, "");
+    while let Some(key) = reader.key(&mut first).ok()? {
+        if key.is("status_code") {
+            status = reader.number().ok()?.parse().ok();
+        } else if key.is("body") {
+            body = reader.raw().ok()?;
+        } else {
+            reader.skip().ok()?;
+        }
+    }
+    Some((status?, body))
 }
 
 #[cfg(test)]

@@ -30,14 +30,19 @@ pub(crate) struct Scan {
     pub(crate) estimate: Estimate,
 }
 
-/// Reads all of the input.
-pub(crate) fn scan(path: &Path, level: Option<Level>, exact: bool) -> Result<Scan, Trouble> {
+/// Reads all of the input, which people know as `shown`.
+pub(crate) fn scan(
+    path: &Path,
+    shown: &str,
+    level: Option<Level>,
+    exact: bool,
+) -> Result<Scan, Trouble> {
     let mut lines = Lines::open(path)?;
     let mut found = Found { estimate: Estimate::new(exact), ..Found::default() };
     while let Some((number, bytes)) = lines.next().map_err(|error| unreadable(path, &error))? {
         found.line(number, bytes, level);
     }
-    found.end(path)
+    found.end(path, shown)
 }
 
 #[derive(Default)]
@@ -86,8 +91,7 @@ impl Found {
         }
     }
 
-    fn end(self, path: &Path) -> Result<Scan, Trouble> {
-        let shown = path.display().to_string();
+    fn end(self, path: &Path, shown: &str) -> Result<Scan, Trouble> {
         if self.lines == 0 {
             let what = format!("`{shown}` is empty");
             let fix = "give one request a line";
@@ -98,7 +102,7 @@ impl Found {
             let faults = self
                 .faults
                 .iter()
-                .map(|(number, why)| fault(&shown, *number, what(*number), why.clone()))
+                .map(|(number, why)| fault(shown, *number, what(*number), why.clone()))
                 .collect();
             let what = format!("{} of {} lines cannot be sent", self.faulty, self.lines);
             let why = if self.faulty > TOLD_MAX as u64 {
@@ -108,7 +112,7 @@ impl Found {
             };
             return Err(refused(what, why, "correct them, or take them out", faults));
         }
-        let ids = Ids::new(self.ids).or_else(|twice| Err(doubles(path, &twice)?))?;
+        let ids = Ids::new(self.ids).or_else(|twice| Err(doubles(path, shown, &twice)?))?;
         let fingerprint = hex(&self.hash.finalize());
         let record = Record { version: RECORD_VERSION, fingerprint, lines: self.lines };
         Ok(Scan { ids, record, estimate: self.estimate })
@@ -116,7 +120,7 @@ impl Found {
 }
 
 /// Says where each id that stands twice stands. Outer error: the input cannot be read again.
-fn doubles(path: &Path, twice: &[Id]) -> Result<Trouble, Trouble> {
+fn doubles(path: &Path, shown: &str, twice: &[Id]) -> Result<Trouble, Trouble> {
     let mut wanted: BTreeMap<Id, (String, Vec<u64>)> =
         twice.iter().take(TOLD_MAX).map(|id| (*id, (String::new(), Vec::new()))).collect();
     let mut lines = Lines::open(path)?;
@@ -129,14 +133,13 @@ fn doubles(path: &Path, twice: &[Id]) -> Result<Trouble, Trouble> {
             }
         }
     }
-    let shown = path.display().to_string();
     let faults = wanted
         .into_values()
         .map(|(id, numbers)| {
             let list: Vec<String> = numbers.iter().map(u64::to_string).collect();
             let what = format!("`custom_id` {:?} stands on lines {}", cut(&id), list.join(", "));
             let why = "answers are told apart by it".to_owned();
-            fault(&shown, numbers.first().copied().unwrap_or(0), what, why)
+            fault(shown, numbers.first().copied().unwrap_or(0), what, why)
         })
         .collect();
     let what = format!("{} `custom_id`s stand more than once", twice.len());
@@ -178,7 +181,7 @@ mod tests {
     fn scanned(text: &str, level: Option<Level>) -> Result<Scan, Trouble> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(text.as_bytes()).unwrap();
-        scan(file.path(), level, false)
+        scan(file.path(), "in", level, false)
     }
 
     fn line(id: &str, body: &str) -> String {

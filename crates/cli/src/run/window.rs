@@ -83,13 +83,13 @@ mod tests {
     use super::*;
 
     /// Plays a provider that answers `most` a second at most, each call taking 0.2 s at least.
-    fn settled(most: f64, size: Option<usize>) -> usize {
+    fn settled(most: u64, size: Option<usize>) -> usize {
         let mut window = Window::new(size, Moment::ZERO);
         for second in 1..=120u64 {
-            let reach = window.size() as f64 / 0.2;
+            let reach = window.size() as u64 * 5;
             let done = reach.min(most);
-            let took = Duration::from_secs_f64(window.size() as f64 / done);
-            for _ in 0..done as u64 {
+            let took = Duration::from_secs_f64(window.size() as f64 / done as f64);
+            for _ in 0..done {
                 window.answered(took);
             }
             window.look(true, Moment::from_millis(second * 1000));
@@ -99,11 +99,11 @@ mod tests {
 
     #[test]
     fn more_calls_are_made_only_as_long_as_more_gets_done() {
-        assert_eq!(settled(1e9, None), MAX);
-        let found = settled(1_000.0, None);
+        assert_eq!(settled(u64::MAX, None), MAX);
+        let found = settled(1_000, None);
         assert!((128..=512).contains(&found), "{found} for 200 that are needed");
-        assert!(settled(10.0, None) <= 2 * START);
-        assert_eq!(settled(1e9, Some(7)), 7, "as asked for");
+        assert!(settled(10, None) <= 2 * START);
+        assert_eq!(settled(u64::MAX, Some(7)), 7, "as asked for");
     }
 
     #[test]

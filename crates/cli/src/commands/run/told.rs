@@ -112,7 +112,8 @@ fn stopped(stop: Stop) -> String {
 
 /// What a dry run tells, in words.
 pub(super) fn forecast(told: &Forecast) -> String {
-    let mut text = format!("{} lines; nothing was sent", told.lines);
+    let many = if told.lines == 1 { "line" } else { "lines" };
+    let mut text = format!("{} {many}; nothing was sent", told.lines);
     for (model, sums) in told.estimate.models() {
         let how = if sums.exact() { "" } else { "about " };
         let _ = write!(
