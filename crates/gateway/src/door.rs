@@ -98,7 +98,7 @@ async fn prepare(
     let treatment = Treatment::of(&path, &head.method, &head.headers);
     let taken = body::take(slot, &head.headers, treatment, &settings.bounds, &shared.held).await?;
     let inflated = taken.inflated;
-    let looked = look::into(&mut call, taken, &head.headers, &shared.engine)?;
+    let looked = look::into(&mut call, taken, &head.headers, &shared.engine).await?;
     ticket.keep(looked.hold);
     scopes::check_model(&caller, call.model.as_deref())?;
     scopes::check_unseen_model(&caller, looked.model_unseen)?;

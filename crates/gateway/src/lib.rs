@@ -38,6 +38,7 @@ mod spec;
 mod tenancy;
 mod ticket;
 mod tls;
+mod window;
 mod worker;
 
 pub use access::{Access, Geo, unknown_subjects};

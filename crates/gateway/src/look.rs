@@ -1,6 +1,7 @@
 //! The look into a body: what the call asks for, and whether a provider would take it. What it would
 //! not take is refused here, before it uses any quota or money.
 
+use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use mainstay::Engine;
@@ -12,6 +13,7 @@ use mainstay_core::wire::request::{Peek, peek};
 
 use crate::body::{Begun, Hold, Taken};
 use crate::refused::Refused;
+use crate::window::{self, Prompt};
 
 /// What the look has shown beside what is in the call.
 #[derive(Debug)]
@@ -25,24 +27,21 @@ pub(crate) struct Looked {
 }
 
 /// Looks into the body and puts it into the call.
-pub(crate) fn into(
+pub(crate) async fn into(
     call: &mut Call,
     taken: Taken,
     headers: &HeaderMap,
     engine: &Engine,
 ) -> Result<Looked, Refused> {
     let Taken { body, begun, hold, json, form, inflated: _ } = taken;
-    let bytes: &[u8] = match &body {
-        CallBody::Buffered(bytes) => bytes,
-        CallBody::Empty | CallBody::Streamed { .. } => &[],
-    };
     let mut model_unseen = false;
-    if json && !(bytes.is_empty() && call.endpoint.body_form() != BodyForm::Json) {
-        let peeked = sound(call.endpoint, bytes, engine)?;
-        call.stream = peeked.stream;
-        call.tokens = estimate(call.endpoint, bytes.len(), peeked.max_output(), peeked.n);
-        call.model_span = peeked.model_span();
-        call.model = peeked.model.map(std::borrow::Cow::into_owned);
+    if json {
+        let none = Bytes::new();
+        let bytes = match &body {
+            CallBody::Buffered(bytes) => bytes,
+            CallBody::Empty | CallBody::Streamed { .. } => &none,
+        };
+        into_json(call, bytes, engine).await?;
     }
     if let Some(head) = form {
         let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
@@ -52,6 +51,22 @@ pub(crate) fn into(
     }
     call.body = body;
     Ok(Looked { hold, begun, model_unseen })
+}
+
+/// Looks into a JSON body.
+async fn into_json(call: &mut Call, bytes: &Bytes, engine: &Engine) -> Result<(), Refused> {
+    if bytes.is_empty() && call.endpoint.body_form() != BodyForm::Json {
+        return Ok(());
+    }
+    let (peeked, level) = sound(call.endpoint, bytes, engine)?;
+    let asked = peeked.max_output();
+    call.stream = peeked.stream;
+    call.tokens = estimate(call.endpoint, bytes.len(), asked, peeked.n);
+    call.model_span = peeked.model_span();
+    call.model = peeked.model.map(std::borrow::Cow::into_owned);
+    let Some(model) = call.model.as_deref() else { return Ok(()) };
+    let prompt = Prompt { endpoint: call.endpoint, model, body: bytes, asked, level };
+    window::check(prompt, engine).await
 }
 
 /// Looks into what is at hand of a form; tells whether a model may stand behind it.
@@ -71,15 +86,19 @@ fn into_form(call: &mut Call, body: FormBody<'_>, engine: &Engine) -> Result<boo
     Ok(model.is_none() && !form.complete() && call.endpoint != Endpoint::Files)
 }
 
-/// The fields that decide, of a body that passes at the level of its model's route.
-fn sound<'b>(endpoint: Endpoint, bytes: &'b [u8], engine: &Engine) -> Result<Peek<'b>, Refused> {
-    let level = |model: Option<&str>| engine.validation(model);
+/// The fields that decide, of a body that passes at the level of its model's route, and the level.
+fn sound<'b>(
+    endpoint: Endpoint,
+    bytes: &'b [u8],
+    engine: &Engine,
+) -> Result<(Peek<'b>, Level), Refused> {
     match peek(bytes, endpoint) {
         Ok(peeked) => {
-            let report = validate(endpoint, level(peeked.model.as_deref()), bytes);
-            if report.is_sound() { Ok(peeked) } else { Err(Refused::unsound(report)) }
+            let level = engine.validation(peeked.model.as_deref());
+            let report = validate(endpoint, level, bytes);
+            if report.is_sound() { Ok((peeked, level)) } else { Err(Refused::unsound(report)) }
         }
-        Err(first) => Err(all_of(first, endpoint, level(None), bytes)),
+        Err(first) => Err(all_of(first, endpoint, engine.validation(None), bytes)),
     }
 }
 

@@ -13,6 +13,7 @@ use mainstay_core::rules::pacer::PacerSnapshot;
 use mainstay_core::time::Moment;
 use mainstay_core::validate::Level;
 use mainstay_core::wire::stream::Family;
+use mainstay_tokens::models::{self, Window};
 
 use crate::call::{Call, CallBody};
 use crate::clock::Clock;
@@ -37,12 +38,22 @@ struct Directory {
     providers: Vec<Arc<ProviderSpec>>,
     routes: Vec<(Route, Arc<Policy>)>,
     policy: Arc<Policy>,
+    smallest_window: u64,
 }
 
 /// Targets of a call, before it starts.
 pub(crate) struct Candidates {
     pub(crate) targets: Vec<Candidate<Shared>>,
     pub(crate) policy: Arc<Policy>,
+}
+
+/// What is known of a target before it is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reach {
+    /// The provider's name for the model.
+    pub model: String,
+    /// Its context window and output limit; `None` when nobody knows them.
+    pub window: Option<Window>,
 }
 
 /// State of one target, for metrics and people.
@@ -110,6 +121,33 @@ impl Engine {
         let directory = self.directory.load();
         let route = model.and_then(|model| directory.route(model));
         route.map_or(&directory.policy, |(_, policy)| policy).validate.level
+    }
+
+    /// What is known of the targets that a call for this model may go to.
+    pub fn reach(&self, model: &str) -> Vec<Reach> {
+        let directory = self.directory.load();
+        let reach = |provider: &ProviderSpec, model: &str| {
+            let model = provider.model(model);
+            Reach { model: model.to_owned(), window: provider.window(model) }
+        };
+        if let Some((route, _)) = directory.route(model) {
+            let targets = route.targets.iter().filter_map(|target| {
+                let provider = directory.named(&target.provider)?;
+                Some(reach(provider, target.model.as_deref().unwrap_or(model)))
+            });
+            return targets.collect();
+        }
+        directory
+            .serving(model)
+            .into_iter()
+            .map(|(provider, model)| reach(provider, model))
+            .collect()
+    }
+
+    /// The smallest context window that is known of any model, in tokens: what is shorter fits
+    /// everywhere and needs no further look.
+    pub fn smallest_window(&self) -> u64 {
+        self.directory.load().smallest_window
     }
 
     /// Starts a call. Nothing happens before the walk is polled; dropping it gives everything back.
@@ -204,15 +242,13 @@ impl Engine {
         number: u64,
     ) -> Vec<Candidate<Shared>> {
         let count = provider.credentials.len();
-        let model = model.map(|model| provider.model_map.get(model).map_or(model, String::as_str));
-        let window = model.and_then(|model| provider.windows.get(model).copied());
+        let model = model.map(|model| provider.model(model));
         let first = usize::try_from(number).unwrap_or(0).checked_rem(count).unwrap_or(0);
         (0..count)
             .map(|n| (first + n) % count)
-            .map(|credential| Candidate {
-                handle: self.registry.cell(provider, credential, model, policy),
-                window,
-                prefill: provider.prefill,
+            .map(|credential| {
+                let handle = self.registry.cell(provider, credential, model, policy);
+                Candidate { window: handle.0.window, prefill: provider.prefill, handle }
             })
             .collect()
     }
@@ -220,7 +256,10 @@ impl Engine {
 
 impl Directory {
     fn of(spec: EngineSpec) -> Directory {
+        let own = spec.providers.iter().flat_map(|provider| provider.windows.values().copied());
+        let smallest_window = own.chain([models::smallest_window()]).min().unwrap_or(0);
         Directory {
+            smallest_window,
             providers: spec.providers.into_iter().map(Arc::new).collect(),
             routes: spec
                 .routes

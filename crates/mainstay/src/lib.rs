@@ -21,6 +21,6 @@ pub mod upstream;
 mod walk;
 mod whole;
 
-pub use engine::{Engine, TargetSnapshot};
+pub use engine::{Engine, Reach, TargetSnapshot};
 pub use walk::Walk;
 pub use whole::Whole;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
 use mainstay_core::policy::{Limits, Policy, ProviderKind, Route};
+use mainstay_tokens::models::{Window, bare};
 
 use crate::http_url::HttpUrl;
 use crate::upstream::{Destination, Proxy};
@@ -40,7 +41,7 @@ pub struct ProviderSpec {
     pub api_version: Option<String>,
     /// The caller's model name to the provider's.
     pub model_map: BTreeMap<String, String>,
-    /// Context windows, in tokens.
+    /// Context windows in tokens, by its name for the model; the built-in table has others.
     pub windows: BTreeMap<String, u64>,
     /// The models it serves; `None`: every model that no other provider names.
     pub models: Option<Vec<String>>,
@@ -74,6 +75,21 @@ impl ProviderSpec {
             models: None,
             limits: Limits::default(),
             prefill: false,
+        }
+    }
+
+    /// The provider's name for a model.
+    pub fn model<'m>(&'m self, model: &'m str) -> &'m str {
+        self.model_map.get(model).map_or(model, String::as_str)
+    }
+
+    /// The window of a model by the provider's name for it: its own `windows` first, then the
+    /// built-in table.
+    pub fn window(&self, model: &str) -> Option<Window> {
+        let own = self.windows.get(model).or_else(|| self.windows.get(bare(model)));
+        match own {
+            Some(context) => Window::of(model, &[(model, *context)]),
+            None => Window::of(model, &[]),
         }
     }
 }

@@ -28,6 +28,8 @@ pub(crate) struct Target {
     pub(crate) credential: usize,
     /// The model it is asked for; `None` for endpoints without one.
     pub(crate) model: Option<String>,
+    /// Its context window in tokens, where it is known.
+    pub(crate) window: Option<u64>,
     state: Mutex<TargetState>,
     circuit_wakers: Mutex<Vec<Waker>>,
     pacer: Arc<PacerCell>,
@@ -217,6 +219,7 @@ impl Registry {
             provider: Arc::clone(provider),
             credential,
             model: model.map(str::to_owned),
+            window: model.and_then(|model| provider.window(model)).map(|window| window.context),
             state: Mutex::new(TargetState::new(policy)),
             circuit_wakers: Mutex::new(Vec::new()),
             pacer,

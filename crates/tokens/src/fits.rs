@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::models::Window;
+use crate::request::Weighed;
 
 /// The answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +51,36 @@ pub fn fits(window: Window, prompt: u64, asked: Option<u64>, counted: bool) -> F
         output_fits: window.context.saturating_sub(prompt),
         prompt_over: needed - window.context,
     })
+}
+
+/// What is certain of a request that is certainly too long for a window; `None` when it may fit.
+///
+/// With a known vocabulary the texts were counted; with another one they must go beyond the window
+/// by more than the stated error of estimates, and only with `strict`. The asked output counts
+/// (`output_counts`) where the provider adds it to the prompt.
+pub fn certainly_too_long(
+    weighed: &Weighed,
+    window: Window,
+    output_counts: bool,
+    strict: bool,
+) -> Option<TooLong> {
+    let asked = weighed.count.asked_each.filter(|_| output_counts);
+    let at_least = if weighed.counted {
+        weighed.at_least
+    } else if strict {
+        // An estimate may be too high by its stated error.
+        weighed.at_least / 5 * 4
+    } else {
+        return None;
+    };
+    if let Fit::Fits { .. } = fits(window, at_least, asked, weighed.counted) {
+        return None;
+    }
+    let prompt = weighed.count.prompt().max(weighed.at_least);
+    match fits(window, prompt, asked, weighed.count.exact) {
+        Fit::TooLong(much) => Some(much),
+        Fit::Fits { .. } => None,
+    }
 }
 
 /// Whether an estimate is so near to a limit that it must be counted: within 15 % on either side.
@@ -119,6 +150,30 @@ mod tests {
             assert_eq!(must_count(estimate, 100_000), expected, "{estimate}");
         }
         assert!(must_count(u64::MAX, u64::MAX) && must_count(0, 0));
+    }
+
+    #[test]
+    fn only_what_is_certain_is_refused() {
+        use crate::request::Count;
+        let count =
+            Count { messages: 8_200, asked_each: Some(1_000), exact: true, ..Count::default() };
+        let window = Window { context: 8_192, output_max: None };
+        let weighed = |at_least, counted| Weighed { count, at_least, counted };
+        for (at_least, counted, output_counts, strict, refused) in [
+            (8_192, true, false, false, true),
+            (8_191, true, false, false, false),
+            (7_193, true, true, false, true),
+            (7_192, true, true, false, false),
+            (9_000, false, false, false, false),
+            (9_000, false, false, true, false),
+            (10_245, false, false, true, true),
+        ] {
+            let found =
+                certainly_too_long(&weighed(at_least, counted), window, output_counts, strict);
+            assert_eq!(found.is_some(), refused, "{at_least} {counted} {output_counts} {strict}");
+        }
+        let much = certainly_too_long(&weighed(8_192, true), window, true, false).unwrap();
+        assert_eq!((much.prompt, much.asked, much.prompt_over), (8_200, 1_000, 1_008));
     }
 
     proptest! {

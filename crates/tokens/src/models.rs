@@ -55,6 +55,18 @@ impl Window {
     }
 }
 
+/// The smallest context window in the table, in tokens: what is shorter fits every known model.
+pub fn smallest_window() -> u64 {
+    WINDOWS.iter().map(|row| row.1).min().unwrap_or(0)
+}
+
+/// Whether a model thinks before it answers: its output limit is for both, and providers do not add
+/// it to the prompt. Source: the vendor's guide on reasoning, read 2026-11.
+pub fn is_reasoning(model: &str) -> bool {
+    let reasoning = ["o1", "o3", "o4", "o4-mini", "gpt-5", "gpt-6", "codex", "gpt-oss"];
+    longest(&reasoning, model, |name| name).is_some()
+}
+
 /// The model's name without a provider's prefix and without the wrapping of a fine-tuned one.
 pub fn bare(model: &str) -> &str {
     let model = model.rsplit('/').next().unwrap_or(model);

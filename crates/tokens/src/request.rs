@@ -11,6 +11,10 @@ use crate::estimate;
 use crate::image::{self, Detail};
 use crate::models::Vocabulary;
 
+mod weigh;
+
+pub use weigh::{Weighed, weigh};
+
 const PER_MESSAGE: u64 = 3;
 const PER_NAME: u64 = 1;
 const PER_ANSWER: u64 = 3;
@@ -28,6 +32,8 @@ pub struct Count {
     pub media: u64,
     /// The most output that the request asks for, over all answers; `None` when it does not say.
     pub asked: Option<u64>,
+    /// The most output that it asks for in one answer, which shares the window with the prompt.
+    pub asked_each: Option<u64>,
     /// Whether every part follows a published rule and an exact vocabulary.
     pub exact: bool,
 }
@@ -63,17 +69,23 @@ struct Counter<'m> {
     model: &'m str,
     vocabulary: Option<Vocabulary>,
     count: Count,
+    /// Tokens of what is said, without anything that frames it.
+    said: u64,
+    /// Beyond so many said ones the rest is estimated.
+    cap: u64,
 }
 
 impl<'m> Counter<'m> {
     fn new(model: &'m str) -> Counter<'m> {
         let vocabulary = Vocabulary::of(model);
         let exact = vocabulary.is_some() && cfg!(feature = "exact");
-        Counter { model, vocabulary, count: Count { exact, ..Count::default() } }
+        let count = Count { exact, ..Count::default() };
+        Counter { model, vocabulary, count, said: 0, cap: u64::MAX }
     }
 
     fn body(&mut self, body: &Value) {
-        self.count.asked = asked(body);
+        self.count.asked_each = asked_each(body);
+        self.count.asked = self.count.asked_each.map(|each| each.saturating_mul(answers(body)));
         if let Some(messages) = body["messages"].as_array() {
             for message in messages {
                 self.message(message);
@@ -82,7 +94,7 @@ impl<'m> Counter<'m> {
         }
         // The instructions of a response are its system message.
         if let Some(text) = body["instructions"].as_str() {
-            self.count.messages += PER_MESSAGE + self.text("system") + self.text(text);
+            self.count.messages += PER_MESSAGE + self.text("system") + self.said(text);
             self.count.exact = false;
         }
         self.input(
@@ -102,18 +114,35 @@ impl<'m> Counter<'m> {
     /// A string, strings, or token ids; nothing frames them.
     fn plain(&mut self, value: &Value) {
         match value {
-            Value::String(text) => self.count.messages += self.text(text),
-            Value::Number(_) => self.count.messages += 1,
-            Value::Array(items) => items.iter().for_each(|item| self.plain(item)),
+            Value::String(text) => self.count.messages += self.said(text),
+            Value::Number(_) => {
+                self.count.messages += 1;
+                self.said += 1;
+            }
+            Value::Array(items) if items.first().is_some_and(Value::is_number) => {
+                items.iter().for_each(|item| self.plain(item));
+            }
+            Value::Array(items) => self.each_alone(items),
             Value::Null | Value::Bool(_) | Value::Object(_) => {}
         }
+    }
+
+    /// Prompts that are answered apart: the window holds each of them, so the longest is what is said.
+    fn each_alone(&mut self, items: &[Value]) {
+        let (before, mut longest) = (self.said, 0);
+        for item in items {
+            self.said = 0;
+            self.plain(item);
+            longest = longest.max(self.said);
+        }
+        self.said = before + longest;
     }
 
     fn input(&mut self, input: &Value, embedding: bool) {
         match input {
             Value::String(text) if !embedding => {
                 self.count.messages +=
-                    PER_MESSAGE + PER_ANSWER + self.text("user") + self.text(text);
+                    PER_MESSAGE + PER_ANSWER + self.text("user") + self.said(text);
                 self.count.exact = false;
             }
             Value::Array(items) if items.iter().any(Value::is_object) => {
@@ -138,10 +167,15 @@ impl<'m> Counter<'m> {
         for (key, value) in fields {
             match (key.as_str(), value) {
                 ("name", Value::String(name)) => self.count.messages += PER_NAME + self.text(name),
-                ("role" | "content" | "refusal", Value::String(text)) => {
-                    self.count.messages += self.text(text);
+                ("role", Value::String(role)) => self.count.messages += self.text(role),
+                ("content" | "refusal", Value::String(text)) => {
+                    self.count.messages += self.said(text);
                 }
-                ("content", Value::Array(parts)) => parts.iter().for_each(|part| self.part(part)),
+                ("content", Value::Array(parts)) => {
+                    parts.iter().for_each(|part| self.part(part));
+                    // Where two parts meet, two tokens may become one.
+                    self.said = self.said.saturating_sub(parts.len().saturating_sub(1) as u64);
+                }
                 // Ids and states are not shown to the model.
                 ("id" | "type" | "status" | "tool_call_id" | "call_id", _) | (_, Value::Null) => {}
                 (_, value) => {
@@ -156,7 +190,7 @@ impl<'m> Counter<'m> {
         if let Some(text) =
             part.as_str().or_else(|| part["text"].as_str()).or_else(|| part["refusal"].as_str())
         {
-            self.count.messages += self.text(text);
+            self.count.messages += self.said(text);
             return;
         }
         let address = part["image_url"].as_str().or_else(|| part["image_url"]["url"].as_str());
@@ -264,14 +298,17 @@ const ENUM_LESS: u64 = 3;
 const ENUM_VALUE: u64 = 3;
 const FUNCTIONS_END: u64 = 12;
 
-/// What the request asks for at most, times the answers it asks for.
-fn asked(body: &Value) -> Option<u64> {
-    let most = ["max_completion_tokens", "max_output_tokens", "max_tokens"]
+/// What the request asks for at most in one answer.
+fn asked_each(body: &Value) -> Option<u64> {
+    ["max_completion_tokens", "max_output_tokens", "max_tokens"]
         .into_iter()
         .filter_map(|name| body[name].as_u64())
-        .min()?;
-    let answers = body["n"].as_u64().unwrap_or(1).max(body["best_of"].as_u64().unwrap_or(1)).max(1);
-    Some(most.saturating_mul(answers))
+        .min()
+}
+
+/// How many answers are made.
+fn answers(body: &Value) -> u64 {
+    body["n"].as_u64().unwrap_or(1).max(body["best_of"].as_u64().unwrap_or(1)).max(1)
 }
 
 /// About ten tokens a second; a second of the usual 16 kHz, 16 bit sound is 32,000 bytes, and base64

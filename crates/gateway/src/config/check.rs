@@ -207,10 +207,9 @@ fn check_windows(reader: &mut Reader<'_>, config: &Config, route: &RouteConfig) 
         let provider = config.providers.iter().find(|p| p.name == target.provider)?;
         let wanted = wanted_model(route, index)?;
         let window = provider
-            .windows
-            .get(provider.model(wanted))
-            .or_else(|| provider.windows.get(wanted))?;
-        Some((format!("{}/{wanted}", target.provider), *window))
+            .window(provider.model(wanted))
+            .or_else(|| provider.windows.get(wanted).copied())?;
+        Some((format!("{}/{wanted}", target.provider), window))
     };
     let Some((first, most)) = (!route.route.targets.is_empty()).then(|| window(0)).flatten() else {
         return;

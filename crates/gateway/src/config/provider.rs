@@ -7,6 +7,7 @@ use http::{HeaderName, HeaderValue};
 use mainstay::upstream::Proxy;
 use mainstay_core::policy::{Limits, ProviderKind};
 use mainstay_core::store::model_fits;
+use mainstay_tokens::models::Window;
 use toml::de::DeValue;
 
 use super::fault::words;
@@ -86,6 +87,13 @@ impl ProviderConfig {
     pub fn names_model(&self, model: &str) -> bool {
         let models = self.models.as_deref().unwrap_or_default();
         models.iter().any(|pattern| model_fits(pattern, model))
+    }
+
+    /// The context window of a model by the provider's name for it, in tokens: its own `windows`
+    /// first, then the built-in table.
+    pub fn window(&self, model: &str) -> Option<u64> {
+        let own = self.windows.get(model).copied();
+        own.or_else(|| Window::of(model, &[]).map(|window| window.context))
     }
 
     /// The provider's word for a model.

@@ -1,0 +1,134 @@
+//! Whether a prompt fits its model, known before it is sent.
+//!
+//! On the hot path nothing is counted: the bytes of a body are a bound on its tokens, and only what may
+//! fill a known window is estimated. Within 15 % of the window the texts are counted with the model's
+//! vocabulary, away from the thread that serves calls. What is not certain is the provider's to say.
+
+use bytes::Bytes;
+use mainstay::{Engine, Reach};
+use mainstay_core::failure::{Kind, Scope};
+use mainstay_core::validate::{Fault, Level, Report};
+use mainstay_core::wire::endpoint::{Endpoint, Group};
+use mainstay_tokens::estimate;
+use mainstay_tokens::fits::{TooLong, certainly_too_long};
+use mainstay_tokens::models::{self, Vocabulary, Window};
+use mainstay_tokens::request::weigh;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+
+use crate::refused::Refused;
+
+/// Counts at once, over all workers; further calls are left to the provider, so that a flood of
+/// long prompts cannot take the processors from other calls.
+const COUNTS_MAX: usize = 4;
+static COUNTS: Semaphore = Semaphore::const_new(COUNTS_MAX);
+/// Largest body that is counted, in bytes; no window known is as long.
+const BODY_MAX: usize = 16 * 1024 * 1024;
+
+/// What is to be sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Prompt<'a> {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) model: &'a str,
+    pub(crate) body: &'a Bytes,
+    /// The most output asked for in one answer, and the field that says so.
+    pub(crate) asked: Option<u64>,
+    pub(crate) level: Level,
+}
+
+/// Refuses a prompt that certainly fits none of the targets it may go to.
+pub(crate) async fn check(prompt: Prompt<'_>, engine: &Engine) -> Result<(), Refused> {
+    let Some(field) = prompt_field(prompt.endpoint) else { return Ok(()) };
+    let strict = match prompt.level {
+        Level::Off => return Ok(()),
+        Level::Lenient => false,
+        Level::Strict => true,
+    };
+    let asked = prompt.asked.unwrap_or(0);
+    // A token is at least a byte.
+    let most = (prompt.body.len() as u64).saturating_add(asked);
+    if most <= engine.smallest_window() || prompt.body.len() > BODY_MAX {
+        return Ok(());
+    }
+    let Some((target, window)) = widest(engine.reach(prompt.model)) else { return Ok(()) };
+    if let Some(limit) = window.output_max.filter(|limit| strict && asked > *limit && *limit > 0) {
+        return Err(too_much_output(&target, asked, limit));
+    }
+    if most <= window.context || !may_fill(&prompt, &target, window, asked) {
+        return Ok(());
+    }
+    let output_counts =
+        counts_output(prompt.endpoint) && (strict || !models::is_reasoning(&target));
+    let Ok(_place) = COUNTS.try_acquire() else { return Ok(()) };
+    let body = prompt.body.clone();
+    let counting = spawn_blocking(move || {
+        let weighed = weigh(&body, &target, window.context)?;
+        certainly_too_long(&weighed, window, output_counts, strict).map(|much| (target, much))
+    });
+    match counting.await {
+        Ok(Some((target, much))) => Err(too_long(&target, &much, field)),
+        Ok(None) | Err(_) => Ok(()),
+    }
+}
+
+/// The target with the largest window; `None` when nobody knows the window of one of them.
+fn widest(reach: Vec<Reach>) -> Option<(String, Window)> {
+    let known: Option<Vec<(String, Window)>> =
+        reach.into_iter().map(|one| Some((one.model, one.window?))).collect();
+    known?.into_iter().max_by_key(|(_, window)| window.context)
+}
+
+/// Whether the estimate is within 15 % of the window or beyond it.
+fn may_fill(prompt: &Prompt<'_>, target: &str, window: Window, asked: u64) -> bool {
+    let asked = if counts_output(prompt.endpoint) { asked } else { 0 };
+    let estimate = estimate::tokens(Vocabulary::of(target), prompt.body);
+    estimate.saturating_add(asked) >= window.context - window.context / 100 * 15
+}
+
+/// The field that holds the prompt, where a window is known to bound it.
+fn prompt_field(endpoint: Endpoint) -> Option<&'static str> {
+    match endpoint.group() {
+        Group::Chat => Some("messages"),
+        Group::Responses | Group::Embeddings => Some("input"),
+        Group::Completions => Some("prompt"),
+        Group::Moderations
+        | Group::Images
+        | Group::Audio
+        | Group::Threads
+        | Group::Runs
+        | Group::Files
+        | Group::Batches
+        | Group::Models
+        | Group::Other => None,
+    }
+}
+
+/// Whether providers add the asked output to the prompt; a response may end early instead.
+fn counts_output(endpoint: Endpoint) -> bool {
+    matches!(endpoint.group(), Group::Chat | Group::Completions)
+}
+
+fn too_long(target: &str, much: &TooLong, field: &str) -> Refused {
+    let fault = Fault {
+        kind: Kind::ContextLengthExceeded,
+        openai_code: Some("context_length_exceeded"),
+        param: Some(field.to_owned()),
+        message: format!("{much} Or use a model with a larger window than `{target}`."),
+        offset: 0,
+    };
+    Refused { scope: Scope::Model, ..Refused::from(fault) }
+}
+
+fn too_much_output(target: &str, asked: u64, limit: u64) -> Refused {
+    let fault = Fault {
+        kind: Kind::InvalidValue,
+        openai_code: Some("invalid_value"),
+        param: Some("max_tokens".to_owned()),
+        message: format!(
+            "This request asks for up to {asked} tokens of output, the model `{target}` gives at most {limit}. Ask for \
+             {limit} or less."
+        ),
+        offset: 0,
+    };
+    Refused::unsound(Report { faults: vec![fault], more: 0 })
+}
