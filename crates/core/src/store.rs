@@ -21,7 +21,7 @@ pub use ledger::{
     Basis, Durability, Entry, EntryKind, FURTHER_MAX, Ledger, LedgerState, LedgerTrouble, Recovery,
     ReservationId, SpentOf, Summed, Written,
 };
-pub use limits::{LimitPatch, LimitRecord, LimitStore, Subject, TierLimit};
+pub use limits::{Change, LimitPatch, LimitRecord, LimitStore, Subject, TierLimit};
 pub use scope::{NotAScope, Scope, Scopes};
 
 /// Wall-clock time: milliseconds since 1970-01-01T00:00:00Z.

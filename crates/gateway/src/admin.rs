@@ -19,10 +19,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
+use crate::admission::limits_report;
 use crate::connection::Phase;
 use crate::first_run::AdminAuth;
 use crate::headers;
-use crate::meter::prometheus;
+use crate::meter::{Together, prometheus};
 use crate::shared::Shared;
 
 /// Settings of the administration plane.
@@ -62,9 +63,14 @@ async fn tick(shared: &Arc<Shared>, store: Option<Arc<dyn Store>>) {
         ticks.tick().await;
         shared.wall.tick();
         let Some(store) = &store else { continue };
-        let (book, store) = (Arc::clone(&shared.keys), Arc::clone(store));
+        let (own, store) = (Arc::clone(shared), Arc::clone(store));
         // A store may take its time; the clock and the answers to probes must not wait for it.
-        let refreshed = tokio::task::spawn_blocking(move || book.refresh(store.as_ref())).await;
+        let refresh = move || {
+            own.admission.limits.sweep(own.engine.now());
+            own.keys.refresh(store.as_ref())?;
+            own.admission.limits.refresh(store.as_ref())
+        };
+        let refreshed = tokio::task::spawn_blocking(refresh).await;
         let error = match refreshed {
             Ok(Ok(())) => None,
             Ok(Err(error)) => Some(error.to_string()),
@@ -72,9 +78,9 @@ async fn tick(shared: &Arc<Shared>, store: Option<Arc<dyn Store>>) {
         };
         match (&error, failing) {
             (Some(error), false) => {
-                tracing::warn!(%error, "could not read changes of keys; the known ones stay in use");
+                tracing::warn!(%error, "could not read changes of keys and limits; the known ones stay in use");
             }
-            (None, true) => tracing::info!("changes of keys are read again"),
+            (None, true) => tracing::info!("changes of keys and limits are read again"),
             (Some(_), true) | (None, false) => {}
         }
         failing = error.is_some();
@@ -134,10 +140,17 @@ impl Plane {
             let message = "This Host is not one of the administration plane's: use its address, or localhost.";
             return refuse(StatusCode::FORBIDDEN, "permission_denied", message);
         }
-        let known =
-            matches!(path, "/healthz" | "/livez" | "/readyz" | "/metrics" | "/mainstay/status");
+        let known = matches!(
+            path,
+            "/healthz"
+                | "/livez"
+                | "/readyz"
+                | "/metrics"
+                | "/mainstay/status"
+                | "/mainstay/limits"
+        );
         if !known {
-            let message = "There is nothing here. Known paths: /healthz /livez /readyz /metrics /mainstay/status.";
+            let message = "There is nothing here. Known paths: /healthz /livez /readyz /metrics /mainstay/status /mainstay/limits.";
             return refuse(StatusCode::NOT_FOUND, "not_found", message);
         }
         if !matches!(*method, Method::GET | Method::HEAD) {
@@ -160,6 +173,10 @@ impl Plane {
         match path {
             "/metrics" => self.metrics(),
             "/mainstay/status" => json_reply(StatusCode::OK, &self.status()),
+            "/mainstay/limits" => {
+                let now = self.shared.engine.now();
+                json_reply(StatusCode::OK, &limits_report(&self.shared.admission.limits, now))
+            }
             "/readyz" if !self.shared.ready() => {
                 json_reply(StatusCode::SERVICE_UNAVAILABLE, &json!({"status": "stopping"}))
             }
@@ -177,8 +194,12 @@ impl Plane {
     }
 
     fn metrics(&self) -> Reply {
-        let text =
-            prometheus(self.shared.meters.iter().map(AsRef::as_ref), self.shared.held.bytes());
+        let together = Together {
+            held: self.shared.held.bytes(),
+            admitted: self.shared.admission.open(),
+            over_shadows: self.shared.admission.limits.over_shadows(),
+        };
+        let text = prometheus(self.shared.meters.iter().map(AsRef::as_ref), together);
         let mut reply = Response::new(Full::new(Bytes::from(text)));
         let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
         reply.headers_mut().insert(header::CONTENT_TYPE, kind);

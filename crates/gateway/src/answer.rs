@@ -19,6 +19,7 @@ use mainstay_core::catalogue;
 use mainstay_core::failure::{Failure, Kind, Origin, Scope};
 use mainstay_core::time::Moment;
 
+use crate::admission;
 use crate::headers::{self, provider_headers, value_of};
 use crate::refused::{Refused, grouped};
 use crate::settings::{Auth, Expose, Settings};
@@ -148,6 +149,12 @@ pub(crate) fn refused(mut ticket: Ticket, refused: &Refused) -> Response<ReplyBo
     let overhead = u64::try_from(now.since(ticket.arrived).as_micros()).unwrap_or(u64::MAX);
     let trace = Trace::default();
     stamp(&mut headers, &ticket, &trace, overhead);
+    if let Some(over) = &refused.over {
+        admission::show(&over.standing, &mut headers);
+        if let Some(named) = &over.named {
+            headers.insert(headers::LIMIT, value_of(named));
+        }
+    }
     explain(&mut headers, refused.kind, refused.origin, refused.scope);
     wait(&mut headers, refused.retry_after, refused.again);
     ticket.failed(status.as_u16(), refused.kind, refused.origin, &trace);
@@ -220,6 +227,7 @@ fn passed_on(
 fn stamp(headers: &mut HeaderMap, ticket: &Ticket, trace: &Trace, overhead: u64) {
     headers.insert(headers::REQUEST_ID, ticket.id_value.clone());
     headers.insert(headers::OVERHEAD, HeaderValue::from(overhead));
+    admission::show(&ticket.standing(), headers);
     match ticket.worker().shared.settings().expose {
         Expose::Minimal => {}
         Expose::All => {

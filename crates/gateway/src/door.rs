@@ -15,7 +15,7 @@ use mainstay::call::{Call, CallBody};
 use mainstay_core::failure::Kind;
 use mainstay_core::wire::endpoint::{BodyForm, Endpoint};
 
-use crate::admission::Ask;
+use crate::admission::{Ask, Who};
 use crate::answer::{self, JSON, ReplyBody};
 use crate::auth::authenticate;
 use crate::body::{self, Treatment};
@@ -25,7 +25,7 @@ use crate::look;
 use crate::refused::Refused;
 use crate::routes::{self, ApiPath, Health, Route};
 use crate::scopes;
-use crate::settings::Auth;
+use crate::settings::{Auth, Settings};
 use crate::shared::{Shared, Worker};
 use crate::tenancy;
 use crate::ticket::Ticket;
@@ -92,6 +92,8 @@ async fn prepare(
     }
     guard_open_door(settings.auth, &settings.cors, &head.headers, path.endpoint)?;
     let caller = authenticate(settings.auth, &head.headers, &shared.keys, shared.wall.now())?;
+    let who = Who::of(&caller);
+    ticket.called_by(who.clone());
     scopes::check(&caller, &path, &head.method)?;
     tenancy::check(shared, &settings, &caller, &head.headers, peer)?;
     let mut call = blank_call(&path, &head.method, ticket, caller.credential.clone());
@@ -106,8 +108,7 @@ async fn prepare(
     read_wishes(&mut call, &headers);
     clean_request(&mut headers, settings.auth == Auth::Pass, inflated);
     call.headers = headers;
-    let ask = Ask { caller: &caller, call: &call, now: shared.engine.now() };
-    ticket.admit(shared.admission.admit(&ask)?);
+    admit(shared, &settings, &mut call, ticket, &who)?;
     if let Some(begun) = looked.begun {
         call.body = body::pass(slot, begun, &settings.bounds);
     }
@@ -139,6 +140,27 @@ fn blank_call(
         sdk_retry: 0,
         add_usage: false,
     }
+}
+
+/// Takes what the call needs, all or nothing; the ticket gives it back at the end.
+fn admit(
+    shared: &Shared,
+    settings: &Settings,
+    call: &mut Call,
+    ticket: &mut Ticket,
+    who: &Who,
+) -> Result<(), Refused> {
+    let ask = Ask {
+        who,
+        call,
+        prompt: look::prompt(call),
+        count_refused: settings.limits.count_refused,
+        now: shared.engine.now(),
+    };
+    let admitted = shared.admission.admit(&ask)?;
+    call.add_usage |= admitted.counts_tokens();
+    ticket.admit(admitted);
+    Ok(())
 }
 
 /// The time limits that the caller asks for, and how often his SDK has tried.

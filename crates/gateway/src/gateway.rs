@@ -105,11 +105,20 @@ impl Gateway {
                 fix: error.fix(),
             })?;
         }
+        let admission = Admission::default();
+        if let Some(store) = &store {
+            let read = admission.limits.refresh(store.as_ref());
+            read.map_err(|error| ServeError {
+                what: "could not read the limits".to_owned(),
+                why: error.to_string(),
+                fix: error.fix(),
+            })?;
+        }
         let shared = Arc::new(Shared {
             held: Held::new(settings.bounds.held_max),
             engine: Engine::new(engine),
             keys,
-            admission: Admission::default(),
+            admission,
             meters: (0..count).map(|_| Arc::new(Meter::default())).collect(),
             wall: Wall::new(),
             stopping: std::sync::atomic::AtomicBool::new(false),
@@ -183,6 +192,11 @@ impl Gateway {
     /// Calls that have taken what they need and not given it back yet.
     pub fn admitted(&self) -> u64 {
         self.shared.admission.open()
+    }
+
+    /// The change of the store up to which limits are known.
+    pub fn limits_epoch(&self) -> u64 {
+        self.shared.admission.limits.epoch()
     }
 
     /// Bytes of request bodies held in memory.

@@ -20,6 +20,8 @@ pub(crate) const ORIGIN: HeaderName = HeaderName::from_static("x-mainstay-origin
 pub(crate) const SCOPE: HeaderName = HeaderName::from_static("x-mainstay-scope");
 /// The kind of a failure.
 pub(crate) const KIND: HeaderName = HeaderName::from_static("x-mainstay-kind");
+/// Whose limit refused: subject, id, measure and, where it has one, the model.
+pub(crate) const LIMIT: HeaderName = HeaderName::from_static("x-mainstay-limit");
 /// Attempts sent.
 pub(crate) const ATTEMPTS: HeaderName = HeaderName::from_static("x-mainstay-attempts");
 /// The provider that answered.

@@ -125,5 +125,17 @@ fn estimate(
         return 0;
     }
     let output = max_output.unwrap_or(0).saturating_mul(answers.unwrap_or(1).max(1));
-    (bytes as u64).div_ceil(4).saturating_add(output)
+    of_bytes(bytes).saturating_add(output)
+}
+
+/// The prompt's part of the tokens that a call may use.
+pub(crate) fn prompt(call: &Call) -> u64 {
+    match &call.body {
+        CallBody::Buffered(bytes) => of_bytes(bytes.len()).min(call.tokens),
+        CallBody::Empty | CallBody::Streamed { .. } => 0,
+    }
+}
+
+fn of_bytes(bytes: usize) -> u64 {
+    (bytes as u64).div_ceil(4)
 }

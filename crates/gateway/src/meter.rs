@@ -102,8 +102,22 @@ fn get(counter: &AtomicU64) -> u64 {
     counter.load(Ordering::Relaxed)
 }
 
+/// What is counted for all workers together.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Together {
+    /// Bytes of request bodies held in memory.
+    pub(crate) held: u64,
+    /// Calls admitted and not settled.
+    pub(crate) admitted: u64,
+    /// Calls that shadow limits would have refused.
+    pub(crate) over_shadows: u64,
+}
+
 /// All meters as Prometheus text.
-pub(crate) fn prometheus<'a>(meters: impl Iterator<Item = &'a Meter> + Clone, held: u64) -> String {
+pub(crate) fn prometheus<'a>(
+    meters: impl Iterator<Item = &'a Meter> + Clone,
+    together: Together,
+) -> String {
     let sum = |pick: &dyn Fn(&Meter) -> u64| meters.clone().map(pick).sum::<u64>();
     let mut text = String::with_capacity(4096);
     let mut page = Page(&mut text);
@@ -128,7 +142,11 @@ pub(crate) fn prometheus<'a>(meters: impl Iterator<Item = &'a Meter> + Clone, he
     page.head("mainstay_connections", "gauge", "Open connections of callers.");
     page.line("mainstay_connections", "", sum(&Meter::open_connections));
     page.head("mainstay_held_body_bytes", "gauge", "Bytes of request bodies held in memory.");
-    page.line("mainstay_held_body_bytes", "", held);
+    page.line("mainstay_held_body_bytes", "", together.held);
+    page.head("mainstay_admitted", "gauge", "Calls that hold a part of limits and budgets.");
+    page.line("mainstay_admitted", "", together.admitted);
+    page.head("mainstay_over_shadow_total", "counter", "Calls that shadow limits would refuse.");
+    page.line("mainstay_over_shadow_total", "", together.over_shadows);
     overhead(&mut page, sum);
     text
 }
@@ -183,7 +201,8 @@ mod tests {
             meter.overhead(60);
         }
         meters[1].end(499, None, 1);
-        let text = prometheus(meters.iter(), 7);
+        let together = Together { held: 7, admitted: 3, over_shadows: 2 };
+        let text = prometheus(meters.iter(), together);
         for line in [
             "mainstay_requests_total{status=\"4xx\"} 2",
             "mainstay_requests_total{status=\"499\"} 1",
@@ -191,6 +210,8 @@ mod tests {
             "mainstay_attempts_total 7",
             "mainstay_in_flight 1",
             "mainstay_held_body_bytes 7",
+            "mainstay_admitted 3",
+            "mainstay_over_shadow_total 2",
             "mainstay_overhead_seconds_bucket{le=\"0.00005\"} 0",
             "mainstay_overhead_seconds_bucket{le=\"0.0001\"} 2",
             "mainstay_overhead_seconds_sum 0.00012",

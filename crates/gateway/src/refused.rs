@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use mainstay_core::failure::{Kind, Origin, Scope};
+use mainstay_core::rules::limits::Standing;
 use mainstay_core::validate::{Fault, Report};
 
 /// Why we say no, and everything the answer needs. The status, type and code come from the kind
@@ -32,6 +33,17 @@ pub(crate) struct Refused {
     pub(crate) allow: Option<&'static str>,
     /// Everything that is wrong with the request, when it was looked into.
     pub(crate) faults: Option<Box<Report>>,
+    /// The limit that refuses, when it is one.
+    pub(crate) over: Option<Box<OverLimit>>,
+}
+
+/// A limit that refuses.
+#[derive(Debug)]
+pub(crate) struct OverLimit {
+    /// Whose it is, for programs.
+    pub(crate) named: Option<String>,
+    /// How the caller stands.
+    pub(crate) standing: Standing,
 }
 
 /// Most faults told in one answer; the rest is counted.
@@ -52,6 +64,7 @@ impl Refused {
             again: false,
             allow: None,
             faults: None,
+            over: None,
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use mainstay_core::policy::CodeSet;
 
 use crate::access::Access;
-pub use crate::config::{Auth, Expose, TlsFiles};
+pub use crate::config::{Auth, Expose, LimitSettings, TlsFiles};
 use crate::config::{Config, ConfigFault};
 
 /// Settings of the data plane.
@@ -29,6 +29,8 @@ pub struct Settings {
     pub codes: CodeSet,
     /// From where callers may call.
     pub access: Access,
+    /// How limits of callers count.
+    pub limits: LimitSettings,
     /// Bounds on what callers send.
     pub bounds: Bounds,
     /// Strings that must never appear in an answer: the providers' credentials.
@@ -46,6 +48,7 @@ impl Default for Settings {
             expose: Expose::default(),
             codes: CodeSet::default(),
             access: Access::default(),
+            limits: LimitSettings::default(),
             bounds: Bounds::default(),
             secrets: Secrets::default(),
         }
@@ -74,6 +77,7 @@ impl Settings {
             expose: server.expose,
             codes: config.errors,
             access: Access::without_database(config),
+            limits: config.limits,
             bounds: Bounds {
                 body_max: server.body_max,
                 upload_max: server.upload_max,

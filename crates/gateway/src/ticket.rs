@@ -7,9 +7,10 @@ use std::time::Duration;
 use http::HeaderValue;
 use mainstay::call::{Trace, Used};
 use mainstay_core::failure::{Kind, Origin};
+use mainstay_core::rules::limits::Standing;
 use mainstay_core::time::Moment;
 
-use crate::admission::{Admitted, Ending};
+use crate::admission::{Admitted, Ending, Who};
 use crate::body::Hold;
 use crate::shared::Worker;
 
@@ -28,6 +29,8 @@ pub(crate) struct Ticket {
     pub(crate) arrived: Moment,
     /// The memory its body takes.
     hold: Option<Hold>,
+    /// Who calls, once that is known.
+    who: Option<Who>,
     /// What the call has taken and gives back at its end.
     admitted: Option<Admitted>,
     end: End,
@@ -53,6 +56,7 @@ impl Ticket {
             id,
             id_value,
             hold: None,
+            who: None,
             admitted: None,
             end: End { status: CALLER_LEFT, kind: None, origin: None, attempts: 0 },
         }
@@ -66,6 +70,21 @@ impl Ticket {
     /// Keeps the body's share of memory until the end.
     pub(crate) fn keep(&mut self, hold: Hold) {
         self.hold = Some(hold);
+    }
+
+    /// Remembers who calls.
+    pub(crate) fn called_by(&mut self, who: Who) {
+        self.who = Some(who);
+    }
+
+    /// How the caller stands with his limits: after his call was admitted, else at present.
+    pub(crate) fn standing(&self) -> Standing {
+        let shared = &self.worker.shared;
+        match (&self.admitted, &self.who) {
+            (Some(admitted), _) => admitted.standing(),
+            (None, Some(who)) => shared.admission.limits.standing(who, shared.engine.now()),
+            (None, None) => Standing::default(),
+        }
     }
 
     /// Keeps what the call has taken until its end.

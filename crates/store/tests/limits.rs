@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use mainstay_core::rules::limits::LimitSpec;
 use mainstay_core::store::{
+    Change::{Clear, To},
     DEFAULT_ORG, DEFAULT_PROJECT, LimitPatch, NewKey, Scopes, Store, StoreError, Subject,
     TierLimit, UnixMillis,
 };
@@ -22,7 +23,7 @@ fn org(id: &str) -> Subject {
 }
 
 fn rpm(rpm: u64) -> LimitPatch {
-    LimitPatch { rpm: Some(Some(rpm)), ..LimitPatch::default() }
+    LimitPatch { rpm: To(rpm), ..LimitPatch::default() }
 }
 
 fn key(store: &dyn Store) -> mainstay_core::keys::PublicPart {
@@ -43,17 +44,17 @@ fn key(store: &dyn Store) -> mainstay_core::keys::PublicPart {
 fn a_limit_is_found_as_it_was_set_and_changes_part_by_part() {
     on_every_store(|store| {
         let all = LimitPatch {
-            rpm: Some(Some(10)),
-            tpm: Some(Some(20_000)),
-            rpd: Some(Some(300)),
-            concurrency: Some(Some(4)),
-            burst: Some(Some(Duration::from_millis(1500))),
+            rpm: To(10),
+            tpm: To(20_000),
+            rpd: To(300),
+            concurrency: To(4),
+            burst: To(Duration::from_millis(1500)),
             shadow: Some(true),
         };
         let set = store.set_limit(&org("default"), Some("gpt-*"), &all).unwrap();
         assert_eq!(set.subject, org(DEFAULT_ORG), "a name is resolved to its id");
         assert_eq!(store.limits().unwrap(), std::slice::from_ref(&set));
-        let part = LimitPatch { tpm: Some(None), shadow: Some(false), ..rpm(11) };
+        let part = LimitPatch { tpm: Clear, shadow: Some(false), ..rpm(11) };
         let changed = store.set_limit(&org(DEFAULT_ORG), Some("gpt-*"), &part).unwrap();
         assert_eq!(changed.id, set.id, "it keeps its number");
         let spec = LimitSpec { rpm: Some(11), tpm: None, shadow: false, ..set.spec };
@@ -95,7 +96,7 @@ fn unknown_subjects_and_values_out_of_range_are_refused_and_nothing_changes() {
             let refused = store.set_limit(&subject, None, &rpm(1));
             assert!(matches!(refused, Err(StoreError::Absent { what, .. }) if what == kind));
         }
-        let odd = LimitPatch { burst: Some(Some(Duration::from_nanos(1_500_000))), ..rpm(1) };
+        let odd = LimitPatch { burst: To(Duration::from_nanos(1_500_000)), ..rpm(1) };
         for (model, patch) in [
             (None, rpm(0)),
             (None, rpm(u64::MAX)),

@@ -256,6 +256,11 @@ impl LimitTable {
         }
     }
 
+    /// The numbers of the limits that have a state at present.
+    pub fn ids(&self) -> impl Iterator<Item = u64> {
+        self.accounts.keys().copied()
+    }
+
     /// How many limits have a state at present.
     pub fn len(&self) -> usize {
         self.accounts.len()

@@ -54,20 +54,42 @@ pub struct LimitRecord {
     pub tier: Option<Box<str>>,
 }
 
-/// A change of a limit; what is `None` stays as it is, `Some(None)` takes the part away.
+/// What becomes of one part of a limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Change<T> {
+    /// It stays as it is.
+    #[default]
+    Keep,
+    /// It is taken away.
+    Clear,
+    /// It becomes this.
+    To(T),
+}
+
+impl<T> Change<T> {
+    fn apply(self, old: Option<T>) -> Option<T> {
+        match self {
+            Change::Keep => old,
+            Change::Clear => None,
+            Change::To(new) => Some(new),
+        }
+    }
+}
+
+/// A change of a limit, part by part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LimitPatch {
     /// Requests per minute.
-    pub rpm: Option<Option<u64>>,
+    pub rpm: Change<u64>,
     /// Tokens per minute.
-    pub tpm: Option<Option<u64>>,
+    pub tpm: Change<u64>,
     /// Requests per day.
-    pub rpd: Option<Option<u64>>,
+    pub rpd: Change<u64>,
     /// Calls at once.
-    pub concurrency: Option<Option<u64>>,
+    pub concurrency: Change<u64>,
     /// How much time's worth may come at once, in whole milliseconds.
-    pub burst: Option<Option<Duration>>,
-    /// Whether it only watches.
+    pub burst: Change<Duration>,
+    /// Whether it only watches; `None`: as before.
     pub shadow: Option<bool>,
 }
 
@@ -75,11 +97,11 @@ impl LimitPatch {
     /// What `spec` becomes.
     pub fn apply(&self, spec: &LimitSpec) -> LimitSpec {
         LimitSpec {
-            rpm: self.rpm.unwrap_or(spec.rpm),
-            tpm: self.tpm.unwrap_or(spec.tpm),
-            rpd: self.rpd.unwrap_or(spec.rpd),
-            concurrency: self.concurrency.unwrap_or(spec.concurrency),
-            burst: self.burst.unwrap_or(spec.burst),
+            rpm: self.rpm.apply(spec.rpm),
+            tpm: self.tpm.apply(spec.tpm),
+            rpd: self.rpd.apply(spec.rpd),
+            concurrency: self.concurrency.apply(spec.concurrency),
+            burst: self.burst.apply(spec.burst),
             shadow: self.shadow.unwrap_or(spec.shadow),
         }
     }

@@ -4,28 +4,73 @@
 //! nothing. What was taken is an [`Admitted`], kept in the request's ticket and settled with what
 //! the call has used, however it ends: answered, failed, cut, or dropped because the caller left.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use http::HeaderMap;
 use mainstay::call::{Call, Trace, Used};
+use mainstay_core::keys::PublicPart;
+use mainstay_core::rules::limits::Standing;
+use mainstay_core::store::{DEFAULT_ORG, DEFAULT_PROJECT, KeyRecord};
 use mainstay_core::time::Moment;
 
 use crate::auth::Caller;
 use crate::refused::Refused;
 
+mod book;
+mod limits;
+mod report;
+mod tell;
+
+pub(crate) use limits::LimitDesk;
+pub(crate) use report::limits as limits_report;
+
 /// What all calls are admitted by. Shared by all workers.
 #[derive(Debug, Default)]
 pub(crate) struct Admission {
+    /// Rate limits and calls at once.
+    pub(crate) limits: LimitDesk,
     /// Calls admitted and not settled.
     open: AtomicU64,
+}
+
+/// Whose limits and budgets apply.
+#[derive(Clone, Debug)]
+pub(crate) struct Who(Option<Arc<KeyRecord>>);
+
+impl Who {
+    /// The one who calls. Without a key it is the default project, as for keys made without one.
+    pub(crate) fn of(caller: &Caller) -> Who {
+        Who(caller.key.as_ref().map(|key| Arc::clone(&key.record)))
+    }
+
+    /// His organization's id.
+    pub(crate) fn org(&self) -> &str {
+        self.0.as_ref().map_or(DEFAULT_ORG, |key| &key.org)
+    }
+
+    /// His project's id.
+    pub(crate) fn project(&self) -> &str {
+        self.0.as_ref().map_or(DEFAULT_PROJECT, |key| &key.project)
+    }
+
+    /// His key's public part.
+    pub(crate) fn key(&self) -> Option<&PublicPart> {
+        self.0.as_ref().map(|key| &key.public)
+    }
 }
 
 /// Who asks, and for what.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ask<'a> {
-    /// Who calls.
-    pub(crate) caller: &'a Caller,
+    /// Whose limits apply.
+    pub(crate) who: &'a Who,
     /// What he asks for; `call.tokens` is what it may use at most, as far as that is known.
     pub(crate) call: &'a Call,
+    /// The prompt's part of `call.tokens`.
+    pub(crate) prompt: u64,
+    /// Whether a refused request counts as a request too.
+    pub(crate) count_refused: bool,
     /// When.
     pub(crate) now: Moment,
 }
@@ -33,7 +78,21 @@ pub(crate) struct Ask<'a> {
 /// What an admitted call has taken. Settled by its ticket, once.
 #[derive(Debug)]
 #[must_use = "what was taken is given back by `Admission::settle` only"]
-pub(crate) struct Admitted(());
+pub(crate) struct Admitted {
+    limits: limits::Taken,
+}
+
+impl Admitted {
+    /// How the caller stands after it.
+    pub(crate) fn standing(&self) -> Standing {
+        self.limits.standing
+    }
+
+    /// Whether the tokens of the answer matter, so that the provider has to tell them.
+    pub(crate) fn counts_tokens(&self) -> bool {
+        self.limits.counts_tokens()
+    }
+}
 
 /// How an admitted call came to its end.
 #[derive(Clone, Copy, Debug)]
@@ -57,14 +116,15 @@ impl Admission {
     ///
     /// Something is used up; the refusal says what, whose it is and when it is worth trying again.
     pub(crate) fn admit(&self, ask: &Ask<'_>) -> Result<Admitted, Refused> {
-        let Ask { caller: _, call: _, now: _ } = ask;
+        let limits = self.limits.admit(ask)?;
         self.open.fetch_add(1, Ordering::Relaxed);
-        Ok(Admitted(()))
+        Ok(Admitted { limits })
     }
 
     /// Gives back what was not used. Never fails and never blocks on anything but memory.
     pub(crate) fn settle(&self, admitted: Admitted, ending: Ending<'_>, now: Moment) {
-        let (Admitted(()), _, _) = (admitted, ending, now);
+        let Admitted { limits } = admitted;
+        self.limits.settle(limits, ending, now);
         self.open.fetch_sub(1, Ordering::Relaxed);
     }
 
@@ -72,4 +132,9 @@ impl Admission {
     pub(crate) fn open(&self) -> u64 {
         self.open.load(Ordering::Relaxed)
     }
+}
+
+/// Puts the caller's tightest limits into an answer's headers.
+pub(crate) fn show(standing: &Standing, headers: &mut HeaderMap) {
+    tell::headers(standing, headers);
 }

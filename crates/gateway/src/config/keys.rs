@@ -31,10 +31,10 @@ const fn key(
 }
 
 /// Sections that may stand several times, as `[[name]]`.
-pub(super) const LISTS: [&str; 4] = ["provider", "route", "access", "price"];
+pub(super) const LISTS: [&str; 5] = ["provider", "route", "access", "price", "tier"];
 
 /// Sections, in the order of the documentation, with what each is for.
-pub const SECTIONS: [(&str, &str); 23] = [
+pub const SECTIONS: [(&str, &str); 25] = [
     ("", "The file itself"),
     ("server", "The data plane: where programs send their calls."),
     ("server.tls", "TLS of the data plane; both keys or neither."),
@@ -57,6 +57,14 @@ pub const SECTIONS: [(&str, &str); 23] = [
     ("policy.hedge", "A second attempt beside a slow one, before the first content."),
     ("policy.errors", "How our own refusals are named."),
     ("access", "Who may call from where. May stand several times."),
+    (
+        "limits",
+        "How limits of callers count. The limits themselves are in the store: `mainstay limit set`.",
+    ),
+    (
+        "tier",
+        "A named bundle of limits: `mainstay limit set --tier`. Several of one name are one tier, each for other models.",
+    ),
     ("price", "What a model costs, in USD as decimal strings. May stand several times."),
 ];
 
@@ -71,6 +79,8 @@ pub const KEYS: &[Key] = &[
     key("", "route", "tables", "", "See `[[route]]`."),
     key("", "policy", "table", "", "See `[policy.*]`."),
     key("", "access", "tables", "", "See `[[access]]`."),
+    key("", "limits", "table", "", "See `[limits]`."),
+    key("", "tier", "tables", "", "See `[[tier]]`."),
     key("", "price", "tables", "", "See `[[price]]`."),
 
     key("server", "listen", "address", "\"127.0.0.1:8080\"", "Address and port of the data plane; port 0 lets the system choose."),
@@ -184,6 +194,18 @@ pub const KEYS: &[Key] = &[
     key("access", "countries_deny", "list of countries", "[]", "ISO 3166 codes of two letters."),
     key("access", "cidr_allow", "list of address ranges", "[]", "Ranges that may call; not beside `cidr_deny`."),
     key("access", "cidr_deny", "list of address ranges", "[]", "Ranges that may not call."),
+
+    key("limits", "count_refused", "true or false", "false", "Whether a request that a limit refuses counts as a request too; it never takes more than there is."),
+    key("limits", "default_tier", "string", "none", "The tier that a new organization gets when none is named."),
+
+    key("tier", "name", "string", "required", "Its name."),
+    key("tier", "model", "string", "every model", "The models it counts, together; `*` at the end matches any rest."),
+    key("tier", "rpm", "number", "no limit", "Requests per minute, 1 to 1000000000000."),
+    key("tier", "tpm", "number", "no limit", "Tokens per minute, prompt and answer, 1 to 1000000000000."),
+    key("tier", "rpd", "number", "no limit", "Requests per day, 1 to 1000000000000."),
+    key("tier", "concurrency", "number", "no limit", "Calls at once, 1 to 1000000000000."),
+    key("tier", "burst", "duration", "the whole window", "How much may come at once: what a rate gives in this time, 1ms to 1d."),
+    key("tier", "shadow", "true or false", "false", "Only count and tell, never refuse."),
 
     key("price", "model", "string", "required", "The model; `*` at the end matches any rest."),
     key("price", "input_per_1m", "money", "\"0\"", "A million input tokens, up to 6 decimals."),

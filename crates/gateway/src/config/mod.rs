@@ -19,6 +19,7 @@ mod env;
 mod fault;
 mod init;
 mod keys;
+mod limits;
 mod outline;
 mod policy;
 mod presets;
@@ -37,6 +38,7 @@ pub use env::Environment;
 pub use fault::{ConfigFault, Severity};
 pub use init::starter;
 pub use keys::{KEYS, Key, SECTIONS, page as settings_page};
+pub use limits::{LimitSettings, Tier, Tiers};
 pub use mainstay::http_url::{HttpUrl, NotAUrl};
 pub use presets::{PRESETS, Preset};
 pub use provider::{ProviderConfig, Upstream};
@@ -80,6 +82,10 @@ pub struct Config {
     pub access: Vec<AccessRule>,
     /// What models cost.
     pub prices: Vec<Price>,
+    /// How limits of callers count.
+    pub limits: LimitSettings,
+    /// Named bundles of limits.
+    pub tiers: Tiers,
     /// Findings that do not stop it from being used.
     pub warnings: Vec<ConfigFault>,
     /// The file it was read from.
@@ -156,6 +162,7 @@ fn read(reader: &mut Reader<'_>, root: &reader::Section<'_>) -> Config {
         policy = policy::read(reader, &section, &policy);
         errors = policy::read_codes(reader, &section);
     }
+    let (limits, tiers) = limits::read_settings(reader, root);
     let faults_before = reader.faults.len();
     let mut providers = provider::read_all(reader, root);
     if providers.is_empty() && reader.faults.len() == faults_before {
@@ -169,6 +176,8 @@ fn read(reader: &mut Reader<'_>, root: &reader::Section<'_>) -> Config {
         routes: route::read_all(reader, root, &providers, &policy),
         access: access::read_access(reader, root),
         prices: access::read_prices(reader, root),
+        limits,
+        tiers,
         providers,
         policy,
         errors,

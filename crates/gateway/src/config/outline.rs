@@ -59,6 +59,11 @@ impl Config {
             "policy": policy(&self.policy),
             "errors": match self.errors { CodeSet::Unified => "unified", CodeSet::OpenAi => "openai" },
             "access_rules": self.access.len(),
+            "limits": {
+                "count_refused": self.limits.count_refused,
+                "default_tier": self.tiers.default,
+            },
+            "tiers": self.tiers.all.iter().map(|tier| tier.name.as_str()).collect::<Vec<_>>(),
             "prices": self.prices.iter().map(|price| price.model.as_str()).collect::<Vec<_>>(),
         })
     }

@@ -92,7 +92,9 @@ fn defaults_are_the_documented_ones() {
     assert_eq!(config.store_path(), Some(Path::new("mainstay.db")));
     // What the table of keys calls the default is the default: written out, it changes nothing.
     for (section, _) in SECTIONS {
-        if !section.starts_with("policy.") && !["server", "admin", "store"].contains(&section) {
+        if !section.starts_with("policy.")
+            && !["server", "admin", "store", "limits"].contains(&section)
+        {
             continue;
         }
         let keys = KEYS.iter().filter(|key| key.section == section);
@@ -282,7 +284,7 @@ proptest! {
     }
 }
 
-const LISTS_OF: [&str; 4] = keys::LISTS;
+const LISTS_OF: [&str; 5] = keys::LISTS;
 
 fn any_value() -> impl Strategy_ {
     prop_oneof![

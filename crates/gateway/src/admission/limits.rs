@@ -1,0 +1,229 @@
+//! Rate limits and calls at once, of all callers.
+//!
+//! The limits of one call are those of its organization and of a project and a key within it, so one
+//! lock, chosen by the organization, covers them all. It is held for a few hundred nanoseconds and
+//! never while anything is waited for.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use mainstay_core::rules::limits::{LimitTable, Need, Reading, Share, Standing};
+use mainstay_core::store::{LimitRecord, Store, StoreError};
+use mainstay_core::time::Moment;
+
+use super::book::Book;
+use super::{Ask, Ending, Who, tell};
+use crate::refused::Refused;
+
+/// Locks. More than the cores of most machines, so that few callers meet.
+const SHARDS: usize = 64;
+/// States looked at for whether they can be forgotten, each tick and lock.
+const SWEPT: usize = 2_000;
+
+/// All limits and how much of them is used.
+#[derive(Debug)]
+pub(crate) struct LimitDesk {
+    book: ArcSwap<Book>,
+    /// The store's epoch that the book shows.
+    epoch: AtomicU64,
+    shards: [Mutex<LimitTable>; SHARDS],
+    /// Calls that shadows would have refused.
+    over_shadows: AtomicU64,
+}
+
+impl Default for LimitDesk {
+    fn default() -> Self {
+        LimitDesk {
+            book: ArcSwap::default(),
+            epoch: AtomicU64::new(0),
+            shards: std::array::from_fn(|_| Mutex::default()),
+            over_shadows: AtomicU64::new(0),
+        }
+    }
+}
+
+/// What a call has taken of its limits.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    shard: usize,
+    shares: Vec<Share>,
+    prompt: u64,
+    /// How the caller stands after it.
+    pub(super) standing: Standing,
+}
+
+impl Taken {
+    /// Whether a limit on tokens is among them.
+    pub(super) fn counts_tokens(&self) -> bool {
+        self.shares.iter().any(|share| share.spec.tpm.is_some())
+    }
+}
+
+/// A limit and its state, for people.
+#[derive(Clone, Debug)]
+pub(super) struct LimitReport {
+    /// The limit.
+    pub(super) record: LimitRecord,
+    /// Each of its measures.
+    pub(super) readings: Vec<Reading>,
+    /// Calls it refused since the start or, of a shadow, would have refused.
+    pub(super) in_the_way: u64,
+}
+
+impl LimitDesk {
+    /// Brings the limits up to date. Counts stay.
+    ///
+    /// # Errors
+    ///
+    /// The store failed; the limits stay as they were.
+    pub(crate) fn refresh(&self, store: &dyn Store) -> Result<(), StoreError> {
+        let known = self.epoch.load(Ordering::Acquire);
+        if store.epoch()? == known {
+            return Ok(());
+        }
+        let (epoch, changes) = store.limits_since(known)?;
+        if !changes.is_empty() {
+            let next = self.book.load().after(changes);
+            self.book.store(Arc::new(next));
+        }
+        self.epoch.store(epoch, Ordering::Release);
+        Ok(())
+    }
+
+    /// The change of the store up to which limits are known.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// Takes a call's part of every limit that applies to it, or of none.
+    pub(super) fn admit(&self, ask: &Ask<'_>) -> Result<Taken, Refused> {
+        let book = self.book.load();
+        if book.is_empty() {
+            return Ok(Taken::default());
+        }
+        let mut shares = book.shares(ask.who, ask.call.model.as_deref());
+        if shares.is_empty() {
+            return Ok(Taken::default());
+        }
+        let need = Need { tokens: ask.call.tokens, count_refused: ask.count_refused };
+        let shard = shard(ask.who.org());
+        let (admitted, standing) = {
+            let mut table = self.lock(shard);
+            let admitted = table.admit(&mut shares, need, ask.now);
+            (admitted, table.standing(&shares, ask.now))
+        };
+        match admitted {
+            Ok(()) => {
+                for share in shares.iter().filter(|share| share.is_over()) {
+                    self.over_shadows.fetch_add(1, Ordering::Relaxed);
+                    if let Some(row) = book.row(share.id) {
+                        row.count();
+                    }
+                }
+                Ok(Taken { shard, shares, prompt: ask.prompt, standing })
+            }
+            Err(refusal) => {
+                let row = shares.get(refusal.index).and_then(|share| book.row(share.id));
+                if let Some(row) = row {
+                    row.count();
+                }
+                Err(tell::refused(row.map(|row| &row.record), &refusal, standing))
+            }
+        }
+    }
+
+    /// Gives back what was not used.
+    pub(super) fn settle(&self, mut taken: Taken, ending: Ending<'_>, now: Moment) {
+        if taken.shares.is_empty() {
+            return;
+        }
+        let used = used(taken.prompt, ending);
+        self.lock(taken.shard).settle(&mut taken.shares, used, now);
+    }
+
+    /// How somebody stands whose call was refused before its model was known.
+    pub(crate) fn standing(&self, who: &Who, now: Moment) -> Standing {
+        let book = self.book.load();
+        if book.is_empty() {
+            return Standing::default();
+        }
+        let shares = book.shares(who, None);
+        self.lock(shard(who.org())).standing(&shares, now)
+    }
+
+    /// Calls that shadows would have refused, a call once for each.
+    pub(crate) fn over_shadows(&self) -> u64 {
+        self.over_shadows.load(Ordering::Relaxed)
+    }
+
+    /// Forgets what nobody uses. Called with every tick.
+    pub(crate) fn sweep(&self, now: Moment) {
+        let book = self.book.load();
+        let spec_of = |id: u64| book.row(id).map(|row| row.record.spec);
+        for index in 0..SHARDS {
+            let mut table = self.lock(index);
+            if !table.is_empty() {
+                table.sweep(SWEPT, now, spec_of);
+            }
+        }
+    }
+
+    /// All limits and their state, by number. For people; not on a call's path.
+    pub(super) fn report(&self, now: Moment) -> Vec<LimitReport> {
+        let book = self.book.load();
+        let mut places = HashMap::new();
+        for index in 0..SHARDS {
+            places.extend(self.lock(index).ids().map(|id| (id, index)));
+        }
+        let mut reports: Vec<LimitReport> = book
+            .rows()
+            .map(|row| {
+                // What has no state is as good as new under any lock.
+                let place = places.get(&row.record.id).copied().unwrap_or(0);
+                let table = self.lock(place);
+                let readings = table.read(row.record.id, &row.record.spec, now).collect();
+                let in_the_way = row.in_the_way.load(Ordering::Relaxed);
+                LimitReport { record: row.record.clone(), readings, in_the_way }
+            })
+            .collect();
+        reports.sort_by_key(|report| report.record.id);
+        reports
+    }
+
+    fn lock(&self, shard: usize) -> MutexGuard<'_, LimitTable> {
+        // Every change of a table is complete before anything can panic.
+        self.shards[shard % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Which lock the limits of an organization, its projects and its keys are under.
+fn shard(org: &str) -> usize {
+    // FNV-1a: ids are random and need no better one.
+    let hash = org.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    usize::try_from(hash % SHARDS as u64).unwrap_or(0)
+}
+
+/// Tokens that count for the caller: those of the answer he got, whatever attempts it took. `None`:
+/// not known, so that what was reserved stays.
+fn used(prompt: u64, ending: Ending<'_>) -> Option<u64> {
+    let (trace, used) = match ending {
+        Ending::Walked { trace, used } => (trace, used),
+        // A provider has most likely read the prompt.
+        Ending::Dropped => return Some(prompt),
+    };
+    match used {
+        Some(used) if used.counted && used.usage.input == 0 => {
+            Some(prompt.saturating_add(used.usage.output))
+        }
+        Some(used) => Some(used.usage.total()),
+        None if trace.records.iter().all(|record| record.kind.is_some()) => Some(0),
+        None => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

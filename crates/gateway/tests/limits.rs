@@ -1,0 +1,301 @@
+//! Limits of callers, through real sockets: what is admitted, what is said, what is given back.
+
+mod support;
+
+use std::io::Write;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
+use std::time::Duration;
+
+use mainstay_core::store::Change::{Clear, To};
+use mainstay_core::store::{
+    DEFAULT_ORG, DEFAULT_PROJECT, LimitPatch, LimitStore, Subject, public_of_id,
+};
+use support::provider::{Provider, completion, json};
+use support::{CHAT, Caller, Front, Reply, STREAM, front, until};
+
+const CHATS: &str = "/v1/chat/completions";
+
+fn organization() -> Subject {
+    Subject::Organization(DEFAULT_ORG.into())
+}
+
+fn key_of(front: &Front) -> Subject {
+    Subject::Key(public_of_id(&front.key[6..18]).expect("a key of ours has a public part"))
+}
+
+impl Front {
+    /// Sets a limit and waits until the gateway has heard of it.
+    fn limit(&self, subject: &Subject, model: Option<&str>, patch: &LimitPatch) {
+        self.store.set_limit(subject, model, patch).expect("a sound limit");
+        let took = until("the gateway hears of it", || {
+            self.store.limits_since(0).expect("memory").0 == self.gateway.limits_epoch()
+        });
+        assert!(took < Duration::from_secs(1), "{took:?}");
+    }
+
+    /// The status of an answer to a call that a limit lets through or refuses.
+    fn chat(&self) -> Reply {
+        self.post(CHATS, CHAT)
+    }
+}
+
+fn rpm(rpm: u64) -> LimitPatch {
+    LimitPatch { rpm: To(rpm), ..LimitPatch::default() }
+}
+
+/// An answer of the administration plane.
+fn admin(front: &Front, path: &str) -> Reply {
+    let mut caller = Caller::to(front.gateway.admin_addr());
+    let token = support::TOKEN;
+    let head =
+        format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\r\n");
+    caller.send(head.as_bytes());
+    caller.answer()
+}
+
+/// A provider whose answers wait until the test opens the gate.
+fn gated() -> (Provider, Arc<AtomicUsize>) {
+    let open = Arc::new(AtomicUsize::new(0));
+    let gate = Arc::clone(&open);
+    let provider = Provider::new(move |_, stream| {
+        while gate.load(Ordering::SeqCst) == 0 {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        stream.write_all(completion().as_bytes()).is_ok()
+    });
+    (provider, open)
+}
+
+#[test]
+fn of_sixty_four_callers_at_once_exactly_the_burst_is_admitted() {
+    let provider = Provider::fixed(completion());
+    let front = front(provider.addr, "");
+    // One a minute would be given back in 60 s: the time the test takes adds nothing.
+    let burst = LimitPatch { burst: To(Duration::from_secs(30)), ..rpm(20) };
+    front.limit(&organization(), None, &burst);
+    let barrier = Barrier::new(64);
+    let admitted = AtomicUsize::new(0);
+    let began = tokio::time::Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..64 {
+            scope.spawn(|| {
+                barrier.wait();
+                let reply = front.chat();
+                match reply.status {
+                    200 => drop(admitted.fetch_add(1, Ordering::SeqCst)),
+                    _ => drop(reply.refused(429, "rate_limit_requests")),
+                }
+            });
+        }
+    });
+    // A request is given back every three seconds.
+    let given_back = usize::try_from(began.elapsed().as_secs() / 3).expect("a short test");
+    let admitted = admitted.load(Ordering::SeqCst);
+    assert!((10..=10 + given_back).contains(&admitted), "{admitted} admitted");
+    assert_eq!(provider.seen().len(), admitted, "what is refused is not sent");
+    assert_eq!(front.gateway.admitted(), 0);
+}
+
+#[test]
+fn a_refusal_says_whose_limit_how_much_and_when() {
+    let provider = Provider::fixed(completion());
+    let front = front(provider.addr, "");
+    front.limit(&organization(), None, &rpm(2));
+    let first = front.chat();
+    assert_eq!(first.status, 200);
+    assert_eq!(first.header("x-ratelimit-limit-requests"), Some("2"));
+    assert_eq!(first.header("x-ratelimit-remaining-requests"), Some("1"));
+    assert_eq!(first.header("x-ratelimit-reset-requests"), Some("30s"));
+    assert_eq!(front.chat().header("x-ratelimit-remaining-requests"), Some("0"));
+    let refused = front.chat();
+    let message = refused.refused(429, "rate_limit_requests");
+    for part in ["organization `org-default`", "Limit 2", "Used 2", "Requested 1", "try again in"] {
+        assert!(message.contains(part), "{part} is not in {message}");
+    }
+    assert_eq!(refused.json()["error"]["code"], "rate_limit_exceeded");
+    assert_eq!(refused.json()["error"]["type"], "requests");
+    let after = |name: &str| refused.header(name).and_then(|text| text.parse::<u64>().ok());
+    assert!(after("retry-after").is_some_and(|wait| (28..=30).contains(&wait)));
+    assert!(after("retry-after-ms").is_some_and(|wait| (28_000..=30_000).contains(&wait)));
+    assert_eq!(refused.header("x-should-retry"), Some("true"));
+    assert_eq!(refused.header("x-mainstay-origin"), Some("mainstay"));
+    assert_eq!(refused.header("x-mainstay-scope"), Some("key"));
+    assert_eq!(refused.header("x-mainstay-limit"), Some("organization org-default rpm"));
+    assert_eq!(refused.header("x-ratelimit-remaining-requests"), Some("0"));
+    // Refused for another reason, before any limit is looked at, they are shown all the same.
+    let unsound = front.post(CHATS, r#"{"messages":[]}"#);
+    assert_eq!(unsound.status, 400);
+    assert_eq!(unsound.header("x-ratelimit-limit-requests"), Some("2"));
+}
+
+#[test]
+fn the_limits_of_key_project_and_organization_hold_together_or_not_at_all() {
+    let provider = Provider::fixed(completion());
+    let front = front(provider.addr, "");
+    front.limit(&organization(), None, &rpm(100));
+    front.limit(&Subject::Project(DEFAULT_PROJECT.into()), None, &rpm(3));
+    front.limit(&key_of(&front), None, &rpm(50));
+    front.limit(&key_of(&front), Some("gpt-4o*"), &rpm(40));
+    let refused = (0..10).map(|_| front.chat()).find(|reply| reply.status == 429);
+    let refused = refused.expect("the project's limit refuses");
+    assert_eq!(refused.header("x-mainstay-limit"), Some("project proj_default rpm"));
+    for _ in 0..5 {
+        assert_eq!(front.chat().status, 429);
+    }
+    // Nothing of the others was taken by what was refused.
+    front.store.remove_limit(&Subject::Project(DEFAULT_PROJECT.into()), None).expect("it is there");
+    until("the removal is heard of", || front.chat().status == 200);
+    let left = front.chat().header("x-ratelimit-remaining-requests").map(str::to_owned);
+    assert_eq!(left.as_deref(), Some("35"), "40, three before and two after");
+}
+
+#[test]
+fn tokens_are_reserved_and_then_settled_by_usage() {
+    let provider = Provider::fixed(completion());
+    let front = front(provider.addr, "");
+    let patch = LimitPatch { tpm: To(1000), ..LimitPatch::default() };
+    front.limit(&key_of(&front), None, &patch);
+    let asking = |tokens: u64| {
+        let body = CHAT.replacen('{', &format!("{{\"max_tokens\":{tokens},"), 1);
+        front.post(CHATS, &body)
+    };
+    let reply = asking(900);
+    assert_eq!(reply.status, 200);
+    let left = |reply: &Reply| {
+        let text = reply.header("x-ratelimit-remaining-tokens").expect("tokens are limited");
+        text.parse::<u64>().expect("a number")
+    };
+    assert!(left(&reply) < 100, "{}", reply.head);
+    // The answer used two tokens; the rest is back before the next call.
+    until("the rest is given back", || left(&front.post(CHATS, r#"{"messages":[]}"#)) >= 998);
+    let too_large = asking(1001);
+    let message = too_large.refused(429, "request_too_large");
+    assert!(message.contains("Limit 1000") && message.contains("Requested 10"), "{message}");
+    assert_eq!(too_large.header("x-should-retry"), Some("false"));
+    assert_eq!(too_large.header("retry-after"), None);
+    assert_eq!(provider.seen().len(), 1);
+}
+
+#[test]
+fn a_call_that_fails_costs_a_request_and_no_tokens() {
+    let provider = Provider::fixed(json("400 Bad Request", "", r#"{"error":{"message":"no"}}"#));
+    let front = front(provider.addr, "");
+    let patch = LimitPatch { tpm: To(1000), ..rpm(2) };
+    front.limit(&organization(), None, &patch);
+    let body = CHAT.replacen('{', "{\"max_tokens\":900,", 1);
+    assert_eq!(front.post(CHATS, &body).status, 400);
+    let second = front.post(CHATS, &body);
+    assert_eq!(second.status, 400, "the tokens are there again");
+    assert_eq!(second.header("x-ratelimit-remaining-requests"), Some("0"));
+    front.post(CHATS, &body).refused(429, "rate_limit_requests");
+}
+
+#[test]
+fn calls_at_once_are_limited_and_places_come_back() {
+    let (provider, open) = gated();
+    let front = front(provider.addr, "");
+    let patch = LimitPatch { concurrency: To(2), ..LimitPatch::default() };
+    front.limit(&organization(), None, &patch);
+    let mut two = [front.connect(), front.connect()];
+    for caller in &mut two {
+        caller.send(&front.post_bytes(CHATS, "", CHAT));
+    }
+    until("both are under way", || provider.seen().len() == 2);
+    let refused = front.chat();
+    let message = refused.refused(429, "concurrent_limit");
+    assert!(message.contains("Limit 2") && message.contains("2 under way"), "{message}");
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    assert_eq!(refused.json()["error"]["code"], "concurrent_limit_exceeded");
+    // One leaves: his place is free though the provider has not answered.
+    let [leaving, mut staying] = two;
+    drop(leaving);
+    until("his place is free", || front.gateway.admitted() == 1);
+    open.store(1, Ordering::SeqCst);
+    assert_eq!(staying.answer().status, 200);
+    assert_eq!(front.chat().status, 200);
+    assert_eq!(front.gateway.admitted(), 0);
+}
+
+#[test]
+fn a_stream_holds_its_place_until_its_end() {
+    let provider = Provider::new(|_, stream| {
+        let head =
+            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+        let event = "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"a\"},\"finish_reason\":null}]}\n\n";
+        let _ = stream.write_all(format!("{head}{event}").as_bytes());
+        std::thread::sleep(Duration::from_secs(5));
+        false
+    });
+    let front = front(provider.addr, "");
+    let patch = LimitPatch { concurrency: To(1), ..LimitPatch::default() };
+    front.limit(&organization(), None, &patch);
+    let mut caller = front.connect();
+    caller.send(&front.post_bytes(CHATS, "", STREAM));
+    assert_eq!(caller.head().0, 200);
+    front.chat().refused(429, "concurrent_limit");
+    drop(caller);
+    until("the place is free", || front.gateway.admitted() == 0);
+}
+
+#[test]
+fn a_shadow_refuses_nothing_and_is_counted() {
+    let provider = Provider::fixed(completion());
+    let front = front(provider.addr, "");
+    let patch = LimitPatch { shadow: Some(true), ..rpm(1) };
+    front.limit(&organization(), None, &patch);
+    for _ in 0..3 {
+        let reply = front.chat();
+        assert_eq!(reply.status, 200);
+        assert_eq!(reply.header("x-ratelimit-limit-requests"), None);
+    }
+    let text = String::from_utf8(admin(&front, "/metrics").body).expect("text");
+    assert!(text.contains("\nmainstay_over_shadow_total 2\n"), "{text}");
+    let limit = &admin(&front, "/mainstay/limits").json()["data"][0];
+    assert_eq!((&limit["subject"], &limit["in_the_way"]), (&"org-default".into(), &2.into()));
+    assert_eq!(limit["state"][0]["used"], 1);
+}
+
+#[test]
+fn a_changed_limit_holds_within_a_second_and_forgets_nothing() {
+    let provider = Provider::fixed(completion());
+    let front = front(provider.addr, "");
+    front.limit(&organization(), None, &rpm(4));
+    for _ in 0..4 {
+        assert_eq!(front.chat().status, 200);
+    }
+    front.chat().refused(429, "rate_limit_requests");
+    front.limit(&organization(), None, &rpm(6));
+    let reply = front.chat();
+    assert_eq!(reply.status, 200);
+    assert_eq!(reply.header("x-ratelimit-remaining-requests"), Some("1"), "four count on");
+    let off = LimitPatch { rpm: Clear, ..LimitPatch::default() };
+    front.limit(&organization(), None, &off);
+    assert_eq!(front.chat().header("x-ratelimit-limit-requests"), None);
+}
+
+#[test]
+fn refused_requests_count_where_the_file_says_so() {
+    for (text, left) in [("", "2"), ("[limits]\ncount_refused = true\n", "0")] {
+        let provider = Provider::fixed(completion());
+        let front = front(provider.addr, text);
+        let tokens = LimitPatch { tpm: To(40), ..LimitPatch::default() };
+        front.limit(&organization(), Some("gpt-4o"), &tokens);
+        front.limit(&organization(), None, &rpm(2));
+        let large = CHAT.replacen('{', "{\"max_tokens\":900,", 1);
+        for _ in 0..3 {
+            front.post(CHATS, &large).refused(429, "request_too_large");
+        }
+        let reply = front.post(CHATS, r#"{"messages":[]}"#);
+        assert_eq!(reply.header("x-ratelimit-remaining-requests"), Some(left), "{text}");
+    }
+}
+
+#[test]
+fn without_keys_the_limits_of_the_default_project_hold_for_everybody() {
+    let provider = Provider::fixed(completion());
+    let front = front(provider.addr, "[server]\nauth = \"open\"\n");
+    front.limit(&Subject::Project(DEFAULT_PROJECT.into()), None, &rpm(1));
+    assert_eq!(front.chat().status, 200);
+    front.chat().refused(429, "rate_limit_requests");
+}
