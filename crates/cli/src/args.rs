@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{EXAMPLES, RunArgs};
+use crate::commands::audit::AuditArgs;
+use crate::commands::member::MemberCommand;
+use crate::commands::user::UserCommand;
 
 /// The reliability layer for OpenAI-compatible APIs.
 #[derive(Debug, Parser)]
@@ -53,12 +56,18 @@ pub(crate) enum Command {
     /// Make, list, rotate and revoke keys
     #[command(subcommand)]
     Key(KeyCommand),
-    /// Make and list organizations
+    /// Make and list organizations, and say who is in them
     #[command(subcommand)]
     Org(OrgCommand),
-    /// Make and list projects
+    /// Make and list users
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Make and list projects, and say who is in them
     #[command(subcommand)]
     Project(ProjectCommand),
+    /// Show who changed what
+    #[command(after_help = "Example:\n  mainstay audit --most 20")]
+    Audit(AuditArgs),
     /// Check, show or begin a configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -213,6 +222,9 @@ pub(crate) struct KeyCreate {
     /// Id or name of its project
     #[arg(long)]
     pub(crate) project: Option<String>,
+    /// Id or name of the user it is for, a member of the project; absent: a service key
+    #[arg(long)]
+    pub(crate) user: Option<String>,
     /// What it may be used for, by commas; absent: every endpoint, not `passthrough`
     #[arg(long, value_name = "SCOPES")]
     pub(crate) scopes: Option<String>,
@@ -244,6 +256,12 @@ pub(crate) enum OrgCommand {
         #[command(flatten)]
         at: At,
     },
+    /// Say who is in an organization
+    #[command(
+        subcommand,
+        after_help = "Example:\n  mainstay org member add acme ann --role reader"
+    )]
+    Member(MemberCommand),
     /// List organizations
     #[command(after_help = "Example:\n  mainstay org list")]
     List(At),
@@ -262,6 +280,9 @@ pub(crate) enum ProjectCommand {
         #[command(flatten)]
         at: At,
     },
+    /// Say who is in a project
+    #[command(subcommand, after_help = "Example:\n  mainstay project member add web ann")]
+    Member(MemberCommand),
     /// List projects
     #[command(after_help = "Example:\n  mainstay project list")]
     List(At),

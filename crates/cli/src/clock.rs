@@ -8,9 +8,3 @@ pub(crate) fn now() -> UnixMillis {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     UnixMillis(since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)))
 }
-
-/// A time as RFC 3339 in UTC, to the second.
-pub(crate) fn text(time: UnixMillis) -> String {
-    let seconds = i64::try_from(time.0 / 1_000).unwrap_or(i64::MAX);
-    jiff::Timestamp::from_second(seconds).map_or_else(|_| time.0.to_string(), |at| at.to_string())
-}

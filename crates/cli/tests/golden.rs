@@ -41,6 +41,12 @@ const SUCCESSES: &[Case] = &[
     ("org-list", &["org", "list"], ""),
     ("project-create", &["project", "create", "web", "--org", "acme", "--json"], ""),
     ("project-list", &["project", "list"], ""),
+    ("user-create", &["user", "create", "ann"], ""),
+    ("user-list", &["user", "list", "--json"], ""),
+    ("org-member-add", &["org", "member", "add", "acme", "ann", "--role", "reader"], ""),
+    ("org-member-list", &["org", "member", "list", "acme", "--json"], ""),
+    ("project-member-add", &["project", "member", "add", "web", "ann"], ""),
+    ("project-member-list", &["project", "member", "list", "web"], ""),
     (
         "key-create",
         &[
@@ -64,6 +70,12 @@ const SUCCESSES: &[Case] = &[
     ("key-show", &["key", "show", "KEY"], ""),
     ("key-rotate", &["key", "rotate", "KEY", "--grace", "1h"], ""),
     ("key-revoke", &["key", "revoke", "KEY"], ""),
+    (
+        "key-create-user",
+        &["key", "create", "--name", "anns", "--user", "ann", "--project", "web"],
+        "",
+    ),
+    ("org-member-remove", &["org", "member", "remove", "acme", "ann"], ""),
 ];
 
 /// Told by the exit code given, in a folder with `bad.toml`.
@@ -106,6 +118,10 @@ const FAILURES: &[(i32, Case)] = &[
     (3, ("org-list", &["org", "list", "--config", "text-store.toml"], "")),
     (1, ("project-create", &["project", "create", "web", "--org", "nobody"], "")),
     (3, ("project-list", &["project", "list", "--config", "postgres.toml"], "")),
+    (3, ("user-create", &["user", "create", "ann", "--json", "--config", "no-such.toml"], "")),
+    (1, ("org-member-add", &["org", "member", "add", "default", "nobody"], "")),
+    (1, ("project-member-remove", &["project", "member", "remove", "default", "nobody"], "")),
+    (2, ("audit", &["audit", "--most", "0"], "")),
     (2, ("key-create", &["key", "create", "--name", "x", "--scopes", "everything"], "")),
     (
         2,
@@ -141,9 +157,21 @@ const HELPS: &[&[&str]] = &[
     &["org"],
     &["org", "create"],
     &["org", "list"],
+    &["org", "member"],
+    &["org", "member", "add"],
+    &["org", "member", "remove"],
+    &["org", "member", "list"],
+    &["user"],
+    &["user", "create"],
+    &["user", "list"],
     &["project"],
     &["project", "create"],
     &["project", "list"],
+    &["project", "member"],
+    &["project", "member", "add"],
+    &["project", "member", "remove"],
+    &["project", "member", "list"],
+    &["audit"],
     &["config"],
     &["config", "check"],
     &["config", "init"],

@@ -15,6 +15,7 @@ use crate::keys::PublicPart;
 mod budgets;
 mod ledger;
 mod limits;
+mod members;
 mod scope;
 pub use budgets::{BudgetOf, BudgetRecord, BudgetStore, NewBudget};
 pub use ledger::{
@@ -22,6 +23,9 @@ pub use ledger::{
     ReservationId, SpentOf, Summed, Written,
 };
 pub use limits::{Change, LimitPatch, LimitRecord, LimitStore, Subject, TierLimit};
+pub use members::{
+    AuditEntry, AuditStore, Group, Member, MemberStore, NotARole, Role, User, role_in,
+};
 pub use scope::{NotAScope, Scope, Scopes};
 
 /// Wall-clock time: milliseconds since 1970-01-01T00:00:00Z.
@@ -78,6 +82,8 @@ pub struct KeyRecord {
     pub project: Box<str>,
     /// Its organization's id.
     pub org: Box<str>,
+    /// The user's id on whose behalf it is used; none for a service key.
+    pub user: Option<Box<str>>,
     /// What it may be used for.
     pub scopes: Scopes,
     /// Models it may use, `*` at the end matches any rest; empty: all.
@@ -212,6 +218,9 @@ pub struct NewKey {
     pub name: String,
     /// Id or name of its project; `None`: the default one.
     pub project: Option<String>,
+    /// Id or name of the user on whose behalf it is used, a member of the project; `None`: a service
+    /// key.
+    pub user: Option<String>,
     /// What it may be used for.
     pub scopes: Scopes,
     /// Models it may use; empty: all.
@@ -231,6 +240,8 @@ pub struct Changes {
     pub organizations: Vec<Organization>,
     /// Projects made.
     pub projects: Vec<Project>,
+    /// Memberships begun, changed and ended.
+    pub members: Vec<Member>,
 }
 
 /// Why a store did not do what it was asked.
@@ -238,14 +249,14 @@ pub struct Changes {
 pub enum StoreError {
     /// There is no such thing.
     Absent {
-        /// `key`, `project` or `organization`.
+        /// `key`, `project`, `organization`, `user` or `member`.
         what: &'static str,
         /// What was asked for.
         id: String,
     },
     /// The name is in use.
     Taken {
-        /// `project` or `organization`.
+        /// `project`, `organization` or `user`.
         what: &'static str,
         /// The name.
         name: String,
@@ -283,7 +294,11 @@ impl StoreError {
     pub fn fix(&self) -> String {
         match self {
             StoreError::Absent { what, .. } => {
-                let command = if *what == "organization" { "org" } else { what };
+                let command = match *what {
+                    "organization" => "org",
+                    "member" => "org member",
+                    what => what,
+                };
                 alloc::format!("list what exists: `mainstay {command} list`")
             }
             StoreError::Taken { what, .. } => {
@@ -321,8 +336,13 @@ impl core::error::Error for StoreError {}
 /// Where organizations, projects and keys are remembered.
 ///
 /// Calls block until the answer is durable; they are for administration, never on a call's path,
-/// which reads a snapshot. Every change raises [`Store::epoch`] by at least one.
-pub trait Store: LimitStore + BudgetStore + Send + Sync + fmt::Debug {
+/// which reads a snapshot. Every change raises [`Store::epoch`] by at least one, and is put on record
+/// under the name of who [`Store::acting`] says.
+pub trait Store:
+    MemberStore + AuditStore + LimitStore + BudgetStore + Send + Sync + fmt::Debug
+{
+    /// The same store, for changes made by `who`: `cli:NAME`, `token`, `start`.
+    fn acting(&self, who: &str) -> Box<dyn Store>;
     /// The number of the last change. Cheap: a running gateway asks several times a second.
     fn epoch(&self) -> Result<u64, StoreError>;
     /// Everything that changed after `epoch`; 0 gives everything.

@@ -95,7 +95,7 @@ async fn prepare(
     let who = Who::of(&caller);
     ticket.called_by(who.clone());
     scopes::check(&caller, &path, &head.method)?;
-    tenancy::check(shared, &settings, &caller, &head.headers, peer)?;
+    tenancy::check(shared, &settings, &caller, (&head.method, &head.headers), peer)?;
     let mut call = blank_call(&path, &head.method, ticket, caller.credential.clone());
     let treatment = Treatment::of(&path, &head.method, &head.headers);
     let taken = body::take(slot, &head.headers, treatment, &settings.bounds, &shared.held).await?;

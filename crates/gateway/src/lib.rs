@@ -33,6 +33,7 @@ mod routes;
 mod scopes;
 mod serve;
 pub mod settings;
+pub mod shapes;
 mod shared;
 mod spec;
 mod tenancy;

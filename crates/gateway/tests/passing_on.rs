@@ -14,7 +14,7 @@ fn the_callers_secrets_and_place_stay_here_and_the_rest_goes_on_untouched() {
     let provider = Provider::fixed(completion());
     let front = front(provider.addr, "");
     let more = "cookie: a=b\r\nx-mainstay-timeout-ms: 60000\r\nx-sim-error: overloaded\r\nx-forwarded-for: 10.0.0.1\r\n\
-                openai-organization: org-callers\r\nconnection: keep-alive, x-hop\r\nx-hop: 1\r\nopenai-beta: v2\r\n\
+                openai-organization: org-default\r\nconnection: keep-alive, x-hop\r\nx-hop: 1\r\nopenai-beta: v2\r\n\
                 x-stainless-lang: python\r\nidempotency-key: k1\r\naccept-encoding: gzip\r\n";
     let body = r#"{ "model" : "gpt-4o","messages":[{"role":"user","content":"h\u0069"}],  "unknown":1.50 }"#;
     assert_eq!(front.raw(&front.post_bytes("/v1/chat/completions?a=%20b", more, body)).status, 200);

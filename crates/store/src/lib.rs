@@ -4,6 +4,7 @@
 //! implementations ([`Sqlite`], [`Memory`]), what makes and verifies keys, and the [`KeySnapshot`]
 //! that a running gateway reads on every call without asking a store.
 
+mod describe;
 mod failpoint;
 mod ledger;
 mod memory;
@@ -19,5 +20,5 @@ pub use ledger::{
 pub use mainstay_core::store::{Store, StoreError};
 pub use memory::Memory;
 pub use secrets::{digest, mint, random_token, same_digest};
-pub use snapshot::{KeySnapshot, Verdict};
+pub use snapshot::{KeySnapshot, Standing, Verdict};
 pub use sqlite::{SCHEMA_VERSION, Sqlite};

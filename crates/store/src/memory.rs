@@ -1,24 +1,36 @@
 //! A store that lasts as long as the process: for tests, and for trying things out.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mainstay_core::keys::PublicPart;
 use mainstay_core::money::Usd;
 use mainstay_core::rules::budget::{Every, Owner};
 use mainstay_core::store::{
-    BudgetOf, BudgetRecord, BudgetStore, Changes, Digest, KeyRecord, LimitRecord, NewBudget,
-    NewKey, Organization, Project, Store, StoreError, Subject, UnixMillis, public_of_id,
+    AuditEntry, BudgetOf, BudgetRecord, BudgetStore, Changes, Digest, KeyRecord, LimitRecord,
+    Member, NewBudget, NewKey, Organization, Project, Store, StoreError, Subject, UnixMillis, User,
+    public_of_id,
 };
 
-use crate::model;
+use crate::{describe, model};
+
+mod members;
 
 mod limits;
 
 /// Keys, projects and organizations in memory.
-#[derive(Debug, Default)]
-pub struct Memory(Mutex<World>);
+#[derive(Debug)]
+pub struct Memory {
+    world: Arc<Mutex<World>>,
+    who: Box<str>,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Memory { world: Arc::default(), who: "store".into() }
+    }
+}
 
 /// Everything, each with the epoch of its last change.
 #[derive(Debug)]
@@ -31,6 +43,9 @@ struct World {
     places: BTreeMap<PublicPart, usize>,
     notes: BTreeMap<String, String>,
     budgets: Vec<(u64, BudgetRecord)>,
+    users: Vec<(u64, User)>,
+    members: Vec<(u64, Member)>,
+    audit: VecDeque<AuditEntry>,
 }
 
 impl Default for World {
@@ -44,6 +59,9 @@ impl Default for World {
             places: BTreeMap::new(),
             notes: BTreeMap::new(),
             budgets: Vec::new(),
+            users: Vec::new(),
+            members: Vec::new(),
+            audit: VecDeque::new(),
         }
     }
 }
@@ -121,7 +139,7 @@ impl Memory {
 
     fn world(&self) -> MutexGuard<'_, World> {
         // Every change below is complete before anything can panic.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -183,6 +201,10 @@ impl BudgetStore for Memory {
 }
 
 impl Store for Memory {
+    fn acting(&self, who: &str) -> Box<dyn Store> {
+        Box::new(Memory { world: Arc::clone(&self.world), who: who.into() })
+    }
+
     fn epoch(&self) -> Result<u64, StoreError> {
         Ok(self.world().epoch)
     }
@@ -194,6 +216,7 @@ impl Store for Memory {
             keys: after(&world.keys, epoch),
             organizations: after(&world.organizations, epoch),
             projects: after(&world.projects, epoch),
+            members: after(&world.members, epoch),
         })
     }
 
@@ -207,6 +230,8 @@ impl Store for Memory {
         let organization = Organization { id, name: checked, created_at: now };
         let epoch = world.tick();
         world.organizations.push((epoch, organization.clone()));
+        let after = Some(describe::organization(&organization));
+        world.note_down(&self.who, now, "org.create", &organization.id, None, after);
         Ok(organization)
     }
 
@@ -232,6 +257,8 @@ impl Store for Memory {
         let project = Project { id, org: owner, name: checked, created_at: now };
         let epoch = world.tick();
         world.projects.push((epoch, project.clone()));
+        let after = Some(describe::project(&project));
+        world.note_down(&self.who, now, "project.create", &project.id, None, after);
         Ok(project)
     }
 
@@ -243,8 +270,16 @@ impl Store for Memory {
         let mut world = self.world();
         let projects = world.projects.iter().map(|(_, project)| project);
         let project = model::find_project(projects, new.project.as_deref())?.clone();
-        let key = model::key(new, &project, now)?;
-        world.push_key(key)
+        let users = world.users.iter().map(|(_, user)| user);
+        let user = new.user.as_deref().map(|name| model::members::find_user(users, name));
+        let user = user.transpose()?.cloned();
+        if let Some(user) = &user {
+            model::members::may_hold_key(user, &project, &world.present())?;
+        }
+        let key = world.push_key(model::key(new, &project, user.as_ref(), now)?)?;
+        let after = Some(describe::key(&key));
+        world.note_down(&self.who, now, "key.create", &key.id(), None, after);
+        Ok(key)
     }
 
     fn key(&self, public: PublicPart) -> Result<KeyRecord, StoreError> {
@@ -260,10 +295,14 @@ impl Store for Memory {
     fn revoke_key(&self, public: PublicPart, now: UnixMillis) -> Result<KeyRecord, StoreError> {
         let mut world = self.world();
         let place = world.place(public)?;
-        if model::revoke(&mut world.keys[place].1, now) {
-            world.keys[place].0 = world.tick();
+        let before = world.keys[place].1.clone();
+        let mut key = before.clone();
+        if model::revoke(&mut key, now) {
+            world.keys[place] = (world.tick(), key.clone());
+            let (before, after) = (describe::key(&before), describe::key(&key));
+            world.note_down(&self.who, now, "key.revoke", &key.id(), Some(before), Some(after));
         }
-        Ok(world.keys[place].1.clone())
+        Ok(key)
     }
 
     fn rotate_key(
@@ -277,6 +316,9 @@ impl Store for Memory {
         let place = world.place(public)?;
         let mut old = world.keys[place].1.clone();
         let new = world.push_key(model::rotate(&mut old, successor, grace, now)?)?;
+        let before = describe::key(&world.keys[place].1);
+        let after = Some(describe::key(&old));
+        world.note_down(&self.who, now, "key.rotate", &old.id(), Some(before), after);
         world.keys[place] = (world.epoch, old);
         let (from, to) = (Subject::Key(public), Subject::Key(new.public));
         model::limits::inherit(&mut *world, &from, &to)?;

@@ -9,8 +9,10 @@ use mainstay_core::money::Usd;
 use mainstay_core::rules::budget::Every;
 use mainstay_core::store::{
     BudgetOf, BudgetRecord, DEFAULT_ORG, DEFAULT_PROJECT, Digest, KeyRecord, NewBudget, NewKey,
-    Organization, Project, Rotated, StoreError, UnixMillis,
+    Organization, Project, Rotated, StoreError, UnixMillis, User,
 };
+
+pub(crate) mod members;
 
 /// Most models a key may name.
 const MODELS_MAX: usize = 1_000;
@@ -51,6 +53,7 @@ pub(crate) fn fresh_id(prefix: &str) -> Result<Box<str>, StoreError> {
 pub(crate) fn key(
     new: NewKey,
     project: &Project,
+    user: Option<&User>,
     now: UnixMillis,
 ) -> Result<KeyRecord, StoreError> {
     if new.models.len() > MODELS_MAX || new.models.iter().any(|m| m.is_empty() || m.len() > 256) {
@@ -67,6 +70,7 @@ pub(crate) fn key(
         name: name(&new.name)?,
         project: project.id.clone(),
         org: project.org.clone(),
+        user: user.map(|user| user.id.clone()),
         scopes: new.scopes,
         models: new.models.into_iter().map(String::into_boxed_str).collect(),
         created_at: now,

@@ -11,6 +11,11 @@ use mainstay_core::store::{Changes, KeyRecord, KeyState, Organization, Project, 
 
 use crate::secrets::{digest, same_digest};
 
+mod members;
+
+use members::Memberships;
+pub use members::Standing;
+
 /// Every key, organization and project as of an epoch.
 #[derive(Clone, Debug, Default)]
 pub struct KeySnapshot {
@@ -19,6 +24,7 @@ pub struct KeySnapshot {
     recent: HashMap<PublicPart, Arc<KeyRecord>>,
     /// Which key each successor took the place of.
     before: Arc<HashMap<PublicPart, PublicPart>>,
+    memberships: Memberships,
     organizations: Arc<HashMap<Box<str>, Organization>>,
     projects: Arc<HashMap<Box<str>, Project>>,
 }
@@ -115,6 +121,7 @@ impl KeySnapshot {
             next.base = Arc::new(base);
             next.recent = HashMap::new();
         }
+        members::apply(&mut next.memberships, changes.members);
         if !changes.organizations.is_empty() {
             let added = changes.organizations.into_iter().map(|org| (org.id.clone(), org));
             Arc::make_mut(&mut next.organizations).extend(added);

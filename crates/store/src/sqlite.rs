@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -17,10 +18,11 @@ use mainstay_core::store::{
 };
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use crate::model;
+use crate::{describe, model};
 
 mod budgets;
 mod limits;
+mod members;
 mod open;
 mod rows;
 
@@ -36,6 +38,12 @@ type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
 /// A store in one SQLite file.
 pub struct Sqlite {
+    desk: Arc<Desk>,
+    who: Box<str>,
+}
+
+/// The thread and the way to it.
+struct Desk {
     path: PathBuf,
     jobs: Option<SyncSender<Job>>,
     thread: Option<JoinHandle<()>>,
@@ -43,7 +51,7 @@ pub struct Sqlite {
 
 impl fmt::Debug for Sqlite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sqlite").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("Sqlite").field("path", &self.desk.path).finish_non_exhaustive()
     }
 }
 
@@ -72,7 +80,8 @@ impl Sqlite {
                 why: error.to_string(),
                 fix: "raise the limit on threads or processes".to_owned(),
             })?;
-        Ok(Sqlite { path: path.to_owned(), jobs: Some(jobs), thread: Some(thread) })
+        let desk = Desk { path: path.to_owned(), jobs: Some(jobs), thread: Some(thread) };
+        Ok(Sqlite { desk: Arc::new(desk), who: "store".into() })
     }
 
     /// Does `work` on the store's thread and waits for what comes of it.
@@ -87,13 +96,13 @@ impl Sqlite {
             fix: "restart; if it happens again, report it with the log".to_owned(),
         };
         let (reply, answer) = sync_channel(1);
-        let path = self.path.clone();
+        let path = self.desk.path.clone();
         let job: Job = Box::new(move |connection| {
             let done = work(connection).map_err(|fault| fault.told(what, &path));
             // Nobody waits any more: the caller's thread is gone.
             let _ = reply.send(done);
         });
-        let jobs = self.jobs.as_ref().ok_or_else(gone)?;
+        let jobs = self.desk.jobs.as_ref().ok_or_else(gone)?;
         jobs.send(job).map_err(|_| gone())?;
         answer.recv().map_err(|_| gone())?
     }
@@ -102,18 +111,35 @@ impl Sqlite {
     fn change<T: Send + 'static>(
         &self,
         what: &'static str,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T, Fault> + Send + 'static,
+        work: impl FnOnce(&Change<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, StoreError> {
+        let who = self.who.clone();
         self.ask(what, move |connection| {
-            let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let change = Change { transaction, who };
             let done = work(&change)?;
-            change.commit()?;
+            change.transaction.commit()?;
             Ok(done)
         })
     }
 }
 
-impl Drop for Sqlite {
+/// A transaction and who asked for it.
+struct Change<'c> {
+    transaction: Transaction<'c>,
+    who: Box<str>,
+}
+
+impl<'c> std::ops::Deref for Change<'c> {
+    type Target = Transaction<'c>;
+
+    fn deref(&self) -> &Transaction<'c> {
+        &self.transaction
+    }
+}
+
+impl Drop for Desk {
     fn drop(&mut self) {
         self.jobs = None;
         if let Some(thread) = self.thread.take() {
@@ -171,6 +197,10 @@ fn one_key(connection: &Connection, public: PublicPart) -> Result<KeyRecord, Fau
 }
 
 impl Store for Sqlite {
+    fn acting(&self, who: &str) -> Box<dyn Store> {
+        Box::new(Sqlite { desk: Arc::clone(&self.desk), who: who.into() })
+    }
+
     fn epoch(&self) -> Result<u64, StoreError> {
         self.ask("read the store's epoch", |connection| Ok(rows::epoch(connection)?))
     }
@@ -185,6 +215,7 @@ impl Store for Sqlite {
                 keys: rows::keys(&view, after)?,
                 organizations: rows::organizations(&view, after)?,
                 projects: rows::projects(&view, after)?,
+                members: members::members(&view, after)?,
             })
         })
     }
@@ -202,6 +233,8 @@ impl Store for Sqlite {
                 return Err(StoreError::Taken { what: "organization", name }.into());
             }
             rows::put_organization(change, &organization, tick(change)?)?;
+            let after = Some(describe::organization(&organization));
+            change.note_down(now, "org.create", &organization.id, None, after)?;
             Ok(organization)
         })
     }
@@ -226,6 +259,8 @@ impl Store for Sqlite {
             }
             let project = Project { id, org, name, created_at: now };
             rows::put_project(change, &project, tick(change)?)?;
+            let after = Some(describe::project(&project));
+            change.note_down(now, "project.create", &project.id, None, after)?;
             Ok(project)
         })
     }
@@ -238,8 +273,16 @@ impl Store for Sqlite {
         self.change("make a key", move |change| {
             let projects = rows::projects(change, 0)?;
             let project = model::find_project(projects.iter(), new.project.as_deref())?;
-            let key = model::key(new, project, now)?;
+            let users = members::users(change, 0)?;
+            let user =
+                new.user.as_deref().map(|name| model::members::find_user(users.iter(), name));
+            let user = user.transpose()?;
+            if let Some(user) = user {
+                model::members::may_hold_key(user, project, &members::members(change, 0)?)?;
+            }
+            let key = model::key(new, project, user, now)?;
             insert_key(change, &key)?;
+            change.note_down(now, "key.create", &key.id(), None, Some(describe::key(&key)))?;
             Ok(key)
         })
     }
@@ -255,8 +298,11 @@ impl Store for Sqlite {
     fn revoke_key(&self, public: PublicPart, now: UnixMillis) -> Result<KeyRecord, StoreError> {
         self.change("revoke a key", move |change| {
             let mut key = one_key(change, public)?;
+            let before = describe::key(&key);
             if model::revoke(&mut key, now) {
                 rows::put_key(change, &key, tick(change)?)?;
+                let after = describe::key(&key);
+                change.note_down(now, "key.revoke", &key.id(), Some(before), Some(after))?;
             }
             Ok(key)
         })
@@ -271,12 +317,15 @@ impl Store for Sqlite {
     ) -> Result<KeyRecord, StoreError> {
         self.change("rotate a key", move |change| {
             let mut old = one_key(change, public)?;
+            let before = describe::key(&old);
             let new = model::rotate(&mut old, successor, grace, now)?;
             insert_key(change, &new)?;
             rows::put_key(change, &old, tick(change)?)?;
             let (from, to) = (Subject::Key(public), Subject::Key(new.public));
             model::limits::inherit(&mut limits::Table(change), &from, &to)?;
             budgets::copy_to_successor(change, &old.id(), &new.id(), now)?;
+            let after = describe::key(&old);
+            change.note_down(now, "key.rotate", &old.id(), Some(before), Some(after))?;
             Ok(new)
         })
     }

@@ -32,6 +32,7 @@ fn named(name: &str) -> NewKey {
         digest,
         name: name.to_owned(),
         project: None,
+        user: None,
         scopes: Scopes::default(),
         models: Vec::new(),
         expires_at: None,

@@ -3,12 +3,13 @@
 use mainstay_core::keys::{KeyText, PublicPart};
 use mainstay_core::store::{KeyRecord, NewKey, Rotated, Scopes, key_id, public_of_id};
 use mainstay_gateway::config::duration;
+use mainstay_gateway::shapes;
 use mainstay_store::{digest, mint};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::time::Duration;
 
 use crate::args::{KeyCommand, KeyCreate};
-use crate::clock::{now, text};
+use crate::clock::now;
 use crate::exit::Exit;
 use crate::show::Show;
 use crate::trouble::Trouble;
@@ -19,7 +20,7 @@ pub(super) fn run(command: &KeyCommand, show: &mut Show) -> Result<Exit, Trouble
         KeyCommand::List(at) => list(&super::store(at)?.keys()?, show)?,
         KeyCommand::Show(id) => {
             let key = super::store(&id.at)?.key(public(&id.id)?)?;
-            show.either(&object(&key), &lines(&key))?;
+            show.either(&shapes::key(&key, now()), &lines(&key))?;
         }
         KeyCommand::Rotate { id, grace } => {
             let (old, grace) = (public(&id.id)?, wait("--grace", grace)?);
@@ -30,7 +31,7 @@ pub(super) fn run(command: &KeyCommand, show: &mut Show) -> Result<Exit, Trouble
         }
         KeyCommand::Revoke(id) => {
             let key = super::store(&id.at)?.revoke_key(public(&id.id)?, now())?;
-            show.either(&object(&key), &format!("{} is revoked", key.id()))?;
+            show.either(&shapes::key(&key, now()), &format!("{} is revoked", key.id()))?;
         }
     }
     Ok(Exit::Worked)
@@ -51,6 +52,7 @@ fn create(args: &KeyCreate, show: &mut Show) -> Result<(), Trouble> {
         digest: digest(fresh.secret().as_bytes()),
         name: args.name.clone(),
         project: args.project.clone(),
+        user: args.user.clone(),
         scopes,
         models: args.models.iter().map(|model| model.trim().to_owned()).collect(),
         expires_at: lifetime.map(|lifetime| now.plus(lifetime)),
@@ -61,7 +63,7 @@ fn create(args: &KeyCreate, show: &mut Show) -> Result<(), Trouble> {
 
 /// Shows a new key, the only time that it can be.
 fn hand_over(key: &KeyRecord, fresh: &KeyText, show: &mut Show) -> Result<(), Trouble> {
-    let mut value = object(key);
+    let mut value = shapes::key(key, now());
     value["key"] = json!(fresh.expose());
     show.either(&value, &format!("{}\n{}", fresh.expose(), lines(key)))?;
     show.note("The key is shown this once; only its hash is stored.");
@@ -90,32 +92,14 @@ fn wait(flag: &str, text: &str) -> Result<Duration, Trouble> {
 
 fn list(keys: &[KeyRecord], show: &mut Show) -> Result<(), Trouble> {
     if show.json() {
-        return keys.iter().try_for_each(|key| show.line(&object(key).to_string()));
+        return keys.iter().try_for_each(|key| show.line(&shapes::key(key, now()).to_string()));
     }
     show.line(&format!("{:<17} {:<8} {:<20} {:<14} made", "id", "state", "name", "project"))?;
     for key in keys {
-        let (id, state, made) = (key.id(), key.state(now()).name(), text(key.created_at));
+        let (id, state, made) = (key.id(), key.state(now()).name(), shapes::time(key.created_at));
         show.line(&format!("{id:<17} {state:<8} {:<20} {:<14} {made}", key.name, key.project))?;
     }
     Ok(())
-}
-
-fn object(key: &KeyRecord) -> Value {
-    let scopes: Vec<&str> = key.scopes.iter().map(mainstay_core::store::Scope::name).collect();
-    json!({
-        "id": key.id(),
-        "name": key.name,
-        "state": key.state(now()).name(),
-        "project": key.project,
-        "org": key.org,
-        "scopes": scopes,
-        "models": key.models,
-        "created_at": text(key.created_at),
-        "expires_at": key.expires_at.map(text),
-        "revoked_at": key.revoked_at.map(text),
-        "rotated_to": key.rotated.map(|rotated| key_id(rotated.successor)),
-        "grace_until": key.rotated.map(|rotated| text(rotated.grace_until)),
-    })
 }
 
 fn lines(key: &KeyRecord) -> String {
@@ -124,18 +108,19 @@ fn lines(key: &KeyRecord) -> String {
         format!("name     {}", key.name),
         format!("state    {}", key.state(now()).name()),
         format!("project  {} of {}", key.project, key.org),
-        format!("made     {}", text(key.created_at)),
+        format!("made     {}", shapes::time(key.created_at)),
     ];
+    lines.extend(key.user.as_deref().map(|user| format!("user     {user}")));
     if key.scopes != Scopes::default() {
         lines.push(format!("scopes   {}", key.scopes.to_text()));
     }
     if !key.models.is_empty() {
         lines.push(format!("models   {}", key.models.join(",")));
     }
-    lines.extend(key.expires_at.map(|end| format!("expires  {}", text(end))));
-    lines.extend(key.revoked_at.map(|at| format!("revoked  {}", text(at))));
+    lines.extend(key.expires_at.map(|end| format!("expires  {}", shapes::time(end))));
+    lines.extend(key.revoked_at.map(|at| format!("revoked  {}", shapes::time(at))));
     lines.extend(key.rotated.map(|Rotated { grace_until, successor, .. }| {
-        format!("replaced by {}, works until {}", key_id(successor), text(grace_until))
+        format!("replaced by {}, works until {}", key_id(successor), shapes::time(grace_until))
     }));
     lines.join("\n")
 }

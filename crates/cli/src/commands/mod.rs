@@ -11,18 +11,21 @@ use crate::exit::Exit;
 use crate::show::Show;
 use crate::trouble::Trouble;
 
+pub(crate) mod audit;
 mod check;
 mod classify;
 mod completions;
 mod config_file;
 mod explain;
 mod key;
+pub(crate) mod member;
 mod org;
 mod project;
 mod run;
 mod serve;
 mod sim;
 mod tokens;
+pub(crate) mod user;
 
 pub(crate) use run::{EXAMPLES, RunArgs};
 
@@ -37,6 +40,8 @@ pub(crate) fn run(args: &Args, show: &mut Show) -> Result<Exit, Trouble> {
         Command::Tokens(args) => tokens::run(args, show),
         Command::Key(command) => key::run(command, show),
         Command::Org(command) => org::run(command, show),
+        Command::User(command) => user::run(command, show),
+        Command::Audit(args) => audit::run(args, show),
         Command::Project(command) => project::run(command, show),
         Command::Config(command) => config_file::run(command, show),
         Command::Completions { shell } => completions::run(*shell, show),
@@ -54,7 +59,7 @@ fn load(flag: Option<&Path>) -> Result<Config, Trouble> {
 fn store(at: &At) -> Result<Box<dyn Store>, Trouble> {
     let config = load(at.config.as_deref())?;
     match &config.store.url {
-        StoreUrl::Sqlite(path) => Ok(Box::new(Sqlite::open(path)?)),
+        StoreUrl::Sqlite(path) => Ok(Sqlite::open(path)?.acting(&who())),
         StoreUrl::Postgres(_) => Err(Trouble::new(
             Exit::Surroundings,
             "the configuration names a PostgreSQL store",
@@ -62,4 +67,14 @@ fn store(at: &At) -> Result<Box<dyn Store>, Trouble> {
             "set `store.url` to \"sqlite:mainstay.db\"",
         )),
     }
+}
+
+/// Who gives the command, for the audit log.
+fn who() -> String {
+    let user = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| {
+        let user = std::env::var(name).ok()?;
+        let user: String = user.chars().filter(|c| !c.is_control()).take(32).collect();
+        (!user.is_empty()).then_some(user)
+    });
+    user.map_or_else(|| "cli".to_owned(), |user| format!("cli:{user}"))
 }

@@ -1,10 +1,10 @@
-//! `mainstay org`: make and list organizations.
+//! `mainstay org`: make and list organizations, and who is in them.
 
-use mainstay_core::store::Organization;
-use serde_json::{Value, json};
+use mainstay_core::store::{Group, Organization};
+use mainstay_gateway::shapes;
 
 use crate::args::OrgCommand;
-use crate::clock::{now, text};
+use crate::clock::now;
 use crate::exit::Exit;
 use crate::show::Show;
 use crate::trouble::Trouble;
@@ -13,20 +13,16 @@ pub(super) fn run(command: &OrgCommand, show: &mut Show) -> Result<Exit, Trouble
     match command {
         OrgCommand::Create { name, at } => {
             let made = super::store(at)?.create_organization(name, now())?;
-            show.either(&object(&made), &line(&made))?;
+            show.either(&shapes::organization(&made), &line(&made))?;
         }
+        OrgCommand::Member(command) => super::member::run(command, Group::Org, show)?,
         OrgCommand::List(at) => {
             for organization in super::store(at)?.organizations()? {
-                show.either(&object(&organization), &line(&organization))?;
+                show.either(&shapes::organization(&organization), &line(&organization))?;
             }
         }
     }
     Ok(Exit::Worked)
-}
-
-fn object(organization: &Organization) -> Value {
-    let Organization { id, name, created_at } = organization;
-    json!({"id": id, "name": name, "created_at": text(*created_at)})
 }
 
 fn line(organization: &Organization) -> String {

@@ -1,10 +1,10 @@
-//! `mainstay project`: make and list projects.
+//! `mainstay project`: make and list projects, and who is in them.
 
-use mainstay_core::store::Project;
-use serde_json::{Value, json};
+use mainstay_core::store::{Group, Project};
+use mainstay_gateway::shapes;
 
 use crate::args::ProjectCommand;
-use crate::clock::{now, text};
+use crate::clock::now;
 use crate::exit::Exit;
 use crate::show::Show;
 use crate::trouble::Trouble;
@@ -13,20 +13,16 @@ pub(super) fn run(command: &ProjectCommand, show: &mut Show) -> Result<Exit, Tro
     match command {
         ProjectCommand::Create { name, org, at } => {
             let made = super::store(at)?.create_project(org, name, now())?;
-            show.either(&object(&made), &line(&made))?;
+            show.either(&shapes::project(&made), &line(&made))?;
         }
+        ProjectCommand::Member(command) => super::member::run(command, Group::Project, show)?,
         ProjectCommand::List(at) => {
             for project in super::store(at)?.projects()? {
-                show.either(&object(&project), &line(&project))?;
+                show.either(&shapes::project(&project), &line(&project))?;
             }
         }
     }
     Ok(Exit::Worked)
-}
-
-fn object(project: &Project) -> Value {
-    let Project { id, org, name, created_at } = project;
-    json!({"id": id, "org": org, "name": name, "created_at": text(*created_at)})
 }
 
 fn line(project: &Project) -> String {

@@ -29,6 +29,7 @@ fn new_key(store: &Memory, project: &str) -> KeyRecord {
         digest: digest(text.secret().as_bytes()),
         name: "k".to_owned(),
         project: Some(project.to_owned()),
+        user: None,
         scopes: Scopes::default(),
         models: Vec::new(),
         expires_at: None,

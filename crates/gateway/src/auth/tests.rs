@@ -13,6 +13,7 @@ fn record(text: &KeyText) -> KeyRecord {
         name: "test".into(),
         project: "proj_default".into(),
         org: "org-default".into(),
+        user: None,
         scopes: Scopes::default(),
         models: Box::new([]),
         created_at: UnixMillis(0),

@@ -71,6 +71,7 @@ pub(crate) fn add_key(store: &dyn Store, scopes: Scopes, expires_at: Option<Unix
         digest: digest(text.secret().as_bytes()),
         name: "test".to_owned(),
         project: None,
+        user: None,
         scopes,
         models: Vec::new(),
         expires_at,

@@ -13,6 +13,7 @@ fn record(public: PublicPart, digest: Digest) -> KeyRecord {
         name: "k".into(),
         project: "proj_default".into(),
         org: "org-default".into(),
+        user: None,
         scopes: Scopes::default(),
         models: Box::default(),
         created_at: UnixMillis(0),

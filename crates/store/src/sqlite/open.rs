@@ -5,11 +5,11 @@ use std::path::Path;
 use mainstay_core::store::StoreError;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
 
-use super::{BUSY_MAX, limits, rows};
+use super::{BUSY_MAX, limits, members, rows};
 use crate::model;
 
 /// Newest version of the tables this program knows.
-pub const SCHEMA_VERSION: u32 = 3;
+pub const SCHEMA_VERSION: u32 = 4;
 
 /// Marks a file as ours: `MSTY` in ASCII, in SQLite's own field for it.
 const APPLICATION_ID: i32 = 0x4D53_5459;
@@ -59,6 +59,7 @@ CREATE INDEX key_changed ON key (changed);
 ",
     limits::TABLE,
     crate::ledger::tables::TABLES,
+    members::MEMBERS,
 ];
 
 pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {

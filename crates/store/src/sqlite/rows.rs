@@ -47,8 +47,8 @@ pub(super) fn projects(from: &Connection, after: i64) -> Result<Vec<Project>> {
 pub(super) fn put_key(to: &Connection, key: &KeyRecord, changed: i64) -> Result<()> {
     const SQL: &str = "
         INSERT INTO key (public, digest, name, project, scopes, models, created_at, expires_at,
-                         revoked_at, rotated_at, grace_until, successor, changed)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+                         revoked_at, rotated_at, grace_until, successor, changed, user)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
         ON CONFLICT (public) DO UPDATE SET
           revoked_at = excluded.revoked_at, rotated_at = excluded.rotated_at,
           grace_until = excluded.grace_until, successor = excluded.successor,
@@ -68,6 +68,7 @@ pub(super) fn put_key(to: &Connection, key: &KeyRecord, changed: i64) -> Result<
         key.rotated.map(|rotated| millis(rotated.grace_until)),
         key.rotated.map(|rotated| rotated.successor.as_str().to_owned()),
         changed,
+        key.user,
     ])?;
     Ok(())
 }
@@ -75,7 +76,7 @@ pub(super) fn put_key(to: &Connection, key: &KeyRecord, changed: i64) -> Result<
 const KEY: &str = "
     SELECT key.public, key.digest, key.name, key.project, project.org, key.scopes, key.models,
            key.created_at, key.expires_at, key.revoked_at, key.rotated_at, key.grace_until,
-           key.successor
+           key.successor, key.user
     FROM key JOIN project ON project.id = key.project";
 
 pub(super) fn key(from: &Connection, public: PublicPart) -> Result<Option<KeyRecord>> {
@@ -104,6 +105,7 @@ fn read_key(row: &Row<'_>) -> Result<KeyRecord> {
         name: row.get(2)?,
         project: row.get(3)?,
         org: row.get(4)?,
+        user: row.get(13)?,
         scopes: Scopes::from_text(&scopes).map_err(|name| strange(5, name))?,
         models: serde_json::from_str(&models).map_err(|error| strange(6, error.to_string()))?,
         created_at: time(row, 7)?,
@@ -122,15 +124,15 @@ pub(super) fn strange(column: usize, what: String) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, what.into())
 }
 
-fn millis(time: UnixMillis) -> i64 {
+pub(super) fn millis(time: UnixMillis) -> i64 {
     i64::try_from(time.0).unwrap_or(i64::MAX)
 }
 
-fn time(row: &Row<'_>, column: usize) -> Result<UnixMillis> {
+pub(super) fn time(row: &Row<'_>, column: usize) -> Result<UnixMillis> {
     Ok(UnixMillis(u64::try_from(row.get::<_, i64>(column)?).unwrap_or(0)))
 }
 
-fn maybe_time(row: &Row<'_>, column: usize) -> Result<Option<UnixMillis>> {
+pub(super) fn maybe_time(row: &Row<'_>, column: usize) -> Result<Option<UnixMillis>> {
     let found: Option<i64> = row.get(column)?;
     Ok(found.map(|millis| UnixMillis(u64::try_from(millis).unwrap_or(0))))
 }

@@ -11,6 +11,7 @@ fn new_key(name: &str) -> NewKey {
         digest: crate::digest(text.secret().as_bytes()),
         name: name.to_owned(),
         project: None,
+        user: None,
         scopes: Scopes::default(),
         models: Vec::new(),
         expires_at: None,

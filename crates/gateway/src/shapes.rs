@@ -1,0 +1,85 @@
+//! How organizations, projects, users, members, keys and changes look as JSON: one form for the
+//! command line and for the administration API.
+
+use mainstay_core::store::{
+    AuditEntry, Group, KeyRecord, Member, Organization, Project, Scope, UnixMillis, User, key_id,
+};
+use serde_json::{Value, json};
+
+/// A time as RFC 3339, in UTC, to the second.
+pub fn time(at: UnixMillis) -> String {
+    let millis = i64::try_from(at.0).unwrap_or(i64::MAX);
+    let stamp = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
+    stamp.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// An organization.
+pub fn organization(organization: &Organization) -> Value {
+    let Organization { id, name, created_at } = organization;
+    json!({"id": id, "name": name, "created_at": time(*created_at)})
+}
+
+/// A project.
+pub fn project(project: &Project) -> Value {
+    let Project { id, org, name, created_at } = project;
+    json!({"id": id, "org": org, "name": name, "created_at": time(*created_at)})
+}
+
+/// A user.
+pub fn user(user: &User) -> Value {
+    let User { id, name, created_at } = user;
+    json!({"id": id, "name": name, "created_at": time(*created_at)})
+}
+
+/// A membership.
+pub fn member(member: &Member) -> Value {
+    let Member { group, user, role, since, removed_at } = member;
+    let word = match group {
+        Group::Org(_) => "org",
+        Group::Project(_) => "project",
+    };
+    json!({
+        word: group.id(),
+        "user": user,
+        "role": role.name(),
+        "since": time(*since),
+        "removed_at": removed_at.map(time),
+    })
+}
+
+/// A key's record, without its secret.
+pub fn key(key: &KeyRecord, now: UnixMillis) -> Value {
+    let scopes: Vec<&str> = key.scopes.iter().map(Scope::name).collect();
+    json!({
+        "id": key.id(),
+        "name": key.name,
+        "state": key.state(now).name(),
+        "project": key.project,
+        "org": key.org,
+        "user": key.user,
+        "scopes": scopes,
+        "models": key.models,
+        "created_at": time(key.created_at),
+        "expires_at": key.expires_at.map(time),
+        "revoked_at": key.revoked_at.map(time),
+        "rotated_to": key.rotated.map(|rotated| key_id(rotated.successor)),
+        "grace_until": key.rotated.map(|rotated| time(rotated.grace_until)),
+    })
+}
+
+/// A change on record.
+pub fn change(entry: &AuditEntry) -> Value {
+    let AuditEntry { id, at, who, verb, subject, before, after } = entry;
+    let read = |text: &Option<String>| -> Value {
+        text.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+    };
+    json!({
+        "id": id,
+        "at": time(*at),
+        "who": who,
+        "verb": verb,
+        "subject": subject,
+        "before": read(before),
+        "after": read(after),
+    })
+}

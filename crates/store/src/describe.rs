@@ -1,0 +1,45 @@
+//! What the audit log keeps of a thing: everything but secrets and hashes of them.
+
+use mainstay_core::store::{KeyRecord, Member, Organization, Project, User, key_id};
+use serde_json::{Value, json};
+
+pub(crate) fn organization(organization: &Organization) -> Value {
+    let Organization { id, name, created_at } = organization;
+    json!({"id": id, "name": name, "created_at": created_at.0})
+}
+
+pub(crate) fn project(project: &Project) -> Value {
+    let Project { id, org, name, created_at } = project;
+    json!({"id": id, "org": org, "name": name, "created_at": created_at.0})
+}
+
+pub(crate) fn user(user: &User) -> Value {
+    let User { id, name, created_at } = user;
+    json!({"id": id, "name": name, "created_at": created_at.0})
+}
+
+pub(crate) fn member(member: &Member) -> Value {
+    let Member { group, user, role, since, removed_at } = member;
+    let removed_at = removed_at.map(|at| at.0);
+    json!({
+        group.kind(): group.id(), "user": user, "role": role.name(), "since": since.0,
+        "removed_at": removed_at,
+    })
+}
+
+pub(crate) fn key(key: &KeyRecord) -> Value {
+    json!({
+        "id": key.id(),
+        "name": key.name,
+        "project": key.project,
+        "org": key.org,
+        "user": key.user,
+        "scopes": key.scopes.to_text(),
+        "models": key.models,
+        "created_at": key.created_at.0,
+        "expires_at": key.expires_at.map(|at| at.0),
+        "revoked_at": key.revoked_at.map(|at| at.0),
+        "rotated_to": key.rotated.map(|rotated| key_id(rotated.successor)),
+        "grace_until": key.rotated.map(|rotated| rotated.grace_until.0),
+    })
+}
