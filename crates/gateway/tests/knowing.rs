@@ -176,6 +176,7 @@ fn a_key_for_certain_models_cannot_hide_another_behind_a_file() {
         digest: digest(minted.secret().as_bytes()),
         name: "narrow".to_owned(),
         project: None,
+        user: None,
         scopes: Scopes::default(),
         models: vec!["whisper-1".into()],
         expires_at: None,

@@ -33,6 +33,7 @@ fn key(store: &dyn Store) -> mainstay_core::keys::PublicPart {
         digest: digest(key.secret().as_bytes()),
         name: "k".to_owned(),
         project: None,
+        user: None,
         scopes: Scopes::default(),
         models: Vec::new(),
         expires_at: None,

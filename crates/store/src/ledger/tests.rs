@@ -31,6 +31,7 @@ impl World {
             digest: crate::digest(text.secret().as_bytes()),
             name: "k".to_owned(),
             project: None,
+            user: None,
             scopes: Scopes::default(),
             models: Vec::new(),
             expires_at: None,
