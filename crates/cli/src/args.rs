@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{EXAMPLES, RunArgs};
 use crate::commands::audit::AuditArgs;
 use crate::commands::member::MemberCommand;
 use crate::commands::user::UserCommand;
+use crate::commands::{EXAMPLES, RunArgs};
 
 /// The reliability layer for OpenAI-compatible APIs.
 #[derive(Debug, Parser)]
