@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
+use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -26,6 +27,13 @@ use crate::headers;
 use crate::meter::{Together, prometheus};
 use crate::shared::Shared;
 
+mod api;
+mod openapi;
+mod reply;
+
+use api::{Ask, Found, Route};
+use reply::{Problem, Reply, json_reply, refuse};
+
 /// Settings of the administration plane.
 #[derive(Clone, Debug)]
 pub struct AdminSettings {
@@ -35,6 +43,16 @@ pub struct AdminSettings {
     pub metrics_open: bool,
 }
 
+/// Paths that are no part of the API's lists.
+const PAGES: [&str; 7] = [
+    "/healthz",
+    "/livez",
+    "/readyz",
+    "/metrics",
+    "/mainstay/status",
+    "/mainstay/limits",
+    "/mainstay/openapi.json",
+];
 /// Connections to the administration plane at once.
 const CONNECTIONS_MAX: usize = 64;
 
@@ -46,7 +64,8 @@ pub(crate) async fn run(
     store: Option<Arc<dyn Store>>,
     mut phase: watch::Receiver<Phase>,
 ) {
-    let plane = Arc::new(Plane { shared: Arc::clone(&shared), settings });
+    let desk = store.as_ref().map(|store| Arc::from(store.acting("token")));
+    let plane = Arc::new(Plane { shared: Arc::clone(&shared), settings, store: desk });
     tokio::select! {
         () = accept(listener, plane) => {}
         () = tick(&shared, store) => {}
@@ -109,7 +128,7 @@ async fn serve(stream: TcpStream, plane: Arc<Plane>) {
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| {
         let plane = Arc::clone(&plane);
-        async move { Ok::<_, Infallible>(plane.answer(&request)) }
+        async move { Ok::<_, Infallible>(plane.answer(request).await) }
     });
     let mut builder = http1::Builder::new();
     builder
@@ -123,53 +142,59 @@ async fn serve(stream: TcpStream, plane: Arc<Plane>) {
 struct Plane {
     shared: Arc<Shared>,
     settings: AdminSettings,
+    /// For changes made here.
+    store: Option<Arc<dyn Store>>,
 }
 
-type Reply = Response<Full<Bytes>>;
-
 impl Plane {
-    fn answer(&self, request: &Request<Incoming>) -> Reply {
-        let mut reply = self.choose(request.method(), request.uri().path(), request.headers());
+    async fn answer(&self, request: Request<Incoming>) -> Reply {
+        let (head, body) = request.into_parts();
+        let found = api::find(&head.method, head.uri.path());
+        let mut reply = match (self.guard(&head, &found), found) {
+            (Some(refused), _) => refused,
+            (None, Found::Route(route, path)) => self.serve(route, path, &head, body).await,
+            (None, Found::OtherMethods(_) | Found::Nothing) => self.look(head.uri.path()),
+        };
         let (_, id) = crate::ids::new();
         reply.headers_mut().insert(headers::REQUEST_ID, id);
         reply
     }
 
-    fn choose(&self, method: &Method, path: &str, headers: &HeaderMap) -> Reply {
-        if !host_is_ours(headers) {
+    /// Why a request goes no further, if so.
+    fn guard(&self, head: &Parts, found: &Found) -> Option<Reply> {
+        let path = head.uri.path();
+        if !host_is_ours(&head.headers) {
             let message = "This Host is not one of the administration plane's: use its address, or localhost.";
-            return refuse(StatusCode::FORBIDDEN, "permission_denied", message);
+            return Some(refuse(StatusCode::FORBIDDEN, "permission_denied", message));
         }
-        let known = matches!(
-            path,
-            "/healthz"
-                | "/livez"
-                | "/readyz"
-                | "/metrics"
-                | "/mainstay/status"
-                | "/mainstay/limits"
-        );
-        if !known {
-            let message = "There is nothing here. Known paths: /healthz /livez /readyz /metrics /mainstay/status /mainstay/limits.";
-            return refuse(StatusCode::NOT_FOUND, "not_found", message);
-        }
-        if !matches!(*method, Method::GET | Method::HEAD) {
-            return refuse(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "method_not_allowed",
-                "This path takes GET only.",
-            );
+        let methods = match found {
+            Found::Route(..) => None,
+            Found::OtherMethods(methods) => Some(methods.join(", ")),
+            Found::Nothing if !PAGES.contains(&path) => {
+                let message = "There is nothing here. /mainstay/openapi.json names every path.";
+                return Some(refuse(StatusCode::NOT_FOUND, "not_found", message));
+            }
+            Found::Nothing if matches!(head.method, Method::GET | Method::HEAD) => None,
+            Found::Nothing => Some("GET".to_owned()),
+        };
+        if let Some(methods) = methods {
+            let message = format!("This path takes {methods} only.");
+            return Some(refuse(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", &message));
         }
         let open = match path {
             "/healthz" | "/livez" | "/readyz" => true,
             "/metrics" => self.settings.metrics_open,
             _ => false,
         };
-        if !open && !self.has_token(headers) {
+        if !open && !self.has_token(&head.headers) {
             let message = "Send the administration token: `Authorization: Bearer TOKEN`. It is `admin.token` of the \
                            configuration, or was made at first start.";
-            return refuse(StatusCode::UNAUTHORIZED, "invalid_api_key", message);
+            return Some(refuse(StatusCode::UNAUTHORIZED, "invalid_api_key", message));
         }
+        None
+    }
+
+    fn look(&self, path: &str) -> Reply {
         match path {
             "/metrics" => self.metrics(),
             "/mainstay/status" => json_reply(StatusCode::OK, &self.status()),
@@ -177,11 +202,50 @@ impl Plane {
                 let now = self.shared.engine.now();
                 json_reply(StatusCode::OK, &limits_report(&self.shared.admission.limits, now))
             }
+            "/mainstay/openapi.json" => json_reply(StatusCode::OK, &openapi::document()),
             "/readyz" if !self.shared.ready() => {
                 json_reply(StatusCode::SERVICE_UNAVAILABLE, &json!({"status": "stopping"}))
             }
             "/readyz" => json_reply(StatusCode::OK, &json!({"status": "ready"})),
             _ => json_reply(StatusCode::OK, &json!({"status": "ok"})),
+        }
+    }
+
+    /// Does what a route of the API says, away from the thread that answers probes: a store may take
+    /// its time.
+    async fn serve(
+        &self,
+        route: &'static Route,
+        path: Vec<String>,
+        head: &Parts,
+        body: Incoming,
+    ) -> Reply {
+        let Some(store) = self.store.clone() else {
+            let message = "This gateway has no store, so there is nothing to administrate.";
+            return refuse(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable", message);
+        };
+        let body = match Limited::new(body, api::BODY_MAX).collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(_) => {
+                let message =
+                    format!("The body broke off or has more than {} bytes.", api::BODY_MAX);
+                return refuse(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", &message);
+            }
+        };
+        let (query, now) = (api::read_query(head.uri.query()), self.shared.wall.now());
+        let work = move || {
+            let ask = Ask { store: &*store, path, query, body: &body, now };
+            (route.run)(&ask)
+        };
+        match tokio::task::spawn_blocking(work).await {
+            Ok(Ok(value)) => json_reply(route.answer.status(), &value),
+            Ok(Err(problem)) => problem.reply(),
+            Err(_) => Problem::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal_error",
+                "The change failed in a way that should not happen; see the log.",
+            )
+            .reply(),
         }
     }
 
@@ -237,21 +301,6 @@ fn host_is_ours(headers: &HeaderMap) -> bool {
     };
     name.eq_ignore_ascii_case("localhost")
         || name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
-}
-
-fn refuse(status: StatusCode, code: &str, message: &str) -> Reply {
-    let r#type = "invalid_request_error";
-    json_reply(
-        status,
-        &json!({"error": {"message": message, "type": r#type, "param": null, "code": code}}),
-    )
-}
-
-fn json_reply(status: StatusCode, value: &serde_json::Value) -> Reply {
-    let mut reply = Response::new(Full::new(Bytes::from(value.to_string())));
-    *reply.status_mut() = status;
-    reply.headers_mut().insert(header::CONTENT_TYPE, crate::answer::JSON);
-    reply
 }
 
 #[cfg(test)]

@@ -55,7 +55,8 @@ pub fn serve(options: ServeOptions, out: &mut dyn Write) -> Result<(), ServeErro
         .build()
         .map_err(|error| ServeError::runtime(&error))?;
     let simulator = if config.uses_simulator() { Some(start_simulator(&runtime)?) } else { None };
-    let first = first_run(&*store, &config, terminal, Wall::new().now()).map_err(from_store)?;
+    let first = first_run(&*store.acting("start"), &config, terminal, Wall::new().now())
+        .map_err(from_store)?;
     let admin =
         AdminSettings { auth: first.admin.clone(), metrics_open: config.admin.metrics_open };
     let simulated = simulator.as_ref().map(Sim::addr);

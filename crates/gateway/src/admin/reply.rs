@@ -1,0 +1,81 @@
+//! Answers of the administration plane: JSON, errors in the envelope that SDKs know.
+
+use bytes::Bytes;
+use http::header::{self, HeaderValue};
+use http::{Response, StatusCode};
+use http_body_util::Full;
+use mainstay_core::store::StoreError;
+use serde_json::{Value, json};
+
+/// An answer.
+pub(super) type Reply = Response<Full<Bytes>>;
+
+/// Why something was not done.
+#[derive(Debug)]
+pub(super) struct Problem {
+    /// The answer's status.
+    pub(super) status: StatusCode,
+    /// A stable name.
+    pub(super) code: &'static str,
+    /// The field or parameter at fault.
+    pub(super) param: Option<String>,
+    /// What happened, why, and what to do.
+    pub(super) message: String,
+}
+
+impl Problem {
+    /// A value that will not do.
+    pub(super) fn value(param: &str, message: impl Into<String>) -> Problem {
+        let (status, code) = (StatusCode::BAD_REQUEST, "invalid_value");
+        Problem { status, code, param: Some(param.to_owned()), message: message.into() }
+    }
+
+    /// A problem with no field of its own.
+    pub(super) fn new(
+        status: StatusCode,
+        code: &'static str,
+        message: impl Into<String>,
+    ) -> Problem {
+        Problem { status, code, param: None, message: message.into() }
+    }
+
+    /// The answer that tells of it.
+    pub(super) fn reply(&self) -> Reply {
+        let Problem { status, code, param, message } = self;
+        let r#type =
+            if status.is_server_error() { "server_error" } else { "invalid_request_error" };
+        let error = json!({"message": message, "type": r#type, "param": param, "code": code});
+        json_reply(*status, &json!({ "error": error }))
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Problem {
+        let (status, code) = match &error {
+            StoreError::Absent { .. } => (StatusCode::NOT_FOUND, "not_found"),
+            StoreError::Taken { .. } | StoreError::Refused { .. } => {
+                (StatusCode::CONFLICT, "conflict")
+            }
+            StoreError::Invalid { .. } => (StatusCode::BAD_REQUEST, "invalid_value"),
+            StoreError::Newer { .. } | StoreError::Surroundings { .. } => {
+                (StatusCode::SERVICE_UNAVAILABLE, "service_unavailable")
+            }
+        };
+        Problem::new(status, code, error.to_string())
+    }
+}
+
+/// A short refusal without a field.
+pub(super) fn refuse(status: StatusCode, code: &'static str, message: &str) -> Reply {
+    Problem::new(status, code, message).reply()
+}
+
+/// A JSON answer.
+pub(super) fn json_reply(status: StatusCode, value: &Value) -> Reply {
+    let mut reply = Response::new(Full::new(Bytes::from(value.to_string())));
+    *reply.status_mut() = status;
+    reply.headers_mut().insert(header::CONTENT_TYPE, crate::answer::JSON);
+    let no_store = HeaderValue::from_static("no-store"); // Keys are shown once, not kept by a browser.
+    reply.headers_mut().insert(header::CACHE_CONTROL, no_store);
+    reply
+}
