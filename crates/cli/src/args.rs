@@ -7,6 +7,7 @@ use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 use crate::commands::audit::AuditArgs;
 use crate::commands::member::MemberCommand;
 use crate::commands::user::UserCommand;
+use crate::commands::limit::LimitCommand;
 use crate::commands::{EXAMPLES, RunArgs};
 
 /// The reliability layer for OpenAI-compatible APIs.
@@ -68,6 +69,9 @@ pub(crate) enum Command {
     /// Show who changed what
     #[command(after_help = "Example:\n  mainstay audit --most 20")]
     Audit(AuditArgs),
+    /// Set, list and remove rate limits
+    #[command(subcommand)]
+    Limit(LimitCommand),
     /// Check, show or begin a configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -249,10 +253,15 @@ pub(crate) struct KeyId {
 #[derive(Debug, Subcommand)]
 pub(crate) enum OrgCommand {
     /// Make an organization
-    #[command(after_help = "Example:\n  mainstay org create acme")]
+    #[command(
+        after_help = "Examples:\n  mainstay org create acme\n  mainstay org create acme --tier paid"
+    )]
     Create {
         /// Its name
         name: String,
+        /// Its limits: a `[[tier]]` of the configuration; absent: `limits.default_tier`, if set
+        #[arg(long, value_name = "TIER")]
+        tier: Option<String>,
         #[command(flatten)]
         at: At,
     },

@@ -68,6 +68,18 @@ const SUCCESSES: &[Case] = &[
     ("key-create-json", &["key", "create", "--name", "ci", "--json"], ""),
     ("key-list", &["key", "list"], ""),
     ("key-show", &["key", "show", "KEY"], ""),
+    (
+        "limit-set",
+        &["limit", "set", "--org", "acme", "--rpm", "60", "--tpm", "90000", "--burst", "10s"],
+        "",
+    ),
+    (
+        "limit-set-json",
+        &["limit", "set", "--key", "KEY", "--model", "gpt-4*", "--rpd", "9", "--shadow", "--json"],
+        "",
+    ),
+    ("limit-list", &["limit", "list"], ""),
+    ("limit-remove", &["limit", "remove", "--org", "acme"], ""),
     ("key-rotate", &["key", "rotate", "KEY", "--grace", "1h"], ""),
     ("key-revoke", &["key", "revoke", "KEY"], ""),
     (
@@ -135,6 +147,14 @@ const FAILURES: &[(i32, Case)] = &[
     (2, ("key-show", &["key", "show", "sk-ms-x"], "")),
     (1, ("key-rotate", &["key", "rotate", "key_0123456789ab"], "")),
     (1, ("key-revoke", &["key", "revoke", "key_0123456789ab"], "")),
+    (2, ("limit-set", &["limit", "set", "--org", "default", "--rpm", "many"], "")),
+    (2, ("limit-set-nothing", &["limit", "set", "--org", "default"], "")),
+    (2, ("limit-set-nobody", &["limit", "set", "--rpm", "5"], "")),
+    (2, ("limit-set-tier", &["limit", "set", "--org", "default", "--tier", "free"], "")),
+    (2, ("limit-set-zero", &["limit", "set", "--org", "default", "--rpm", "0"], "")),
+    (1, ("limit-set-unknown", &["limit", "set", "--project", "none", "--rpm", "5"], "")),
+    (3, ("limit-list", &["limit", "list", "--config", "bad.toml"], "")),
+    (1, ("limit-remove", &["limit", "remove", "--org", "default"], "")),
     (2, ("completions", &["completions", "dos"], "")),
     (2, ("no-such-command", &["fly"], "")),
 ];
@@ -172,6 +192,10 @@ const HELPS: &[&[&str]] = &[
     &["project", "member", "remove"],
     &["project", "member", "list"],
     &["audit"],
+    &["limit"],
+    &["limit", "set"],
+    &["limit", "list"],
+    &["limit", "remove"],
     &["config"],
     &["config", "check"],
     &["config", "init"],
@@ -247,6 +271,32 @@ fn completions_are_made_for_every_shell() {
         assert_eq!(done.code, 0);
         assert!(done.out.contains("mainstay") && done.out.contains("explain"), "{shell}");
     }
+}
+
+#[test]
+fn a_tier_of_the_configuration_is_given_by_name_and_to_new_organizations() {
+    let world = World::new();
+    world.write(
+        "mainstay.toml",
+        "[limits]\ndefault_tier = \"free\"\n[[tier]]\nname = \"free\"\nrpm = 3\n\
+         [[tier]]\nname = \"free\"\nmodel = \"gpt-4o\"\nrpd = 200\n[[tier]]\nname = \"paid\"\nrpm = 500\n",
+    );
+    let limits = |org: &str| {
+        let listed = world.run(&["limit", "list", "--org", org, "--json"], "").out;
+        let read = |line: &str| -> serde_json::Value { serde_json::from_str(line).unwrap() };
+        listed.lines().map(|line| read(line)["rpm"].as_u64()).collect::<Vec<_>>()
+    };
+    assert_eq!(world.run(&["org", "create", "plain"], "").code, 0);
+    assert_eq!(limits("plain"), [Some(3), None]);
+    assert_eq!(world.run(&["org", "create", "rich", "--tier", "paid"], "").code, 0);
+    assert_eq!(limits("rich"), [Some(500)]);
+    assert_eq!(world.run(&["limit", "set", "--org", "plain", "--tier", "paid"], "").code, 0);
+    assert_eq!(limits("plain"), [Some(500)]);
+    let unknown = world.run(&["org", "create", "odd", "--tier", "gold"], "");
+    assert_eq!(unknown.code, 2);
+    assert!(unknown.err.contains("free, paid"), "{}", unknown.err);
+    assert!(!world.run(&["org", "list"], "").out.contains("odd"), "it is not half made");
+    assert_eq!(limits("default"), [], "what was there before keeps what it had");
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod config_file;
 mod explain;
 mod key;
 pub(crate) mod member;
+pub(crate) mod limit;
 mod org;
 mod project;
 mod run;
@@ -43,6 +44,7 @@ pub(crate) fn run(args: &Args, show: &mut Show) -> Result<Exit, Trouble> {
         Command::User(command) => user::run(command, show),
         Command::Audit(args) => audit::run(args, show),
         Command::Project(command) => project::run(command, show),
+        Command::Limit(command) => limit::run(command, show),
         Command::Config(command) => config_file::run(command, show),
         Command::Completions { shell } => completions::run(*shell, show),
     }
@@ -57,9 +59,17 @@ fn load(flag: Option<&Path>) -> Result<Config, Trouble> {
 
 /// The store that the configuration names.
 fn store(at: &At) -> Result<Box<dyn Store>, Trouble> {
+    configured_store(at).map(|(_, store)| store)
+}
+
+/// The configuration, and the store that it names.
+fn configured_store(at: &At) -> Result<(Config, Box<dyn Store>), Trouble> {
     let config = load(at.config.as_deref())?;
     match &config.store.url {
-        StoreUrl::Sqlite(path) => Ok(Sqlite::open(path)?.acting(&who())),
+        StoreUrl::Sqlite(path) => {
+            let store = Sqlite::open(path)?.acting(&who());
+            Ok((config, store))
+        }
         StoreUrl::Postgres(_) => Err(Trouble::new(
             Exit::Surroundings,
             "the configuration names a PostgreSQL store",

@@ -1,9 +1,10 @@
 //! `mainstay org`: make and list organizations, and who is in them.
 
-use mainstay_core::store::{Group, Organization};
+use mainstay_core::store::{Group, Organization, Subject};
 use mainstay_gateway::shapes;
 
-use crate::args::OrgCommand;
+use super::limit;
+use crate::args::{At, OrgCommand};
 use crate::clock::now;
 use crate::exit::Exit;
 use crate::show::Show;
@@ -11,11 +12,8 @@ use crate::trouble::Trouble;
 
 pub(super) fn run(command: &OrgCommand, show: &mut Show) -> Result<Exit, Trouble> {
     match command {
-        OrgCommand::Create { name, at } => {
-            let made = super::store(at)?.create_organization(name, now())?;
-            show.either(&shapes::organization(&made), &line(&made))?;
-        }
         OrgCommand::Member(command) => super::member::run(command, Group::Org, show)?,
+        OrgCommand::Create { name, tier, at } => create(name, tier.as_deref(), at, show)?,
         OrgCommand::List(at) => {
             for organization in super::store(at)?.organizations()? {
                 show.either(&shapes::organization(&organization), &line(&organization))?;
@@ -23,6 +21,21 @@ pub(super) fn run(command: &OrgCommand, show: &mut Show) -> Result<Exit, Trouble
         }
     }
     Ok(Exit::Worked)
+}
+
+fn create(name: &str, tier: Option<&str>, at: &At, show: &mut Show) -> Result<(), Trouble> {
+    let (config, store) = super::configured_store(at)?;
+    let tier = match tier {
+        Some(tier) => Some(limit::tier(&config, tier)?),
+        None => config.tiers.for_new(),
+    };
+    let made = store.create_organization(name, now())?;
+    if let Some(tier) = tier {
+        let subject = Subject::Organization(made.id.clone());
+        store.set_tier(&subject, &tier.name, &tier.limits)?;
+        show.note(&format!("Its limits are those of the tier `{}`.", tier.name));
+    }
+    show.either(&shapes::organization(&made), &line(&made))
 }
 
 fn line(organization: &Organization) -> String {
