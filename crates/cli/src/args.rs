@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 
 use crate::commands::audit::AuditArgs;
+use crate::commands::limit::LimitCommand;
 use crate::commands::member::MemberCommand;
 use crate::commands::user::UserCommand;
-use crate::commands::limit::LimitCommand;
 use crate::commands::{EXAMPLES, RunArgs};
 
 /// The reliability layer for OpenAI-compatible APIs.
