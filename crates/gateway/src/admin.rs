@@ -87,7 +87,8 @@ async fn tick(shared: &Arc<Shared>, store: Option<Arc<dyn Store>>) {
         let refresh = move || {
             own.admission.limits.sweep(own.engine.now());
             own.keys.refresh(store.as_ref())?;
-            own.admission.limits.refresh(store.as_ref())
+            own.admission.limits.refresh(store.as_ref())?;
+            own.money.refresh(store.as_ref(), own.wall.now())
         };
         let refreshed = tokio::task::spawn_blocking(refresh).await;
         let error = match refreshed {
@@ -97,9 +98,9 @@ async fn tick(shared: &Arc<Shared>, store: Option<Arc<dyn Store>>) {
         };
         match (&error, failing) {
             (Some(error), false) => {
-                tracing::warn!(%error, "could not read changes of keys and limits; the known ones stay in use");
+                tracing::warn!(%error, "could not read changes of keys, limits and budgets; the known ones stay in use");
             }
-            (None, true) => tracing::info!("changes of keys and limits are read again"),
+            (None, true) => tracing::info!("changes of keys, limits and budgets are read again"),
             (Some(_), true) | (None, false) => {}
         }
         failing = error.is_some();
@@ -263,7 +264,8 @@ impl Plane {
             admitted: self.shared.admission.open(),
             over_shadows: self.shared.admission.limits.over_shadows(),
         };
-        let text = prometheus(self.shared.meters.iter().map(AsRef::as_ref), together);
+        let mut text = prometheus(self.shared.meters.iter().map(AsRef::as_ref), together);
+        self.shared.money.metrics(&mut text);
         let mut reply = Response::new(Full::new(Bytes::from(text)));
         let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
         reply.headers_mut().insert(header::CONTENT_TYPE, kind);
@@ -283,6 +285,15 @@ impl Plane {
             "admitted": self.shared.admission.open(),
             "connections": sum(crate::meter::Meter::open_connections),
             "held_body_bytes": self.shared.held.bytes(),
+            "ledger": self.shared.money.ledger().map(|ledger| {
+                let state = ledger.state();
+                json!({
+                    "trouble": state.trouble,
+                    "waiting": state.waiting,
+                    "open": state.open,
+                    "refused": state.refused,
+                })
+            }),
         })
     }
 }

@@ -17,11 +17,12 @@ use mainstay_core::wire::endpoint::{BodyForm, Endpoint};
 
 use crate::admission::{Ask, Who};
 use crate::answer::{self, JSON, ReplyBody};
-use crate::auth::authenticate;
+use crate::auth::{Caller, authenticate};
 use crate::body::{self, Treatment};
 use crate::cors;
 use crate::headers::clean_request;
 use crate::look;
+use crate::money::{Asked, MoneyAsk, Pledge};
 use crate::refused::Refused;
 use crate::routes::{self, ApiPath, Health, Route};
 use crate::scopes;
@@ -108,7 +109,12 @@ async fn prepare(
     read_wishes(&mut call, &headers);
     clean_request(&mut headers, settings.auth == Auth::Pass, inflated);
     call.headers = headers;
-    admit(shared, &settings, &mut call, ticket, &who)?;
+    let asked = &looked.asked;
+    if let Some(pledge) = admit(shared, &settings, &caller, &mut call, asked, ticket, &who)? {
+        let hold = pledge.written().await?;
+        (call.account, call.add_usage) = (Some(hold.account()), true);
+        ticket.hold_money(hold);
+    }
     if let Some(begun) = looked.begun {
         call.body = body::pass(slot, begun, &settings.bounds);
     }
@@ -139,17 +145,21 @@ fn blank_call(
         read_timeout: None,
         sdk_retry: 0,
         add_usage: false,
+        account: None,
     }
 }
 
-/// Takes what the call needs, all or nothing; the ticket gives it back at the end.
+/// Takes what the call needs of limits and money, all or nothing; the ticket gives it back at the
+/// end. What it may cost is held when the pledge is written.
 fn admit(
     shared: &Shared,
     settings: &Settings,
+    caller: &Caller,
     call: &mut Call,
+    asked: &Asked,
     ticket: &mut Ticket,
     who: &Who,
-) -> Result<(), Refused> {
+) -> Result<Option<Pledge>, Refused> {
     let ask = Ask {
         who,
         call,
@@ -160,7 +170,8 @@ fn admit(
     let admitted = shared.admission.admit(&ask)?;
     call.add_usage |= admitted.counts_tokens();
     ticket.admit(admitted);
-    Ok(())
+    let (rules, engine) = (&settings.money, &*shared.engine);
+    shared.money.admit(&MoneyAsk { caller, call, asked, rules, engine, now: shared.wall.now() })
 }
 
 /// The time limits that the caller asks for, and how often his SDK has tried.

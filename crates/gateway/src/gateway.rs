@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use mainstay::Engine;
 use mainstay::http::{HttpSettings, HttpUpstream};
 use mainstay::spec::EngineSpec;
-use mainstay_core::store::Store;
+use mainstay_core::store::{Ledger, Store};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
@@ -22,6 +22,7 @@ use crate::connection::{Host, Phase};
 use crate::fault::ServeError;
 use crate::listen::listeners;
 use crate::meter::Meter;
+use crate::money::Money;
 use crate::settings::Settings;
 use crate::shared::{Shared, Wall, Worker};
 use crate::{tls, worker};
@@ -37,6 +38,8 @@ pub struct Plan {
     pub engine: EngineSpec,
     /// Where keys are remembered; asked twice a second for what changed. `None` with no keys.
     pub store: Option<Arc<dyn Store>>,
+    /// Where money is remembered. Without it nothing is held, and budgets have no effect.
+    pub ledger: Option<Arc<dyn Ledger>>,
 }
 
 /// A running gateway. Dropping it cuts everything.
@@ -94,7 +97,7 @@ impl Gateway {
     ///
     /// The store fails, or the system gives no threads.
     pub fn start(ground: Ground, plan: Plan) -> Result<Gateway, ServeError> {
-        let Plan { settings, admin, engine, store } = plan;
+        let Plan { settings, admin, engine, store, ledger } = plan;
         let Ground { sockets, admin: admin_socket, tls, addr, admin_addr } = ground;
         let count = sockets.len();
         let keys = Arc::new(KeyBook::default());
@@ -119,11 +122,13 @@ impl Gateway {
             engine: Engine::new(engine),
             keys,
             admission,
+            money: Money::new(ledger),
             meters: (0..count).map(|_| Arc::new(Meter::default())).collect(),
             wall: Wall::new(),
             stopping: std::sync::atomic::AtomicBool::new(false),
             settings: ArcSwap::from_pointee(settings),
         });
+        open_books(&shared, store.as_deref())?;
         let (phase, _) = watch::channel(Phase::Running);
         let mut gateway = Gateway {
             addr,
@@ -239,6 +244,9 @@ impl Gateway {
             // A worker that panicked has said so on stderr, and has ended all the same.
             let _ = worker.join();
         }
+        if let Some(ledger) = self.shared.money.ledger() {
+            ledger.flush();
+        }
     }
 }
 
@@ -249,6 +257,20 @@ impl Drop for Gateway {
             let _ = thread.join();
         }
     }
+}
+
+/// Learns of all budgets and what is spent of them before the first call comes.
+fn open_books(shared: &Shared, store: Option<&dyn Store>) -> Result<(), ServeError> {
+    let Some(store) = store else { return Ok(()) };
+    shared.money.refresh(store, shared.wall.now()).map_err(|error| ServeError {
+        what: "could not read the budgets".to_owned(),
+        why: error.to_string(),
+        fix: error.fix(),
+    })?;
+    if let Some(ledger) = shared.money.ledger() {
+        ledger.flush();
+    }
+    Ok(())
 }
 
 fn worker_count(wanted: usize) -> usize {

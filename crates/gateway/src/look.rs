@@ -12,6 +12,7 @@ use mainstay_core::wire::endpoint::{BodyForm, Endpoint};
 use mainstay_core::wire::request::{Peek, peek};
 
 use crate::body::{Begun, Hold, Taken};
+use crate::money::Asked;
 use crate::refused::Refused;
 use crate::window::{self, Prompt};
 
@@ -22,6 +23,8 @@ pub(crate) struct Looked {
     pub(crate) hold: Hold,
     /// The beginning of a body that is to pass through.
     pub(crate) begun: Option<Begun>,
+    /// What is asked for, as far as it decides on the cost.
+    pub(crate) asked: Asked,
     /// The body may name a model behind what was looked at.
     pub(crate) model_unseen: bool,
 }
@@ -35,13 +38,14 @@ pub(crate) async fn into(
 ) -> Result<Looked, Refused> {
     let Taken { body, begun, hold, json, form, inflated: _ } = taken;
     let mut model_unseen = false;
+    let mut asked = Asked::default();
     if json {
         let none = Bytes::new();
         let bytes = match &body {
             CallBody::Buffered(bytes) => bytes,
             CallBody::Empty | CallBody::Streamed { .. } => &none,
         };
-        into_json(call, bytes, engine).await?;
+        asked = into_json(call, bytes, engine).await?;
     }
     if let Some(head) = form {
         let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
@@ -49,24 +53,32 @@ pub(crate) async fn into(
         let seen = FormBody { content_type, bytes: &head, whole: begun.is_none(), length };
         model_unseen = into_form(call, seen, engine)?;
     }
+    asked.length = begun.as_ref().and_then(|begun| begun.length);
     call.body = body;
-    Ok(Looked { hold, begun, model_unseen })
+    Ok(Looked { hold, begun, asked, model_unseen })
 }
 
 /// Looks into a JSON body.
-async fn into_json(call: &mut Call, bytes: &Bytes, engine: &Engine) -> Result<(), Refused> {
+async fn into_json(call: &mut Call, bytes: &Bytes, engine: &Engine) -> Result<Asked, Refused> {
     if bytes.is_empty() && call.endpoint.body_form() != BodyForm::Json {
-        return Ok(());
+        return Ok(Asked::default());
     }
     let (peeked, level) = sound(call.endpoint, bytes, engine)?;
-    let asked = peeked.max_output();
+    let asked = Asked {
+        max_output: peeked.max_output(),
+        answers: peeked.n.max(peeked.best_of),
+        length: None,
+        background: peeked.background,
+    };
     call.stream = peeked.stream;
-    call.tokens = estimate(call.endpoint, bytes.len(), asked, peeked.n);
+    call.tokens = estimate(call.endpoint, bytes.len(), asked.max_output, peeked.n);
     call.model_span = peeked.model_span();
     call.model = peeked.model.map(std::borrow::Cow::into_owned);
-    let Some(model) = call.model.as_deref() else { return Ok(()) };
-    let prompt = Prompt { endpoint: call.endpoint, model, body: bytes, asked, level };
-    window::check(prompt, engine).await
+    let Some(model) = call.model.as_deref() else { return Ok(asked) };
+    let (endpoint, most) = (call.endpoint, asked.max_output);
+    let prompt = Prompt { endpoint, model, body: bytes, asked: most, level };
+    window::check(prompt, engine).await?;
+    Ok(asked)
 }
 
 /// Looks into what is at hand of a form; tells whether a model may stand behind it.

@@ -5,16 +5,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mainstay_core::store::{Store, StoreError};
+use mainstay_core::store::{Durability, Ledger, Recovery, Store, StoreError};
 use mainstay_sim::{Sim, SimConfig};
-use mainstay_store::Sqlite;
+use mainstay_store::{LedgerSettings, Recovered, Sqlite, SqliteLedger};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 
 use crate::access::unknown_subjects;
 use crate::admin::AdminSettings;
-use crate::config::{Config, ConfigFault, Overrides, StoreUrl};
+use crate::config::{Config, ConfigFault, LedgerMode, Overrides, StoreUrl};
 use crate::fault::ServeError;
 use crate::first_run::first_run;
 use crate::gateway::{Gateway, Ground, Plan};
@@ -63,8 +63,10 @@ pub fn serve(options: ServeOptions, out: &mut dyn Write) -> Result<(), ServeErro
     let engine = engine_spec(&config, simulated);
     let mut signals =
         runtime.block_on(async { Signals::new() }).map_err(|error| ServeError::runtime(&error))?;
-    let gateway =
-        Gateway::start(ground, Plan { settings, admin, engine, store: Some(Arc::clone(&store)) })?;
+    let ledger: Arc<dyn Ledger> = open_ledger(&config, out)?;
+    let remembered = Arc::clone(&store);
+    let plan = Plan { settings, admin, engine, store: Some(remembered), ledger: Some(ledger) };
+    let gateway = Gateway::start(ground, plan)?;
     let welcome = first.welcome(&config, &base(&config, gateway.addr()));
     // Where nobody listens, there is nobody to miss it.
     let _ = out
@@ -80,11 +82,7 @@ pub fn serve(options: ServeOptions, out: &mut dyn Write) -> Result<(), ServeErro
 fn open_store(config: &Config) -> Result<Arc<dyn Store>, ServeError> {
     match &config.store.url {
         StoreUrl::Sqlite(path) => Ok(Arc::new(Sqlite::open(path).map_err(from_store)?)),
-        StoreUrl::Postgres(_) => Err(ServeError {
-            what: "could not open the store: `store.url` names PostgreSQL".to_owned(),
-            why: "this version keeps its state in SQLite only".to_owned(),
-            fix: "write `url = \"sqlite:mainstay.db\"` under `[store]`".to_owned(),
-        }),
+        StoreUrl::Postgres(_) => Err(no_postgres()),
     }
 }
 
@@ -92,6 +90,43 @@ fn from_fault(fault: ConfigFault) -> ServeError {
     let place = fault.place();
     let ConfigFault { what, why, fix, .. } = fault;
     ServeError { what: format!("{place}: {what}"), why, fix }
+}
+
+/// Opens the ledger beside the store, and says what the last run left open.
+fn open_ledger(config: &Config, out: &mut dyn Write) -> Result<Arc<SqliteLedger>, ServeError> {
+    let StoreUrl::Sqlite(path) = &config.store.url else { return Err(no_postgres()) };
+    let settings = LedgerSettings {
+        durability: match config.store.ledger {
+            LedgerMode::Process => Durability::Process,
+            LedgerMode::Strict => Durability::Strict,
+            LedgerMode::Batched => Durability::Batched,
+        },
+        recovery: match config.budget.charge_leftovers {
+            true => Recovery::Charge,
+            false => Recovery::Release,
+        },
+        queue_max: usize::try_from(config.budget.queue_max).unwrap_or(usize::MAX),
+        ..LedgerSettings::default()
+    };
+    let ledger = SqliteLedger::open(path, settings).map_err(from_store)?;
+    let Recovered { reservations, held } = ledger.recovered();
+    if reservations > 0 {
+        let done = if config.budget.charge_leftovers { "charged" } else { "released" };
+        let text = format!(
+            "the last run ended without settling {reservations} calls: the {held} USD they held are {done}"
+        );
+        let _ = writeln!(out, "{text}");
+        tracing::warn!(reservations, %held, done, "calls of the last run were ended");
+    }
+    Ok(Arc::new(ledger))
+}
+
+fn no_postgres() -> ServeError {
+    ServeError {
+        what: "could not open the store: `store.url` names PostgreSQL".to_owned(),
+        why: "this version keeps its state in SQLite only".to_owned(),
+        fix: "write `url = \"sqlite:mainstay.db\"` under `[store]`".to_owned(),
+    }
 }
 
 fn from_store(error: StoreError) -> ServeError {

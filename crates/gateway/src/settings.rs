@@ -2,6 +2,7 @@
 //! default; [`crate::config`] reads them from a file.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_core::policy::CodeSet;
@@ -9,6 +10,7 @@ use mainstay_core::policy::CodeSet;
 use crate::access::Access;
 pub use crate::config::{Auth, Expose, LimitSettings, TlsFiles};
 use crate::config::{Config, ConfigFault};
+use crate::money::MoneyRules;
 
 /// Settings of the data plane.
 #[derive(Clone, Debug)]
@@ -27,6 +29,8 @@ pub struct Settings {
     pub expose: Expose,
     /// Which names our own refusals carry in `error.code`.
     pub codes: CodeSet,
+    /// What models cost, and how much is held for a call.
+    pub money: Arc<MoneyRules>,
     /// From where callers may call.
     pub access: Access,
     /// How limits of callers count.
@@ -47,6 +51,7 @@ impl Default for Settings {
             cors: Vec::new(),
             expose: Expose::default(),
             codes: CodeSet::default(),
+            money: Arc::default(),
             access: Access::default(),
             limits: LimitSettings::default(),
             bounds: Bounds::default(),
@@ -76,6 +81,7 @@ impl Settings {
             cors: server.cors.clone(),
             expose: server.expose,
             codes: config.errors,
+            money: Arc::new(MoneyRules::of(config)),
             access: Access::without_database(config),
             limits: config.limits,
             bounds: Bounds {

@@ -12,6 +12,7 @@ use crate::admission::Admission;
 use crate::auth::KeyBook;
 use crate::body::Held;
 use crate::meter::Meter;
+use crate::money::Money;
 use crate::settings::Settings;
 
 /// Shared by all threads of a gateway.
@@ -25,6 +26,8 @@ pub(crate) struct Shared {
     pub(crate) keys: Arc<KeyBook>,
     /// What a call takes before it may go.
     pub(crate) admission: Admission,
+    /// What calls may cost and have cost.
+    pub(crate) money: Arc<Money>,
     /// The memory for bodies.
     pub(crate) held: Held,
     /// One for each worker.

@@ -12,6 +12,7 @@ use mainstay_core::time::Moment;
 
 use crate::admission::{Admitted, Ending, Who};
 use crate::body::Hold;
+use crate::money::MoneyHold;
 use crate::shared::Worker;
 
 /// The status of a caller who left, in logs and metrics only.
@@ -33,6 +34,8 @@ pub(crate) struct Ticket {
     who: Option<Who>,
     /// What the call has taken and gives back at its end.
     admitted: Option<Admitted>,
+    /// What it may cost.
+    money: Option<MoneyHold>,
     end: End,
 }
 
@@ -58,6 +61,7 @@ impl Ticket {
             hold: None,
             who: None,
             admitted: None,
+            money: None,
             end: End { status: CALLER_LEFT, kind: None, origin: None, attempts: 0 },
         }
     }
@@ -90,6 +94,11 @@ impl Ticket {
     /// Keeps what the call has taken until its end.
     pub(crate) fn admit(&mut self, admitted: Admitted) {
         self.admitted = Some(admitted);
+    }
+
+    /// Keeps what the call may cost until its end.
+    pub(crate) fn hold_money(&mut self, hold: MoneyHold) {
+        self.money = Some(hold);
     }
 
     /// The call failed with an answer of ours or the provider's.

@@ -2,6 +2,7 @@
 //! [`Refusal`] that says why there is none. Gateway, client and runner all speak these types.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -51,8 +52,21 @@ pub struct Call {
     /// not, and take the event that tells them out again. Has an effect on streamed chat and
     /// legacy completions with a buffered body; set it where calls are metered.
     pub add_usage: bool,
+    /// Who keeps account of what the call's attempts use.
+    pub account: Option<Arc<dyn Account>>,
     /// A streamed body has been handed to an attempt and cannot be sent again. Starts `false`.
     pub body_gone: bool,
+}
+
+/// Who keeps account of what a call's attempts use, and may refuse one more.
+pub trait Account: Send + Sync + fmt::Debug {
+    /// Asked before each attempt is sent: may it be? `trace` has the attempts before it, `live` of
+    /// which are still under way. When not, the call goes on with what is under way, or ends with
+    /// [`Kind::InsufficientQuota`].
+    fn may_start(&self, trace: &Trace, live: usize) -> bool;
+    /// The call is over, with the tokens of all its attempts; `whole` when its answer is complete.
+    /// Told exactly once for each call that was handed to an engine, also when its caller left.
+    fn over(&self, trace: &Trace, whole: bool);
 }
 
 /// The body of a call.

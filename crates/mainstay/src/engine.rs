@@ -163,6 +163,30 @@ impl Engine {
         Walk::new(self.clock, Arc::clone(upstream), call, policy, targets, plan)
     }
 
+    /// Hands over where a call of `model` may go: the provider's name, and the model it is asked for.
+    pub fn places(&self, model: Option<&str>, each: &mut dyn FnMut(&str, Option<&str>)) {
+        let directory = self.directory.load();
+        let mut place = |provider: &ProviderSpec, model: Option<&str>| {
+            let mapped = |model| provider.model_map.get(model).map_or(model, String::as_str);
+            each(&provider.name, model.map(mapped));
+        };
+        let Some(model) = model else {
+            directory.providers.first().into_iter().for_each(|provider| place(provider, None));
+            return;
+        };
+        let Some((route, _)) = directory.route(model) else {
+            for (provider, model) in directory.serving(model) {
+                place(provider, Some(model));
+            }
+            return;
+        };
+        for target in &route.targets {
+            if let Some(provider) = directory.named(&target.provider) {
+                place(provider, Some(target.model.as_deref().unwrap_or(model)));
+            }
+        }
+    }
+
     /// The state of every target that was used.
     pub fn snapshot(&self) -> Vec<TargetSnapshot> {
         let now = self.now();

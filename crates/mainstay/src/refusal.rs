@@ -37,6 +37,12 @@ pub(crate) fn refuse(
     Refusal { failure, retry_after: end.retry_after, message, provider_answer, trace }
 }
 
+/// What a call ends with whose account takes no further attempt.
+pub(crate) fn out_of_money() -> Verdict {
+    let failure = own_failure(Kind::InsufficientQuota, Origin::Mainstay, Scope::Key);
+    Verdict { failure, retryable: false, delay: None, wait: None }
+}
+
 /// A walk that broke its own order.
 pub(crate) fn fault(trace: Trace) -> Refusal {
     Refusal {

@@ -381,6 +381,12 @@ impl<U: Upstream> Run<U> {
     }
 
     fn start(&mut self, start: Start, now: Moment) {
+        if !self.may_start() {
+            let verdict = refusal::out_of_money();
+            let hints = mainstay_core::hints::RateHints::default();
+            self.plan.saw(Seen::Failed { slot: start.slot, verdict, hints: &hints }, now);
+            return;
+        }
         let target = &self.targets[start.track].0;
         let record = self.trace.records.len();
         self.trace.attempts = self.plan.sent();
@@ -424,6 +430,21 @@ impl<U: Upstream> Run<U> {
         let attempt = self.upstream.start(request);
         let record = kept.then_some(record);
         self.live[start.slot] = Some(Live { attempt, flow, track: start.track, record });
+    }
+
+    fn may_start(&self) -> bool {
+        let live = self.live.iter().flatten().count();
+        self.call.account.as_ref().is_none_or(|account| account.may_start(&self.trace, live))
+    }
+
+    /// Tells who keeps account, once.
+    fn tell_account(&mut self, whole: bool) {
+        let Some(account) = self.call.account.take() else { return };
+        for live in self.live.iter().flatten() {
+            let used = live.used(&self.targets);
+            note(&mut self.trace, live.record, |record| record.used = record.used.or(used));
+        }
+        account.over(&self.trace, whole);
     }
 
     /// What an answer of this call must be.
@@ -497,6 +518,7 @@ impl<U: Upstream> Run<U> {
             return;
         }
         self.over = true;
+        self.tell_account(matches!(ending, Ending::Answered));
         match ending {
             Ending::Answered => self.out.push_back(Out::End),
             // `last_words` has set the cut already where a stream can carry an error.
@@ -525,6 +547,7 @@ impl<U: Upstream> Drop for Run<U> {
         if let On::Pacer { track, ticket } = self.on {
             self.targets[track].0.forget_ticket(ticket);
         }
+        self.tell_account(false);
         self.live = [None, None];
         self.plan.abandon(self.clock.now());
     }

@@ -107,7 +107,13 @@ impl Gate {
         settings.workers = 1;
         let ground = Ground::take(&settings, ([127, 0, 0, 1], 0).into()).expect("free ports");
         let store: Arc<dyn Store> = store;
-        let plan = Plan { settings, admin, engine: engine_spec(&config, None), store: Some(store) };
+        let plan = Plan {
+            settings,
+            admin,
+            engine: engine_spec(&config, None),
+            store: Some(store),
+            ledger: None,
+        };
         Gate { gateway: Gateway::start(ground, plan).expect("it starts"), key }
     }
 

@@ -142,6 +142,7 @@ mod tests {
             input,
             cached_input: input / 2,
             output,
+            ..Price::default()
         };
         let map = [("fast".to_owned(), "gpt-4o".to_owned())];
         Prices::new(vec![price("gpt-4o*", 2_500_000, 10_000_000)], &map)

@@ -161,6 +161,13 @@ impl Books {
         }
     }
 
+    /// Begins the adding up of a new budget's past again, after it failed: the period to ask about,
+    /// or `None` when it is known by this time.
+    pub fn reload(&mut self, id: u64) -> Option<Period> {
+        let place = self.place_of(id)?;
+        self.purses[place].reload()
+    }
+
     /// Takes a budget away. Calls that hold in it go on and settle in the others.
     pub fn remove(&mut self, id: u64) {
         let Some(place) = self.place_of(id) else { return };

@@ -1,9 +1,9 @@
-//! `[[access]]` and `[[price]]`.
+//! `[[access]]`.
 
 use super::fault::words;
 use super::reader::{Found, Need, Reader, Section, cut};
 use super::server::read_ranges;
-use super::values::{Cidr, decimal};
+use super::values::Cidr;
 
 /// Whom an access rule is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,19 +38,6 @@ pub struct AccessRule {
     pub ranges: Gate<Cidr>,
     /// Its line in the file.
     pub line: u32,
-}
-
-/// What a model costs, in pico-USD (10^-12 USD) a token.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Price {
-    /// The model; `*` at the end matches any rest.
-    pub model: String,
-    /// An input token.
-    pub input: u64,
-    /// An input token that was cached.
-    pub cached_input: u64,
-    /// An output token.
-    pub output: u64,
 }
 
 pub(super) fn read_access(reader: &mut Reader<'_>, root: &Section<'_>) -> Vec<AccessRule> {
@@ -123,36 +110,4 @@ fn read_countries(reader: &mut Reader<'_>, section: &Section<'_>, key: &str) -> 
         }
     }
     countries
-}
-
-pub(super) fn read_prices(reader: &mut Reader<'_>, root: &Section<'_>) -> Vec<Price> {
-    let mut prices: Vec<Price> = Vec::new();
-    for section in reader.list(root, "price") {
-        let model = reader.text(&section, "model", Need::Required);
-        let input = money(reader, &section, "input_per_1m");
-        let cached = money(reader, &section, "cached_input_per_1m");
-        let output = money(reader, &section, "output_per_1m");
-        let Some(model) = model else { continue };
-        if prices.iter().any(|price| price.model == model.value) {
-            let what = format!("`{}` is a second price for `{}`", section.shown, cut(&model.value));
-            reader.error(model.line, words(what, "which one holds would be a guess", "keep one"));
-        }
-        prices.push(Price {
-            model: model.value,
-            input: input.unwrap_or(0),
-            cached_input: cached.or(input).unwrap_or(0),
-            output: output.unwrap_or(0),
-        });
-    }
-    prices
-}
-
-/// USD for a million tokens is pico-USD for a token once six decimals are taken as whole numbers.
-fn money(reader: &mut Reader<'_>, section: &Section<'_>, key: &str) -> Option<u64> {
-    const MOST: u128 = 1_000_000_000_000; // a million USD
-    let wanted = "USD as a decimal string such as \"2.50\", 0 to 1000000, at most 6 decimals";
-    let read = |text: &str| {
-        decimal(text, 6).filter(|&micro| micro <= MOST).and_then(|micro| u64::try_from(micro).ok())
-    };
-    reader.parsed(section, key, wanted, read).map(|found| found.value)
 }

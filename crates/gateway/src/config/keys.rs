@@ -34,7 +34,7 @@ const fn key(
 pub(super) const LISTS: [&str; 5] = ["provider", "route", "access", "price", "tier"];
 
 /// Sections, in the order of the documentation, with what each is for.
-pub const SECTIONS: [(&str, &str); 25] = [
+pub const SECTIONS: [(&str, &str); 26] = [
     ("", "The file itself"),
     ("server", "The data plane: where programs send their calls."),
     ("server.tls", "TLS of the data plane; both keys or neither."),
@@ -65,7 +65,11 @@ pub const SECTIONS: [(&str, &str); 25] = [
         "tier",
         "A named bundle of limits: `mainstay limit set --tier`. Several of one name are one tier, each for other models.",
     ),
-    ("price", "What a model costs, in USD as decimal strings. May stand several times."),
+    (
+        "price",
+        "What a model costs, in USD as decimal strings. May stand several times; a shipped price holds for common models that none fits.",
+    ),
+    ("budget", "How budgets count; the budgets themselves are set with `mainstay budget`."),
 ];
 
 /// Every key, in the order of the documentation.
@@ -82,6 +86,7 @@ pub const KEYS: &[Key] = &[
     key("", "limits", "table", "", "See `[limits]`."),
     key("", "tier", "tables", "", "See `[[tier]]`."),
     key("", "price", "tables", "", "See `[[price]]`."),
+    key("", "budget", "table", "", "See `[budget]`."),
 
     key("server", "listen", "address", "\"127.0.0.1:8080\"", "Address and port of the data plane; port 0 lets the system choose."),
     key("server", "workers", "number", "0", "Threads that carry calls, 0 to 256; 0 means one a core."),
@@ -207,10 +212,22 @@ pub const KEYS: &[Key] = &[
     key("tier", "burst", "duration", "the whole window", "How much may come at once: what a rate gives in this time, 1ms to 1d."),
     key("tier", "shadow", "true or false", "false", "Only count and tell, never refuse."),
 
-    key("price", "model", "string", "required", "The model; `*` at the end matches any rest."),
+    key("price", "model", "string", "required", "The model, or `provider/model`; `*` at the end matches any rest."),
     key("price", "input_per_1m", "money", "\"0\"", "A million input tokens, up to 6 decimals."),
     key("price", "cached_input_per_1m", "money", "`input_per_1m`", "A million input tokens that were cached."),
     key("price", "output_per_1m", "money", "\"0\"", "A million output tokens."),
+    key("price", "characters_per_1m", "money", "\"0\"", "A million characters that are spoken."),
+    key("price", "per_image", "money", "\"0\"", "A picture that is made."),
+    key("price", "per_minute", "money", "\"0\"", "A minute of sound, counted by the millisecond."),
+    key("price", "per_request", "money", "\"0\"", "An attempt that was answered."),
+
+    key("budget", "reserve", "word", "\"worst\"", "`worst` or `likely`: what is held for a call. `likely` may leave debts."),
+    key("budget", "output_default", "number", "4096", "Output tokens held where neither the call nor the model has a limit, 1 to 10000000."),
+    key("budget", "output_likely", "number", "1024", "Output tokens held at most with `reserve = \"likely\"`, 1 to 10000000."),
+    key("budget", "unpriced", "word", "\"refuse\"", "`refuse` or `free`: models without a price under a hard budget. `[[price]] model = \"*\"` prices all others."),
+    key("budget", "shipped_prices", "true or false", "true", "Whether the shipped prices count."),
+    key("budget", "leftovers", "word", "\"charge\"", "`charge` or `release`: what a process that died had held, at the next start."),
+    key("budget", "queue_max", "number", "65536", "Entries that may wait to be written to the ledger before calls are refused, 16 to 1000000."),
 ];
 
 /// The names of a section's keys.

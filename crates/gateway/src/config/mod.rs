@@ -20,6 +20,7 @@ mod fault;
 mod init;
 mod keys;
 mod limits;
+mod money;
 mod outline;
 mod policy;
 mod presets;
@@ -32,7 +33,7 @@ mod server;
 mod unused;
 mod values;
 
-pub use access::{AccessFor, AccessRule, Gate, Price};
+pub use access::{AccessFor, AccessRule, Gate};
 pub use check::check_files;
 pub use env::Environment;
 pub use fault::{ConfigFault, Severity};
@@ -40,6 +41,7 @@ pub use init::starter;
 pub use keys::{KEYS, Key, SECTIONS, page as settings_page};
 pub use limits::{LimitSettings, Tier, Tiers};
 pub use mainstay::http_url::{HttpUrl, NotAUrl};
+pub use money::{BudgetConfig, Price};
 pub use presets::{PRESETS, Preset};
 pub use provider::{ProviderConfig, Upstream};
 pub use resolve::{ResolvedRoute, ResolvedTarget};
@@ -86,6 +88,8 @@ pub struct Config {
     pub limits: LimitSettings,
     /// Named bundles of limits.
     pub tiers: Tiers,
+    /// How budgets count.
+    pub budget: BudgetConfig,
     /// Findings that do not stop it from being used.
     pub warnings: Vec<ConfigFault>,
     /// The file it was read from.
@@ -175,9 +179,10 @@ fn read(reader: &mut Reader<'_>, root: &reader::Section<'_>) -> Config {
         shared: server::read_shared(reader, root),
         routes: route::read_all(reader, root, &providers, &policy),
         access: access::read_access(reader, root),
-        prices: access::read_prices(reader, root),
         limits,
         tiers,
+        prices: money::read_prices(reader, root),
+        budget: money::read_budget(reader, root),
         providers,
         policy,
         errors,

@@ -6,6 +6,8 @@ use std::time::Duration;
 use mainstay_core::policy::{CodeSet, OpenFor, Policy, ProviderKind, Recovery, Strategy};
 use serde_json::{Value, json};
 
+use crate::money::Reserve;
+
 use super::provider::{ProviderConfig, Upstream};
 use super::server::{Auth, Expose, LedgerMode, StoreUrl};
 use super::values::{duration_text, size_text};
@@ -64,6 +66,15 @@ impl Config {
                 "default_tier": self.tiers.default,
             },
             "tiers": self.tiers.all.iter().map(|tier| tier.name.as_str()).collect::<Vec<_>>(),
+            "budget": {
+                "reserve": match self.budget.reserve { Reserve::Worst => "worst", Reserve::Likely => "likely" },
+                "output_default": self.budget.output_default,
+                "output_likely": self.budget.output_likely,
+                "unpriced": if self.budget.unpriced_free { "free" } else { "refuse" },
+                "shipped_prices": self.budget.shipped_prices,
+                "leftovers": if self.budget.charge_leftovers { "charge" } else { "release" },
+                "queue_max": self.budget.queue_max,
+            },
             "prices": self.prices.iter().map(|price| price.model.as_str()).collect::<Vec<_>>(),
         })
     }

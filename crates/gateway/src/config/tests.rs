@@ -40,7 +40,7 @@ fn every_documented_name_is_accepted() {
     assert_eq!(config.access.len(), 3);
     let unused = |fault: &ConfigFault| fault.what.contains("has no effect in this version");
     assert!(config.warnings.iter().all(unused), "{}", listed(&config.warnings));
-    assert_eq!(config.warnings.len(), 3, "{}", listed(&config.warnings));
+    assert_eq!(config.warnings.len(), 1, "{}", listed(&config.warnings));
     assert_eq!(config.providers.len(), 3);
     let route = &config.routes[0].route;
     assert_eq!(route.policy.retry.attempts_max, 2);
@@ -51,6 +51,8 @@ fn every_documented_name_is_accepted() {
     assert_eq!(config.policy.stream.recovery, Recovery::Continue);
     assert_eq!(config.prices[0].input, 2_500_000, "pico-USD a token");
     assert_eq!(config.prices[1].cached_input, config.prices[1].input);
+    assert_eq!((config.prices[0].image, config.prices[0].request), (40_000_000_000, 1_000_000));
+    assert!(config.budget.unpriced_free && !config.budget.shipped_prices);
 }
 
 #[test]

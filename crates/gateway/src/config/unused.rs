@@ -22,14 +22,7 @@ const fn unused(section: &'static str, key: &'static str, why: &'static str) -> 
     Unused { section, key, only: &[], severity, why, fix }
 }
 
-const UNUSED: [Unused; 3] = [
-    unused("", "shared", "each gateway counts limits by itself"),
-    unused("", "price", "it keeps no account of costs"),
-    Unused {
-        only: &["strict", "batched"],
-        ..unused("store", "ledger", "it keeps no account of costs")
-    },
-];
+const UNUSED: [Unused; 1] = [unused("", "shared", "each gateway counts limits by itself")];
 
 /// The entry of a key, when there is one.
 pub(super) fn find(section: &str, key: &str) -> Option<&'static Unused> {

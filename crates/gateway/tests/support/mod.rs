@@ -59,7 +59,13 @@ pub(crate) fn start(config: &Config, adjust: impl FnOnce(&mut Settings)) -> Fron
     let ground =
         Ground::take(&settings, "127.0.0.1:0".parse().expect("an address")).expect("free ports");
     let shared: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
-    let plan = Plan { settings, admin, engine: engine_spec(config, None), store: Some(shared) };
+    let plan = Plan {
+        settings,
+        admin,
+        engine: engine_spec(config, None),
+        store: Some(shared),
+        ledger: None,
+    };
     Front { gateway: Gateway::start(ground, plan).expect("the gateway starts"), store, key }
 }
 

@@ -172,6 +172,15 @@ impl Purse {
         self.told = self.passed();
     }
 
+    pub(super) fn reload(&mut self) -> Option<Period> {
+        if self.ready {
+            return None;
+        }
+        // What was settled in the meantime is in the sum that is asked for next.
+        self.settled = Usd::ZERO;
+        Some(self.period)
+    }
+
     /// Ends the budget; the place may be used again.
     pub(super) fn retire(&mut self) -> Owner {
         self.live = false;

@@ -46,9 +46,7 @@ const CASES: &[Case] = &[
     ),
     ("[admin]\ntoken = \"short\"", 2, Error, &["5 characters", "openssl rand"]),
     ("[store]\nurl = \"mysql://x\"", 2, Error, &["sqlite:PATH"]),
-    ("[store]\nledger = \"strict\"", 2, Warning, &["`store.ledger` as `strict` has no effect"]),
     ("[store]\nurl = \"postgres://h/d\"", 0, Warning, &["SQLite only"]),
-    ("\n[[price]]\nmodel = \"m\"", 2, Warning, &["`price` has no effect"]),
     (
         "[server]\nauth = \"pass\"\n[[access]]\nkey = \"k\"\ncidr_deny = []",
         3,

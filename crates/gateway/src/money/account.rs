@@ -1,0 +1,245 @@
+//! One call's money: held before it, settled once after it.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+
+use mainstay::call::Trace;
+use mainstay_core::money::Usd;
+use mainstay_core::rules::budget::{Holding, Over, Who};
+use mainstay_core::store::{
+    Basis, Entry, EntryKind, FURTHER_MAX, KeyRecord, Ledger, LedgerTrouble, ReservationId,
+    UnixMillis, Written,
+};
+use mainstay_core::wire::usage::Usage;
+use mainstay_store::failpoint;
+
+use super::bill::{self, Bill};
+use super::books::{AllBooks, OrgBooks, locked};
+use super::demand::Demand;
+use super::{Money, MoneyAsk, MoneyRules, Zones, home};
+
+/// Who pays, and the budgets of his organization.
+#[derive(Debug)]
+pub(super) struct Payer {
+    key: Option<Arc<KeyRecord>>,
+    /// The key's id, where there are budgets to look it up in.
+    id: Option<String>,
+    books: Option<OrgBooks>,
+}
+
+impl Payer {
+    pub(super) fn new(books: &AllBooks, key: Option<&Arc<KeyRecord>>) -> Payer {
+        let books = books.of(home(key).0);
+        let id = books.as_ref().and(key).map(|key| key.id());
+        Payer { key: key.cloned(), id, books }
+    }
+
+    fn who(&self) -> Who<'_> {
+        Who { project: home(self.key.as_ref()).1, key: self.id.as_deref() }
+    }
+
+    /// Whether a hard budget applies.
+    pub(super) fn is_hard(&self) -> bool {
+        self.books.as_ref().is_some_and(|books| locked(books).is_hard(self.who()))
+    }
+}
+
+/// One call's money.
+#[derive(Debug)]
+pub(super) struct Account {
+    money: Arc<Money>,
+    ledger: Arc<dyn Ledger>,
+    rules: Arc<MoneyRules>,
+    payer: Payer,
+    reservation: ReservationId,
+    model: Box<str>,
+    demand: Demand,
+    /// What one answer may cost.
+    worst: Usd,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// What is held, from the beginning to the end.
+    open: Option<Open>,
+    /// An attempt was allowed: from here on the walk tells the end.
+    begun: bool,
+}
+
+#[derive(Debug)]
+struct Open {
+    at: UnixMillis,
+    held: Usd,
+    /// Where the organization has budgets.
+    holding: Option<Holding>,
+    further: usize,
+}
+
+impl Account {
+    pub(super) fn new(
+        money: &Arc<Money>,
+        ledger: &Arc<dyn Ledger>,
+        payer: Payer,
+        reservation: ReservationId,
+        ask: &MoneyAsk<'_>,
+        demand: Demand,
+        worst: Usd,
+    ) -> Account {
+        Account {
+            money: Arc::clone(money),
+            ledger: Arc::clone(ledger),
+            rules: Arc::clone(ask.rules),
+            payer,
+            reservation,
+            model: ask.call.model.as_deref().unwrap_or("").into(),
+            demand,
+            worst,
+            state: Mutex::default(),
+        }
+    }
+
+    /// Holds in the budgets and in the ledger, or in neither.
+    pub(super) fn begin(
+        &self,
+        now: UnixMillis,
+        written: Written,
+    ) -> Result<Result<(), LedgerTrouble>, Box<Over>> {
+        let mut state = locked(&self.state);
+        let Some(books) = &self.payer.books else {
+            let at = self.money.books.clock(now);
+            let open = Open { at, held: self.worst, holding: None, further: 0 };
+            let taken = self.ledger.hold(self.hold_entry(at, self.worst), written);
+            state.open = taken.is_ok().then_some(open);
+            return Ok(taken);
+        };
+        let mut books = locked(books);
+        let holding = books.hold(self.payer.who(), self.worst, now, &Zones)?;
+        let at = holding.at;
+        let taken = self.ledger.hold(self.hold_entry(at, self.worst), written);
+        if taken.is_ok() {
+            state.open = Some(Open { at, held: self.worst, holding: Some(holding), further: 0 });
+        } else {
+            books.release(self.payer.who(), holding);
+        }
+        Ok(taken)
+    }
+
+    fn hold_entry(&self, at: UnixMillis, amount: Usd) -> Entry {
+        self.entry(EntryKind::Hold, at, amount)
+    }
+
+    fn entry(&self, kind: EntryKind, at: UnixMillis, amount: Usd) -> Entry {
+        Entry {
+            kind,
+            reservation: self.reservation,
+            at,
+            key: self.payer.key.clone(),
+            model: self.model.clone(),
+            amount,
+            usage: Usage::default(),
+            basis: Basis::default(),
+        }
+    }
+
+    /// Ends it, once: what was charged is settled, or all of it is given back.
+    fn end(&self, bill: &Bill, model: Option<&str>) {
+        let Some(open) = locked(&self.state).open.take() else { return };
+        failpoint("money-before-settle");
+        if bill.exposure > Usd::ZERO {
+            self.ledger.further(self.entry(EntryKind::Exposure, open.at, bill.exposure));
+        }
+        let kind = if bill.charged { EntryKind::Settle } else { EntryKind::Release };
+        let basis = Basis {
+            estimated: bill.estimated,
+            unpriced: bill.unpriced && bill.charged,
+            recovered: false,
+        };
+        let mut entry = Entry { usage: bill.usage, basis, ..self.entry(kind, open.at, bill.cost) };
+        if let Some(model) = model.filter(|_| bill.charged) {
+            entry.model = model.into();
+        }
+        let Some((books, holding)) = self.payer.books.as_ref().zip(open.holding) else {
+            self.ledger.end(entry);
+            return;
+        };
+        let mut books = locked(books);
+        let settled = books.settle(self.payer.who(), holding, bill.cost);
+        // Under the lock, so that a budget's sum over the ledger has it or counts it itself.
+        self.ledger.end(entry);
+        drop(books);
+        if let Some(debt) = settled.debt {
+            self.money.counts.debts.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(reservation = %self.reservation, %debt, "a call cost more than it held");
+        }
+        for alert in settled.alerts {
+            self.money.counts.alerts.fetch_add(1, Ordering::Relaxed);
+            let (budget, percent) = (alert.rule, alert.percent);
+            tracing::warn!(budget, percent, spent = %alert.settled, limit = %alert.limit, "a budget passed an alert");
+        }
+    }
+
+    /// Holds more when attempts before this one were, or may be, billed too.
+    fn covers(&self, open: &mut Open, trace: &Trace, live: usize) -> bool {
+        let before = bill::of(&self.rules, &self.demand, trace, false, Usd::ZERO).cost;
+        let still = i128::try_from(live + 1).unwrap_or(i128::MAX);
+        let rest = self.worst.pico().checked_mul(still).map(Usd::from_pico);
+        let need = rest.and_then(|rest| rest.plus(before)).unwrap_or(Usd::MAX);
+        let Some(extra) = need.minus(open.held).filter(|extra| *extra > Usd::ZERO) else {
+            return true;
+        };
+        let Some((books, holding)) = self.payer.books.as_ref().zip(open.holding.as_mut()) else {
+            return true;
+        };
+        // Further entries are bounded; the exposure needs one of them.
+        if open.further + 1 >= FURTHER_MAX || locked(books).extend(holding, extra).is_err() {
+            return false;
+        }
+        open.further += 1;
+        open.held = need;
+        self.ledger.further(self.hold_entry(open.at, extra));
+        true
+    }
+}
+
+impl mainstay::call::Account for Account {
+    fn may_start(&self, trace: &Trace, live: usize) -> bool {
+        let mut state = locked(&self.state);
+        if !std::mem::replace(&mut state.begun, true) {
+            failpoint("money-before-attempt");
+        }
+        match &mut state.open {
+            Some(open) => trace.records.is_empty() || self.covers(open, trace, live),
+            // It has ended: nothing more is to be sent.
+            None => false,
+        }
+    }
+
+    fn over(&self, trace: &Trace, whole: bool) {
+        let bill = bill::of(&self.rules, &self.demand, trace, whole, self.worst);
+        self.end(&bill, trace.model.as_deref());
+    }
+}
+
+/// Kept by the request's record; gives everything back if the call never was handed on.
+#[derive(Debug)]
+pub(crate) struct MoneyHold(Arc<Account>);
+
+impl MoneyHold {
+    pub(super) fn new(account: Arc<Account>) -> MoneyHold {
+        MoneyHold(account)
+    }
+
+    /// The account, for the walk.
+    pub(crate) fn account(&self) -> Arc<dyn mainstay::call::Account> {
+        Arc::clone(&self.0) as Arc<dyn mainstay::call::Account>
+    }
+}
+
+impl Drop for MoneyHold {
+    fn drop(&mut self) {
+        if !locked(&self.0.state).begun {
+            self.0.end(&Bill::default(), None);
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! Money: what a call may cost is held before it is sent, what it cost is settled at its end.
+//!
+//! ```text
+//!  admit ─▶ demand (worst case) ─▶ books (budgets, one lock an organization) ─▶ ledger (hold)
+//!                                        ▲                                          ▲
+//!  end of the call ─▶ bill (price × usage of each attempt) ─── settle ──────────────┘
+//! ```
+//!
+//! A call holds in every budget that applies to it and in the ledger, or it is refused and holds
+//! nothing. Whatever ends it, its [`Account`] settles once: the walk tells it, also when the caller
+//! leaves, and a call that never became a walk is released by its [`MoneyHold`].
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use mainstay::Engine;
+use mainstay::call::Call;
+use mainstay_core::money::{Price, Usd};
+use mainstay_core::store::{
+    DEFAULT_ORG, DEFAULT_PROJECT, KeyRecord, Ledger, LedgerTrouble, ReservationId, Store,
+    StoreError, UnixMillis,
+};
+use tokio::sync::oneshot;
+
+use crate::auth::Caller;
+use crate::refused::Refused;
+
+mod account;
+mod bill;
+mod books;
+mod calendar;
+mod demand;
+mod rules;
+mod words;
+
+pub(crate) use account::MoneyHold;
+use account::{Account, Payer};
+pub(crate) use books::AllBooks;
+pub(crate) use calendar::Zones;
+pub(crate) use demand::Asked;
+use demand::Metering;
+pub use rules::{MoneyRules, Reserve};
+
+/// Everything about money that all workers share.
+#[derive(Debug)]
+pub(crate) struct Money {
+    ledger: Option<Arc<dyn Ledger>>,
+    books: Arc<AllBooks>,
+    counts: Counts,
+}
+
+/// Counters of metrics.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    /// Calls refused because a budget has no room.
+    pub(crate) over: AtomicU64,
+    /// Calls refused because the ledger could not take their hold.
+    pub(crate) unwritten: AtomicU64,
+    /// Calls that went on without an entry, because no hard budget applied.
+    pub(crate) unrecorded: AtomicU64,
+    /// Calls that cost more than they held.
+    pub(crate) debts: AtomicU64,
+    /// Budgets that passed one of their alerts.
+    pub(crate) alerts: AtomicU64,
+}
+
+/// What a call is admitted by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MoneyAsk<'a> {
+    pub(crate) caller: &'a Caller,
+    pub(crate) call: &'a Call,
+    pub(crate) asked: &'a Asked,
+    pub(crate) rules: &'a Arc<MoneyRules>,
+    pub(crate) engine: &'a Engine,
+    pub(crate) now: UnixMillis,
+}
+
+impl Money {
+    /// Money over a ledger; without one nothing is counted.
+    pub(crate) fn new(ledger: Option<Arc<dyn Ledger>>) -> Arc<Money> {
+        let latest = ledger.as_ref().map_or(UnixMillis(0), |ledger| ledger.latest());
+        Arc::new(Money {
+            ledger,
+            books: Arc::new(AllBooks::new(latest)),
+            counts: Counts::default(),
+        })
+    }
+
+    /// Learns of budgets that changed.
+    ///
+    /// # Errors
+    ///
+    /// The store failed; the known budgets stay.
+    pub(crate) fn refresh(&self, store: &dyn Store, now: UnixMillis) -> Result<(), StoreError> {
+        match &self.ledger {
+            Some(ledger) => self.books.refresh(store, ledger.as_ref(), now),
+            None => Ok(()),
+        }
+    }
+
+    /// The ledger, if there is one.
+    pub(crate) fn ledger(&self) -> Option<&Arc<dyn Ledger>> {
+        self.ledger.as_ref()
+    }
+
+    /// Adds its metrics to a page for Prometheus.
+    pub(crate) fn metrics(&self, page: &mut String) {
+        let Some(ledger) = &self.ledger else { return };
+        let (state, counts) = (ledger.state(), &self.counts);
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        for (name, kind, help, value) in [
+            (
+                "mainstay_budget_refusals_total",
+                "counter",
+                "Calls refused because a budget has no room.",
+                get(&counts.over),
+            ),
+            (
+                "mainstay_budget_alerts_total",
+                "counter",
+                "Alerts that budgets passed.",
+                get(&counts.alerts),
+            ),
+            (
+                "mainstay_budget_debts_total",
+                "counter",
+                "Calls that cost more than they held.",
+                get(&counts.debts),
+            ),
+            (
+                "mainstay_ledger_refusals_total",
+                "counter",
+                "Calls refused because the ledger took no hold.",
+                get(&counts.unwritten),
+            ),
+            (
+                "mainstay_ledger_unrecorded_total",
+                "counter",
+                "Calls without a hard budget that went on unrecorded.",
+                get(&counts.unrecorded),
+            ),
+            (
+                "mainstay_ledger_violations_total",
+                "counter",
+                "Entries that broke a rule and were not written.",
+                state.refused,
+            ),
+            (
+                "mainstay_ledger_waiting",
+                "gauge",
+                "Entries that wait to be written.",
+                number(state.waiting),
+            ),
+            (
+                "mainstay_ledger_open",
+                "gauge",
+                "Reservations without a terminal entry.",
+                number(state.open),
+            ),
+            (
+                "mainstay_ledger_failing",
+                "gauge",
+                "1 while entries cannot be written.",
+                u64::from(state.trouble.is_some()),
+            ),
+        ] {
+            page.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n"));
+        }
+    }
+
+    /// Holds what the call may cost. `None`: it costs nothing, or nobody counts.
+    ///
+    /// # Errors
+    ///
+    /// A hard budget has no room, cannot tell the cost, or cannot be written down.
+    pub(crate) fn admit(self: &Arc<Self>, ask: &MoneyAsk<'_>) -> Result<Option<Pledge>, Refused> {
+        let Some(ledger) = &self.ledger else { return Ok(None) };
+        let payer = Payer::new(&self.books, ask.caller.key.as_ref().map(|key| &key.record));
+        let hard = payer.is_hard();
+        let demand = match demand::of(ask) {
+            Metering::Free => return Ok(None),
+            Metering::Unmetered(why) if hard => return Err(words::unmetered(ask.call, why)),
+            Metering::Unmetered(_) => return Ok(None),
+            Metering::Metered(demand) => demand,
+        };
+        let Some(reservation) = ReservationId::of_request(&ask.call.id) else { return Ok(None) };
+        let price = dearest(ask);
+        if hard && price.is_none() {
+            return Err(words::unpriced(ask.call));
+        }
+        let worst = match price.unwrap_or_default().cost(&demand.worst) {
+            Ok(worst) => worst,
+            Err(_) if hard => return Err(words::too_dear(ask.call)),
+            Err(_) => Usd::ENTRY_MAX,
+        };
+        let account = Account::new(self, ledger, payer, reservation, ask, demand, worst);
+        self.hold(account, hard, ask.now)
+    }
+
+    fn hold(
+        self: &Arc<Self>,
+        account: Account,
+        hard: bool,
+        now: UnixMillis,
+    ) -> Result<Option<Pledge>, Refused> {
+        let (tell, told) = oneshot::channel();
+        let written = Box::new(move |result| {
+            // Nobody listens any more: the caller has left, and the guard releases.
+            let _ = tell.send(result);
+        });
+        match account.begin(now, written) {
+            Ok(Ok(())) => {
+                let hold = MoneyHold::new(Arc::new(account));
+                Ok(Some(Pledge { hold, told, hard, money: Arc::clone(self) }))
+            }
+            Ok(Err(trouble)) if hard => Err(self.unwritten(&trouble)),
+            Ok(Err(_)) => {
+                self.counts.unrecorded.fetch_add(1, Ordering::Relaxed);
+                Ok(None)
+            }
+            Err(over) => {
+                self.counts.over.fetch_add(1, Ordering::Relaxed);
+                Err(words::over(&over, now))
+            }
+        }
+    }
+
+    fn unwritten(&self, trouble: &LedgerTrouble) -> Refused {
+        self.counts.unwritten.fetch_add(1, Ordering::Relaxed);
+        words::unwritten(trouble)
+    }
+}
+
+/// A hold on its way to the disk.
+#[derive(Debug)]
+#[must_use = "a call is sent when its hold is written"]
+pub(crate) struct Pledge {
+    hold: MoneyHold,
+    told: oneshot::Receiver<Result<(), LedgerTrouble>>,
+    hard: bool,
+    money: Arc<Money>,
+}
+
+impl Pledge {
+    /// Waits until the hold is as durable as the ledger's mode says.
+    ///
+    /// # Errors
+    ///
+    /// It could not be written and a hard budget applies; it is released.
+    pub(crate) async fn written(self) -> Result<MoneyHold, Refused> {
+        let Pledge { hold, told, hard, money } = self;
+        let trouble = match told.await {
+            Ok(Ok(())) => return Ok(hold),
+            // It stays in the ledger's queue, and is settled like any other.
+            Ok(Err(_)) if !hard => return Ok(hold),
+            Ok(Err(trouble)) => trouble,
+            Err(_) => LedgerTrouble::Failing { why: "its thread has ended".to_owned() },
+        };
+        Err(money.unwritten(&trouble))
+    }
+}
+
+/// The dearest price of the places a call may go to; `None` when one of them has none.
+fn dearest(ask: &MoneyAsk<'_>) -> Option<Price> {
+    let mut dearest = Some(Price::default());
+    ask.engine.places(ask.call.model.as_deref(), &mut |provider, model| {
+        let price = model.and_then(|model| ask.rules.prices.price(provider, model));
+        dearest = dearest.and_then(|dearest| Some(dearest.or_dearer(&price?)));
+    });
+    dearest
+}
+
+/// Organization and project of a key, or the default ones.
+fn home(key: Option<&Arc<KeyRecord>>) -> (&str, &str) {
+    key.map_or((DEFAULT_ORG, DEFAULT_PROJECT), |key| (&*key.org, &*key.project))
+}
