@@ -22,6 +22,7 @@ use crate::body::{self, Treatment};
 use crate::cors;
 use crate::headers::clean_request;
 use crate::look;
+use crate::models;
 use crate::money::{Asked, MoneyAsk, Pledge};
 use crate::refused::Refused;
 use crate::routes::{self, ApiPath, Health, Route};
@@ -44,6 +45,7 @@ pub(crate) async fn answer(
     let mut response = match prepare(&worker.shared, &mut head, peer, &mut slot, &mut ticket).await
     {
         Ok(Next::Call(call)) => send(&worker, *call, ticket).await,
+        Ok(Next::Models(asked)) => models::answer(&worker, *asked, ticket).await,
         Ok(Next::Answer(status, headers, bytes)) => answer::plain(ticket, status, headers, bytes),
         Err(refused) => {
             body::drain(slot, &head.headers, &worker.shared.settings().bounds).await;
@@ -60,6 +62,8 @@ pub(crate) async fn answer(
 enum Next {
     /// A call.
     Call(Box<Call>),
+    /// A list of models that no single provider can tell.
+    Models(Box<models::Asked>),
     /// An answer of our own.
     Answer(StatusCode, HeaderMap, Bytes),
 }
@@ -118,7 +122,10 @@ async fn prepare(
     if let Some(begun) = looked.begun {
         call.body = body::pass(slot, begun, &settings.bounds);
     }
-    Ok(Next::Call(Box::new(call)))
+    Ok(match models::asked(call, &caller, &shared.engine) {
+        Ok(asked) => Next::Models(Box::new(asked)),
+        Err(call) => Next::Call(Box::new(call)),
+    })
 }
 
 fn blank_call(

@@ -27,6 +27,7 @@ mod ids;
 mod listen;
 mod look;
 mod meter;
+mod models;
 mod money;
 mod refused;
 mod reload;

@@ -13,10 +13,11 @@ use mainstay_core::rules::pacer::PacerSnapshot;
 use mainstay_core::time::Moment;
 use mainstay_core::validate::Level;
 use mainstay_core::wire::stream::Family;
-use mainstay_tokens::models::{self, Window};
+use mainstay_tokens::models::Window;
 
 use crate::call::{Call, CallBody};
 use crate::clock::Clock;
+use crate::directory::{Directory, KnownModels};
 use crate::spec::{EngineSpec, ProviderSpec};
 use crate::targets::{Registry, Shared};
 use crate::upstream::Upstream;
@@ -30,15 +31,6 @@ pub struct Engine {
     registry: Registry,
     calls: AtomicU64,
     seed: u64,
-}
-
-/// Providers, routes and policies, as of one configuration.
-#[derive(Debug)]
-struct Directory {
-    providers: Vec<Arc<ProviderSpec>>,
-    routes: Vec<(Route, Arc<Policy>)>,
-    policy: Arc<Policy>,
-    smallest_window: u64,
 }
 
 /// Targets of a call, before it starts.
@@ -104,15 +96,29 @@ impl Engine {
         self.directory.store(Arc::new(Directory::of(spec)));
     }
 
-    /// Every model that a route or a provider names, sorted, without patterns.
-    pub fn models(&self) -> Vec<String> {
+    /// What is known of models without asking anybody, and who has to be asked for the rest.
+    pub fn known_models(&self) -> KnownModels {
+        self.directory.load().known_models()
+    }
+
+    /// The name by which callers reach a provider's model; `None` where no name leads there.
+    pub fn name_of(&self, provider: &str, model: &str) -> Option<String> {
+        self.directory.load().name_of(provider, model)
+    }
+
+    /// Providers that answer for a model as a caller names it, and the model each is asked for, in
+    /// the order of the configuration. Empty: nobody does.
+    pub fn resolve(&self, model: &str) -> Vec<(String, String)> {
         let directory = self.directory.load();
-        let routes = directory.routes.iter().map(|(route, _)| route.model.clone());
-        let named = directory.providers.iter().flat_map(|p| p.models.clone().unwrap_or_default());
-        let mut models: Vec<String> = routes.chain(named).filter(|m| !m.ends_with('*')).collect();
-        models.sort();
-        models.dedup();
-        models
+        let name = |(provider, model): (&Arc<ProviderSpec>, String)| (provider.name.clone(), model);
+        directory.targets(model).into_iter().map(name).collect()
+    }
+
+    /// Whether there is nothing but one provider that answers for every model under its own name.
+    pub fn has_one_open_provider(&self) -> bool {
+        let directory = self.directory.load();
+        let known = directory.known_models();
+        known.named.is_empty() && directory.providers.len() == 1
     }
 
     /// How much is checked before a call for this model is sent: by its route, else by the policy of
@@ -126,22 +132,11 @@ impl Engine {
     /// What is known of the targets that a call for this model may go to.
     pub fn reach(&self, model: &str) -> Vec<Reach> {
         let directory = self.directory.load();
-        let reach = |provider: &ProviderSpec, model: &str| {
-            let model = provider.model(model);
-            Reach { model: model.to_owned(), window: provider.window(model) }
+        let reach = |(provider, model): (&Arc<ProviderSpec>, String)| Reach {
+            window: provider.window(&model),
+            model,
         };
-        if let Some((route, _)) = directory.route(model) {
-            let targets = route.targets.iter().filter_map(|target| {
-                let provider = directory.named(&target.provider)?;
-                Some(reach(provider, target.model.as_deref().unwrap_or(model)))
-            });
-            return targets.collect();
-        }
-        directory
-            .serving(model)
-            .into_iter()
-            .map(|(provider, model)| reach(provider, model))
-            .collect()
+        directory.targets(model).into_iter().map(reach).collect()
     }
 
     /// The smallest context window that is known of any model, in tokens: what is shorter fits
@@ -155,6 +150,16 @@ impl Engine {
         let number = self.calls.fetch_add(1, Ordering::Relaxed);
         let mut dice = Dice::new(self.seed ^ number);
         let candidates = self.candidates(&call, number, &mut dice);
+        self.walk(upstream, call, candidates, dice)
+    }
+
+    fn walk<U: Upstream>(
+        &self,
+        upstream: &Arc<U>,
+        call: Call,
+        candidates: Candidates,
+        dice: Dice,
+    ) -> Walk<U> {
         let policy = candidates.policy;
         let targets: Vec<Shared> =
             candidates.targets.iter().map(|candidate| candidate.handle.clone()).collect();
@@ -166,25 +171,33 @@ impl Engine {
     /// Hands over where a call of `model` may go: the provider's name, and the model it is asked for.
     pub fn places(&self, model: Option<&str>, each: &mut dyn FnMut(&str, Option<&str>)) {
         let directory = self.directory.load();
-        let mut place = |provider: &ProviderSpec, model: Option<&str>| {
-            let mapped = |model| provider.model_map.get(model).map_or(model, String::as_str);
-            each(&provider.name, model.map(mapped));
-        };
-        let Some(model) = model else {
-            directory.providers.first().into_iter().for_each(|provider| place(provider, None));
-            return;
-        };
-        let Some((route, _)) = directory.route(model) else {
-            for (provider, model) in directory.serving(model) {
-                place(provider, Some(model));
+        match model {
+            None => {
+                directory.providers.iter().take(1).for_each(|provider| each(&provider.name, None))
             }
-            return;
-        };
-        for target in &route.targets {
-            if let Some(provider) = directory.named(&target.provider) {
-                place(provider, Some(target.model.as_deref().unwrap_or(model)));
+            Some(model) => {
+                for (provider, model) in directory.targets(model) {
+                    each(&provider.name, Some(&model));
+                }
             }
         }
+    }
+
+    /// Starts a call without a model at this provider, and at no other. One that is not there has no
+    /// target.
+    pub fn call_to<U: Upstream>(
+        self: &Arc<Self>,
+        upstream: &Arc<U>,
+        call: Call,
+        provider: &str,
+    ) -> Walk<U> {
+        let number = self.calls.fetch_add(1, Ordering::Relaxed);
+        let directory = self.directory.load();
+        let policy = Arc::clone(&directory.policy);
+        let targets = directory
+            .named(provider)
+            .map_or_else(Vec::new, |provider| self.of_provider(provider, None, &policy, number));
+        self.walk(upstream, call, Candidates { targets, policy }, Dice::new(self.seed ^ number))
     }
 
     /// The state of every target that was used.
@@ -275,59 +288,6 @@ impl Engine {
                 Candidate { window: handle.0.window, prefill: provider.prefill, handle }
             })
             .collect()
-    }
-}
-
-impl Directory {
-    fn of(spec: EngineSpec) -> Directory {
-        let own = spec.providers.iter().flat_map(|provider| provider.windows.values().copied());
-        let smallest_window = own.chain([models::smallest_window()]).min().unwrap_or(0);
-        Directory {
-            smallest_window,
-            providers: spec.providers.into_iter().map(Arc::new).collect(),
-            routes: spec
-                .routes
-                .into_iter()
-                .map(|route| {
-                    let policy = Arc::new(route.policy.clone());
-                    (route, policy)
-                })
-                .collect(),
-            policy: Arc::new(spec.policy),
-        }
-    }
-
-    fn named(&self, name: &str) -> Option<&Arc<ProviderSpec>> {
-        self.providers.iter().find(|provider| provider.name == name)
-    }
-
-    fn route(&self, model: &str) -> Option<&(Route, Arc<Policy>)> {
-        self.routes.iter().find(|(route, _)| matches(&route.model, model))
-    }
-
-    /// Providers without a route for this model, and what to ask each for.
-    fn serving<'a>(&'a self, model: &'a str) -> Vec<(&'a Arc<ProviderSpec>, &'a str)> {
-        if let Some((name, rest)) = model.split_once('/')
-            && let Some(provider) = self.named(name)
-        {
-            return vec![(provider, rest)];
-        }
-        let names_it = |provider: &&Arc<ProviderSpec>| {
-            provider.models.as_ref().is_some_and(|models| models.iter().any(|m| matches(m, model)))
-        };
-        let named: Vec<_> = self.providers.iter().filter(names_it).map(|p| (p, model)).collect();
-        if !named.is_empty() {
-            return named;
-        }
-        self.providers.iter().find(|p| p.models.is_none()).map(|p| (p, model)).into_iter().collect()
-    }
-}
-
-/// Whether a model fits a name; a `*` at the end stands for any rest.
-fn matches(pattern: &str, model: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(prefix) => model.starts_with(prefix),
-        None => pattern == model,
     }
 }
 

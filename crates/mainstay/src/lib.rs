@@ -9,6 +9,7 @@ pub mod answer;
 pub mod call;
 pub mod clock;
 pub mod compose;
+mod directory;
 mod dispatch;
 mod engine;
 mod flow;
@@ -21,6 +22,7 @@ pub mod upstream;
 mod walk;
 mod whole;
 
+pub use directory::KnownModels;
 pub use engine::{Engine, Reach, TargetSnapshot};
 pub use walk::Walk;
 pub use whole::Whole;

@@ -6,6 +6,7 @@
 
 use crate::lab::{How, Note, Scene};
 use mainstay_core::plan::Role;
+use mainstay_core::policy::Policy;
 use mainstay_core::rules::breaker::{LEASE_MIN, State};
 use mainstay_core::time::Moment;
 use std::time::Duration;
@@ -27,8 +28,6 @@ const KEPT: usize = 20;
 const DEADLINE_SLACK: Duration = Duration::from_millis(20);
 /// Targets that a scene may have, the neighbour's included.
 const TARGETS_MAX: usize = 8;
-/// Fewest failures that open a circuit: so many in a row, or half of twenty.
-const FAILURES_MIN: u32 = 5;
 
 #[derive(Clone, Copy, Debug, Default)]
 struct CallSeen {
@@ -79,8 +78,7 @@ pub struct Judge {
     accusations: Vec<Accusation>,
     now: Moment,
     jumps: bool,
-    wait_max: Duration,
-    open_max: Duration,
+    policy: Policy,
     recoverable: bool,
 }
 
@@ -93,8 +91,7 @@ impl Judge {
             accusations: Vec::new(),
             now: Moment::ZERO,
             jumps: !scene.jumps.is_empty(),
-            wait_max: scene.policy.retry.wait_max,
-            open_max: scene.policy.breaker.open_max,
+            policy: scene.policy.clone(),
             recoverable: scene.recoverable,
         }
     }
@@ -151,7 +148,9 @@ impl Judge {
         if again {
             self.accuse(4, format!("call {call} was told a third time"));
         }
-        if role == Role::Resend && refused.is_some_and(|since| now > since + self.wait_max) {
+        if role == Role::Resend
+            && refused.is_some_and(|since| now > since + self.policy.retry.wait_max)
+        {
             self.accuse(6, format!("call {call} waited out refusals beyond `wait_max`"));
         }
     }
@@ -190,7 +189,9 @@ impl Judge {
         let seen = &mut self.targets[target];
         let early = state == State::HalfOpen && now < seen.until;
         let opened = seen.state == State::Closed && state == State::Open;
-        let innocent = opened && seen.blamed < FAILURES_MIN;
+        // So many in a row open it, or half of twenty.
+        let breaker = &self.policy.breaker;
+        let innocent = opened && seen.blamed < breaker.failures.min(breaker.ratio_min / 2);
         if state == State::Closed {
             seen.blamed = 0;
         }
@@ -264,7 +265,7 @@ impl Judge {
         let until = self.now + wait;
         self.calls[call as usize].not_before = Some((target, until));
         if probe {
-            let until = until.min(self.now + self.open_max);
+            let until = until.min(self.now + self.policy.breaker.open_max);
             self.targets[target].asked_until = until;
         }
     }
@@ -273,8 +274,9 @@ impl Judge {
     fn count(&mut self, call: u32, probe: bool) {
         let seen = &mut self.calls[call as usize];
         seen.counted += u32::from(!probe);
-        if seen.counted > 6 {
-            self.accuse(1, format!("call {call} had more than six attempts"));
+        let max = self.policy.retry.attempts_per_call_max;
+        if seen.counted > max {
+            self.accuse(1, format!("call {call} had more than {max} attempts"));
         }
     }
 
@@ -299,8 +301,9 @@ impl Judge {
     pub(crate) fn close(&mut self) {
         for target in 0..self.targets.len() {
             let (paid, earned) = (self.targets[target].paid, self.targets[target].earned);
-            if paid > 500 + earned {
-                let what = format!("target {target} paid {paid} for retries, had 500 + {earned}");
+            let had = u64::from(self.policy.retry.budget_capacity);
+            if paid > had + earned {
+                let what = format!("target {target} paid {paid} for retries, had {had} + {earned}");
                 self.accuse(1, what);
             }
         }

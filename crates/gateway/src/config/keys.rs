@@ -123,7 +123,7 @@ pub const KEYS: &[Key] = &[
     key("provider", "ca_file", "path", "none", "Certificates trusted beside the system's and `SSL_CERT_FILE`, PEM."),
     key("provider", "model_map", "table of strings", "{}", "The caller's model to the provider's."),
     key("provider", "windows", "table of numbers", "built-in table", "Context windows in tokens, by the provider's model, 1 to 100000000."),
-    key("provider", "models", "list of strings", "every model no other provider names", "Models it answers for; `*` at the end matches any rest."),
+    key("provider", "models", "list of strings", "every model no other provider names", "Models it answers for; `*` at the end matches any rest. Of several providers without it, the first answers for models nobody lists."),
     key("provider", "limits", "table", "{}", "See `[provider.limits]`."),
     key("provider", "supports", "table", "{}", "See `[provider.supports]`."),
     key("provider", "api_version", "word", "none", "Azure: the `api-version` of each request."),

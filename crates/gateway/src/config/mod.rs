@@ -26,7 +26,6 @@ mod policy;
 mod presets;
 mod provider;
 mod reader;
-mod resolve;
 mod route;
 mod secret;
 mod server;
@@ -44,7 +43,6 @@ pub use mainstay::http_url::{HttpUrl, NotAUrl};
 pub use money::{BudgetConfig, Price};
 pub use presets::{PRESETS, Preset};
 pub use provider::{ProviderConfig, Upstream};
-pub use resolve::{ResolvedRoute, ResolvedTarget};
 pub use route::RouteConfig;
 pub use secret::Secret;
 pub use server::{

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mainstay_core::policy::{OpenFor, Recovery, Strategy};
+use mainstay_core::policy::{OpenFor, Recovery};
 use proptest::prelude::*;
 
 use super::*;
@@ -158,36 +158,47 @@ fn debug_shows_no_secret() {
     assert!(!shown.contains("SECRET"), "{shown}");
 }
 
+fn resolved(config: &Config, model: &str) -> Vec<String> {
+    let engine = mainstay::Engine::new(crate::engine_spec(config, None));
+    engine
+        .resolve(model)
+        .into_iter()
+        .map(|(provider, model)| format!("{provider}: {model}"))
+        .collect()
+}
+
 #[test]
 fn a_model_is_resolved_by_route_then_name_then_list_then_the_rest() {
     let config = sound(
         "[[provider]]\nname = \"a\"\nbase_url = \"http://a/v1\"\nmodel_map = { \"gpt-4o\" = \"gpt-4o-x\" }\n\
          [[provider]]\nname = \"b\"\nbase_url = \"http://b/v1\"\nmodels = [\"llama-*\"]\n\
+         [[provider]]\nname = \"c\"\nbase_url = \"http://c/v1\"\n\
          [[route]]\nmodel = \"gpt-*\"\ntargets = [\"a\", { target = \"b/llama-3\", weight = 3 }]\nstrategy = \"weighted\"\n",
     );
-    let named = |model: &'static str| {
-        let found = config.resolve(model);
-        found
-            .map(|r| r.targets.iter().map(|t| (t.provider, t.model.to_owned())).collect::<Vec<_>>())
-    };
-    let to = |p, m: &str| Some(vec![(p, m.to_owned())]);
-    assert_eq!(named("gpt-4o"), Some(vec![(0, "gpt-4o-x".into()), (1, "llama-3".into())]));
-    assert_eq!(config.resolve("gpt-5").unwrap().strategy, Strategy::Weighted);
-    assert_eq!(named("a/gpt-4o"), to(0, "gpt-4o-x"));
-    assert_eq!(named("b/llama-2"), to(1, "llama-2"));
-    assert_eq!(named("b/other"), to(0, "b/other"), "no such model at b; a takes every other name");
-    assert_eq!(named("llama-9"), to(1, "llama-9"));
-    assert_eq!(named("mixtral"), to(0, "mixtral"));
-    assert!(config.resolve("mixtral").unwrap().route.is_none());
+    let cases = [
+        ("gpt-4o", &["a: gpt-4o-x", "b: llama-3"][..]),
+        ("a/gpt-4o", &["a: gpt-4o-x"]),
+        ("b/llama-2", &["b: llama-2"]),
+        // No such model at b; a takes every other name.
+        ("b/other", &["a: b/other"]),
+        ("llama-9", &["b: llama-9"]),
+        // The first provider without a list, and no second one behind it.
+        ("mixtral", &["a: mixtral"]),
+        ("c/mixtral", &["c: mixtral"]),
+        ("c/", &["a: c/"]),
+    ];
+    for (model, targets) in cases {
+        assert_eq!(resolved(&config, model), targets, "{model}");
+    }
 }
 
 #[test]
 fn a_model_that_nobody_names_has_no_targets() {
     let config =
         sound("[[provider]]\nname = \"a\"\nbase_url = \"http://a/v1\"\nmodels = [\"m\"]\n");
-    assert!(config.resolve("other").is_none());
-    assert!(config.resolve("a/other").is_none());
-    assert!(config.resolve("a/m").is_some());
+    assert!(resolved(&config, "other").is_empty());
+    assert!(resolved(&config, "a/other").is_empty());
+    assert_eq!(resolved(&config, "a/m"), ["a: m"]);
 }
 
 #[test]
@@ -303,6 +314,5 @@ fn any_value() -> impl Strategy_ {
     ]
 }
 
-use proptest::strategy::Strategy as _;
 trait Strategy_: proptest::strategy::Strategy<Value = String> {}
 impl<S: proptest::strategy::Strategy<Value = String>> Strategy_ for S {}

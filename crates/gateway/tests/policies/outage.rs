@@ -1,0 +1,151 @@
+//! A provider that is away for all its callers while they go on calling: over real sockets, at a
+//! tenth of the time, or at full length with `MAINSTAY_TEST_FULL=1` (`cargo xtask test --full`).
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use mainstay_sim::{Scenario, Sim, SimConfig};
+
+use crate::script::{body, gateway, sound};
+
+/// What is played.
+struct Run {
+    /// Calls a second.
+    rate: u32,
+    /// Seconds of peace before, of outage, and after.
+    before: u32,
+    away: u32,
+    after: u32,
+    patience: u32,
+    /// How long after the return everything must be as it was.
+    settled: u32,
+}
+
+const SHORT: Run = Run { rate: 200, before: 2, away: 6, after: 7, patience: 12, settled: 5 };
+const FULL: Run = Run { rate: 200, before: 10, away: 60, after: 15, patience: 90, settled: 5 };
+
+/// A call: when it was made and when it was answered, in seconds since the start, and its status.
+#[derive(Clone, Copy, Debug)]
+struct Ended {
+    made: f64,
+    answered: f64,
+    status: u16,
+}
+
+#[test]
+fn an_outage_loses_no_call_and_costs_no_storm() {
+    let full = std::env::var("MAINSTAY_TEST_FULL").is_ok_and(|value| !value.is_empty());
+    let run = if full { FULL } else { SHORT };
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.expect("a runtime").block_on(play(&run));
+}
+
+async fn play(run: &Run) {
+    let back = f64::from(run.before + run.away);
+    let scenario = format!(
+        "[latency]\nheaders = [\"20ms\", \"60ms\"]\n\
+         [[fault]]\nkind = \"service_unavailable\"\nfrom = \"{}s\"\nto = \"{back}s\"\n",
+        run.before
+    );
+    let scenario = Scenario::from_toml(&scenario).expect("a sound scenario");
+    let sim = Sim::start(SimConfig { listen: ([127, 0, 0, 1], 0).into(), scenario })
+        .await
+        .expect("a port");
+    let config = sound(&format!(
+        "[policy.retry]\npatience = \"{}s\"\n[[provider]]\nname = \"up\"\nbase_url = \"{}\"\napi_key = \"sk-up\"\n",
+        run.patience,
+        sim.base_url()
+    ));
+    let front = tokio::task::spawn_blocking(move || gateway(&config)).await.expect("a gateway");
+    let key = Arc::new(format!("Bearer {}", front.key));
+    let (start, calls) = (Instant::now(), run.rate * (run.before + run.away + run.after));
+    let mut lanes = Vec::new();
+    for _ in 0..64 {
+        lanes.push(connect(front.gateway.addr()).await);
+    }
+    let ended = Arc::new(Mutex::new(Vec::new()));
+    let mut tasks = tokio::task::JoinSet::new();
+    for number in 0..calls {
+        let due = Duration::from_secs_f64(f64::from(number) / f64::from(run.rate));
+        tokio::time::sleep_until((start + due).into()).await;
+        let mut lane = lanes[number as usize % lanes.len()].clone();
+        let (key, ended) = (Arc::clone(&key), Arc::clone(&ended));
+        tasks.spawn(async move {
+            let made = start.elapsed().as_secs_f64();
+            let status = call(&mut lane, &key).await;
+            let answered = start.elapsed().as_secs_f64();
+            ended.lock().expect("no panic").push(Ended { made, answered, status });
+        });
+    }
+    let all = async { while tasks.join_next().await.is_some() {} };
+    tokio::time::timeout(Duration::from_secs(120), all).await.expect("every call ends");
+    let attempts = attempts(sim.addr());
+    judge(run, back, &ended.lock().expect("no panic"), attempts);
+}
+
+/// Holds what came of it to the promises, and prints it.
+fn judge(run: &Run, back: f64, ended: &[Ended], attempts: u64) {
+    let lost = ended.iter().filter(|one| one.status != 200).count();
+    let settled = back + f64::from(run.settled);
+    let came = ended.iter().filter(|one| one.made < settled).count() as f64;
+    let goodput = ended.iter().filter(|one| one.answered < settled).count() as f64 / came;
+    let last = ended
+        .iter()
+        .filter(|one| one.made < back)
+        .map(|one| one.answered - back)
+        .fold(0.0, f64::max);
+    let share = attempts as f64 / ended.len() as f64;
+    println!(
+        "{} s away at {} calls a second: {} calls, {lost} lost, {share:.3} attempts a call; the last of those that \
+         waited was answered {last:.2} s after the return; {:.2} % of all that came were answered {} s after it",
+        run.away,
+        run.rate,
+        ended.len(),
+        goodput * 100.0,
+        run.settled,
+    );
+    assert_eq!(lost, 0, "no call is lost");
+    assert!(share <= 1.1, "{share} attempts a call");
+    assert!(last <= f64::from(run.settled), "answered {last} s after the return");
+    assert!(goodput >= 0.99, "goodput {goodput}");
+}
+
+async fn connect(addr: SocketAddr) -> SendRequest<Full<Bytes>> {
+    let stream = tokio::net::TcpStream::connect(addr).await.expect("the gateway listens");
+    let shaken = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
+    let (lane, driver) = shaken.expect("HTTP/2 is spoken");
+    tokio::spawn(driver);
+    lane
+}
+
+/// The status of one call; 0 when the connection failed.
+async fn call(lane: &mut SendRequest<Full<Bytes>>, key: &str) -> u16 {
+    let request = Request::post("http://gateway/v1/chat/completions")
+        .header("authorization", key)
+        .header("content-type", "application/json")
+        .body(Full::new(Bytes::from(body(false))))
+        .expect("a sound request");
+    let Ok(answer) = lane.send_request(request).await else { return 0 };
+    let status = answer.status().as_u16();
+    if answer.into_body().collect().await.is_ok() { status } else { 0 }
+}
+
+/// Attempts that the simulator has counted.
+fn attempts(addr: SocketAddr) -> u64 {
+    let mut socket = TcpStream::connect(addr).expect("it listens");
+    let ask = b"GET /sim/stats HTTP/1.1\r\nhost: sim\r\nconnection: close\r\n\r\n";
+    socket.write_all(ask).expect("it reads");
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).expect("it answers");
+    let (_, json) = answer.split_once("\r\n\r\n").expect("a body");
+    let stats: serde_json::Value = serde_json::from_str(json).expect("JSON");
+    stats["attempts"].as_u64().expect("a number")
+}
