@@ -2,6 +2,7 @@
 
 mod bodies;
 mod mutate;
+mod sdk;
 
 use std::collections::BTreeMap;
 
