@@ -6,6 +6,7 @@
 //! bench  CPU per request beside Debian's nginx
 //! judge  how much of a rate limit becomes finished work (needs the judge's directory)
 //! lab    play the policies in the laboratory, many seeds
+//! fuzz   give parsers, validator and token counter inputs made from seeds
 //! mutants  break one rule at a time and see who objects
 //! ```
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a task talks to its developer")]
@@ -13,6 +14,7 @@
 mod bench;
 mod debian;
 mod docs;
+mod fuzz;
 mod judge;
 mod lab;
 mod mutants;
@@ -38,6 +40,7 @@ const USAGE: &str = "usage: cargo xtask <task> [options]
   judge [--dir D] [--scenario S] [--mode gateway|run|both]
                                   share of a rate limit turned into finished work
   lab   [ARGS…]                   the laboratory, ARGS as its own help says
+  fuzz  [--minutes N] [--target T] give parsers, validator and counter inputs made from seeds
   mutants [--only TEXT]           break one rule at a time and see who objects
 ";
 
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         "docs" => docs::run(&arguments),
         "bench" => bench::run(&arguments),
         "judge" => judge::run(&arguments),
+        "fuzz" => fuzz::run(&arguments),
         "lab" => lab::run(&arguments),
         "mutants" => mutants::run(&arguments),
         "help" | "--help" | "-h" => {

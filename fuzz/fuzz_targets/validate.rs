@@ -1,0 +1,10 @@
+//! Any bytes are held against every table of rules, without a panic.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+#[path = "../../crates/checks/examples/fuzz/targets.rs"]
+#[expect(dead_code, reason = "each target runs one of the functions")]
+mod targets;
+
+fuzz_target!(|bytes: &[u8]| targets::validated(bytes));
