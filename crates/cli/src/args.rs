@@ -115,6 +115,7 @@ Each line is {\"id\",\"status\",\"headers\",\"body\",\"stream\"}; each answer is
 const CHECK: &str = "Examples:
   mainstay check request.json
   mainstay check --level strict --json batch.jsonl
+  mainstay check requests/
   mainstay check --endpoint chat - < request.json";
 
 const TOKENS: &str = "Examples:
@@ -122,7 +123,8 @@ const TOKENS: &str = "Examples:
   mainstay tokens --model gpt-4o essay.txt
   echo 'How many tokens is this?' | mainstay tokens --model gpt-4o -
 
-A JSON object is counted as a request, JSON lines one by one, anything else as text.";
+A JSON object is counted as a request, JSON lines one by one, anything else as text. The cost is
+that of the prompt, and with the asked output at most.";
 
 #[derive(Debug, Group)]
 pub(crate) struct TokensArgs {
@@ -131,6 +133,9 @@ pub(crate) struct TokensArgs {
     /// The model to count for; absent: the one that the request names
     #[arg(long, value_name = "NAME")]
     pub(crate) model: Option<String>,
+    /// A configuration with prices and windows of one's own; absent: the built-in tables
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 }
 
 #[derive(Debug, Group)]
@@ -164,7 +169,7 @@ pub(crate) struct SimArgs {
 
 #[derive(Debug, Group)]
 pub(crate) struct CheckArgs {
-    /// JSON or JSON lines; `-` is standard input
+    /// JSON or JSON lines; a folder: every `.json` and `.jsonl` in it; `-` is standard input
     pub(crate) file: PathBuf,
     /// chat, responses, completions, embeddings, moderations, images, speech, assistants, threads or
     /// runs; absent: told by the body, or by `url` in a Batch line

@@ -28,6 +28,13 @@ impl Show {
         self.json
     }
 
+    /// Whether a person sees the output, in colours: a terminal, and `NO_COLOR` is not set.
+    pub(crate) fn colours(&self) -> bool {
+        let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        !self.json && io::stdout().is_terminal() && !set("NO_COLOR") && !dumb
+    }
+
     /// A line of data.
     pub(crate) fn line(&mut self, text: &str) -> Result<(), Trouble> {
         let written = self.out.write_all(text.as_bytes()).and_then(|()| self.out.write_all(b"\n"));

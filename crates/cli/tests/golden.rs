@@ -33,6 +33,11 @@ const SUCCESSES: &[Case] = &[
         &["tokens", "-"],
         "{\"model\":\"gpt-4o\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}],\"max_tokens\":9}",
     ),
+    (
+        "tokens-lines",
+        &["tokens", "-"],
+        "{\"custom_id\":\"a\",\"method\":\"POST\",\"url\":\"/v1/chat/completions\",\"body\":{\"model\":\"gpt-4o\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}}\n{\"model\":\"mine\",\"input\":\"Hello\"}\n{\"model\":\"gpt-4\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}],\"max_tokens\":9000}\n",
+    ),
     ("tokens-text", &["tokens", "--model", "gpt-4o", "--json", "-"], "Hello, world"),
     ("config-init", &["config", "init", "--provider", "ollama"], ""),
     ("config-check", &["config", "check"], ""),

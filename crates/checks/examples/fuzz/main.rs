@@ -19,10 +19,42 @@ const TARGETS: [Target; 3] =
 
 /// Pieces that parsers treat apart.
 const WORDS: [&str; 36] = [
-    "\"model\"", "\"messages\"", "\"stream\"", "\"role\"", "\"content\"", "\"type\"", "\"tools\"", "\"n\"", "{", "}",
-    "[", "]", ",", ":", "null", "true", "-0", "1e999", "99999999999999999999", "0.1", "\\u0000", "\\ud800",
-    "\\ud83d\\ude00", "\\", "\"", "\u{feff}", "é", "漢", "🙂", " the", "\n\n\n", "    ", "\r\n--XX\r\n", "--XX--",
-    "Content-Disposition: form-data; name=\"model\"", "<|endoftext|>",
+    "\"model\"",
+    "\"messages\"",
+    "\"stream\"",
+    "\"role\"",
+    "\"content\"",
+    "\"type\"",
+    "\"tools\"",
+    "\"n\"",
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    ":",
+    "null",
+    "true",
+    "-0",
+    "1e999",
+    "99999999999999999999",
+    "0.1",
+    "\\u0000",
+    "\\ud800",
+    "\\ud83d\\ude00",
+    "\\",
+    "\"",
+    "\u{feff}",
+    "é",
+    "漢",
+    "🙂",
+    " the",
+    "\n\n\n",
+    "    ",
+    "\r\n--XX\r\n",
+    "--XX--",
+    "Content-Disposition: form-data; name=\"model\"",
+    "<|endoftext|>",
 ];
 /// Longest input, in bytes.
 const LENGTH_MAX: usize = 16 * 1024;
@@ -52,8 +84,10 @@ fn main() -> ExitCode {
     // A finding is told once, by the input that made it.
     std::panic::set_hook(Box::new(|_| {}));
     let mut findings = 0;
-    let targets: Vec<&Target> =
-        TARGETS.iter().filter(|(name, _)| options.only.as_deref().is_none_or(|only| only == *name)).collect();
+    let targets: Vec<&Target> = TARGETS
+        .iter()
+        .filter(|(name, _)| options.only.as_deref().is_none_or(|only| only == *name))
+        .collect();
     let share = options.time / u32::try_from(targets.len().max(1)).unwrap_or(1);
     for (name, target) in targets {
         findings += fuzz(name, *target, share, options.seed);
@@ -78,7 +112,11 @@ impl Options {
                 "--seconds" => options.time = Duration::from_secs(number()?),
                 "--seed" => options.seed = number()?.max(1),
                 "--target" => options.only = Some(value),
-                _ => return Err(format!("{word} is not known: --minutes, --seconds, --target, --seed")),
+                _ => {
+                    return Err(format!(
+                        "{word} is not known: --minutes, --seconds, --target, --seed"
+                    ));
+                }
             }
         }
         Ok(options)
@@ -107,10 +145,20 @@ fn fuzz(name: &str, target: fn(&[u8]), time: Duration, seed: u64) -> usize {
 
 /// Whether the target's promises hold for an input, in time; writes one for which they do not.
 fn holds(name: &str, target: fn(&[u8]), input: &[u8]) -> bool {
-    let began = Instant::now();
-    let why = match catch_unwind(AssertUnwindSafe(|| target(input))) {
-        Ok(()) if began.elapsed() <= TIME_MAX => return true,
-        Ok(()) => format!("took {:?}", began.elapsed()),
+    let timed = || {
+        let began = Instant::now();
+        catch_unwind(AssertUnwindSafe(|| target(input))).map(|()| began.elapsed())
+    };
+    // A busy machine takes the processor away for seconds: slow is what is slow each time.
+    let least =
+        || (0..3).map(|_| timed()).try_fold(Duration::MAX, |least, next| Ok(least.min(next?)));
+    let found = match timed() {
+        Ok(took) if took > TIME_MAX => least(),
+        found @ (Ok(_) | Err(_)) => found,
+    };
+    let why = match found {
+        Ok(took) if took <= TIME_MAX => return true,
+        Ok(took) => format!("took {took:?}"),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().cloned();
             text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
@@ -131,7 +179,8 @@ fn changed(seeds: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
     let mut input = seeds.get(random.below(seeds.len())).cloned().unwrap_or_default();
     for _ in 0..=random.below(8) {
         let at = random.below(input.len() + 1);
-        let to = (at + random.below(1 << random.below(10))).min(input.len());
+        let size = random.below(10);
+        let to = (at + random.below(1 << size)).min(input.len());
         match random.below(9) {
             0 if at < input.len() => input[at] ^= 1 << random.below(8),
             1 if at < input.len() => input[at] = u8::try_from(random.below(256)).unwrap_or(0),

@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use core::fmt;
 
 use crate::failure::Kind;
-use crate::wire::json::Syntax;
+use crate::wire::json::{Str, Syntax};
 
 /// One thing that is wrong with a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,6 +110,17 @@ impl Fault {
     /// A key stands twice in one object; the offset is set by who knows it.
     pub(crate) fn duplicate_at(param: String) -> Fault {
         Fault::duplicate(param, 0)
+    }
+
+    /// A key differs from one that decides only in its case.
+    pub(crate) fn other_case(key: Str<'_>, name: &str) -> Fault {
+        let message = format!(
+            "The key '{}' differs from '{name}' only in its case, and readers differ in whether it is the same. Write \
+             '{name}'.",
+            key.raw
+        );
+        let param = Some(name.to_string());
+        Fault { kind: Kind::InvalidValue, openai_code: None, param, message, offset: key.at }
     }
 
     /// A key stands twice in one object.

@@ -4,7 +4,7 @@
 //! body by splicing bytes, so that unknown fields, the order of keys and the form of numbers survive.
 //!
 //! Two readers of one body must see one model: a second `model` or `stream`, also one spelt with an
-//! escape or in another case, is refused, because what is authorised here could differ from what the
+//! escape or in another case, is refused, and so is a lone `Model`, because what is authorised here could differ from what the
 //! provider reads.
 
 use alloc::borrow::Cow;
@@ -175,8 +175,8 @@ impl<'a> Look<'a> {
         self.peek.spans.empty = true;
         while let Some(key) = reader.key(&mut first)? {
             self.peek.spans.empty = false;
-            // Readers that do not mind case exist (Go's standard library), so `Model` counts as a
-            // second `model`, though never as the first.
+            // Readers that do not mind case exist (Go's standard library), so `Stream` counts as a
+            // second `stream`, though never as the first.
             let known = FIELDS.iter().enumerate().find(|(_, (name, _))| key.is_ignoring_case(name));
             let Some((index, (name, field))) = known else {
                 reader.skip()?;
@@ -184,6 +184,9 @@ impl<'a> Look<'a> {
             };
             if self.seen & (1 << index) != 0 {
                 self.refuse(|| Fault::duplicate((*name).to_string(), key.at));
+            } else if *field == Field::Model && !key.is(name) {
+                // Who reads it as the model would read one that nobody here has seen.
+                self.refuse(|| Fault::other_case(key, name));
             }
             self.seen |= 1 << index;
             if key.is(name) { self.field(*field, reader)? } else { reader.skip()? }
