@@ -27,8 +27,8 @@ pub(super) fn run(args: &TokensArgs, show: &mut Show) -> Result<Exit, Trouble> {
     if !text.trim_start().starts_with('{') {
         let (tokens, exact) = count_text(model.unwrap_or_default(), &text);
         let cost = tables.cost(model.unwrap_or_default(), tokens, None);
-        let value = json!({"tokens": tokens, "exact": exact, "cost_usd": cost.map(|cost| cost.prompt.exact())});
-        let price = cost.map_or_else(String::new, |cost| format!(", {} USD", cost.prompt.exact()));
+        let value = json!({"tokens": tokens, "exact": exact, "cost_usd": cost.map(|cost| cost.prompt.to_string())});
+        let price = cost.map_or_else(String::new, |cost| format!(", {} USD", cost.prompt));
         show.either(&value, &format!("{tokens} tokens{}{price}", how(exact)))?;
         return Ok(Exit::Worked);
     }
@@ -58,7 +58,7 @@ fn lines(
         sums.add(&row);
         show.either(&row.object(Some(number)), &format!("{number}: {}", row.told()))?;
     }
-    if !show.json() {
+    if !show.json() && sums.requests > 0 {
         show.line(&sums.told())?;
     }
     Ok(exit)
@@ -115,8 +115,8 @@ impl Row {
             "media": media,
             "asked": asked,
             "exact": exact,
-            "cost_usd": self.cost.map(|cost| cost.prompt.exact()),
-            "cost_max_usd": self.cost.and_then(|cost| cost.most).map(Usd::exact),
+            "cost_usd": self.cost.map(|cost| cost.prompt.to_string()),
+            "cost_max_usd": self.cost.and_then(|cost| cost.most).map(|most| most.to_string()),
             "window": self.window.map(|window| window.context),
             "fits": fits,
         })
@@ -146,7 +146,7 @@ impl Sums {
         let Sums { requests, tokens, cost, unpriced } = self;
         let without =
             if *unpriced == 0 { String::new() } else { format!(" ({unpriced} without a price)") };
-        format!("{requests} requests, {tokens} tokens, {} USD{without}", cost.exact())
+        format!("{requests} requests, {tokens} tokens, {cost} USD{without}")
     }
 }
 
@@ -160,8 +160,8 @@ struct Cost {
 impl Cost {
     fn told(self) -> String {
         let most =
-            self.most.map_or_else(String::new, |most| format!(" ({} at most)", most.exact()));
-        format!(", {} USD{most}", self.prompt.exact())
+            self.most.map_or_else(String::new, |most| format!(" ({most} at most)"));
+        format!(", {} USD{most}", self.prompt)
     }
 }
 
