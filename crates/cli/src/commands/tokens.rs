@@ -159,8 +159,7 @@ struct Cost {
 
 impl Cost {
     fn told(self) -> String {
-        let most =
-            self.most.map_or_else(String::new, |most| format!(" ({most} at most)"));
+        let most = self.most.map_or_else(String::new, |most| format!(" ({most} at most)"));
         format!(", {} USD{most}", self.prompt)
     }
 }
