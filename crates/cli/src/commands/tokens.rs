@@ -2,9 +2,11 @@
 //! and whether they fit their model's window.
 
 use std::path::Path;
+use std::sync::Arc;
 
+use mainstay::Engine;
 use mainstay_core::money::{NamedPrice, Price, PriceList, Quantity, Unpriced, Usd};
-use mainstay_gateway::config::Config;
+use mainstay_gateway::engine_spec;
 use mainstay_tokens::fits::{Fit, fits};
 use mainstay_tokens::models::Window;
 use mainstay_tokens::request::{Count, count, count_text};
@@ -167,31 +169,33 @@ impl Cost {
 /// Prices and windows: of a configuration, over the built-in ones.
 struct Tables {
     prices: PriceList,
-    config: Option<Config>,
+    engine: Option<Arc<Engine>>,
 }
 
 impl Tables {
     fn load(path: Option<&Path>) -> Result<Tables, Trouble> {
-        let config = path.map(|path| super::load(Some(path))).transpose()?;
-        let own = config.iter().flat_map(|config| &config.prices).map(|price| NamedPrice {
+        let Some(path) = path else {
+            let prices = PriceList::new(Vec::new(), Unpriced::Refuse, true);
+            return Ok(Tables { prices, engine: None });
+        };
+        let config = super::load(Some(path))?;
+        let own = config.prices.iter().map(|price| NamedPrice {
             model: price.model.clone(),
-            price: Price::tokens(price.input, price.cached_input, price.output),
+            price: Price {
+                request: price.request,
+                ..Price::tokens(price.input, price.cached_input, price.output)
+            },
         });
-        Ok(Tables { prices: PriceList::new(own.collect(), Unpriced::Refuse, true), config })
+        let prices = PriceList::new(own.collect(), Unpriced::Refuse, config.budget.shipped_prices);
+        Ok(Tables { prices, engine: Some(Engine::new(engine_spec(&config, None))) })
     }
 
-    /// The provider and its name for a model.
-    fn target<'t>(&'t self, model: &'t str) -> (&'t str, &'t str) {
-        let found = self.config.as_ref().and_then(|config| {
-            let target = *config.resolve(model)?.targets.first()?;
-            Some((config.providers.get(target.provider)?.name.as_str(), target.model))
-        });
-        found.unwrap_or(("", model))
-    }
-
+    /// What a prompt costs at the first provider that answers for the model.
     fn cost(&self, model: &str, prompt: u64, asked: Option<u64>) -> Option<Cost> {
-        let (provider, model) = self.target(model);
-        let price = self.prices.price(provider, model)?;
+        let target =
+            self.engine.as_ref().and_then(|engine| engine.resolve(model).into_iter().next());
+        let (provider, model) = target.unwrap_or_else(|| (String::new(), model.to_owned()));
+        let price = self.prices.price(&provider, &model)?;
         let of = |output: u64| {
             price.cost(&Quantity { requests: 1, input: prompt, output, ..Quantity::default() }).ok()
         };
@@ -199,12 +203,10 @@ impl Tables {
     }
 
     fn window(&self, model: &str) -> Option<Window> {
-        let (provider, model) = self.target(model);
-        let own = self.config.iter().flat_map(|config| &config.providers);
-        let own = own.filter(|known| known.name == provider);
-        let own = own.filter_map(|known| known.windows.get(model)).next();
-        let own: Vec<(&str, u64)> = own.map(|context| (model, *context)).into_iter().collect();
-        Window::of(model, &own)
+        match &self.engine {
+            Some(engine) => engine.reach(model).first()?.window,
+            None => Window::of(model, &[]),
+        }
     }
 }
 
