@@ -5,8 +5,11 @@ use std::path::PathBuf;
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 
 use crate::commands::audit::AuditArgs;
+use crate::commands::budget::BudgetCommand;
+use crate::commands::ledger::LedgerCommand;
 use crate::commands::limit::LimitCommand;
 use crate::commands::member::MemberCommand;
+use crate::commands::usage::{USAGE, UsageArgs};
 use crate::commands::user::UserCommand;
 use crate::commands::{EXAMPLES, RunArgs};
 
@@ -72,6 +75,15 @@ pub(crate) enum Command {
     /// Set, list and remove rate limits
     #[command(subcommand)]
     Limit(LimitCommand),
+    /// Set, raise, show and remove budgets
+    #[command(subcommand)]
+    Budget(BudgetCommand),
+    /// Show what was used and what it cost
+    #[command(after_help = USAGE)]
+    Usage(UsageArgs),
+    /// Verify and export the ledger
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
     /// Check, show or begin a configuration
     #[command(subcommand)]
     Config(ConfigCommand),

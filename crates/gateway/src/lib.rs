@@ -48,6 +48,6 @@ pub use access::{Access, Geo, unknown_subjects};
 pub use admin::AdminSettings;
 pub use fault::ServeError;
 pub use gateway::{Gateway, Ground, Plan};
-pub use money::{MoneyRules, Reserve};
+pub use money::{MoneyRules, Reserve, budget_period, is_time_zone};
 pub use serve::{ServeOptions, serve};
 pub use spec::engine_spec;

@@ -1,8 +1,11 @@
 //! How organizations, projects, users, members, keys and changes look as JSON: one form for the
 //! command line and for the administration API.
 
+use mainstay_core::money::Usd;
+use mainstay_core::rules::budget::{Owner, Period};
 use mainstay_core::store::{
-    AuditEntry, Group, KeyRecord, Member, Organization, Project, Scope, UnixMillis, User, key_id,
+    AuditEntry, BudgetRecord, Group, KeyRecord, Member, Organization, Project, Scope, UnixMillis,
+    User, key_id,
 };
 use serde_json::{Value, json};
 
@@ -17,6 +20,33 @@ pub fn time(at: UnixMillis) -> String {
 pub fn organization(organization: &Organization) -> Value {
     let Organization { id, name, created_at } = organization;
     json!({"id": id, "name": name, "created_at": time(*created_at)})
+}
+
+/// A budget and what is spent of it in `period`.
+pub fn budget(record: &BudgetRecord, period: Period, spent: Usd) -> Value {
+    let (project, key) = match &record.owner {
+        Owner::Organization => (None, None),
+        Owner::Project(id) => (Some(id), None),
+        Owner::Key(id) => (None, Some(id)),
+    };
+    let left = record.limit().minus(spent).unwrap_or(Usd::ZERO).max(Usd::ZERO);
+    json!({
+        "id": record.id,
+        "org": record.org,
+        "project": project,
+        "key": key,
+        "period": record.every.name(),
+        "zone": record.zone,
+        "hard": record.hard,
+        "amount_usd": record.amount.to_string(),
+        "credits_usd": record.credits.to_string(),
+        "limit_usd": record.limit().to_string(),
+        "spent_usd": spent.to_string(),
+        "left_usd": left.to_string(),
+        "alerts": record.alerts,
+        "created_at": time(record.created_at),
+        "resets_at": period.end.map(time),
+    })
 }
 
 /// A project.

@@ -195,6 +195,10 @@ impl BudgetStore for Memory {
         Ok(world.put_budget(BudgetRecord { removed: true, ..old }))
     }
 
+    fn budget_owner(&self, of: &BudgetOf) -> Result<(Box<str>, Owner), StoreError> {
+        self.world().owner(of)
+    }
+
     fn budgets_since(&self, epoch: u64) -> Result<Vec<BudgetRecord>, StoreError> {
         Ok(after(&self.world().budgets, epoch))
     }

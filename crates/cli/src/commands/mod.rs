@@ -12,12 +12,14 @@ use crate::show::Show;
 use crate::trouble::Trouble;
 
 pub(crate) mod audit;
+pub(crate) mod budget;
 mod check;
 mod classify;
 mod completions;
 mod config_file;
 mod explain;
 mod key;
+pub(crate) mod ledger;
 pub(crate) mod limit;
 pub(crate) mod member;
 mod org;
@@ -26,6 +28,7 @@ mod run;
 mod serve;
 mod sim;
 mod tokens;
+pub(crate) mod usage;
 pub(crate) mod user;
 
 pub(crate) use run::{EXAMPLES, RunArgs};
@@ -45,6 +48,9 @@ pub(crate) fn run(args: &Args, show: &mut Show) -> Result<Exit, Trouble> {
         Command::Audit(args) => audit::run(args, show),
         Command::Project(command) => project::run(command, show),
         Command::Limit(command) => limit::run(command, show),
+        Command::Budget(command) => budget::run(command, show),
+        Command::Usage(args) => usage::run(args, show),
+        Command::Ledger(command) => ledger::run(command, show),
         Command::Config(command) => config_file::run(command, show),
         Command::Completions { shell } => completions::run(*shell, show),
     }
@@ -62,6 +68,23 @@ fn store(at: &At) -> Result<Box<dyn Store>, Trouble> {
     configured_store(at).map(|(_, store)| store)
 }
 
+/// The file of the store that the configuration names.
+fn store_path(at: &At) -> Result<std::path::PathBuf, Trouble> {
+    match load(at.config.as_deref())?.store.url {
+        StoreUrl::Sqlite(path) => Ok(path),
+        StoreUrl::Postgres(_) => Err(no_postgres()),
+    }
+}
+
+fn no_postgres() -> Trouble {
+    Trouble::new(
+        Exit::Surroundings,
+        "the configuration names a PostgreSQL store",
+        "this build stores in SQLite only",
+        "set `store.url` to \"sqlite:mainstay.db\"",
+    )
+}
+
 /// The configuration, and the store that it names.
 fn configured_store(at: &At) -> Result<(Config, Box<dyn Store>), Trouble> {
     let config = load(at.config.as_deref())?;
@@ -70,12 +93,7 @@ fn configured_store(at: &At) -> Result<(Config, Box<dyn Store>), Trouble> {
             let store = Sqlite::open(path)?.acting(&who());
             Ok((config, store))
         }
-        StoreUrl::Postgres(_) => Err(Trouble::new(
-            Exit::Surroundings,
-            "the configuration names a PostgreSQL store",
-            "this build stores in SQLite only",
-            "set `store.url` to \"sqlite:mainstay.db\"",
-        )),
+        StoreUrl::Postgres(_) => Err(no_postgres()),
     }
 }
 

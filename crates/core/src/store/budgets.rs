@@ -106,6 +106,8 @@ pub trait BudgetStore {
         of: &BudgetOf,
         every: Option<Every>,
     ) -> Result<BudgetRecord, StoreError>;
+    /// Who is meant: the organization's id and the owner within it.
+    fn budget_owner(&self, of: &BudgetOf) -> Result<(Box<str>, Owner), StoreError>;
     /// Budgets that changed after `epoch`, removed ones among them; 0 gives all.
     fn budgets_since(&self, epoch: u64) -> Result<Vec<BudgetRecord>, StoreError>;
 }

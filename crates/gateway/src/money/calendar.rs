@@ -4,7 +4,7 @@ use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan, Unit, Zoned};
 use mainstay_core::rules::budget::{Calendar, Every, Period, Rule};
-use mainstay_core::store::UnixMillis;
+use mainstay_core::store::{BudgetRecord, UnixMillis};
 
 /// The calendar of the system's time zones. Lookups of zones are cached by the library; they happen
 /// when a budget is set and when a period ends.
@@ -47,6 +47,16 @@ fn stretch(rule: &Rule, at: UnixMillis) -> Option<Period> {
         u64::try_from(start.timestamp().as_millisecond()).ok().map(UnixMillis)
     };
     Some(Period { start: millis(&start)?, end: Some(millis(&next)?) })
+}
+
+/// The period of a budget that `now` is in.
+pub fn budget_period(record: &BudgetRecord, now: UnixMillis) -> Period {
+    Zones.period(&record.rule(), now)
+}
+
+/// Whether there is such a time zone.
+pub fn is_time_zone(name: &str) -> bool {
+    TimeZone::get(name).is_ok()
 }
 
 #[cfg(test)]

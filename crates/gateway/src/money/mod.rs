@@ -37,6 +37,7 @@ pub(crate) use account::MoneyHold;
 use account::{Account, Payer};
 pub(crate) use books::AllBooks;
 pub(crate) use calendar::Zones;
+pub use calendar::{budget_period, is_time_zone};
 pub(crate) use demand::Asked;
 use demand::Metering;
 pub use rules::{MoneyRules, Reserve};

@@ -69,6 +69,11 @@ impl BudgetStore for Sqlite {
         })
     }
 
+    fn budget_owner(&self, of: &BudgetOf) -> Result<(Box<str>, Owner), StoreError> {
+        let of = of.clone();
+        self.ask("find a budget's owner", move |connection| owner(connection, &of))
+    }
+
     fn budgets_since(&self, epoch: u64) -> Result<Vec<BudgetRecord>, StoreError> {
         let after = i64::try_from(epoch).unwrap_or(i64::MAX);
         self.ask("list budgets", move |connection| {
