@@ -35,6 +35,8 @@ enum Front {
     Gateway,
     /// The caller's, passed on: a provider's 401 is then the caller's own.
     Pass,
+    /// The gateway's, before two simulators: `both…` goes to either, `lone…` to the first only.
+    Two,
 }
 
 /// Every suite, the quickest first.
@@ -58,6 +60,18 @@ pub(crate) const ALL: &[Suite] = &[
         script: "sdk/node/main.mjs",
         fronts: &[Front::Provider, Front::Gateway, Front::Pass],
     },
+    Suite {
+        name: "suite: broken streams, official SDK for Python",
+        tool: Tool::PythonSdk,
+        script: "sdk/python/streams.py",
+        fronts: &[Front::Two],
+    },
+    Suite {
+        name: "suite: broken streams, official SDK for Node",
+        tool: Tool::NodeSdk,
+        script: "sdk/node/streams.mjs",
+        fronts: &[Front::Two],
+    },
 ];
 
 /// Waits short enough for a test, and attempts few enough to count; the rules are the same.
@@ -75,6 +89,42 @@ first_content = \"2s\"
 headers = \"2s\"
 total = \"8s\"
 ";
+
+/// Short silences, and no memory of failures: each stream is broken on purpose.
+const BREAKING: &str = "
+[policy.retry]
+transient_base = \"1ms\"
+transient_cap = \"10ms\"
+budget_capacity = 1000000
+
+[policy.breaker]
+enabled = false
+
+[policy.timeouts]
+first_content_soft = \"400ms\"
+first_content = \"800ms\"
+idle = \"800ms\"
+total = \"20s\"
+
+[[route]]
+model = \"both*\"
+targets = [\"first\", \"second\"]
+
+[[route]]
+model = \"lone*\"
+targets = [\"first\"]
+";
+
+/// The configuration of the gateway before two simulators.
+fn config_of_two(first: &Server, second: &Server) -> String {
+    let provider = |name: &str, sim: &Server| {
+        let url = sim.base_url();
+        format!(
+            "\n[[provider]]\nname = \"{name}\"\nbase_url = \"{url}\"\napi_key = \"sk-sim-{name}-0001\"\n"
+        )
+    };
+    format!("{BREAKING}{}{}", provider("first", first), provider("second", second))
+}
 
 /// The configuration of the gateway under test.
 fn config(auth: &str, sim: &Server) -> String {
@@ -128,14 +178,21 @@ fn play_against(
     command.env("SIM_URL", format!("http://{}", sim.address));
     command.env("MAINSTAY_FRONT", format!("{front:?}").to_lowercase());
     command.env("MAINSTAY_BASE_URL", sim.base_url()).env("MAINSTAY_KEY", "sk-sim-caller-0001");
-    let auth = match front {
+    let beside = place.join("second");
+    let mut second = None;
+    let config = match front {
         Front::Provider => return outcome(&mut command, full),
-        Front::Gateway => "keys",
-        Front::Pass => "pass",
+        Front::Gateway => config("keys", &sim),
+        Front::Pass => config("pass", &sim),
+        Front::Two => {
+            std::fs::create_dir_all(&beside)
+                .map_err(|e| format!("create {}: {e}", beside.display()))?;
+            config_of_two(&sim, second.insert(Server::sim(&beside, &[], None)?))
+        }
     };
-    let mut gateway = Server::serve(place, &config(auth, &sim), None)?;
+    let mut gateway = Server::serve(place, &config, None)?;
     println!("   {front:?}: first answer {} ms after the start", gateway.start_up.as_millis());
-    if front == Front::Gateway {
+    if front != Front::Pass {
         command.env("MAINSTAY_KEY", &gateway.key);
     }
     command.env("MAINSTAY_BASE_URL", gateway.base_url());
