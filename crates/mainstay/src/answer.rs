@@ -31,6 +31,13 @@ impl<U: Upstream> AnswerBody<U> {
 }
 
 impl<U: Upstream> AnswerBody<U> {
+    /// The caller is gone: attempts are dropped as they would be with the body, and the trace is
+    /// final, so that what was used can be settled.
+    pub fn leave(&mut self) {
+        self.over = true;
+        self.run.leave();
+    }
+
     /// Tokens of the answer so far, for settling at any moment, a caller's leaving included:
     /// as the provider tells them, else counted from what came. Reads the whole delivered text
     /// when it must count.

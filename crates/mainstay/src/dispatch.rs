@@ -165,7 +165,7 @@ fn body(
         CallBody::Empty => Ok(RequestBody::Empty),
         CallBody::Buffered(bytes) => {
             let renamed = continued(target, renamed(call, target, bytes), told)?;
-            let asking = with_usage(call, &renamed);
+            let asking = if target.tells_usage() { with_usage(call, &renamed) } else { None };
             let adds_usage = asking.is_some();
             return Ok((RequestBody::Full(asking.unwrap_or(renamed)), adds_usage));
         }

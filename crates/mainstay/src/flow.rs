@@ -529,6 +529,11 @@ impl Flow {
         matches!(self.mode, Mode::Events { .. })
     }
 
+    /// Whether the tokens used were asked for by us.
+    pub(crate) fn asks_usage(&self) -> bool {
+        self.expect.strip_usage
+    }
+
     /// Whether it goes on with what the caller has.
     pub(crate) fn goes_on(&self) -> bool {
         matches!(self.second.as_deref(), Some(Second::GoesOn(_)))

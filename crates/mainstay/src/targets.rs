@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
@@ -33,6 +34,8 @@ pub(crate) struct Target {
     state: Mutex<TargetState>,
     circuit_wakers: Mutex<Vec<Waker>>,
     pacer: Arc<PacerCell>,
+    /// It refused a request because the tokens used were asked for in it.
+    refuses_usage: AtomicBool,
 }
 
 /// A pacer and the calls in its queue.
@@ -65,6 +68,16 @@ impl Target {
             Some(model) => format!("{}/{model}", self.provider.name),
             None => self.provider.name.clone(),
         }
+    }
+
+    /// Whether it may be asked for the tokens used.
+    pub(crate) fn tells_usage(&self) -> bool {
+        !self.refuses_usage.load(Ordering::Relaxed)
+    }
+
+    /// It is not asked for the tokens used again.
+    pub(crate) fn spare_usage(&self) {
+        self.refuses_usage.store(true, Ordering::Relaxed);
     }
 
     /// Wakes this task when the circuit may have moved.
@@ -222,6 +235,7 @@ impl Registry {
             window: model.and_then(|model| provider.window(model)).map(|window| window.context),
             state: Mutex::new(TargetState::new(policy)),
             circuit_wakers: Mutex::new(Vec::new()),
+            refuses_usage: AtomicBool::new(false),
             pacer,
         }
     }

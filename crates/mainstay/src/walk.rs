@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mainstay_core::classify::{self, TransportFault};
-use mainstay_core::failure::Kind;
+use mainstay_core::failure::{Kind, Next};
 use mainstay_core::plan::{Ending, On, Plan, Role, SLOTS, Seen, Start, Step};
 use mainstay_core::policy::{Policy, Recovery};
 use mainstay_core::time::Moment;
@@ -33,7 +33,7 @@ use crate::flow::{Broken, Expect, Flow, Saw};
 use crate::refusal;
 use crate::targets::Shared;
 use crate::upstream::{Attempt, AttemptEvent, Upstream};
-use record::{Live, content_length, note, note_end, note_time};
+use record::{Live, content_length, note, note_end, note_time, refuses_usage};
 
 /// How long a caller in the middle of a stream hears nothing before he is sent a comment, so that
 /// his own read timeout does not run out while a silent stream is waited for or told again.
@@ -174,6 +174,20 @@ impl<U: Upstream> Run<U> {
     /// Tokens of the answer when it ends with what this attempt has said.
     fn used_with(&self, live: &Live<U::Attempt>) -> Option<Used> {
         live.used_after(self.told, &self.targets)
+    }
+
+    /// The caller is gone: every attempt is dropped, and the trace is final.
+    pub(crate) fn leave(&mut self) {
+        let now = self.clock.now();
+        for slot in 0..SLOTS {
+            let Some(live) = self.live[slot].take() else { continue };
+            note_end(&mut self.trace, &live, &self.targets, now, None);
+            if self.delivering == Some(slot) {
+                self.trace.used = self.used_with(&live);
+            }
+        }
+        self.over = true;
+        self.plan.abandon(now);
     }
 
     /// The next thing for the caller.
@@ -336,8 +350,14 @@ impl<U: Upstream> Run<U> {
         }
     }
 
-    fn failed(&mut self, slot: usize, verdict: classify::Verdict, now: Moment) {
+    fn failed(&mut self, slot: usize, mut verdict: classify::Verdict, now: Moment) {
         let Some(mut live) = self.live[slot].take() else { return };
+        if live.flow.asks_usage() && refuses_usage(&verdict) {
+            // It was our wish and not the caller's: without it the call is as he sent it.
+            self.targets[live.track].0.spare_usage();
+            verdict.retryable = true;
+            verdict.failure.next = Next::SameTarget { wait: None };
+        }
         note_end(&mut self.trace, &live, &self.targets, now, Some(verdict.failure.kind));
         let hints = live.flow.hints;
         let told = verdict.clone();

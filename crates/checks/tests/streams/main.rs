@@ -13,4 +13,5 @@ mod gate_cuts;
 mod gate_faults;
 mod gate_runs;
 mod sdk;
+mod usage;
 mod world;

@@ -114,7 +114,8 @@ impl Drop for ReplyBody {
         if self.left == Some(0) {
             self.over(None);
         }
-        if let (Inner::Streaming(body), Some(ticket)) = (&self.inner, &mut self.ticket) {
+        if let (Inner::Streaming(body), Some(ticket)) = (&mut self.inner, &mut self.ticket) {
+            body.leave();
             ticket.left(body.trace(), body.used());
         }
     }

@@ -1,5 +1,6 @@
 //! A live attempt, and what goes on record of it.
 
+use mainstay_core::classify::Verdict;
 use mainstay_core::failure::Kind;
 use mainstay_core::time::Moment;
 
@@ -35,6 +36,15 @@ impl<A> Live<A> {
         used.counted |= told.counted;
         Some(used)
     }
+}
+
+/// Whether a target refused because the tokens used were asked for. Older servers do not know the
+/// option and name it in their refusal.
+pub(super) fn refuses_usage(verdict: &Verdict) -> bool {
+    let said = verdict.failure.provider.message.as_deref().unwrap_or_default();
+    let param = verdict.failure.provider.param.as_deref().unwrap_or_default();
+    let named = |text: &str| text.contains("stream_options") || text.contains("include_usage");
+    matches!(verdict.failure.provider.status, Some(400 | 422)) && (named(said) || named(param))
 }
 
 pub(super) fn note(
