@@ -124,7 +124,11 @@ pub fn fields(event: &[u8]) -> Fields<'_> {
     const BOM: &[u8] = b"\xEF\xBB\xBF";
     let event = event.strip_prefix(BOM).unwrap_or(event);
     let mut found = Fields { name: None, data: None };
-    for line in event.split(|&byte| byte == b'\n' || byte == b'\r') {
+    let mut rest = event;
+    while !rest.is_empty() {
+        let end = memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
+        let line = &rest[..end];
+        rest = rest.get(end + 1..).unwrap_or_default();
         if let Some(value) = value_of(line, b"data") {
             found.data = Some(match found.data.take() {
                 None => Cow::Borrowed(value),

@@ -200,6 +200,9 @@ impl Judge {
 
     fn completions(&mut self, data: &[u8]) -> Event {
         let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(data) else { return Event::Malformed };
+        if let Some(transcript) = &mut self.transcript {
+            chunk.note_id(transcript);
+        }
         let choices = chunk.choices.unwrap_or_default();
         // Looked for first: what an error brings with it is not delivered.
         if is_error(chunk.error) || choices.iter().any(|c| c.finish() == Some("error")) {
@@ -211,11 +214,8 @@ impl Judge {
                 return Event::Usage;
             }
         }
-        if let (Some(transcript), Some(id)) = (&mut self.transcript, &chunk.id) {
-            transcript.note_id(&id.0);
-        }
         let (mut content, mut finished) = (false, false);
-        for choice in choices {
+        for choice in choices.iter() {
             content |= choice.has_content();
             if let Some(transcript) = &mut self.transcript {
                 choice.note(transcript);

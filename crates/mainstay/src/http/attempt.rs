@@ -9,8 +9,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderValue, Method, Request, Response, Uri};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 use http_body::{Body, Frame};
 use hyper::body::Incoming;
 use mainstay_core::classify::TransportFault;
@@ -139,6 +139,9 @@ impl HttpAttempt {
             return Err(TransportFault::MalformedHttp);
         }
         if let State::Waiting(lease, _) = self.take_state() {
+            if let (Lease::Whole { conn, .. }, true) = (&lease, is_events(&parts.headers)) {
+                conn.sip();
+            }
             self.state = State::Reading(lease, body);
         }
         Ok(AttemptEvent::Head(AnswerHead { status: parts.status, headers: parts.headers }))
@@ -201,6 +204,14 @@ impl std::fmt::Debug for HttpAttempt {
         };
         write!(f, "HttpAttempt({state})")
     }
+}
+
+fn is_events(headers: &HeaderMap) -> bool {
+    const EVENTS: &[u8] = b"text/event-stream";
+    headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.as_bytes().get(..EVENTS.len()))
+        .is_some_and(|kind| kind.eq_ignore_ascii_case(EVENTS))
 }
 
 /// The answer, or `None` when the connection ended and nobody will give one.

@@ -5,14 +5,18 @@
 //! connection is idle nobody drives it; the pool looks at it before it is used again.
 
 use std::future::Future;
+use std::io;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker, ready};
 
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1};
 use hyper_util::rt::TokioIo;
 use mainstay_core::classify::TransportFault;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::body::Outgoing;
 use super::settings::HttpSettings;
@@ -26,8 +30,68 @@ pub(super) type Answer = Pin<
 /// A connection and its driver.
 pub(super) struct Conn1 {
     sender: http1::SendRequest<Outgoing>,
-    driver: http1::Connection<TokioIo<Socket>, Outgoing>,
+    driver: http1::Connection<TokioIo<Sipped>, Outgoing>,
+    sips: Arc<AtomicBool>,
     ended: bool,
+}
+
+/// A socket that is read in small pieces while it carries a stream of events. Whatever was read ahead
+/// for a caller who does not take it stays in memory, piece by piece.
+struct Sipped {
+    socket: Socket,
+    sips: Arc<AtomicBool>,
+}
+
+/// Largest piece then, bytes: some events, and few enough of them.
+const SIP: usize = 4096;
+
+impl AsyncRead for Sipped {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let socket = Pin::new(&mut this.socket);
+        if buf.remaining() <= SIP || !this.sips.load(Ordering::Relaxed) {
+            return socket.poll_read(cx, buf);
+        }
+        let mut sip = ReadBuf::new(buf.initialize_unfilled_to(SIP));
+        ready!(socket.poll_read(cx, &mut sip))?;
+        let read = sip.filled().len();
+        buf.advance(read);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Sipped {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().socket).poll_write(cx, buf)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().socket).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().socket).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
 }
 
 impl Conn1 {
@@ -36,6 +100,8 @@ impl Conn1 {
         socket: Socket,
         settings: &HttpSettings,
     ) -> Result<Box<Self>, TransportFault> {
+        let sips = Arc::new(AtomicBool::new(false));
+        let socket = Sipped { socket, sips: Arc::clone(&sips) };
         let (sender, driver) = http1::Builder::new()
             .max_headers(settings.headers_max)
             .max_header_size(settings.head_bytes_max)
@@ -43,12 +109,18 @@ impl Conn1 {
             .handshake(TokioIo::new(socket))
             .await
             .map_err(|_| TransportFault::ResetBeforeAnswer)?;
-        Ok(Box::new(Self { sender, driver, ended: false }))
+        Ok(Box::new(Self { sender, driver, sips, ended: false }))
     }
 
     /// Hands a request over; it leaves when the connection is driven.
     pub(super) fn send(&mut self, request: Request<Outgoing>) -> Answer {
+        self.sips.store(false, Ordering::Relaxed);
         Box::pin(self.sender.try_send_request(request))
+    }
+
+    /// The answer is a stream of events: it is read as it is taken.
+    pub(super) fn sip(&self) {
+        self.sips.store(true, Ordering::Relaxed);
     }
 
     /// Reads and writes what can be; ready once the connection has ended. What went wrong reaches

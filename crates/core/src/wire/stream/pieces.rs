@@ -4,7 +4,10 @@
 use alloc::borrow::Cow;
 use alloc::string::ToString;
 use alloc::vec::Vec;
+use core::fmt;
+use core::marker::PhantomData;
 
+use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -19,7 +22,62 @@ where
     T: Deserialize<'de>,
 {
     let raw = <&RawValue>::deserialize(deserializer)?;
-    Ok(serde_json::from_str(raw.get()).ok())
+    Ok(parsed(raw))
+}
+
+/// What a raw value is as `T`, or `None` when it is of another kind.
+fn parsed<'de, T: Deserialize<'de>>(raw: &'de RawValue) -> Option<T> {
+    // The usual absence, and by far the cheaper way to find it out: a failed reading tells why.
+    if raw.get() == "null" {
+        return None;
+    }
+    serde_json::from_str(raw.get()).ok()
+}
+
+/// A list that nearly always has one item, which then takes no memory of its own.
+pub(super) struct Few<T> {
+    first: Option<T>,
+    rest: Vec<T>,
+}
+
+impl<T> Few<T> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.first.iter().chain(&self.rest)
+    }
+}
+
+impl<T> Default for Few<T> {
+    fn default() -> Few<T> {
+        Few { first: None, rest: Vec::new() }
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Few<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Few<T>, D::Error> {
+        deserializer.deserialize_seq(FewVisitor(PhantomData))
+    }
+}
+
+struct FewVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for FewVisitor<T> {
+    type Value = Few<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Few<T>, A::Error> {
+        let mut few = Few { first: items.next_element()?, rest: Vec::new() };
+        while let Some(item) = items.next_element()? {
+            few.rest.push(item);
+        }
+        Ok(few)
+    }
 }
 
 /// A string that is borrowed where it holds no escape.
@@ -29,14 +87,25 @@ pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 /// A chunk of chat or legacy completions.
 #[derive(Deserialize)]
 pub(super) struct Chunk<'a> {
-    #[serde(borrow, default, deserialize_with = "lenient")]
-    pub(super) id: Option<Text<'a>>,
     #[serde(borrow, default)]
-    pub(super) choices: Option<Vec<Choice<'a>>>,
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) choices: Option<Few<Choice<'a>>>,
     #[serde(borrow, default)]
     pub(super) error: Option<&'a RawValue>,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) usage: Option<UsageWire>,
+}
+
+impl Chunk<'_> {
+    /// Notes the stream's id, which is read once.
+    pub(super) fn note_id(&self, transcript: &mut Transcript) {
+        if transcript.id.is_none()
+            && let Some(id) = self.id.and_then(parsed::<Text<'_>>)
+        {
+            transcript.note_id(&id.0);
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -306,7 +375,7 @@ pub(super) struct Run<'a> {
 #[derive(Deserialize)]
 struct MessageDelta<'a> {
     #[serde(borrow, default)]
-    content: Vec<MessagePart<'a>>,
+    content: Few<MessagePart<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -326,7 +395,7 @@ struct MessageText<'a> {
 impl Run<'_> {
     /// Notes the text that a caller can see, so that its tokens can be counted.
     pub(super) fn note(&self, transcript: &mut Transcript) {
-        for part in self.delta.iter().flat_map(|delta| &delta.content) {
+        for part in self.delta.iter().flat_map(|delta| delta.content.iter()) {
             if let Some(value) = part.text.as_ref().and_then(|text| text.value) {
                 transcript.note(part.index, "value", 0, value.get());
             }
