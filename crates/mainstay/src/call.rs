@@ -159,6 +159,8 @@ pub struct AttemptRecord {
     pub kind: Option<Kind>,
     /// Bytes received.
     pub bytes: u64,
+    /// Events of its stream that could not be read and were left out.
+    pub dropped: u32,
     /// Tokens used, losers and broken streams included; `None` when nothing is known of them.
     pub used: Option<Used>,
 }

@@ -4,6 +4,7 @@
 //! Nothing here decides what happens next; the plan does, from what [`Flow`] says it saw.
 
 mod looks;
+mod second;
 
 use std::collections::VecDeque;
 
@@ -16,14 +17,15 @@ use mainstay_core::wire::endpoint::Endpoint;
 use mainstay_core::wire::sse::{self, Splitter};
 use mainstay_core::wire::stitch::Stitcher;
 use mainstay_core::wire::stream::{Event, Family, Judge, error_of_run};
-use mainstay_core::wire::transcript::Transcript;
 use mainstay_core::wire::usage::Usage;
-use mainstay_core::wire::verify::{Checked, Verifier};
+use mainstay_core::wire::verify::Verifier;
 use mainstay_tokens::models::Vocabulary;
 
 use crate::call::{ProviderAnswer, Used};
 use crate::upstream::AnswerHead;
 use looks::{Media, answers_json, is_damaged, is_json_or_marker, join, media_type, sound_answer};
+pub(crate) use second::Broken;
+use second::{Second, checked};
 
 /// Longest error body read, in bytes; what follows is not needed to classify it.
 const ERROR_BODY_MAX: usize = 64 << 10;
@@ -94,50 +96,6 @@ pub(crate) struct Flow {
     usage: Option<Usage>,
     /// This is no first telling: only what continues the first is let through.
     second: Option<Box<Second>>,
-}
-
-/// How what an attempt says is held against what the caller has.
-#[derive(Debug)]
-enum Second {
-    /// It tells everything again.
-    Told(Verifier),
-    /// It was asked to go on.
-    GoesOn(Stitcher),
-}
-
-impl Second {
-    fn check(&mut self, data: &[u8]) -> Checked {
-        match self {
-            Second::Told(verifier) => verifier.check(data),
-            Second::GoesOn(stitcher) => stitcher.check(data),
-        }
-    }
-
-    fn caught_up(&self) -> bool {
-        match self {
-            Second::Told(verifier) => verifier.caught_up(),
-            Second::GoesOn(stitcher) => stitcher.joined(),
-        }
-    }
-}
-
-/// What is left of a stream that broke: enough to check a second telling against it.
-#[derive(Debug)]
-pub(crate) struct Broken {
-    transcript: Transcript,
-    sequence: u64,
-}
-
-impl Broken {
-    /// The number the next typed event carries.
-    pub(crate) fn sequence(&self) -> u64 {
-        self.sequence
-    }
-
-    /// The delivered text, when it is one that can be gone on from.
-    pub(crate) fn text(&self) -> Option<String> {
-        Stitcher::new(&self.transcript).map(|stitcher| stitcher.told().to_owned())
-    }
 }
 
 #[derive(Debug)]
@@ -519,6 +477,14 @@ impl Flow {
         })
     }
 
+    /// Events that could not be read and were left out.
+    pub(crate) fn dropped(&self) -> u32 {
+        match &self.mode {
+            Mode::Events { judge, .. } => judge.malformed(),
+            Mode::Start | Mode::Error(_) | Mode::Whole | Mode::Pass => 0,
+        }
+    }
+
     /// The event that tells the tokens used is for us alone.
     pub(crate) fn strip_usage(&mut self) {
         self.expect.strip_usage = true;
@@ -542,26 +508,6 @@ impl Flow {
     /// Whether the caller asked for a stream.
     pub(crate) fn wants_stream(&self) -> bool {
         self.expect.stream
-    }
-}
-
-/// An event as it may be delivered: itself, what is new of it in a second telling (perhaps
-/// nothing), or `None` when that differs from the first.
-fn checked(second: Option<&mut Second>, event: Bytes) -> Option<Bytes> {
-    let Some(second) = second else { return Some(event) };
-    let fields = sse::fields(&event);
-    let Some(data) = fields.data else { return Some(Bytes::new()) };
-    if data.starts_with(b"[DONE]") {
-        return second.caught_up().then_some(event.clone());
-    }
-    match second.check(&data) {
-        Checked::Swallow => Some(Bytes::new()),
-        Checked::Differs => None,
-        Checked::Forward(data) => {
-            let name = fields.name.map(String::from_utf8_lossy);
-            let line = name.map_or_else(String::new, |name| format!("event: {name}\n"));
-            Some(Bytes::from(format!("{line}data: {data}\n\n")))
-        }
     }
 }
 

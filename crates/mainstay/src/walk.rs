@@ -425,6 +425,7 @@ impl<U: Upstream> Run<U> {
                 status: None,
                 kind: None,
                 bytes: 0,
+                dropped: 0,
                 used: None,
             });
         }

@@ -194,6 +194,8 @@ async fn s10_a_malformed_event_does_no_harm() {
         let got = play(&pair, api).await;
         note("S10", api, &got);
         whole(api, &got).await;
+        let dropped: u32 = got.trace.records.iter().map(|record| record.dropped).sum();
+        assert_eq!(dropped, 1, "{api:?}: it is counted");
     }
 }
 

@@ -145,6 +145,8 @@ async fn s08_s09_and_s14_are_completed_by_the_fallback_in_one_stream() {
             assert_eq!(asked(&gates).await, (1, 1), "{name} {api:?}: never the silent one again");
             let text = heard.text();
             assert!(text.contains(": mainstay: recovered by fallback/fallback-model\n\n"));
+            let models = sdk::read(SDKS[0], &heard.body, false).models;
+            assert_eq!(models.last().map(String::as_str), Some("fallback-model"), "{models:?}");
             let kept_alive = heard.silence < Duration::from_secs(5) + SLACK;
             assert!(kept_alive, "{name} {api:?}: {:?} without a byte", heard.silence);
         }

@@ -24,6 +24,7 @@ pub trait Handle: fmt::Debug {
 
 /// The facts of a call that a rule may know. Never its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, in any combination")]
 pub struct Facts {
     /// Whether the answer is a stream of events.
     pub stream: bool,

@@ -73,10 +73,11 @@ pub(super) fn note_end<A>(
     now: Moment,
     kind: Option<Kind>,
 ) {
-    let (bytes, used) = (live.flow.bytes, live.used(targets));
+    let (bytes, dropped, used) = (live.flow.bytes, live.flow.dropped(), live.used(targets));
     note_time(trace, live.record, now);
     note(trace, live.record, |record| {
         record.bytes = bytes;
+        record.dropped = dropped;
         record.kind = kind;
         record.used = used;
     });
