@@ -16,6 +16,7 @@ fn attempt(kind: Option<Kind>) -> AttemptRecord {
         status: None,
         kind,
         bytes: 0,
+        dropped: 0,
         used: None,
     }
 }
