@@ -9,14 +9,15 @@ use std::time::Duration;
 use mainstay::http::proxy_for;
 use mainstay::http_url::HttpUrl;
 use mainstay::upstream::{Destination, Proxy};
+use mainstay_core::money::{NamedPrice, Price, PriceList, Unpriced, Usd};
 use mainstay_core::policy::Limits;
 use mainstay_core::validate::Level;
-use mainstay_gateway::config::{self, Environment, Price, duration};
+use mainstay_gateway::config::{self, Environment, duration};
 
 pub(crate) use args::{EXAMPLES, RunArgs};
 
 use crate::exit::Exit;
-use crate::run::{self, Progress, Settings, Watch, parse_dollars, summary_object};
+use crate::run::{self, Progress, Settings, Watch, summary_object};
 use crate::show::{self, Show};
 use crate::trouble::Trouble;
 use args::ValidateArg;
@@ -166,14 +167,10 @@ fn proxy(url: &HttpUrl, environment: &Environment) -> Result<Option<Proxy>, Trou
     })
 }
 
-fn money(text: &str) -> Result<u128, Trouble> {
-    parse_dollars(text).ok_or_else(|| {
+fn money(text: &str) -> Result<Usd, Trouble> {
+    Usd::parse(text.trim().trim_start_matches('$')).map_err(|why| {
         let what = format!("`--max-cost {text}` is no amount");
-        Trouble::usage(
-            what,
-            "an amount is a decimal number of US dollars",
-            "write for example --max-cost 25.00",
-        )
+        Trouble::usage(what, why.to_string(), "write for example --max-cost 25.00")
     })
 }
 
@@ -204,8 +201,15 @@ fn renamed(pair: &str) -> Result<(String, String), Trouble> {
     }
 }
 
-fn prices(flag: Option<&Path>, environment: &Environment) -> Result<Vec<Price>, Trouble> {
-    let Some(path) = config::locate(flag, environment) else { return Ok(Vec::new()) };
-    let config = config::load(Some(&path), environment).map_err(Trouble::config)?;
-    Ok(config.prices)
+/// The configuration's prices before the shipped ones.
+fn prices(flag: Option<&Path>, environment: &Environment) -> Result<PriceList, Trouble> {
+    let own = match config::locate(flag, environment) {
+        None => Vec::new(),
+        Some(path) => config::load(Some(&path), environment).map_err(Trouble::config)?.prices,
+    };
+    let own = own.into_iter().map(|price| NamedPrice {
+        price: Price::tokens(price.input, price.cached_input, price.output),
+        model: price.model,
+    });
+    Ok(PriceList::new(own.collect(), Unpriced::Refuse, true))
 }

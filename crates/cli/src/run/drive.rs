@@ -7,6 +7,7 @@ use std::time::Duration;
 use mainstay::Whole;
 use mainstay::call::{Refusal, Trace};
 use mainstay_core::failure::Kind;
+use mainstay_core::money::Usd;
 use mainstay_core::time::Moment;
 use mainstay_core::wire::usage::Usage;
 use tokio::sync::mpsc::Receiver;
@@ -203,7 +204,7 @@ impl Drive<'_> {
         let used = trace.used.map(|used| used.usage);
         self.tally.walk(trace.attempts, used);
         self.purse.settle(job.held, job.model.as_deref(), used);
-        job.held = 0;
+        job.held = Usd::ZERO;
         match result {
             Ok(whole) => self.answered(job, &id, whole, used),
             Err(refusal) => self.refused(job, &id, *refusal),

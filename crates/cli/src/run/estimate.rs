@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use mainstay_core::money::Usd;
 use mainstay_core::policy::Limits;
 use mainstay_core::wire::request::peek;
 
 use super::line::Line;
-use super::money::Prices;
+use super::money::{Prices, cost_of, sum};
 
 /// Lines of a model that are counted token by token.
 const COUNTED_MAX: u64 = 2_000;
@@ -101,14 +102,12 @@ impl Estimate {
         self.models.iter().map(|(name, sums)| (name.as_str(), sums))
     }
 
-    /// What all of it costs at most, in pico-USD, as far as lines say how much they ask for; `None`
+    /// What all of it costs at most, as far as lines say how much they ask for; `None`
     /// when a model has no price.
-    pub(crate) fn cost(&self, prices: &Prices) -> Option<u128> {
-        self.models().try_fold(0u128, |sum, (model, sums)| {
+    pub(crate) fn cost(&self, prices: &Prices) -> Option<Usd> {
+        self.models().try_fold(Usd::ZERO, |all, (model, sums)| {
             let price = prices.of(model)?;
-            let input = u128::from(sums.input()) * u128::from(price.input);
-            let output = u128::from(sums.asked) * u128::from(price.output);
-            Some(sum + input + output)
+            Some(sum(all, cost_of(&price, sums.lines, sums.input(), sums.asked)))
         })
     }
 

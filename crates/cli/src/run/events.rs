@@ -117,7 +117,7 @@ fn progress_object(progress: &Progress) -> Value {
         "tokens_per_s": progress.tokens_rate,
         "limit_requests_per_s": progress.learnt.requests,
         "limit_tokens_per_s": progress.learnt.tokens,
-        "cost_usd": progress.cost.map(super::money::dollars),
+        "cost_usd": progress.cost.map(|cost| cost.to_string()),
         "left_s": progress.left.map(|left| left.as_secs()),
     })
 }
@@ -137,7 +137,7 @@ pub(crate) fn summary_object(summary: &Summary) -> Value {
         "attempts": summary.attempts,
         "input_tokens": summary.used.input,
         "output_tokens": summary.used.output,
-        "cost_usd": summary.cost.map(super::money::dollars),
+        "cost_usd": summary.cost.map(|cost| cost.to_string()),
         "took_s": summary.took.as_secs_f64(),
     })
 }

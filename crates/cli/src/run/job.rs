@@ -1,6 +1,7 @@
 //! What is sent at once: one line, or the inputs of many lines in one request.
 
 use bytes::Bytes;
+use mainstay_core::money::Usd;
 use mainstay_core::time::Moment;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -23,8 +24,8 @@ pub(crate) struct Job {
     pub(crate) rounds: u32,
     /// How often it was put off.
     pub(crate) delays: u32,
-    /// Money set aside for it, pico-USD.
-    pub(crate) held: u128,
+    /// Money set aside for it.
+    pub(crate) held: Usd,
     /// When it was sent, on the engine's clock.
     pub(crate) started: Moment,
     /// Its share of the memory.
@@ -54,7 +55,7 @@ impl Job {
             parts: vec![part],
             rounds: 0,
             delays: 0,
-            held: 0,
+            held: Usd::ZERO,
             started: Moment::ZERO,
             room: None,
         }

@@ -42,9 +42,10 @@ use std::time::Duration;
 pub(crate) use drive::stop_kind;
 pub(crate) use estimate::Estimate;
 pub(crate) use events::summary_object;
-pub(crate) use money::{Prices, dollars, parse_dollars};
 pub(crate) use settings::Settings;
 pub(crate) use tally::{Progress, Stop, Summary};
+
+use mainstay_core::money::Usd;
 
 use crate::exit::Exit;
 use crate::trouble::Trouble;
@@ -53,7 +54,7 @@ use events::Events;
 use fate::Outlook;
 use feed::Feed;
 use lane::Lane;
-use money::Purse;
+use money::{Prices, Purse};
 use place::{Place, Spool};
 use resume::{Earlier, resume, same_input};
 use scan::Scan;
@@ -76,8 +77,8 @@ pub(crate) struct Forecast {
     pub(crate) lines: u64,
     /// What they will take, by model.
     pub(crate) estimate: Estimate,
-    /// The most they will cost, pico-USD, as far as that can be told.
-    pub(crate) cost: Option<u128>,
+    /// The most they will cost, as far as that can be told.
+    pub(crate) cost: Option<Usd>,
     /// How long they will take at the limits given.
     pub(crate) time: Option<Duration>,
 }

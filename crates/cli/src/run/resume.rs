@@ -6,6 +6,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 
 use mainstay_core::failure::Kind;
+use mainstay_core::money::Usd;
 
 use super::ids::{Ids, Marked, id_of};
 use super::money::Purse;
@@ -55,14 +56,8 @@ pub(crate) fn resume(place: &Place, ids: &mut Ids, purse: &mut Purse) -> Result<
     };
     let part = place.errors.with_extension("part");
     let errors = File::create(&part).map_err(|error| Trouble::file("write", &part, &error))?;
-    let priced = purse.prices().any();
-    let mut reading = Reading {
-        place,
-        ids,
-        purse: priced.then_some(purse),
-        errors: BufWriter::new(errors),
-        earlier: Earlier::default(),
-    };
+    let mut reading =
+        Reading { place, ids, purse, errors: BufWriter::new(errors), earlier: Earlier::default() };
     let good = reading.all(&file)?;
     let Reading { errors, mut earlier, .. } = reading;
     let ended =
@@ -114,7 +109,7 @@ fn mend(place: &Place, mut file: &File, good: Good) -> Result<u64, Trouble> {
 struct Reading<'a> {
     place: &'a Place,
     ids: &'a mut Ids,
-    purse: Option<&'a mut Purse>,
+    purse: &'a mut Purse,
     errors: BufWriter<File>,
     earlier: Earlier,
 }
@@ -166,8 +161,8 @@ impl Reading<'_> {
         }
         let Some(kind) = written.kind else {
             self.earlier.answered += 1;
-            if let (Some(purse), Some((model, used))) = (&mut self.purse, record::used(text)) {
-                purse.settle(0, Some(&model), Some(used));
+            if let Some((model, used)) = record::used(text) {
+                self.purse.settle(Usd::ZERO, Some(&model), Some(used));
             }
             return Ok(());
         };

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use mainstay::http_url::HttpUrl;
 use mainstay::upstream::Proxy;
+use mainstay_core::money::{PriceList, Usd};
 use mainstay_core::policy::Limits;
 use mainstay_core::validate::Level;
-use mainstay_gateway::config::Price;
 
 /// What a run is asked to do.
 #[derive(Clone, Debug)]
@@ -28,8 +28,8 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     /// Most calls at once, waiting ones included; `None`: found by trying.
     pub(crate) concurrency: Option<usize>,
-    /// Most that may be spent, in pico-USD, by this job over all its runs.
-    pub(crate) cost_max: Option<u128>,
+    /// Most that may be spent by this job over all its runs.
+    pub(crate) cost_max: Option<Usd>,
     /// When the run ends, done or not, from its start.
     pub(crate) deadline: Option<Duration>,
     /// The model a line names, and the one to ask for.
@@ -41,7 +41,7 @@ pub(crate) struct Settings {
     /// Where events go, as JSON lines.
     pub(crate) events: Option<PathBuf>,
     /// What models cost.
-    pub(crate) prices: Vec<Price>,
+    pub(crate) prices: PriceList,
     /// How often progress is told.
     pub(crate) progress_every: Duration,
 }

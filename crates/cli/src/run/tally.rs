@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use mainstay_core::failure::Kind;
+use mainstay_core::money::Usd;
 use mainstay_core::time::Moment;
 use mainstay_core::wire::usage::Usage;
 
@@ -45,8 +46,8 @@ pub(crate) struct Progress {
     pub(crate) tokens_rate: f64,
     /// What was learnt of limits.
     pub(crate) learnt: Learnt,
-    /// Spent so far, pico-USD.
-    pub(crate) cost: Option<u128>,
+    /// Spent so far.
+    pub(crate) cost: Option<Usd>,
     /// Time left at this rate.
     pub(crate) left: Option<Duration>,
 }
@@ -70,8 +71,8 @@ pub(crate) struct Summary {
     pub(crate) attempts: u64,
     /// Tokens of this run.
     pub(crate) used: Usage,
-    /// Spent by all runs, pico-USD.
-    pub(crate) cost: Option<u128>,
+    /// Spent by all runs.
+    pub(crate) cost: Option<Usd>,
     /// How long this run took.
     pub(crate) took: Duration,
 }
@@ -142,7 +143,7 @@ impl Tally {
         learnt: Learnt,
         under_way: usize,
         put_off: usize,
-        cost: Option<u128>,
+        cost: Option<Usd>,
         now: Moment,
     ) -> Progress {
         let (lines, tokens) = (self.fresh(), self.used.total());
@@ -173,7 +174,7 @@ impl Tally {
     }
 
     /// How it ended.
-    pub(crate) fn summary(&self, stop: Option<Stop>, cost: Option<u128>, now: Moment) -> Summary {
+    pub(crate) fn summary(&self, stop: Option<Stop>, cost: Option<Usd>, now: Moment) -> Summary {
         let mut failed = self.earlier.failed.clone();
         for (kind, count) in &self.failed {
             *failed.entry(*kind).or_default() += count;

@@ -9,7 +9,7 @@ use mainstay_core::failure::Kind;
 use mainstay_gateway::config::duration_text;
 use serde_json::{Value, json};
 
-use crate::run::{Forecast, Progress, Stop, Summary, dollars, stop_kind};
+use crate::run::{Forecast, Progress, Stop, Summary, stop_kind};
 
 /// How a run stands, on one line.
 pub(super) fn progress(at: &Progress) -> String {
@@ -31,7 +31,7 @@ pub(super) fn progress(at: &Progress) -> String {
         let _ = write!(line, " of {}", rate(limit));
     }
     if let Some(cost) = at.cost {
-        let _ = write!(line, " | ${}", dollars(cost));
+        let _ = write!(line, " | ${cost}");
     }
     if let Some(left) = at.left {
         let _ = write!(line, " | {} left", time(left));
@@ -65,7 +65,7 @@ pub(super) fn summary(end: &Summary, errors: &Path) -> String {
         end.used.total(),
     );
     if let Some(cost) = end.cost {
-        let _ = write!(text, ", ${}", dollars(cost));
+        let _ = write!(text, ", ${cost}");
     }
     if end.earlier > 0 {
         let _ = write!(text, "\n{} of them were done by earlier runs", end.earlier);
@@ -129,7 +129,7 @@ pub(super) fn forecast(told: &Forecast) -> String {
     }
     match told.cost {
         Some(cost) => {
-            let _ = write!(text, "\ncost: up to ${}", dollars(cost));
+            let _ = write!(text, "\ncost: up to ${cost}");
         }
         None => text += "\ncost: not known; add a [[price]] for each model to the configuration",
     }
@@ -165,7 +165,7 @@ pub(super) fn forecast_object(told: &Forecast) -> Value {
     json!({
         "lines": told.lines,
         "models": models,
-        "cost_usd_max": told.cost.map(dollars),
+        "cost_usd_max": told.cost.map(|cost| cost.to_string()),
         "time_s": told.time.map(|time| time.as_secs_f64()),
     })
 }
