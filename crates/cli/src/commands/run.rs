@@ -203,13 +203,20 @@ fn renamed(pair: &str) -> Result<(String, String), Trouble> {
 
 /// The configuration's prices before the shipped ones.
 fn prices(flag: Option<&Path>, environment: &Environment) -> Result<PriceList, Trouble> {
-    let own = match config::locate(flag, environment) {
-        None => Vec::new(),
-        Some(path) => config::load(Some(&path), environment).map_err(Trouble::config)?.prices,
+    let Some(path) = config::locate(flag, environment) else {
+        return Ok(PriceList::new(Vec::new(), Unpriced::Refuse, true));
     };
-    let own = own.into_iter().map(|price| NamedPrice {
-        price: Price::tokens(price.input, price.cached_input, price.output),
+    let config = config::load(Some(&path), environment).map_err(Trouble::config)?;
+    let own = config.prices.into_iter().map(|price| NamedPrice {
+        price: Price {
+            image: price.image,
+            minute: price.minute,
+            character: price.character,
+            request: price.request,
+            ..Price::tokens(price.input, price.cached_input, price.output)
+        },
         model: price.model,
     });
-    Ok(PriceList::new(own.collect(), Unpriced::Refuse, true))
+    let unpriced = if config.budget.unpriced_free { Unpriced::Free } else { Unpriced::Refuse };
+    Ok(PriceList::new(own.collect(), unpriced, config.budget.shipped_prices))
 }
