@@ -16,6 +16,7 @@ mod budgets;
 mod ledger;
 mod limits;
 mod members;
+mod replays;
 mod scope;
 pub use budgets::{BudgetOf, BudgetRecord, BudgetStore, NewBudget};
 pub use ledger::{
@@ -26,6 +27,7 @@ pub use limits::{Change, LimitPatch, LimitRecord, LimitStore, Subject, TierLimit
 pub use members::{
     AuditEntry, AuditStore, Group, Member, MemberStore, NotARole, Role, User, role_in,
 };
+pub use replays::{REPLAY_BYTES_MAX, REPLAYS_MAX, Replay, ReplayPlace, ReplayStore};
 pub use scope::{NotAScope, Scope, Scopes};
 
 /// Wall-clock time: milliseconds since 1970-01-01T00:00:00Z.
@@ -339,7 +341,7 @@ impl core::error::Error for StoreError {}
 /// which reads a snapshot. Every change raises [`Store::epoch`] by at least one, and is put on record
 /// under the name of who [`Store::acting`] says.
 pub trait Store:
-    MemberStore + AuditStore + LimitStore + BudgetStore + Send + Sync + fmt::Debug
+    MemberStore + AuditStore + LimitStore + BudgetStore + ReplayStore + Send + Sync + fmt::Debug
 {
     /// The same store, for changes made by `who`: `cli:NAME`, `token`, `start`.
     fn acting(&self, who: &str) -> Box<dyn Store>;

@@ -21,6 +21,7 @@ use mainstay_core::time::Moment;
 
 use crate::admission;
 use crate::headers::{self, provider_headers, value_of};
+use crate::idempotency::Recorder;
 use crate::refused::{Refused, grouped};
 use crate::settings::{Auth, Expose, Settings};
 use crate::ticket::Ticket;
@@ -35,7 +36,7 @@ pub(crate) use body::{ReplyBody, Upstreamed};
 
 /// The answer of a provider, on its way.
 pub(crate) fn delivered(
-    ticket: Ticket,
+    mut ticket: Ticket,
     received: Moment,
     head: AnswerHead,
     body: Upstreamed,
@@ -51,6 +52,10 @@ pub(crate) fn delivered(
     let overhead = ticket.overhead(received, now, &trace);
     stamp(&mut headers, &ticket, &trace, overhead);
     let mut response = Response::new(ReplyBody::streaming(body, length, status.as_u16()));
+    if let Some(claim) = ticket.take_claim() {
+        let recorder = Recorder::new(claim, status, &headers, &settings.idempotency);
+        response.body_mut().record(recorder);
+    }
     response.body_mut().carry(ticket);
     *response.status_mut() = status;
     *response.headers_mut() = headers;
@@ -102,8 +107,19 @@ pub(crate) fn failed(
         && failure.kind == Kind::Overloaded
         && trace.attempts == 0;
     wait(&mut headers, retry_after, again);
+    // What would come out the same is not sent a second time; any other failure frees the key.
+    if let Some(claim) = ticket.take_claim().filter(|_| comes_out_the_same(status)) {
+        let mut recorder = Recorder::new(claim, status, &headers, &settings.idempotency);
+        recorder.piece(&body);
+        recorder.complete(ticket.worker().shared.wall.now());
+    }
     ticket.failed(status.as_u16(), failure.kind, failure.origin, &trace);
     finish(status, headers, body, ticket)
+}
+
+/// Whether the same request gets the same refusal again, whenever it is sent.
+fn comes_out_the_same(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 400 | 404 | 413 | 415 | 422)
 }
 
 /// What a caller reads when the provider refused a credential of ours.
@@ -134,6 +150,8 @@ fn is_json(body: &[u8]) -> bool {
 
 /// A refusal of our own, before anything was sent.
 pub(crate) fn refused(mut ticket: Ticket, refused: &Refused) -> Response<ReplyBody> {
+    // Nothing was carried out: the next one under the key is the first again.
+    drop(ticket.take_claim());
     let settings = ticket.worker().shared.settings();
     let status = refused.status.unwrap_or_else(|| status_of(refused.kind));
     let body = refusal_body(refused, settings.codes);
@@ -169,6 +187,7 @@ pub(crate) fn plain(
     body: Bytes,
 ) -> Response<ReplyBody> {
     headers.insert(headers::REQUEST_ID, ticket.id_value.clone());
+    admission::show(&ticket.standing(), &mut headers);
     ticket.answered(status.as_u16(), &Trace::default());
     finish(status, headers, body, ticket)
 }

@@ -21,6 +21,7 @@ use crate::auth::{Caller, authenticate};
 use crate::body::{self, Treatment};
 use crate::cors;
 use crate::headers::clean_request;
+use crate::idempotency::{self, Turn};
 use crate::look;
 use crate::models;
 use crate::money::{Asked, MoneyAsk, Pledge};
@@ -113,6 +114,13 @@ async fn prepare(
     read_wishes(&mut call, &headers);
     clean_request(&mut headers, settings.auth == Auth::Pass, inflated);
     call.headers = headers;
+    let asked = idempotency::Asked::of(&settings.idempotency, &who, &call)?;
+    if let Some(asked) = asked.filter(|_| looked.begun.is_none()) {
+        match shared.idempotency.turn(asked, shared.wall.now()).await? {
+            Turn::First(claim) => ticket.claim(claim),
+            Turn::Again(status, headers, body) => return Ok(Next::Answer(status, headers, body)),
+        }
+    }
     let asked = &looked.asked;
     if let Some(pledge) = admit(shared, &settings, &caller, &mut call, asked, ticket, &who)? {
         let hold = pledge.written().await?;

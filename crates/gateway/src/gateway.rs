@@ -20,6 +20,7 @@ use crate::auth::KeyBook;
 use crate::body::Held;
 use crate::connection::{Host, Phase};
 use crate::fault::ServeError;
+use crate::idempotency::Idempotency;
 use crate::listen::listeners;
 use crate::meter::Meter;
 use crate::money::Money;
@@ -123,6 +124,7 @@ impl Gateway {
             keys,
             admission,
             money: Money::new(ledger),
+            idempotency: Idempotency::new(store.clone()),
             meters: (0..count).map(|_| Arc::new(Meter::default())).collect(),
             wall: Wall::new(),
             stopping: std::sync::atomic::AtomicBool::new(false),

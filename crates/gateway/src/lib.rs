@@ -23,6 +23,7 @@ mod fault;
 pub mod first_run;
 mod gateway;
 mod headers;
+mod idempotency;
 mod ids;
 mod listen;
 mod look;

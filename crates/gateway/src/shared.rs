@@ -11,6 +11,7 @@ use mainstay_core::store::UnixMillis;
 use crate::admission::Admission;
 use crate::auth::KeyBook;
 use crate::body::Held;
+use crate::idempotency::Idempotency;
 use crate::meter::Meter;
 use crate::money::Money;
 use crate::settings::Settings;
@@ -28,6 +29,8 @@ pub(crate) struct Shared {
     pub(crate) admission: Admission,
     /// What calls may cost and have cost.
     pub(crate) money: Arc<Money>,
+    /// Requests that may come again.
+    pub(crate) idempotency: Arc<Idempotency>,
     /// The memory for bodies.
     pub(crate) held: Held,
     /// One for each worker.

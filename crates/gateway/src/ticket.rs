@@ -12,6 +12,7 @@ use mainstay_core::time::Moment;
 
 use crate::admission::{Admitted, Ending, Who};
 use crate::body::Hold;
+use crate::idempotency::Claim;
 use crate::money::MoneyHold;
 use crate::shared::Worker;
 
@@ -30,6 +31,8 @@ pub(crate) struct Ticket {
     pub(crate) arrived: Moment,
     /// The memory its body takes.
     hold: Option<Hold>,
+    /// The idempotency key that this request is the first under.
+    claim: Option<Claim>,
     /// Who calls, once that is known.
     who: Option<Who>,
     /// What the call has taken and gives back at its end.
@@ -59,6 +62,7 @@ impl Ticket {
             id,
             id_value,
             hold: None,
+            claim: None,
             who: None,
             admitted: None,
             money: None,
@@ -79,6 +83,16 @@ impl Ticket {
     /// Remembers who calls.
     pub(crate) fn called_by(&mut self, who: Who) {
         self.who = Some(who);
+    }
+
+    /// Keeps the request's claim to its idempotency key until its answer begins.
+    pub(crate) fn claim(&mut self, claim: Claim) {
+        self.claim = Some(claim);
+    }
+
+    /// The request's claim, to be fulfilled by its answer. Dropped, it frees the key.
+    pub(crate) fn take_claim(&mut self) -> Option<Claim> {
+        self.claim.take()
     }
 
     /// How the caller stands with his limits: after his call was admitted, else at present.

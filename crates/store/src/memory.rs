@@ -15,9 +15,9 @@ use mainstay_core::store::{
 
 use crate::{describe, model};
 
-mod members;
-
 mod limits;
+mod members;
+mod replays;
 
 /// Keys, projects and organizations in memory.
 #[derive(Debug)]
@@ -40,6 +40,7 @@ struct World {
     projects: Vec<(u64, Project)>,
     keys: Vec<(u64, KeyRecord)>,
     limits: Vec<(u64, LimitRecord)>,
+    replays: replays::Replays,
     places: BTreeMap<PublicPart, usize>,
     notes: BTreeMap<String, String>,
     budgets: Vec<(u64, BudgetRecord)>,
@@ -56,6 +57,7 @@ impl Default for World {
             projects: vec![(1, model::default_project())],
             keys: Vec::new(),
             limits: Vec::new(),
+            replays: replays::Replays::default(),
             places: BTreeMap::new(),
             notes: BTreeMap::new(),
             budgets: Vec::new(),

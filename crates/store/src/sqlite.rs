@@ -24,6 +24,7 @@ mod budgets;
 mod limits;
 mod members;
 mod open;
+mod replays;
 mod rows;
 
 pub use open::SCHEMA_VERSION;

@@ -9,6 +9,7 @@ use mainstay::answer::AnswerBody;
 use mainstay::call::Cut;
 use mainstay::http::HttpUpstream;
 
+use crate::idempotency::Recorder;
 use crate::ticket::Ticket;
 
 /// What a provider sends, as the walk hands it on.
@@ -23,6 +24,8 @@ pub(crate) struct ReplyBody {
     /// Bytes to come, when their number was promised.
     left: Option<u64>,
     ticket: Option<Ticket>,
+    /// Writes the answer down, to be given again.
+    recorder: Option<Recorder>,
 }
 
 #[derive(Debug)]
@@ -35,12 +38,14 @@ enum Inner {
 impl ReplyBody {
     /// A body in memory.
     pub(crate) fn whole(bytes: Bytes) -> ReplyBody {
-        ReplyBody { inner: Inner::Whole(bytes), status: 0, left: None, ticket: None }
+        let inner = Inner::Whole(bytes);
+        ReplyBody { inner, status: 0, left: None, ticket: None, recorder: None }
     }
 
     /// A body that comes from a provider. Until it has ended the record says that the caller left.
     pub(crate) fn streaming(body: Upstreamed, length: Option<u64>, status: u16) -> ReplyBody {
-        ReplyBody { inner: Inner::Streaming(Box::new(body)), status, left: length, ticket: None }
+        let inner = Inner::Streaming(Box::new(body));
+        ReplyBody { inner, status, left: length, ticket: None, recorder: None }
     }
 
     /// Takes the record along.
@@ -48,11 +53,20 @@ impl ReplyBody {
         self.ticket = Some(ticket);
     }
 
+    /// Writes down what passes.
+    pub(crate) fn record(&mut self, recorder: Recorder) {
+        self.recorder = Some(recorder);
+    }
+
     fn over(&mut self, cut: Option<&Cut>) {
         let Inner::Streaming(body) = std::mem::replace(&mut self.inner, Inner::Over) else {
             return;
         };
+        let recorder = self.recorder.take().filter(|_| cut.is_none());
         if let Some(mut ticket) = self.ticket.take() {
+            if let Some(recorder) = recorder {
+                recorder.complete(ticket.worker().shared.wall.now());
+            }
             match cut {
                 None => ticket.answered(self.status, body.trace()),
                 Some(cut) => ticket.cut(self.status, cut.kind, body.trace()),
@@ -84,6 +98,9 @@ impl Body for ReplyBody {
             None => this.over(None),
             Some(Err(cut)) => this.over(Some(cut)),
             Some(Ok(frame)) => {
+                if let (Some(recorder), Some(data)) = (&mut this.recorder, frame.data_ref()) {
+                    recorder.piece(data);
+                }
                 let length = frame.data_ref().map_or(0, |data| data.len() as u64);
                 this.left = this.left.map(|left| left.saturating_sub(length));
             }

@@ -34,7 +34,7 @@ const fn key(
 pub(super) const LISTS: [&str; 5] = ["provider", "route", "access", "price", "tier"];
 
 /// Sections, in the order of the documentation, with what each is for.
-pub const SECTIONS: [(&str, &str); 26] = [
+pub const SECTIONS: [(&str, &str); 27] = [
     ("", "The file itself"),
     ("server", "The data plane: where programs send their calls."),
     ("server.tls", "TLS of the data plane; both keys or neither."),
@@ -70,6 +70,7 @@ pub const SECTIONS: [(&str, &str); 26] = [
         "What a model costs, in USD as decimal strings. May stand several times; a shipped price holds for common models that none fits.",
     ),
     ("budget", "How budgets count; the budgets themselves are set with `mainstay budget`."),
+    ("idempotency", "How `Idempotency-Key` of POST requests is honoured."),
 ];
 
 /// Every key, in the order of the documentation.
@@ -85,6 +86,7 @@ pub const KEYS: &[Key] = &[
     key("", "access", "tables", "", "See `[[access]]`."),
     key("", "limits", "table", "", "See `[limits]`."),
     key("", "tier", "tables", "", "See `[[tier]]`."),
+    key("", "idempotency", "table", "", "See `[idempotency]`."),
     key("", "price", "tables", "", "See `[[price]]`."),
     key("", "budget", "table", "", "See `[budget]`."),
 
@@ -211,6 +213,10 @@ pub const KEYS: &[Key] = &[
     key("tier", "concurrency", "number", "no limit", "Calls at once, 1 to 1000000000000."),
     key("tier", "burst", "duration", "the whole window", "How much may come at once: what a rate gives in this time, 1ms to 1d."),
     key("tier", "shadow", "true or false", "false", "Only count and tell, never refuse."),
+
+    key("idempotency", "enabled", "true or false", "true", "Whether the header is honoured."),
+    key("idempotency", "body_max", "size", "\"1MiB\"", "Largest body of an answer that is kept to be given again, 0B to 64MiB; a repeated request with a larger one is refused."),
+    key("idempotency", "keep", "duration", "\"24h\"", "How long an answer is kept, 1s to 31d."),
 
     key("price", "model", "string", "required", "The model, or `provider/model`; `*` at the end matches any rest."),
     key("price", "input_per_1m", "money", "\"0\"", "A million input tokens, up to 6 decimals."),

@@ -1,4 +1,7 @@
-//! `[limits]`, `[[tier]]`: how limits of callers count, and named bundles of them.
+//! `[limits]`, `[[tier]]`, `[idempotency]`: how limits of callers count, named bundles of them, and
+//! how requests that come again are told.
+
+use std::time::Duration;
 
 use mainstay_core::rules::limits::LimitSpec;
 use mainstay_core::store::TierLimit;
@@ -12,6 +15,24 @@ pub struct LimitSettings {
     /// Whether a request that a limit refuses counts as a request too. It never takes more than
     /// there is, so that hammering does not lock out for longer than one request's time.
     pub count_refused: bool,
+}
+
+/// How `Idempotency-Key` is honoured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdempotencySettings {
+    /// Whether it is at all.
+    pub enabled: bool,
+    /// Largest body of an answer that is kept, bytes; a larger answer is not given again, and the
+    /// request is refused.
+    pub body_max: u64,
+    /// How long an answer is kept.
+    pub keep: Duration,
+}
+
+impl Default for IdempotencySettings {
+    fn default() -> Self {
+        IdempotencySettings { enabled: true, body_max: 1 << 20, keep: Duration::from_hours(24) }
+    }
 }
 
 /// A named bundle of limits.
@@ -62,6 +83,20 @@ pub(super) fn read_settings(reader: &mut Reader<'_>, root: &Section<'_>) -> (Lim
         }
     }
     (settings, tiers)
+}
+
+pub(super) fn read_idempotency(reader: &mut Reader<'_>, root: &Section<'_>) -> IdempotencySettings {
+    let mut settings = IdempotencySettings::default();
+    if let Some(section) = reader.sub(root, "idempotency", "idempotency") {
+        settings.enabled = reader.flag(&section, "enabled").unwrap_or(settings.enabled);
+        let most = reader.bytes(&section, "body_max", 0..=64 << 20);
+        settings.body_max = most.unwrap_or(settings.body_max);
+        let range = Duration::from_secs(1)..=Duration::from_hours(24 * 31);
+        if let Some(found) = reader.wait(&section, "keep", range) {
+            settings.keep = found.value;
+        }
+    }
+    settings
 }
 
 fn read_tiers(reader: &mut Reader<'_>, root: &Section<'_>) -> Vec<Tier> {

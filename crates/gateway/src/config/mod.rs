@@ -38,7 +38,7 @@ pub use env::Environment;
 pub use fault::{ConfigFault, Severity};
 pub use init::starter;
 pub use keys::{KEYS, Key, SECTIONS, page as settings_page};
-pub use limits::{LimitSettings, Tier, Tiers};
+pub use limits::{IdempotencySettings, LimitSettings, Tier, Tiers};
 pub use mainstay::http_url::{HttpUrl, NotAUrl};
 pub use money::{BudgetConfig, Price};
 pub use presets::{PRESETS, Preset};
@@ -88,6 +88,8 @@ pub struct Config {
     pub tiers: Tiers,
     /// How budgets count.
     pub budget: BudgetConfig,
+    /// How requests that come again are told.
+    pub idempotency: IdempotencySettings,
     /// Findings that do not stop it from being used.
     pub warnings: Vec<ConfigFault>,
     /// The file it was read from.
@@ -181,6 +183,7 @@ fn read(reader: &mut Reader<'_>, root: &reader::Section<'_>) -> Config {
         tiers,
         prices: money::read_prices(reader, root),
         budget: money::read_budget(reader, root),
+        idempotency: limits::read_idempotency(reader, root),
         providers,
         policy,
         errors,

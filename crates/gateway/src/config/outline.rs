@@ -61,6 +61,11 @@ impl Config {
             "policy": policy(&self.policy),
             "errors": match self.errors { CodeSet::Unified => "unified", CodeSet::OpenAi => "openai" },
             "access_rules": self.access.len(),
+            "idempotency": {
+                "enabled": self.idempotency.enabled,
+                "body_max": size_text(self.idempotency.body_max),
+                "keep": duration_text(self.idempotency.keep),
+            },
             "limits": {
                 "count_refused": self.limits.count_refused,
                 "default_tier": self.tiers.default,
