@@ -3,6 +3,7 @@
 
 import * as calls from "./calls.mjs";
 import * as errors from "./errors.mjs";
+import * as limits from "./limits.mjs";
 import { VERSION, finish, holds, same, test } from "./harness.mjs";
 
 const PINNED = "7.55.0";
@@ -13,4 +14,5 @@ await test("node: the SDK is the pinned one", () => {
 });
 await calls.run();
 await errors.run();
+await limits.run();
 process.exit(finish());

@@ -10,6 +10,7 @@ import openai
 
 import calls
 import errors
+import limits
 from harness import case, finish, same
 
 PINNED = "3.52.0"
@@ -20,6 +21,7 @@ def main():
     case("python: the SDK is the pinned one", lambda: same("version", openai.__version__, PINNED))
     calls.run()
     errors.run()
+    limits.run()
     return finish()
 
 
