@@ -95,6 +95,7 @@ fn chat(world: &World, model: &str, stream: bool) -> Call {
         read_timeout: None,
         sdk_retry: 0,
         add_usage: false,
+        pin: None,
         account: None,
         body_gone: false,
     }

@@ -16,6 +16,7 @@ mod budgets;
 mod ledger;
 mod limits;
 mod members;
+mod objects;
 mod replays;
 mod scope;
 pub use budgets::{BudgetOf, BudgetRecord, BudgetStore, NewBudget};
@@ -27,6 +28,7 @@ pub use limits::{Change, LimitPatch, LimitRecord, LimitStore, Subject, TierLimit
 pub use members::{
     AuditEntry, AuditStore, Group, Member, MemberStore, NotARole, Role, User, role_in,
 };
+pub use objects::{ObjectRecord, ObjectStore};
 pub use replays::{REPLAY_BYTES_MAX, REPLAYS_MAX, Replay, ReplayPlace, ReplayStore};
 pub use scope::{NotAScope, Scope, Scopes};
 
@@ -341,7 +343,15 @@ impl core::error::Error for StoreError {}
 /// which reads a snapshot. Every change raises [`Store::epoch`] by at least one, and is put on record
 /// under the name of who [`Store::acting`] says.
 pub trait Store:
-    MemberStore + AuditStore + LimitStore + BudgetStore + ReplayStore + Send + Sync + fmt::Debug
+    MemberStore
+    + AuditStore
+    + ObjectStore
+    + LimitStore
+    + BudgetStore
+    + ReplayStore
+    + Send
+    + Sync
+    + fmt::Debug
 {
     /// The same store, for changes made by `who`: `cli:NAME`, `token`, `start`.
     fn acting(&self, who: &str) -> Box<dyn Store>;

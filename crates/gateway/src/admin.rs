@@ -71,6 +71,9 @@ pub(crate) async fn run(
         () = tick(&shared, store) => {}
         _ = phase.wait_for(|phase| *phase == Phase::Cut) => {}
     }
+    if let Err(error) = shared.objects.flush(shared.wall.now()) {
+        tracing::error!(%error, "records of the last objects are lost: nobody can use them");
+    }
 }
 
 /// Keeps the wall clock and the keys up to date.
@@ -87,6 +90,7 @@ async fn tick(shared: &Arc<Shared>, store: Option<Arc<dyn Store>>) {
         let refresh = move || {
             own.admission.limits.sweep(own.engine.now());
             own.keys.refresh(store.as_ref())?;
+            own.objects.flush(own.wall.now())?;
             own.admission.limits.refresh(store.as_ref())?;
             own.money.refresh(store.as_ref(), own.wall.now())
         };

@@ -51,15 +51,23 @@ pub(crate) fn delivered(
     let now = ticket.worker().shared.engine.now();
     let overhead = ticket.overhead(received, now, &trace);
     stamp(&mut headers, &ticket, &trace, overhead);
+    let events = is_events(&headers);
+    let watch = if status.is_success() { ticket.watch(&trace, events) } else { None };
     let mut response = Response::new(ReplyBody::streaming(body, length, status.as_u16()));
     if let Some(claim) = ticket.take_claim() {
         let recorder = Recorder::new(claim, status, &headers, &settings.idempotency);
         response.body_mut().record(recorder);
     }
+    response.body_mut().watch(watch);
     response.body_mut().carry(ticket);
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response
+}
+
+fn is_events(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    kind.is_some_and(|kind| kind.starts_with(b"text/event-stream"))
 }
 
 /// A call without an answer.

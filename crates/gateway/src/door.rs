@@ -25,6 +25,7 @@ use crate::idempotency::{self, Turn};
 use crate::look;
 use crate::models;
 use crate::money::{Asked, MoneyAsk, Pledge};
+use crate::ownership::{self, After};
 use crate::refused::Refused;
 use crate::routes::{self, ApiPath, Health, Route};
 use crate::scopes;
@@ -45,7 +46,7 @@ pub(crate) async fn answer(
     let origin = cors::allowed(&worker.shared.settings().cors, &head.headers).cloned();
     let mut response = match prepare(&worker.shared, &mut head, peer, &mut slot, &mut ticket).await
     {
-        Ok(Next::Call(call)) => send(&worker, *call, ticket).await,
+        Ok(Next::Call(call, after)) => send(&worker, *call, after, ticket).await,
         Ok(Next::Models(asked)) => models::answer(&worker, *asked, ticket).await,
         Ok(Next::Answer(status, headers, bytes)) => answer::plain(ticket, status, headers, bytes),
         Err(refused) => {
@@ -61,15 +62,25 @@ pub(crate) async fn answer(
 
 /// What a request that is in order leads to.
 enum Next {
-    /// A call.
-    Call(Box<Call>),
+    /// A call, and what is to become of its answer.
+    Call(Box<Call>, After),
     /// A list of models that no single provider can tell.
     Models(Box<models::Asked>),
     /// An answer of our own.
     Answer(StatusCode, HeaderMap, Bytes),
 }
 
-async fn send(worker: &Arc<Worker>, call: Call, ticket: Ticket) -> Response<ReplyBody> {
+async fn send(
+    worker: &Arc<Worker>,
+    call: Call,
+    after: After,
+    mut ticket: Ticket,
+) -> Response<ReplyBody> {
+    match after {
+        After::Nothing => {}
+        After::Mark(mark) => ticket.mark(mark),
+        After::List(listing) => return ownership::serve_list(worker, listing, call, ticket).await,
+    }
     let received = worker.shared.engine.now();
     match worker.shared.engine.call(&worker.upstream, call).answer().await {
         Ok((head, body)) => answer::delivered(ticket, received, head, body),
@@ -114,6 +125,7 @@ async fn prepare(
     read_wishes(&mut call, &headers);
     clean_request(&mut headers, settings.auth == Auth::Pass, inflated);
     call.headers = headers;
+    let after = ownership::check(shared, &caller, &path, &mut call, looked.begun.is_some()).await?;
     let asked = idempotency::Asked::of(&settings.idempotency, &who, &call)?;
     if let Some(asked) = asked.filter(|_| looked.begun.is_none()) {
         match shared.idempotency.turn(asked, shared.wall.now()).await? {
@@ -132,7 +144,7 @@ async fn prepare(
     }
     Ok(match models::asked(call, &caller, &shared.engine) {
         Ok(asked) => Next::Models(Box::new(asked)),
-        Err(call) => Next::Call(Box::new(call)),
+        Err(call) => Next::Call(Box::new(call), after),
     })
 }
 
@@ -160,6 +172,7 @@ fn blank_call(
         read_timeout: None,
         sdk_retry: 0,
         add_usage: false,
+        pin: None,
         account: None,
     }
 }

@@ -24,6 +24,7 @@ use crate::idempotency::Idempotency;
 use crate::listen::listeners;
 use crate::meter::Meter;
 use crate::money::Money;
+use crate::ownership::Objects;
 use crate::settings::Settings;
 use crate::shared::{Shared, Wall, Worker};
 use crate::{tls, worker};
@@ -122,6 +123,7 @@ impl Gateway {
             held: Held::new(settings.bounds.held_max),
             engine: Engine::new(engine),
             keys,
+            objects: Arc::new(Objects::new(store.clone())),
             admission,
             money: Money::new(ledger),
             idempotency: Idempotency::new(store.clone()),

@@ -30,6 +30,7 @@ mod look;
 mod meter;
 mod models;
 mod money;
+mod ownership;
 mod refused;
 mod reload;
 mod routes;

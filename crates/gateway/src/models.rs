@@ -126,6 +126,7 @@ fn one_call(call: &Call) -> Call {
         read_timeout: call.read_timeout,
         sdk_retry: call.sdk_retry,
         add_usage: false,
+        pin: None,
         account: None,
     }
 }

@@ -14,6 +14,7 @@ use crate::body::Held;
 use crate::idempotency::Idempotency;
 use crate::meter::Meter;
 use crate::money::Money;
+use crate::ownership::Objects;
 use crate::settings::Settings;
 
 /// Shared by all threads of a gateway.
@@ -31,6 +32,8 @@ pub(crate) struct Shared {
     pub(crate) money: Arc<Money>,
     /// Requests that may come again.
     pub(crate) idempotency: Arc<Idempotency>,
+    /// Whose objects are.
+    pub(crate) objects: Arc<Objects>,
     /// The memory for bodies.
     pub(crate) held: Held,
     /// One for each worker.

@@ -14,6 +14,7 @@ use crate::admission::{Admitted, Ending, Who};
 use crate::body::Hold;
 use crate::idempotency::Claim;
 use crate::money::MoneyHold;
+use crate::ownership::{Mark, Watch};
 use crate::shared::Worker;
 
 /// The status of a caller who left, in logs and metrics only.
@@ -33,6 +34,8 @@ pub(crate) struct Ticket {
     hold: Option<Hold>,
     /// The idempotency key that this request is the first under.
     claim: Option<Claim>,
+    /// The object that its answer is about.
+    mark: Option<Mark>,
     /// Who calls, once that is known.
     who: Option<Who>,
     /// What the call has taken and gives back at its end.
@@ -63,6 +66,7 @@ impl Ticket {
             id_value,
             hold: None,
             claim: None,
+            mark: None,
             who: None,
             admitted: None,
             money: None,
@@ -73,6 +77,17 @@ impl Ticket {
     /// The worker that serves it.
     pub(crate) fn worker(&self) -> &Arc<Worker> {
         &self.worker
+    }
+
+    /// Keeps whose the answer's object is going to be, until the answer is there.
+    pub(crate) fn mark(&mut self, mark: Mark) {
+        self.mark = Some(mark);
+    }
+
+    /// What looks at the answer of this call, if something does.
+    pub(crate) fn watch(&mut self, trace: &Trace, events: bool) -> Option<Watch> {
+        let (mark, provider) = (self.mark.take()?, trace.provider.as_deref()?);
+        mark.watch(provider, trace.credential, events, self.worker.shared.wall.now())
     }
 
     /// Keeps the body's share of memory until the end.

@@ -54,6 +54,8 @@ pub struct Call {
     pub add_usage: bool,
     /// Who keeps account of what the call's attempts use.
     pub account: Option<Arc<dyn Account>>,
+    /// The one place that may be asked, whatever routes say: what the call is about is there.
+    pub pin: Option<Pin>,
     /// A streamed body has been handed to an attempt and cannot be sent again. Starts `false`.
     pub body_gone: bool,
 }
@@ -67,6 +69,15 @@ pub trait Account: Send + Sync + fmt::Debug {
     /// The call is over, with the tokens of all its attempts; `whole` when its answer is complete.
     /// Told exactly once for each call that was handed to an engine, also when its caller left.
     fn over(&self, trace: &Trace, whole: bool);
+}
+
+/// A provider and one of its credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pin {
+    /// The provider's name.
+    pub provider: String,
+    /// Which of its credentials, from 0. One that does not exist any more stands for all of them.
+    pub credential: usize,
 }
 
 /// The body of a call.
@@ -121,6 +132,8 @@ pub struct Used {
 pub struct Trace {
     /// The provider's name, when one was asked.
     pub provider: Option<String>,
+    /// Which of that provider's credentials was used, from 0.
+    pub credential: usize,
     /// The model it was asked for.
     pub model: Option<String>,
     /// Attempts sent, hedges and probes included.

@@ -42,6 +42,7 @@ impl Call {
             read_timeout: None,
             sdk_retry: 0,
             add_usage: false,
+            pin: None,
             account: None,
         }
     }

@@ -15,7 +15,7 @@ use mainstay_core::validate::Level;
 use mainstay_core::wire::stream::Family;
 use mainstay_tokens::models::Window;
 
-use crate::call::{Call, CallBody};
+use crate::call::{Call, CallBody, Pin};
 use crate::clock::Clock;
 use crate::directory::{Directory, KnownModels};
 use crate::spec::{EngineSpec, ProviderSpec};
@@ -227,6 +227,9 @@ impl Engine {
     /// else to the first provider that takes any.
     fn candidates(&self, call: &Call, number: u64, dice: &mut Dice) -> Candidates {
         let directory = self.directory.load();
+        if let Some(pin) = &call.pin {
+            return self.pinned(&directory, call.model.as_deref(), pin, number);
+        }
         let Some(model) = call.model.as_deref() else {
             let policy = Arc::clone(&directory.policy);
             let targets = directory.providers.first().map_or_else(Vec::new, |provider| {
@@ -242,6 +245,33 @@ impl Engine {
         let mut targets = Vec::new();
         for (provider, model) in directory.serving(model) {
             targets.extend(self.of_provider(provider, Some(model), &policy, number));
+        }
+        Candidates { targets, policy }
+    }
+
+    /// The one place of a call that is about something there.
+    fn pinned(
+        &self,
+        directory: &Directory,
+        model: Option<&str>,
+        pin: &Pin,
+        number: u64,
+    ) -> Candidates {
+        let route = model.and_then(|model| directory.route(model));
+        let policy = Arc::clone(route.map_or(&directory.policy, |(_, policy)| policy));
+        let Some(provider) = directory.named(&pin.provider) else {
+            return Candidates { targets: Vec::new(), policy };
+        };
+        let routed = route.and_then(|(route, _)| {
+            route.targets.iter().find(|target| target.provider == pin.provider)?.model.as_deref()
+        });
+        let bare = model.map(|model| match model.split_once('/') {
+            Some((name, rest)) if name == pin.provider => rest,
+            Some(_) | None => model,
+        });
+        let mut targets = self.of_provider(provider, routed.or(bare), &policy, number);
+        if pin.credential < targets.len() {
+            targets.retain(|target| target.handle.0.credential == pin.credential);
         }
         Candidates { targets, policy }
     }

@@ -412,6 +412,7 @@ impl<U: Upstream> Run<U> {
         self.trace.attempts = self.plan.sent();
         self.trace.waited += start.waited;
         self.trace.provider = Some(target.provider.name.clone());
+        self.trace.credential = target.credential;
         self.trace.model.clone_from(&target.model);
         let kept = record < Trace::ATTEMPTS_MAX;
         if kept {
@@ -518,6 +519,7 @@ impl<U: Upstream> Run<U> {
         let Some(head) = live.flow.head.take() else { return };
         if let Some(record) = live.record.and_then(|at| self.trace.records.get(at)) {
             self.trace.provider = Some(record.provider.clone());
+            self.trace.credential = self.targets[live.track].0.credential;
             self.trace.model.clone_from(&record.model);
         }
         let whole = !live.flow.is_events() && self.plan.is_whole();

@@ -9,14 +9,15 @@ use mainstay_core::money::Usd;
 use mainstay_core::rules::budget::{Every, Owner};
 use mainstay_core::store::{
     AuditEntry, BudgetOf, BudgetRecord, BudgetStore, Changes, Digest, KeyRecord, LimitRecord,
-    Member, NewBudget, NewKey, Organization, Project, Store, StoreError, Subject, UnixMillis, User,
-    public_of_id,
+    Member, NewBudget, NewKey, ObjectRecord, Organization, Project, Store, StoreError, Subject,
+    UnixMillis, User, public_of_id,
 };
 
 use crate::{describe, model};
 
 mod limits;
 mod members;
+mod objects;
 mod replays;
 
 /// Keys, projects and organizations in memory.
@@ -47,6 +48,7 @@ struct World {
     users: Vec<(u64, User)>,
     members: Vec<(u64, Member)>,
     audit: VecDeque<AuditEntry>,
+    objects: BTreeMap<(Box<str>, Box<str>), ObjectRecord>,
 }
 
 impl Default for World {
@@ -64,6 +66,7 @@ impl Default for World {
             users: Vec::new(),
             members: Vec::new(),
             audit: VecDeque::new(),
+            objects: BTreeMap::new(),
         }
     }
 }

@@ -23,6 +23,7 @@ use crate::{describe, model};
 mod budgets;
 mod limits;
 mod members;
+mod objects;
 mod open;
 mod replays;
 mod rows;

@@ -254,6 +254,7 @@ impl<U: Upstream> World<U> {
             read_timeout: None,
             sdk_retry: 0,
             add_usage: false,
+            pin: None,
             account: None,
             body_gone: false,
         }

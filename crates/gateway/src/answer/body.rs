@@ -10,6 +10,7 @@ use mainstay::call::Cut;
 use mainstay::http::HttpUpstream;
 
 use crate::idempotency::Recorder;
+use crate::ownership::Watch;
 use crate::ticket::Ticket;
 
 /// What a provider sends, as the walk hands it on.
@@ -26,6 +27,8 @@ pub(crate) struct ReplyBody {
     ticket: Option<Ticket>,
     /// Writes the answer down, to be given again.
     recorder: Option<Recorder>,
+    /// Looks for the objects it names.
+    watch: Option<Watch>,
 }
 
 #[derive(Debug)]
@@ -39,13 +42,18 @@ impl ReplyBody {
     /// A body in memory.
     pub(crate) fn whole(bytes: Bytes) -> ReplyBody {
         let inner = Inner::Whole(bytes);
-        ReplyBody { inner, status: 0, left: None, ticket: None, recorder: None }
+        ReplyBody { inner, status: 0, left: None, ticket: None, recorder: None, watch: None }
     }
 
     /// A body that comes from a provider. Until it has ended the record says that the caller left.
     pub(crate) fn streaming(body: Upstreamed, length: Option<u64>, status: u16) -> ReplyBody {
         let inner = Inner::Streaming(Box::new(body));
-        ReplyBody { inner, status, left: length, ticket: None, recorder: None }
+        ReplyBody { inner, status, left: length, ticket: None, recorder: None, watch: None }
+    }
+
+    /// Shows what goes by to this.
+    pub(crate) fn watch(&mut self, watch: Option<Watch>) {
+        self.watch = watch;
     }
 
     /// Takes the record along.
@@ -95,7 +103,10 @@ impl Body for ReplyBody {
         };
         let next = ready!(Pin::new(body.as_mut()).poll_frame(cx));
         match &next {
-            None => this.over(None),
+            None => {
+                this.watch.iter_mut().for_each(Watch::end);
+                this.over(None);
+            }
             Some(Err(cut)) => this.over(Some(cut)),
             Some(Ok(frame)) => {
                 if let (Some(recorder), Some(data)) = (&mut this.recorder, frame.data_ref()) {
@@ -103,6 +114,13 @@ impl Body for ReplyBody {
                 }
                 let length = frame.data_ref().map_or(0, |data| data.len() as u64);
                 this.left = this.left.map(|left| left.saturating_sub(length));
+                if let (Some(watch), Some(data)) = (&mut this.watch, frame.data_ref()) {
+                    watch.see(data);
+                    // Nobody asks for more than was promised, so this may be the last look.
+                    if this.left == Some(0) || body.is_end_stream() {
+                        watch.end();
+                    }
+                }
             }
         }
         Poll::Ready(next)

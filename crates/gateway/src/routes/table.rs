@@ -25,7 +25,6 @@ const FAMILIES: &[&str] = &[
     "images",
     "models",
     "moderations",
-    "realtime",
     "responses",
     "threads",
     "uploads",

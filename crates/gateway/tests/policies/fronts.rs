@@ -198,6 +198,7 @@ fn library_call(engine: &Engine) -> Call {
         read_timeout: None,
         sdk_retry: 0,
         add_usage: false,
+        pin: None,
         account: None,
         body_gone: false,
     }

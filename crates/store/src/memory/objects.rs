@@ -1,0 +1,51 @@
+//! Whose objects are, in memory.
+
+use mainstay_core::store::{ObjectRecord, ObjectStore, StoreError, UnixMillis};
+
+use super::Memory;
+
+impl ObjectStore for Memory {
+    fn put_objects(&self, objects: &[ObjectRecord]) -> Result<(), StoreError> {
+        let mut world = self.world();
+        for object in objects {
+            let place = (object.family.clone(), object.id.clone());
+            let known = ObjectRecord { adopted: false, ..object.clone() };
+            if object.adopted {
+                world.objects.entry(place).or_insert(known);
+            } else {
+                world.objects.insert(place, known);
+            }
+        }
+        Ok(())
+    }
+
+    fn object(&self, family: &str, id: &str) -> Result<Option<ObjectRecord>, StoreError> {
+        Ok(self.world().objects.get(&(family.into(), id.into())).cloned())
+    }
+
+    fn objects_of(
+        &self,
+        project: &str,
+        family: &str,
+        most: usize,
+    ) -> Result<Vec<ObjectRecord>, StoreError> {
+        let world = self.world();
+        let his = world.objects.values().filter(|one| *one.project == *project);
+        let mut found: Vec<_> = his.filter(|one| *one.family == *family).cloned().collect();
+        found.sort_by_key(|one| std::cmp::Reverse(one.made_at));
+        found.truncate(most);
+        Ok(found)
+    }
+
+    fn forget_object(&self, family: &str, id: &str) -> Result<(), StoreError> {
+        self.world().objects.remove(&(family.into(), id.into()));
+        Ok(())
+    }
+
+    fn sweep_objects(&self, family: &str, before: UnixMillis) -> Result<usize, StoreError> {
+        let mut world = self.world();
+        let count = world.objects.len();
+        world.objects.retain(|_, one| *one.family != *family || one.made_at >= before);
+        Ok(count - world.objects.len())
+    }
+}
