@@ -129,11 +129,15 @@ impl Lane {
     /// What both SDKs make of a fault, with a fallback and alone; how many of the two ended whole.
     async fn play(&self, n: usize, recorded: &Recorded, at: usize, fault: Fault) -> u32 {
         let place = format!("{}, {fault:?} at {at}", recorded.name);
+        // Nobody tells a run again, so that damage in it is passed over like garbage.
+        let once = recorded.api == Api::Run;
+        if once && fault == Fault::Damage {
+            return 0;
+        }
         self.primary.play(broken(recorded.api, &recorded.primary, at, fault));
         self.fallback.play(Script { body: recorded.fallback.clone(), end: End::Fin });
         let whole = ask(&self.both, n, recorded).await;
         let whole = whole.unwrap_or_else(|why| panic!("{place}: {why}"));
-        let once = recorded.api == Api::Run;
         assert!(whole || once, "{place}: with a fallback every answer is completed");
         // Alone, damage cannot be told from garbage, which is passed over.
         if fault == Fault::Damage {

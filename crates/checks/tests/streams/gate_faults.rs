@@ -258,3 +258,30 @@ async fn after_it_a_stream_that_nobody_can_complete_ends_in_an_error_and_a_cut()
         }
     }
 }
+
+#[tokio::test]
+async fn whole_answers_that_are_cut_wrong_in_length_or_an_error_are_asked_for_again() {
+    for fault in [
+        "cut_fin",
+        "cut_rst",
+        "length_too_long",
+        "length_too_short",
+        "malformed_event",
+        "error_in_200",
+        "empty_body",
+        "html_200",
+        "reset_after_headers",
+    ] {
+        for api in APIS {
+            let gates = gates(&format!("[[fault]]\nfault = \"{fault}\"\nfirst = 1\n"), "").await;
+            let (_, path) = api.endpoint();
+            let body = api.body("gpt-4o", ASKED, false).to_string();
+            let heard = gates.gate.post(path, "", &body).await;
+            assert_eq!(heard.status, 200, "{api:?} {fault}: {}", heard.text());
+            assert!(!heard.is_cut(), "{api:?} {fault}");
+            assert_eq!(heard.header("x-mainstay-attempts"), "2", "{api:?} {fault}");
+            let answer: serde_json::Value = serde_json::from_slice(&heard.body).expect("JSON");
+            assert!(answer["error"].is_null() && answer["usage"].is_object(), "{api:?} {fault}");
+        }
+    }
+}
