@@ -9,8 +9,8 @@ use mainstay_core::money::{PriceList, Usd};
 use mainstay_core::policy::Limits;
 use mainstay_core::validate::Level;
 
-/// What a run is asked to do.
-#[derive(Clone, Debug)]
+/// What a run is asked to do. No `Debug`: it holds a key.
+#[derive(Clone)]
 pub(crate) struct Settings {
     /// The requests; `None` is standard input.
     pub(crate) input: Option<PathBuf>,

@@ -7,8 +7,9 @@ use std::time::Duration;
 use mainstay_core::time::Moment;
 
 const START: usize = 64;
-/// Most calls at once: each takes a connection.
-const MAX: usize = 1024;
+/// Most calls at once unless more are asked for: each takes a connection, and many systems give a
+/// process 1,024 open files.
+const MAX: usize = 512;
 /// Shortest time between two looks.
 const PERIOD_MIN: Duration = Duration::from_secs(1);
 /// How much more must get done for more calls to stay.

@@ -30,10 +30,10 @@ pub(crate) struct RunArgs {
     /// Most tokens a minute, for each model; absent: what the provider allows
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) tpm: Option<u64>,
-    /// Most requests at once, 1 to 10000; absent: found by trying, up to 1024
+    /// Most requests at once, 1 to 10000; absent: found by trying, up to 512
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) concurrency: Option<u32>,
-    /// Stop before more than this is spent, in USD; needs [[price]] in the configuration
+    /// Stop before more than this is spent, in USD; each model needs a known price
     #[arg(long, value_name = "USD")]
     pub(crate) max_cost: Option<String>,
     /// Stop after this time, such as 8h; outages are waited out until then
