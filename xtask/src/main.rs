@@ -7,11 +7,13 @@
 //! judge  how much of a rate limit becomes finished work (needs the judge's directory)
 //! lab    play the policies in the laboratory, many seeds
 //! fuzz   give parsers, validator and token counter inputs made from seeds
+//! crash  kill a gateway under load, again and again, and audit its ledger
 //! mutants  break one rule at a time and see who objects
 //! ```
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a task talks to its developer")]
 
 mod bench;
+mod crash;
 mod debian;
 mod docs;
 mod fuzz;
@@ -41,6 +43,7 @@ const USAGE: &str = "usage: cargo xtask <task> [options]
                                   share of a rate limit turned into finished work
   lab   [ARGS…]                   the laboratory, ARGS as its own help says
   fuzz  [--minutes N] [--target T] give parsers, validator and counter inputs made from seeds
+  crash [--kills N]               kill a gateway under load N times (200), audit its ledger
   mutants [--only TEXT]           break one rule at a time and see who objects
 ";
 
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         "judge" => judge::run(&arguments),
         "fuzz" => fuzz::run(&arguments),
         "lab" => lab::run(&arguments),
+        "crash" => crash::run(&arguments),
         "mutants" => mutants::run(&arguments),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");

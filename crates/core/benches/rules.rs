@@ -3,12 +3,15 @@
 use divan::{Bencher, black_box};
 use mainstay_core::dice::Dice;
 use mainstay_core::hints::{Dimension, RateHints};
+use mainstay_core::money::Usd;
 use mainstay_core::policy::{BreakerPolicy, Limits, RetryPolicy};
 use mainstay_core::rules::breaker::{Breaker, Outcome};
+use mainstay_core::rules::budget::{Books, Calendar, Every, Owner, Period, Rule, Who};
 use mainstay_core::rules::latency::Latency;
 use mainstay_core::rules::limits::{LimitSpec, LimitTable, Need, Share};
 use mainstay_core::rules::pacer::{Ask, Pacer, Place};
 use mainstay_core::rules::retry_budget::RetryBudget;
+use mainstay_core::store::UnixMillis;
 use mainstay_core::time::Moment;
 use std::time::Duration;
 
@@ -105,6 +108,44 @@ fn limits(bencher: Bencher<'_, '_>) {
         if limits.admit(black_box(&mut shares), need, now).is_ok() {
             black_box(limits.standing(&shares, now));
             limits.settle(&mut shares, Some(380), now);
+        }
+    });
+}
+
+/// A calendar of one day that lasts.
+struct OneDay;
+
+impl Calendar for OneDay {
+    fn period(&self, rule: &Rule, _: UnixMillis) -> Period {
+        Period { start: rule.since, end: None }
+    }
+}
+
+/// Hold and settle of a call under three budgets: of its key, its project and its organization.
+#[divan::bench]
+fn budgets(bencher: Bencher<'_, '_>) {
+    let mut books = Books::default();
+    let owners = [Owner::Organization, Owner::Project("p".into()), Owner::Key("k".into())];
+    for (id, owner) in owners.into_iter().enumerate() {
+        let rule = Rule {
+            id: id as u64,
+            owner,
+            limit: Usd::MAX,
+            hard: true,
+            every: Every::Day,
+            zone: "UTC".into(),
+            since: UnixMillis(0),
+            alerts: [80, 100].into(),
+        };
+        if let Some(period) = books.set(rule, UnixMillis(0), &OneDay) {
+            books.loaded(id as u64, period, Usd::ZERO);
+        }
+    }
+    let who = Who { project: "p", key: Some("k") };
+    let (most, cost) = (Usd::from_pico(5_000_000_000), Usd::from_pico(1_000_000_000));
+    bencher.bench_local(|| {
+        if let Ok(holding) = books.hold(who, most, UnixMillis(1), &OneDay) {
+            black_box(books.settle(who, holding, cost));
         }
     });
 }

@@ -4,6 +4,7 @@
 import * as calls from "./calls.mjs";
 import * as errors from "./errors.mjs";
 import * as limits from "./limits.mjs";
+import * as money from "./money.mjs";
 import { VERSION, finish, holds, same, test } from "./harness.mjs";
 
 const PINNED = "7.55.0";
@@ -15,4 +16,5 @@ await test("node: the SDK is the pinned one", () => {
 await calls.run();
 await errors.run();
 await limits.run();
+await money.run();
 process.exit(finish());

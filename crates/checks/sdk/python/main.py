@@ -11,6 +11,7 @@ import openai
 import calls
 import errors
 import limits
+import money
 from harness import case, finish, same
 
 PINNED = "3.52.0"
@@ -22,6 +23,7 @@ def main():
     calls.run()
     errors.run()
     limits.run()
+    money.run()
     return finish()
 
 

@@ -1,0 +1,46 @@
+"""A hard budget that is spent: the class, the code, and that the SDK leaves it at one try."""
+
+import functools
+import json
+import os
+import subprocess
+import time
+
+import openai
+
+from calls import MESSAGES
+from errors import raised
+from harness import BASE_URL, FRONT, case, holds, same, sends
+
+MODEL = "gpt-4o"
+
+
+def tool(*arguments):
+    """What `mainstay` prints, on the store of the gateway under test."""
+    done = subprocess.run([os.environ["MAINSTAY_BIN"], *arguments], capture_output=True, check=True)
+    return done.stdout
+
+
+def over_budget():
+    """A key with a budget below the price of any answer."""
+    made = json.loads(tool("key", "create", "--name", "poor", "--json"))
+    tool("budget", "set", "--key", made["id"], "--amount", "0.000001", "--period", "month")
+    time.sleep(1)
+    client = openai.OpenAI(base_url=BASE_URL, api_key=made["key"], max_retries=2, timeout=10)
+    before = sends(MODEL)
+    call = functools.partial(client.chat.completions.create, model=MODEL, messages=MESSAGES)
+    error = raised(call)
+    same("class", type(error).__name__, "RateLimitError")
+    same("status", error.status_code, 429)
+    same("code", error.code, "insufficient_quota")
+    same("x-should-retry", error.response.headers.get("x-should-retry"), "false")
+    same("tries of the SDK", error.response.request.headers.get("x-stainless-retry-count"), "0")
+    for words in ("mainstay budget raise", "0.000001 USD a month", "It resets at"):
+        holds(f"{words!r} is in {error.message!r}", words in error.message)
+    same("calls that reached the provider", sends(MODEL) - before, 0)
+
+
+def run():
+    """The cases that need keys of ours."""
+    if FRONT == "gateway":
+        case("python: a spent budget", over_budget)

@@ -1,0 +1,318 @@
+//! Death at any moment, under load, in the ledger's mode `process`: after the next start the ledger
+//! verifies, every answer that a caller received is paid for, and nothing is charged twice.
+//!
+//! `MAINSTAY_CRASH_KILLS` says how often the gateway is killed at a random instant, 10 by default;
+//! `cargo xtask crash --kills 200` is the long form.
+
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use mainstay_core::dice::Dice;
+use mainstay_core::money::{Price, Quantity, Usd};
+use mainstay_core::store::EntryKind;
+use mainstay_sim::{Sim, SimConfig};
+use mainstay_store::LedgerFile;
+use serde_json::Value;
+use tokio::time::Instant;
+
+/// Callers that never rest.
+const CALLERS: u64 = 8;
+
+/// Places in the program where it is let die, and after how many passes.
+const PLACES: [&str; 4] = [
+    "money-before-attempt:20",
+    "ledger-before-commit:30",
+    "ledger-after-commit:30",
+    "money-before-settle:20",
+];
+/// The same in the recovery of what a death left open.
+const RECOVERY: [&str; 2] = ["recovery-before-commit", "recovery-after-commit"];
+
+struct World {
+    folder: tempfile::TempDir,
+    key: String,
+    /// What each answer that was received to its end has cost.
+    paid: Mutex<HashMap<String, Usd>>,
+}
+
+impl World {
+    fn new(sim: SocketAddr) -> World {
+        let folder = tempfile::tempdir().unwrap();
+        let config = format!(
+            "[store]\nurl = \"sqlite:{}\"\nledger = \"process\"\n[admin]\nlisten = \"127.0.0.1:0\"\ntoken = \"0123456789abcdef\"\n[[provider]]\nname = \"up\"\nbase_url = \"http://{sim}/v1\"\napi_key = \"sk-x\"\n",
+            folder.path().join("m.db").display()
+        );
+        std::fs::write(folder.path().join("m.toml"), config).unwrap();
+        let mut world = World { folder, key: String::new(), paid: Mutex::default() };
+        let made: Value =
+            serde_json::from_str(&world.tool(&["key", "create", "--name", "k", "--json"])).unwrap();
+        world.key = made["key"].as_str().unwrap().to_owned();
+        let id = made["id"].as_str().unwrap();
+        world.tool(&["budget", "set", "--key", id, "--amount", "1000", "--period", "day"]);
+        world
+    }
+
+    fn store(&self) -> PathBuf {
+        self.folder.path().join("m.db")
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mainstay"));
+        command.env_clear().env("MAINSTAY_CONFIG", self.folder.path().join("m.toml"));
+        command.env("MAINSTAY_LOG", "error").stdin(Stdio::null());
+        command
+    }
+
+    fn tool(&self, args: &[&str]) -> String {
+        let done = self.command().args(args).output().unwrap();
+        assert!(done.status.success(), "{args:?}: {}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap()
+    }
+
+    /// Starts the gateway; it may die at `place`.
+    fn serve(&self, place: Option<&str>) -> Gateway {
+        let addr = free();
+        let log = std::fs::File::create(self.folder.path().join("serve.log")).unwrap();
+        let mut command = self.command();
+        command.args(["serve", "--listen", &addr.to_string(), "--admin-listen", "127.0.0.1:0"]);
+        if let Some(place) = place {
+            command.env("MAINSTAY_FAILPOINT", place);
+        }
+        let child = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        Gateway { child, addr, began: Instant::now() }
+    }
+
+    /// Starts it and waits until it serves; gives the time that took.
+    fn serving(&self, place: Option<&str>) -> (Gateway, Duration) {
+        let mut gateway = self.serve(place);
+        let took = gateway.wait().unwrap_or_else(|| panic!("it does not serve: {}", self.log()));
+        (gateway, took)
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("serve.log")).unwrap_or_default()
+    }
+
+    /// Load until the gateway dies, by itself or after `life`.
+    fn load(&self, gateway: &mut Gateway, life: Option<Duration>, seed: u64) {
+        const LIFE_MAX: Duration = Duration::from_secs(20);
+        let stop = AtomicBool::new(false);
+        let addr = gateway.addr;
+        std::thread::scope(|scope| {
+            for number in 0..CALLERS {
+                let (stop, world) = (&stop, self);
+                scope.spawn(move || {
+                    let mut dice = Dice::new(seed ^ number << 32);
+                    while !stop.load(Ordering::Relaxed) {
+                        world.call(addr, &mut dice);
+                    }
+                });
+            }
+            if let Some(life) = life {
+                std::thread::sleep(life);
+                gateway.child.kill().unwrap();
+            }
+            let until = Instant::now() + LIFE_MAX;
+            while gateway.child.try_wait().unwrap().is_none() {
+                assert!(Instant::now() < until, "it lives on: {}", self.log());
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
+    }
+
+    /// One call; what is received to its end goes on record.
+    fn call(&self, addr: SocketAddr, dice: &mut Dice) {
+        let (stream, most) = (dice.below(2) == 0, 1 + dice.below(30));
+        let body = format!(
+            r#"{{"model":"gpt-4o","stream":{stream},{}"max_tokens":{most},"messages":[{{"role":"user","content":"hello there"}}]}}"#,
+            if stream { r#""stream_options":{"include_usage":true},"# } else { "" }
+        );
+        let request = format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            self.key,
+            body.len()
+        );
+        let Some(answer) = exchange(addr, request.as_bytes()) else { return };
+        let text = String::from_utf8_lossy(&answer);
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { return };
+        let Some(usage) = whole(head, body, stream) else { return };
+        let id =
+            head.lines().find_map(|line| line.strip_prefix("x-request-id: ")).unwrap().to_owned();
+        let number = |name: &str| usage[name].as_u64().unwrap();
+        let quantity = Quantity {
+            input: number("prompt_tokens"),
+            output: number("completion_tokens"),
+            ..Quantity::default()
+        };
+        let cost = Price::tokens(2_500_000, 1_250_000, 10_000_000).cost(&quantity).unwrap();
+        self.paid.lock().unwrap().insert(id, cost);
+    }
+
+    /// The ledger against what callers have received. Gives how many reservations were recovered.
+    fn examine(&self) -> u64 {
+        let mut file = LedgerFile::open(&self.store()).unwrap();
+        let found = file.verify().unwrap();
+        assert!(found.is_sound(), "{found:?}");
+        assert_eq!(found.open, 0, "what the dead one left open has its end");
+        let mut ends: HashMap<String, Vec<(EntryKind, Usd, bool)>> = HashMap::new();
+        file.export(&mut |row| {
+            if row.kind.is_terminal() {
+                let end = (row.kind, row.amount, row.basis.recovered);
+                ends.entry(row.reservation.to_string()).or_default().push(end);
+            }
+        })
+        .unwrap();
+        for (id, cost) in self.paid.lock().unwrap().iter() {
+            let ended = ends
+                .get(id)
+                .unwrap_or_else(|| panic!("{id} was answered and is not in the ledger"));
+            let [(kind, amount, recovered)] = ended[..] else {
+                panic!("{id} is charged twice: {ended:?}")
+            };
+            assert_eq!(kind, EntryKind::Settle, "{id} was answered");
+            if recovered {
+                assert!(amount >= *cost, "{id}: the hold of {amount} covers {cost}");
+            } else {
+                assert_eq!(amount, *cost, "{id}");
+            }
+        }
+        ends.values().flatten().map(|(_, _, recovered)| u64::from(*recovered)).sum()
+    }
+}
+
+struct Gateway {
+    child: Child,
+    addr: SocketAddr,
+    began: Instant,
+}
+
+impl Gateway {
+    /// The time until it serves; `None` when it died before.
+    fn wait(&mut self) -> Option<Duration> {
+        let request = b"GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        while self.began.elapsed() < Duration::from_secs(20) {
+            if self.child.try_wait().unwrap().is_some() {
+                return None;
+            }
+            if exchange(self.addr, request)
+                .is_some_and(|answer| answer.starts_with(b"HTTP/1.1 200"))
+            {
+                return Some(self.began.elapsed());
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        None
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn free() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// Sends and reads to the end of the connection; `None` when nothing came.
+fn exchange(addr: SocketAddr, request: &[u8]) -> Option<Vec<u8>> {
+    let mut stream = TcpStream::connect(addr).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
+    stream.write_all(request).ok()?;
+    let mut answer = Vec::new();
+    // A connection that breaks leaves what came before.
+    let _ = stream.read_to_end(&mut answer);
+    (!answer.is_empty()).then_some(answer)
+}
+
+/// The usage of an answer that came to its end.
+fn whole(head: &str, body: &str, stream: bool) -> Option<Value> {
+    if !head.starts_with("HTTP/1.1 200") {
+        return None;
+    }
+    if !stream {
+        return Some(serde_json::from_str::<Value>(body).ok()?["usage"].clone());
+    }
+    // The end of the chunks, so that not even the last line may be missing.
+    let body = body.strip_suffix("0\r\n\r\n").filter(|body| body.contains("data: [DONE]"))?;
+    let at = body.rfind("\"usage\":{")? + "\"usage\":".len();
+    serde_json::Deserializer::from_str(&body[at..]).into_iter::<Value>().next()?.ok()
+}
+
+fn simulator() -> (tokio::runtime::Runtime, Sim) {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.worker_threads(1).enable_all().build().unwrap();
+    let config = SimConfig { listen: "127.0.0.1:0".parse().unwrap(), ..SimConfig::default() };
+    let sim = runtime.block_on(Sim::start(config)).unwrap();
+    (runtime, sim)
+}
+
+#[test]
+fn a_gateway_that_is_killed_at_any_moment_owes_nothing_and_charges_once() {
+    let kills: u64 =
+        std::env::var("MAINSTAY_CRASH_KILLS").ok().map_or(10, |text| text.parse().unwrap());
+    let (_runtime, sim) = simulator();
+    let world = World::new(sim.addr());
+    let mut dice = Dice::new(7);
+    let (mut times, mut recovered) = (Vec::new(), 0);
+    for kill in 0..kills {
+        let (mut gateway, took) = world.serving(None);
+        times.push(took);
+        recovered = world.examine();
+        let life = Duration::from_millis(20 + dice.below(400));
+        world.load(&mut gateway, Some(life), kill);
+    }
+    drop(world.serving(None));
+    recovered = world.examine().max(recovered);
+    times.sort_unstable();
+    let answers = world.paid.lock().unwrap().len();
+    report(&format!(
+        "{kills} kills, {answers} answers received and paid for, {recovered} reservations recovered; served again after {:?} (median), {:?} (longest)",
+        times[times.len() / 2],
+        times[times.len() - 1]
+    ));
+    assert!(
+        answers > 10 && recovered > 0,
+        "{answers} answers, {recovered} recovered: the load was felt"
+    );
+}
+
+#[test]
+fn a_death_at_each_named_place_is_recovered_from() {
+    let (_runtime, sim) = simulator();
+    let world = World::new(sim.addr());
+    for (seed, place) in PLACES.iter().enumerate() {
+        let (mut gateway, _) = world.serving(Some(place));
+        world.load(&mut gateway, None, seed as u64);
+        drop(world.serving(None));
+        world.examine();
+    }
+    for place in RECOVERY {
+        // Killed while calls are open, until some are left for the recovery to die in.
+        let (mut gateway, _) = world.serving(Some("money-before-settle:9"));
+        world.load(&mut gateway, None, 99);
+        let mut dying = world.serve(Some(place));
+        assert_eq!(dying.wait(), None, "{place}: it dies before it serves");
+        drop(world.serving(None));
+        world.examine();
+    }
+    report(&format!(
+        "{} places of death, {} answers",
+        PLACES.len() + RECOVERY.len(),
+        world.paid.lock().unwrap().len()
+    ));
+}
+
+#[expect(clippy::print_stderr, reason = "the figures are what the long form is run for")]
+fn report(text: &str) {
+    eprintln!("{text}");
+}
