@@ -4,6 +4,12 @@
 //! `MAINSTAY_CRASH_KILLS` says how often the gateway is killed at a random instant, 10 by default;
 //! `cargo xtask crash --kills 200` is the long form.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on has failed; its length is set from outside"
+)]
+
 use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -52,7 +58,7 @@ impl World {
         let mut world = World { folder, key: String::new(), paid: Mutex::default() };
         let made: Value =
             serde_json::from_str(&world.tool(&["key", "create", "--name", "k", "--json"])).unwrap();
-        world.key = made["key"].as_str().unwrap().to_owned();
+        made["key"].as_str().unwrap().clone_into(&mut world.key);
         let id = made["id"].as_str().unwrap();
         world.tool(&["budget", "set", "--key", id, "--amount", "1000", "--period", "day"]);
         world

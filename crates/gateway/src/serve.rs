@@ -101,10 +101,7 @@ fn open_ledger(config: &Config, out: &mut dyn Write) -> Result<Arc<SqliteLedger>
             LedgerMode::Strict => Durability::Strict,
             LedgerMode::Batched => Durability::Batched,
         },
-        recovery: match config.budget.charge_leftovers {
-            true => Recovery::Charge,
-            false => Recovery::Release,
-        },
+        recovery: if config.budget.charge_leftovers { Recovery::Charge } else { Recovery::Release },
         queue_max: usize::try_from(config.budget.queue_max).unwrap_or(usize::MAX),
         ..LedgerSettings::default()
     };

@@ -2,7 +2,7 @@
 //! command line and for the administration API.
 
 use mainstay_core::money::Usd;
-use mainstay_core::rules::budget::{Owner, Period};
+use mainstay_core::money::budget::{Owner, Period};
 use mainstay_core::store::{
     AuditEntry, BudgetRecord, Group, KeyRecord, Member, Organization, Project, Scope, UnixMillis,
     User, key_id,

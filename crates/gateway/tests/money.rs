@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use billing::Billing;
 use mainstay_core::dice::Dice;
+use mainstay_core::money::budget::Every;
 use mainstay_core::money::{Price, Quantity, Usd};
-use mainstay_core::rules::budget::Every;
 use mainstay_core::store::{BudgetOf, BudgetStore, NewBudget, Scope, Scopes, UnixMillis};
 use mainstay_gateway::config::{Environment, parse};
 use mainstay_gateway::first_run::first_run;
@@ -281,7 +281,9 @@ fn sixty_four_callers_never_overspend_a_hard_budget() {
             })
         })
         .collect();
-    threads.into_iter().for_each(|thread| thread.join().expect("a caller"));
+    for thread in threads {
+        thread.join().expect("a caller");
+    }
     let settled = Arc::into_inner(bank).expect("callers are done").close();
     let bill = provider.bill();
     let quantity = Quantity { input: bill.input, output: bill.output, ..Quantity::default() };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mainstay_core::keys::PublicPart;
 use mainstay_core::money::Usd;
-use mainstay_core::rules::budget::{Every, Owner};
+use mainstay_core::money::budget::{Every, Owner};
 use mainstay_core::store::{
     AuditEntry, BudgetOf, BudgetRecord, BudgetStore, Changes, Digest, KeyRecord, LimitRecord,
     Member, NewBudget, NewKey, ObjectRecord, Organization, Project, Store, StoreError, Subject,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mainstay_core::keys::PublicPart;
 use mainstay_core::money::Usd;
-use mainstay_core::rules::budget::Every;
+use mainstay_core::money::budget::Every;
 use mainstay_core::store::{
     BudgetOf, BudgetRecord, DEFAULT_ORG, DEFAULT_PROJECT, Digest, KeyRecord, NewBudget, NewKey,
     Organization, Project, Rotated, StoreError, UnixMillis, User,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use clap::{Args as Group, Subcommand, ValueEnum};
 use mainstay_core::money::Usd;
-use mainstay_core::rules::budget::{Every, Owner};
+use mainstay_core::money::budget::{Every, Owner};
 use mainstay_core::store::{BudgetOf, BudgetRecord, NewBudget};
 use mainstay_gateway::{budget_period, is_time_zone, shapes};
 use mainstay_store::LedgerFile;

@@ -8,6 +8,9 @@ mod list;
 mod price;
 mod usd;
 
+/// Budgets: the rule that those ask who admit calls.
+pub use crate::rules::budget;
+
 pub use defaults::{DEFAULTS_DATE, DefaultPrice, default_prices};
 pub use list::{NamedPrice, PriceList, Unpriced};
 pub use price::{Price, Quantity, TooDear};

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use mainstay::call::Trace;
 use mainstay_core::money::Usd;
-use mainstay_core::rules::budget::{Holding, Over, Who};
+use mainstay_core::money::budget::{Holding, Over, Who};
 use mainstay_core::store::{
     Basis, Entry, EntryKind, FURTHER_MAX, KeyRecord, Ledger, LedgerTrouble, ReservationId,
     UnixMillis, Written,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use mainstay_core::money::Usd;
-use mainstay_core::rules::budget::{Books, Owner, Period};
+use mainstay_core::money::budget::{Books, Owner, Period};
 use mainstay_core::store::{BudgetRecord, Ledger, SpentOf, Store, StoreError, UnixMillis};
 
 use super::Zones;

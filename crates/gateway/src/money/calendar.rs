@@ -3,7 +3,7 @@
 use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan, Unit, Zoned};
-use mainstay_core::rules::budget::{Calendar, Every, Period, Rule};
+use mainstay_core::money::budget::{Calendar, Every, Period, Rule};
 use mainstay_core::store::{BudgetRecord, UnixMillis};
 
 /// The calendar of the system's time zones. Lookups of zones are cached by the library; they happen
@@ -62,7 +62,7 @@ pub fn is_time_zone(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use mainstay_core::money::Usd;
-    use mainstay_core::rules::budget::Owner;
+    use mainstay_core::money::budget::Owner;
 
     use super::*;
 
@@ -84,73 +84,70 @@ mod tests {
         UnixMillis(u64::try_from(time.as_millisecond()).expect("after 1970"))
     }
 
+    /// Period, zone, a time, and the beginning and end of the period it is in.
+    const CASES: [(Every, &str, &str, &str, &str); 9] = [
+        (
+            Every::Day,
+            "UTC",
+            "2026-11-21T23:59:59.999Z",
+            "2026-11-21T00:00:00Z",
+            "2026-11-22T00:00:00Z",
+        ),
+        (Every::Day, "UTC", "2026-11-22T00:00:00Z", "2026-11-22T00:00:00Z", "2026-11-23T00:00:00Z"),
+        (
+            Every::Day,
+            "Europe/Berlin",
+            "2026-03-29T12:00:00Z",
+            "2026-03-28T23:00:00Z",
+            "2026-03-29T22:00:00Z",
+        ),
+        (
+            Every::Day,
+            "Asia/Kathmandu",
+            "2026-11-21T18:15:00Z",
+            "2026-11-21T18:15:00Z",
+            "2026-11-22T18:15:00Z",
+        ),
+        (
+            Every::Week,
+            "UTC",
+            "2026-11-22T12:00:00Z",
+            "2026-11-16T00:00:00Z",
+            "2026-11-23T00:00:00Z",
+        ),
+        (
+            Every::Week,
+            "UTC",
+            "2026-11-23T00:00:00Z",
+            "2026-11-23T00:00:00Z",
+            "2026-11-30T00:00:00Z",
+        ),
+        (
+            Every::Month,
+            "America/New_York",
+            "2026-12-01T04:59:59Z",
+            "2026-11-01T04:00:00Z",
+            "2026-12-01T05:00:00Z",
+        ),
+        (
+            Every::Month,
+            "UTC",
+            "2028-02-29T00:00:00Z",
+            "2028-02-01T00:00:00Z",
+            "2028-03-01T00:00:00Z",
+        ),
+        (
+            Every::Day,
+            "No/Where",
+            "2026-11-21T12:00:00Z",
+            "2026-11-21T00:00:00Z",
+            "2026-11-22T00:00:00Z",
+        ),
+    ];
+
     #[test]
     fn a_period_begins_at_midnight_of_its_zone_also_across_a_clock_change() {
-        for (every, zone, now, start, end) in [
-            (
-                Every::Day,
-                "UTC",
-                "2026-11-21T23:59:59.999Z",
-                "2026-11-21T00:00:00Z",
-                "2026-11-22T00:00:00Z",
-            ),
-            (
-                Every::Day,
-                "UTC",
-                "2026-11-22T00:00:00Z",
-                "2026-11-22T00:00:00Z",
-                "2026-11-23T00:00:00Z",
-            ),
-            (
-                Every::Day,
-                "Europe/Berlin",
-                "2026-03-29T12:00:00Z",
-                "2026-03-28T23:00:00Z",
-                "2026-03-29T22:00:00Z",
-            ),
-            (
-                Every::Day,
-                "Asia/Kathmandu",
-                "2026-11-21T18:15:00Z",
-                "2026-11-21T18:15:00Z",
-                "2026-11-22T18:15:00Z",
-            ),
-            (
-                Every::Week,
-                "UTC",
-                "2026-11-22T12:00:00Z",
-                "2026-11-16T00:00:00Z",
-                "2026-11-23T00:00:00Z",
-            ),
-            (
-                Every::Week,
-                "UTC",
-                "2026-11-23T00:00:00Z",
-                "2026-11-23T00:00:00Z",
-                "2026-11-30T00:00:00Z",
-            ),
-            (
-                Every::Month,
-                "America/New_York",
-                "2026-12-01T04:59:59Z",
-                "2026-11-01T04:00:00Z",
-                "2026-12-01T05:00:00Z",
-            ),
-            (
-                Every::Month,
-                "UTC",
-                "2028-02-29T00:00:00Z",
-                "2028-02-01T00:00:00Z",
-                "2028-03-01T00:00:00Z",
-            ),
-            (
-                Every::Day,
-                "No/Where",
-                "2026-11-21T12:00:00Z",
-                "2026-11-21T00:00:00Z",
-                "2026-11-22T00:00:00Z",
-            ),
-        ] {
+        for (every, zone, now, start, end) in CASES {
             let period = Zones.period(&rule(every, zone), at(now));
             assert_eq!(
                 period,

@@ -166,7 +166,20 @@ impl Money {
                 u64::from(state.trouble.is_some()),
             ),
         ] {
-            page.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n"));
+            page.extend([
+                "# HELP ",
+                name,
+                " ",
+                help,
+                "\n# TYPE ",
+                name,
+                " ",
+                kind,
+                "\n",
+                name,
+                " ",
+            ]);
+            page.extend([value.to_string().as_str(), "\n"]);
         }
     }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use mainstay::call::Call;
 use mainstay_core::failure::{Kind, Origin, Scope};
-use mainstay_core::rules::budget::{Every, Over, Owner, Why};
+use mainstay_core::money::budget::{Every, Over, Owner, Why};
 use mainstay_core::store::{LedgerTrouble, UnixMillis};
 
 use crate::refused::Refused;

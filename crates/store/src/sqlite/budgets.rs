@@ -1,7 +1,7 @@
 //! Budgets in the store's file.
 
 use mainstay_core::money::Usd;
-use mainstay_core::rules::budget::{Every, Owner};
+use mainstay_core::money::budget::{Every, Owner};
 use mainstay_core::store::{
     BudgetOf, BudgetRecord, BudgetStore, NewBudget, StoreError, UnixMillis, key_id, public_of_id,
 };
