@@ -36,7 +36,9 @@ impl Headers for [(&str, &str)] {
     }
 
     fn each<'h>(&'h self, visit: &mut dyn FnMut(&'h str, &'h [u8])) {
-        self.iter().for_each(|(name, value)| visit(name, value.as_bytes()));
+        for (name, value) in self {
+            visit(name, value.as_bytes());
+        }
     }
 }
 
@@ -56,6 +58,8 @@ impl Headers for Vec<(String, String)> {
     }
 
     fn each<'h>(&'h self, visit: &mut dyn FnMut(&'h str, &'h [u8])) {
-        self.iter().for_each(|(name, value)| visit(name, value.as_bytes()));
+        for (name, value) in self {
+            visit(name, value.as_bytes());
+        }
     }
 }

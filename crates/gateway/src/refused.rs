@@ -104,9 +104,10 @@ impl Refused {
         if all > 1 {
             let which =
                 if report.more == 0 { "all".to_owned() } else { format!("the first {told}") };
-            message.push_str(&format!(
+            let rest = format!(
                 " This is the first of {all} faults; `error.faults` lists {which} of them."
-            ));
+            );
+            message.push_str(&rest);
         }
         Refused {
             vendor_code: first.openai_code,

@@ -120,7 +120,9 @@ impl<'m> Counter<'m> {
                 self.said += 1;
             }
             Value::Array(items) if items.first().is_some_and(Value::is_number) => {
-                items.iter().for_each(|item| self.plain(item));
+                for item in items {
+                    self.plain(item);
+                }
             }
             Value::Array(items) => self.each_alone(items),
             Value::Null | Value::Bool(_) | Value::Object(_) => {}
@@ -172,7 +174,9 @@ impl<'m> Counter<'m> {
                     self.count.messages += self.said(text);
                 }
                 ("content", Value::Array(parts)) => {
-                    parts.iter().for_each(|part| self.part(part));
+                    for part in parts {
+                        self.part(part);
+                    }
                     // Where two parts meet, two tokens may become one.
                     self.said = self.said.saturating_sub(parts.len().saturating_sub(1) as u64);
                 }

@@ -138,7 +138,7 @@ struct Check<'l, 'a> {
 impl Check<'_, '_> {
     fn framing(&mut self, endpoint: Endpoint) {
         let body = self.look.body;
-        let size = body.length.or(body.whole.then_some(body.bytes.len() as u64));
+        let size = body.length.or_else(|| body.whole.then_some(body.bytes.len() as u64));
         match self.look.framing {
             _ if size == Some(0) => self.add(0, say_form::empty()),
             Framing::NoForm if self.strict && endpoint.body_form() == BodyForm::Multipart => {
@@ -165,16 +165,14 @@ impl Check<'_, '_> {
         let mut counts: Vec<(&str, usize)> = Vec::new();
         for part in &look.parts {
             let base = part.name.split('[').next().unwrap_or_default();
-            let index = match counts.iter_mut().find(|(name, _)| *name == base) {
-                Some((_, count)) => {
-                    *count += 1;
-                    *count - 1
-                }
-                None => {
-                    counts.push((base, 1));
-                    0
-                }
-            };
+            let known = counts.iter_mut().find(|(name, _)| *name == base);
+            let index = known.map_or(0, |(_, count)| {
+                *count += 1;
+                *count - 1
+            });
+            if index == 0 {
+                counts.push((base, 1));
+            }
             self.part(part, base, index);
         }
         let count =

@@ -159,15 +159,12 @@ impl<'a> Iterator for Form<'a> {
             return self.stop(end);
         };
         let at = headers_at + content;
-        let (stop, whole) = match self.delimiter(at) {
-            Some((end, after)) => {
-                self.at = after;
-                (end, true)
-            }
-            None => {
-                self.end = Some(End::Cut);
-                (self.body.len(), false)
-            }
+        let (stop, whole) = if let Some((end, after)) = self.delimiter(at) {
+            self.at = after;
+            (end, true)
+        } else {
+            self.end = Some(End::Cut);
+            (self.body.len(), false)
         };
         let content = self.body.get(at..stop).unwrap_or_default();
         let (name, file) = disposition(rest.get(..headers).unwrap_or_default());

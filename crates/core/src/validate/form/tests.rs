@@ -30,7 +30,10 @@ fn told(endpoint: Endpoint, level: Level, body: FormBody<'_>) -> Vec<String> {
     let report = validate_form(endpoint, level, &FormLook::read(body));
     let name = |fault: Fault| {
         let code = String::from(fault.vendor_code());
-        fault.param.map_or(code.clone(), |param| format!("{param} {code}"))
+        match fault.param {
+            Some(param) => format!("{param} {code}"),
+            None => code,
+        }
     };
     report.faults.into_iter().map(name).collect()
 }
