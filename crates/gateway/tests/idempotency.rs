@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use mainstay_core::store::Change::To;
-use mainstay_core::store::{DEFAULT_ORG, LimitPatch, LimitStore, Scopes, Subject};
+use mainstay_core::store::{DEFAULT_ORG, LimitPatch, LimitStore, Scopes, Subject, UnixMillis};
 use support::provider::{COMPLETION, Provider, completion, json};
 use support::{CHAT, Front, Reply, STREAM, add_key, front, until};
 
@@ -50,7 +50,7 @@ fn sixty_four_at_once_are_carried_out_once() {
     // One request is all there is: who gets an answer again takes nothing.
     let one = LimitPatch { rpm: To(1), ..LimitPatch::default() };
     let organization = Subject::Organization(DEFAULT_ORG.into());
-    front.store.set_limit(&organization, None, &one).expect("a sound limit");
+    front.store.set_limit(&organization, None, &one, UnixMillis(0)).expect("a sound limit");
     until("the limit is heard of", || {
         front.gateway.limits_epoch() >= front.store.limits_since(0).expect("memory").0
     });

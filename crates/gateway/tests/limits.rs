@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use mainstay_core::store::Change::{Clear, To};
 use mainstay_core::store::{
-    DEFAULT_ORG, DEFAULT_PROJECT, LimitPatch, LimitStore, Subject, public_of_id,
+    DEFAULT_ORG, DEFAULT_PROJECT, LimitPatch, LimitStore, Subject, UnixMillis, public_of_id,
 };
 use support::provider::{Provider, completion, json};
 use support::{CHAT, Caller, Front, Reply, STREAM, front, until};
@@ -27,7 +27,7 @@ fn key_of(front: &Front) -> Subject {
 impl Front {
     /// Sets a limit and waits until the gateway has heard of it.
     fn limit(&self, subject: &Subject, model: Option<&str>, patch: &LimitPatch) {
-        self.store.set_limit(subject, model, patch).expect("a sound limit");
+        self.store.set_limit(subject, model, patch, UnixMillis(0)).expect("a sound limit");
         let took = until("the gateway hears of it", || {
             self.store.limits_since(0).expect("memory").0 == self.gateway.limits_epoch()
         });
@@ -144,7 +144,10 @@ fn the_limits_of_key_project_and_organization_hold_together_or_not_at_all() {
         assert_eq!(front.chat().status, 429);
     }
     // Nothing of the others was taken by what was refused.
-    front.store.remove_limit(&Subject::Project(DEFAULT_PROJECT.into()), None).expect("it is there");
+    front
+        .store
+        .remove_limit(&Subject::Project(DEFAULT_PROJECT.into()), None, UnixMillis(0))
+        .expect("it is there");
     until("the removal is heard of", || front.chat().status == 200);
     let left = front.chat().header("x-ratelimit-remaining-requests").map(str::to_owned);
     assert_eq!(left.as_deref(), Some("35"), "40, three before and two after");

@@ -1,6 +1,6 @@
 //! What the audit log keeps of a thing: everything but secrets and hashes of them.
 
-use mainstay_core::store::{KeyRecord, Member, Organization, Project, User, key_id};
+use mainstay_core::store::{KeyRecord, LimitRecord, Member, Organization, Project, User, key_id};
 use serde_json::{Value, json};
 
 pub(crate) fn organization(organization: &Organization) -> Value {
@@ -42,4 +42,23 @@ pub(crate) fn key(key: &KeyRecord) -> Value {
         "rotated_to": key.rotated.map(|rotated| key_id(rotated.successor)),
         "grace_until": key.rotated.map(|rotated| rotated.grace_until.0),
     })
+}
+
+/// A limit; nothing, for one that limits nothing.
+pub(crate) fn limit(limit: &LimitRecord) -> Option<Value> {
+    let LimitRecord { id, subject, model, spec, tier } = limit;
+    let burst = spec.burst.map(|burst| u64::try_from(burst.as_millis()).unwrap_or(u64::MAX));
+    let told = json!({
+        "id": id,
+        subject.what(): subject.id(),
+        "model": model,
+        "rpm": spec.rpm,
+        "tpm": spec.tpm,
+        "rpd": spec.rpd,
+        "concurrency": spec.concurrency,
+        "burst_ms": burst,
+        "shadow": spec.shadow,
+        "tier": tier,
+    });
+    (!spec.is_empty()).then_some(told)
 }

@@ -330,7 +330,8 @@ impl Store for Memory {
         world.note_down(&self.who, now, "key.rotate", &old.id(), Some(before), after);
         world.keys[place] = (world.epoch, old);
         let (from, to) = (Subject::Key(public), Subject::Key(new.public));
-        model::limits::inherit(&mut *world, &from, &to)?;
+        let mut table = limits::Table { world: &mut world, who: &self.who, now };
+        model::limits::inherit(&mut table, &from, &to)?;
         Ok(new)
     }
 

@@ -324,7 +324,7 @@ impl Store for Sqlite {
             insert_key(change, &new)?;
             rows::put_key(change, &old, tick(change)?)?;
             let (from, to) = (Subject::Key(public), Subject::Key(new.public));
-            model::limits::inherit(&mut limits::Table(change), &from, &to)?;
+            model::limits::inherit(&mut limits::Table { change, now }, &from, &to)?;
             budgets::copy_to_successor(change, &old.id(), &new.id(), now)?;
             let after = describe::key(&old);
             change.note_down(now, "key.rotate", &old.id(), Some(before), Some(after))?;

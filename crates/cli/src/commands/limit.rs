@@ -10,6 +10,7 @@ use mainstay_gateway::config::{Config, Tier, duration, duration_text};
 use serde_json::{Value, json};
 
 use crate::args::At;
+use crate::clock::now;
 use crate::exit::Exit;
 use crate::show::Show;
 use crate::trouble::Trouble;
@@ -123,7 +124,7 @@ pub(super) fn run(command: &LimitCommand, show: &mut Show) -> Result<Exit, Troub
         LimitCommand::List { of, at } => list(of, at, show)?,
         LimitCommand::Remove { of, model, at } => {
             let store = super::store(at)?;
-            let removed = store.remove_limit(&of.subject()?, model.as_deref())?;
+            let removed = store.remove_limit(&of.subject()?, model.as_deref(), now())?;
             show.either(&object(&removed), &format!("{} is removed", line(&removed)))?;
         }
     }
@@ -152,7 +153,7 @@ fn set(args: &LimitSet, show: &mut Show) -> Result<(), Trouble> {
             "add `--rpm`, `--tpm`, `--rpd`, `--concurrency` or `--tier`",
         ));
     }
-    let set = super::store(&args.at)?.set_limit(&subject, args.model.as_deref(), &patch)?;
+    let set = super::store(&args.at)?.set_limit(&subject, args.model.as_deref(), &patch, now())?;
     if set.spec.is_empty() {
         show.note("It has no number left, so it limits nothing and is removed.");
     }
@@ -167,7 +168,7 @@ pub(super) fn give(
     show: &mut Show,
 ) -> Result<(), Trouble> {
     let limits: &[TierLimit] = &tier.limits;
-    for limit in store.set_tier(subject, &tier.name, limits)? {
+    for limit in store.set_tier(subject, &tier.name, limits, now())? {
         show.either(&object(&limit), &line(&limit))?;
     }
     Ok(())

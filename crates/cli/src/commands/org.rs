@@ -32,7 +32,7 @@ fn create(name: &str, tier: Option<&str>, at: &At, show: &mut Show) -> Result<()
     let made = store.create_organization(name, now())?;
     if let Some(tier) = tier {
         let subject = Subject::Organization(made.id.clone());
-        store.set_tier(&subject, &tier.name, &tier.limits)?;
+        store.set_tier(&subject, &tier.name, &tier.limits, now())?;
         show.note(&format!("Its limits are those of the tier `{}`.", tier.name));
     }
     show.either(&shapes::organization(&made), &line(&made))

@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::{StoreError, key_id};
+use super::{StoreError, UnixMillis, key_id};
 use crate::keys::PublicPart;
 use crate::rules::limits::LimitSpec;
 
@@ -116,7 +116,7 @@ pub struct TierLimit {
     pub spec: LimitSpec,
 }
 
-/// Where limits are remembered. Every change raises the store's epoch.
+/// Where limits are remembered. Every change raises the store's epoch and is put on record.
 ///
 /// In a subject an organization or project may be given by its name in the place of its id, as
 /// long as the name is no other one's.
@@ -132,6 +132,7 @@ pub trait LimitStore {
         subject: &Subject,
         model: Option<&str>,
         patch: &LimitPatch,
+        now: UnixMillis,
     ) -> Result<LimitRecord, StoreError>;
 
     /// Removes the limit of a subject for these models. Gives what it was.
@@ -143,6 +144,7 @@ pub trait LimitStore {
         &self,
         subject: &Subject,
         model: Option<&str>,
+        now: UnixMillis,
     ) -> Result<LimitRecord, StoreError>;
 
     /// Gives a subject the limits of a tier, in the place of those of its earlier tier. Limits that
@@ -156,6 +158,7 @@ pub trait LimitStore {
         subject: &Subject,
         tier: &str,
         limits: &[TierLimit],
+        now: UnixMillis,
     ) -> Result<Vec<LimitRecord>, StoreError>;
 
     /// All limits, oldest first, removed ones left out.

@@ -2,29 +2,44 @@
 
 use mainstay_core::store::{
     LimitPatch, LimitRecord, LimitStore, Organization, Project, StoreError, Subject, TierLimit,
+    UnixMillis,
 };
 
 use super::{Memory, World, after};
+use crate::describe;
 use crate::model::limits::{self, Rows};
 
-impl Rows for World {
+/// The rows, and who changes them when.
+pub(super) struct Table<'w> {
+    pub(super) world: &'w mut World,
+    pub(super) who: &'w str,
+    pub(super) now: UnixMillis,
+}
+
+impl Rows for Table<'_> {
     type Error = StoreError;
 
     fn of(&self, subject: &Subject) -> Result<Vec<LimitRecord>, StoreError> {
-        let rows = self.limits.iter().filter(|(_, row)| row.subject == *subject);
+        let rows = self.world.limits.iter().filter(|(_, row)| row.subject == *subject);
         Ok(rows.map(|(_, row)| row.clone()).collect())
     }
 
     fn put(&mut self, record: LimitRecord) -> Result<LimitRecord, StoreError> {
-        let epoch = self.tick();
+        let epoch = self.world.tick();
         let place = usize::try_from(record.id).ok().and_then(|id| id.checked_sub(1));
-        if let Some(slot) = place.and_then(|place| self.limits.get_mut(place)) {
+        if let Some(slot) = place.and_then(|place| self.world.limits.get_mut(place)) {
             *slot = (epoch, record.clone());
             return Ok(record);
         }
-        let record = LimitRecord { id: self.limits.len() as u64 + 1, ..record };
-        self.limits.push((epoch, record.clone()));
+        let record = LimitRecord { id: self.world.limits.len() as u64 + 1, ..record };
+        self.world.limits.push((epoch, record.clone()));
         Ok(record)
+    }
+
+    fn note(&mut self, verb: &str, old: &LimitRecord, new: &LimitRecord) -> Result<(), StoreError> {
+        let (before, after) = (describe::limit(old), describe::limit(new));
+        self.world.note_down(self.who, self.now, verb, &new.subject.id(), before, after);
+        Ok(())
     }
 }
 
@@ -45,20 +60,24 @@ impl LimitStore for Memory {
         subject: &Subject,
         model: Option<&str>,
         patch: &LimitPatch,
+        now: UnixMillis,
     ) -> Result<LimitRecord, StoreError> {
         let mut world = self.world();
         let subject = world.subject(subject)?;
-        limits::set(&mut *world, &subject, model, patch)
+        let mut table = Table { world: &mut world, who: &self.who, now };
+        limits::set(&mut table, &subject, model, patch)
     }
 
     fn remove_limit(
         &self,
         subject: &Subject,
         model: Option<&str>,
+        now: UnixMillis,
     ) -> Result<LimitRecord, StoreError> {
         let mut world = self.world();
         let subject = world.subject(subject)?;
-        limits::remove(&mut *world, &subject, model)
+        let mut table = Table { world: &mut world, who: &self.who, now };
+        limits::remove(&mut table, &subject, model)
     }
 
     fn set_tier(
@@ -66,10 +85,12 @@ impl LimitStore for Memory {
         subject: &Subject,
         tier: &str,
         tier_limits: &[TierLimit],
+        now: UnixMillis,
     ) -> Result<Vec<LimitRecord>, StoreError> {
         let mut world = self.world();
         let subject = world.subject(subject)?;
-        limits::set_tier(&mut *world, &subject, tier, tier_limits)
+        let mut table = Table { world: &mut world, who: &self.who, now };
+        limits::set_tier(&mut table, &subject, tier, tier_limits)
     }
 
     fn limits(&self) -> Result<Vec<LimitRecord>, StoreError> {

@@ -16,6 +16,9 @@ pub(crate) trait Rows {
     fn of(&self, subject: &Subject) -> Result<Vec<LimitRecord>, Self::Error>;
     /// Writes a limit over the one with its id; id 0 is a new one. Gives it as it was written.
     fn put(&mut self, record: LimitRecord) -> Result<LimitRecord, Self::Error>;
+    /// Puts a change on record.
+    fn note(&mut self, verb: &str, old: &LimitRecord, new: &LimitRecord)
+    -> Result<(), Self::Error>;
 }
 
 /// The subject with its id in the place of a name. Keys are not looked for here.
@@ -54,7 +57,19 @@ pub(crate) fn set<R: Rows>(
     }
     let old = old.unwrap_or_else(|| fresh(subject, model));
     let spec = checked(patch.apply(&old.spec))?;
-    rows.put(LimitRecord { spec, tier: None, ..old })
+    write(rows, "limit.set", &old, LimitRecord { spec, tier: None, ..old.clone() })
+}
+
+/// Writes a limit and puts it on record.
+fn write<R: Rows>(
+    rows: &mut R,
+    verb: &str,
+    old: &LimitRecord,
+    new: LimitRecord,
+) -> Result<LimitRecord, R::Error> {
+    let new = rows.put(new)?;
+    rows.note(verb, old, &new)?;
+    Ok(new)
 }
 
 pub(crate) fn remove<R: Rows>(
@@ -69,7 +84,7 @@ pub(crate) fn remove<R: Rows>(
         let of = model.as_deref().map(|model| format!(" for `{model}`")).unwrap_or_default();
         StoreError::Absent { what: "limit", id: format!("{}{of}", subject.id()) }
     })?;
-    rows.put(LimitRecord { spec: LimitSpec::default(), tier: None, ..old.clone() })?;
+    write(rows, "limit.remove", &old, emptied(&old))?;
     Ok(old)
 }
 
@@ -83,7 +98,7 @@ pub(crate) fn set_tier<R: Rows>(
     let all = rows.of(subject)?;
     for old in all.iter().filter(|old| old.tier.is_some()) {
         if limits.iter().all(|new| new.model != old.model) {
-            rows.put(LimitRecord { spec: LimitSpec::default(), tier: None, ..old.clone() })?;
+            write(rows, "limit.remove", old, emptied(old))?;
         }
     }
     let mut made = Vec::with_capacity(limits.len());
@@ -92,7 +107,8 @@ pub(crate) fn set_tier<R: Rows>(
         let old = all.iter().find(|row| row.model == model).cloned();
         let old = old.unwrap_or_else(|| fresh(subject, model));
         let spec = checked(limit.spec)?;
-        made.push(rows.put(LimitRecord { spec, tier: Some(tier.clone()), ..old })?);
+        let new = LimitRecord { spec, tier: Some(tier.clone()), ..old.clone() };
+        made.push(write(rows, "limit.set", &old, new)?);
     }
     Ok(made)
 }
@@ -105,6 +121,10 @@ pub(crate) fn inherit<R: Rows>(rows: &mut R, old: &Subject, new: &Subject) -> Re
         }
     }
     Ok(())
+}
+
+fn emptied(old: &LimitRecord) -> LimitRecord {
+    LimitRecord { spec: LimitSpec::default(), tier: None, ..old.clone() }
 }
 
 fn fresh(subject: &Subject, model: Option<Box<str>>) -> LimitRecord {

@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use mainstay_core::rules::limits::LimitSpec;
-use mainstay_core::store::{LimitPatch, LimitRecord, LimitStore, StoreError, Subject, TierLimit};
+use mainstay_core::store::{
+    LimitPatch, LimitRecord, LimitStore, StoreError, Subject, TierLimit, UnixMillis,
+};
 use rusqlite::{Connection, Params, Result, Row, Transaction, params};
 
-use super::{Fault, Sqlite, one_key, rows, tick};
+use super::{Change, Fault, Sqlite, one_key, rows, tick};
+use crate::describe;
 use crate::model::limits::{self, Rows};
 
 /// The table, a step of the migrations. A limit that was removed keeps its row, without numbers, so
@@ -31,7 +34,10 @@ CREATE INDEX rate_limit_changed ON rate_limit (changed);
 ";
 
 /// The rows, within a transaction.
-pub(super) struct Table<'c>(pub(super) &'c Transaction<'c>);
+pub(super) struct Table<'c> {
+    pub(super) change: &'c Change<'c>,
+    pub(super) now: UnixMillis,
+}
 
 const COLUMNS: &str = "SELECT id, kind, subject, model, rpm, tpm, rpd, concurrency, burst_ms,
     shadow, tier FROM rate_limit";
@@ -41,7 +47,7 @@ impl Rows for Table<'_> {
 
     fn of(&self, subject: &Subject) -> Result<Vec<LimitRecord>, Fault> {
         let filter = "WHERE kind = ?1 AND subject = ?2 ORDER BY id";
-        Ok(select(self.0, filter, [subject.what(), &place(subject)])?)
+        Ok(select(self.change, filter, [subject.what(), &place(subject)])?)
     }
 
     fn put(&mut self, record: LimitRecord) -> Result<LimitRecord, Fault> {
@@ -66,10 +72,15 @@ impl Rows for Table<'_> {
             spec.burst.map(|burst| i64::try_from(burst.as_millis()).unwrap_or(i64::MAX)),
             spec.shadow,
             record.tier,
-            tick(self.0)?,
+            tick(self.change)?,
         ];
-        let id: i64 = self.0.query_row(SQL, values, |row| row.get(0))?;
+        let id: i64 = self.change.query_row(SQL, values, |row| row.get(0))?;
         Ok(LimitRecord { id: id.unsigned_abs(), ..record })
+    }
+
+    fn note(&mut self, verb: &str, old: &LimitRecord, new: &LimitRecord) -> Result<(), Fault> {
+        let (before, after) = (describe::limit(old), describe::limit(new));
+        self.change.note_down(self.now, verb, &new.subject.id(), before, after)
     }
 }
 
@@ -132,11 +143,12 @@ impl LimitStore for Sqlite {
         subject: &Subject,
         model: Option<&str>,
         patch: &LimitPatch,
+        now: UnixMillis,
     ) -> Result<LimitRecord, StoreError> {
         let (subject, model, patch) = (subject.clone(), model.map(str::to_owned), *patch);
         self.change("set a limit", move |change| {
             let subject = resolved(change, &subject)?;
-            limits::set(&mut Table(change), &subject, model.as_deref(), &patch)
+            limits::set(&mut Table { change, now }, &subject, model.as_deref(), &patch)
         })
     }
 
@@ -144,11 +156,12 @@ impl LimitStore for Sqlite {
         &self,
         subject: &Subject,
         model: Option<&str>,
+        now: UnixMillis,
     ) -> Result<LimitRecord, StoreError> {
         let (subject, model) = (subject.clone(), model.map(str::to_owned));
         self.change("remove a limit", move |change| {
             let subject = resolved(change, &subject)?;
-            limits::remove(&mut Table(change), &subject, model.as_deref())
+            limits::remove(&mut Table { change, now }, &subject, model.as_deref())
         })
     }
 
@@ -157,11 +170,12 @@ impl LimitStore for Sqlite {
         subject: &Subject,
         tier: &str,
         tier_limits: &[TierLimit],
+        now: UnixMillis,
     ) -> Result<Vec<LimitRecord>, StoreError> {
         let (subject, tier, tier_limits) = (subject.clone(), tier.to_owned(), tier_limits.to_vec());
         self.change("set a tier", move |change| {
             let subject = resolved(change, &subject)?;
-            limits::set_tier(&mut Table(change), &subject, &tier, &tier_limits)
+            limits::set_tier(&mut Table { change, now }, &subject, &tier, &tier_limits)
         })
     }
 
