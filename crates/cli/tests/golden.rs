@@ -434,7 +434,7 @@ fn steady(text: &str) -> String {
     let mut steady = String::new();
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
-        let random = [("sk-ms-", 51), ("key_", 12), ("org-", 12), ("proj_", 12)];
+        let random = [("sk-ms-", 51), ("key_", 12), ("org-", 12), ("proj_", 12), ("user-", 12)];
         let found = random.iter().find(|(start, _)| rest.starts_with(start));
         let word = |from: usize, length: usize| {
             rest.get(from..from + length)
