@@ -2,7 +2,6 @@
 //! say. A process of its own, because what is measured is the process.
 
 #![cfg(target_os = "linux")]
-#![expect(clippy::print_stdout, reason = "the figures are part of what the test shows")]
 
 #[path = "streams/gate.rs"]
 #[expect(dead_code, reason = "the suite of streams uses the rest")]

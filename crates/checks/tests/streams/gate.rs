@@ -1,6 +1,7 @@
 //! A gateway before a primary and a fallback provider, and a caller of it that sees every byte.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -92,13 +93,15 @@ impl Gate {
         let mut text = format!("{more}\n");
         for (name, at) in ["primary", "fallback"].iter().zip(providers) {
             let prefill = more.contains("\"continue\"") && *name == "fallback";
-            text += &format!(
+            write!(
+                text,
                 "[[provider]]\nname = \"{name}\"\nbase_url = \"http://{at}/v1\"\napi_key = \"sk-{name}-0001\"\n\
                  supports = {{ prefill = {prefill} }}\n"
-            );
+            ).expect("writing to a string cannot fail");
         }
         let targets = ["\"primary\"", "\"fallback/fallback-model\""][..providers.len()].join(", ");
-        text += &format!("[[route]]\nmodel = \"gpt*\"\ntargets = [{targets}]\n");
+        writeln!(text, "[[route]]\nmodel = \"gpt*\"\ntargets = [{targets}]")
+            .expect("writing to a string cannot fail");
         let config = parse("suite.toml", &text, &Environment::default()).expect("sound");
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("mainstay.db");

@@ -18,7 +18,7 @@ async fn gates(primary: &str, fallback: &str) -> Gates {
 
 #[track_caller]
 fn whole(heard: &Heard) {
-    let words = (4..=60).map(|n| format!(" w{n}")).collect::<String>();
+    let words = crate::world::words(60);
     for sdk in SDKS {
         let read = sdk::read(sdk, &heard.body, heard.is_cut());
         assert!(read.looks_whole() && read.marker, "{sdk:?}: {}", heard.text());

@@ -15,7 +15,7 @@ const PACE: &str = "[latency]\ntoken = \"2ms\"\n";
 const SLACK: Duration = Duration::from_millis(700);
 
 fn canonical(api: Api) -> String {
-    let words = (4..=60).map(|n| format!(" w{n}")).collect::<String>();
+    let words = crate::world::words(60);
     match api {
         Api::Chat | Api::Completions | Api::Responses | Api::Run => {
             format!("Heard {} bytes:{words}", ASKED.len())

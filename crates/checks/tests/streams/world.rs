@@ -125,6 +125,11 @@ async fn ask(sim: &Sim, request: &str) -> String {
     body.to_owned()
 }
 
+/// The numbered words of an answer of so many words.
+pub(crate) fn words(count: usize) -> String {
+    (4..=count).fold(String::new(), |text, n| text + " w" + &n.to_string())
+}
+
 /// A counter of a simulator's.
 pub(crate) async fn counted(sim: &Sim, field: &str) -> u64 {
     let json = ask(sim, "GET /sim/stats HTTP/1.1\r\nhost: sim\r\nconnection: close\r\n\r\n").await;

@@ -85,7 +85,9 @@ pub(super) fn error_at(answer: Answer, after: Option<usize>, kind: &KindSpec) ->
 pub(super) fn finished_by_error(answer: Answer, kind: &KindSpec) -> Answer {
     change_events(answer, |events, shape| {
         if shape == Shape::Runs {
-            events.iter_mut().for_each(|event| fail_run(event, kind));
+            for event in events.iter_mut() {
+                fail_run(event, kind);
+            }
         }
         if shape == Shape::Responses {
             let failed = failed_event(events.len().saturating_sub(1), kind);

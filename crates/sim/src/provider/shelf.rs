@@ -198,7 +198,8 @@ impl Shelf {
     fn run(&mut self, thread: &str, body: &Value, new_thread: bool) -> Result<Call, Refusal> {
         let id = body["assistant_id"].as_str().ok_or_else(|| Refusal::missing("assistant_id"))?;
         let assistant = self.assistant(id)?;
-        let model = body["model"].as_str().or(assistant["model"].as_str()).unwrap_or_default();
+        let model =
+            body["model"].as_str().or_else(|| assistant["model"].as_str()).unwrap_or_default();
         let (model, assistant) = (model.to_owned(), id.to_owned());
         let found = self.thread(thread)?;
         let user = found.messages.iter().rev().find(|message| message["role"] == "user");

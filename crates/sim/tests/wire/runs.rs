@@ -17,7 +17,7 @@ async fn set_up(addr: SocketAddr) -> (String, String) {
     let assistant = post(addr, "/assistants", &json!({ "model": "m" })).await.json();
     let message = json!({ "role": "user", "content": "in 6 words" });
     let thread = post(addr, "/threads", &json!({ "messages": [message] })).await.json();
-    let id = |value: &Value| value["id"].as_str().unwrap().to_owned();
+    let id = |value: &Value| value["id"].as_str().expect("it has an id").to_owned();
     (id(&assistant), id(&thread))
 }
 
