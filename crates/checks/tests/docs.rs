@@ -65,6 +65,54 @@ fn the_page_of_errors_is_what_the_catalogue_says() {
     );
 }
 
+/// A page of a policy has the parts that readers of another one expect.
+#[test]
+fn every_policy_has_its_page_with_all_parts() {
+    const PARTS: [&str; 7] = [
+        "**Promise.**",
+        "```text",
+        "## Settings",
+        "## Case by case",
+        "## Events",
+        "## With the other policies",
+        "## Mistakes people make",
+    ];
+    let pages = policy_pages();
+    let lacks = |(page, text): &(String, String)| {
+        let missing: Vec<&str> = PARTS.into_iter().filter(|part| !text.contains(part)).collect();
+        (!missing.is_empty()).then(|| format!("{page} has no {}", missing.join(", ")))
+    };
+    let lacking: Vec<String> = pages.iter().filter_map(lacks).collect();
+    assert!(pages.len() >= 8 && lacking.is_empty(), "{}", lacking.join("\n"));
+}
+
+/// Whoever looks for a key of `[policy.*]` finds it on a page that says what it is for.
+#[test]
+fn every_key_of_a_policy_is_in_a_table_of_its_page() {
+    let mut pages = policy_pages();
+    pages.push(("docs/validation.md".to_owned(), files::read("docs/validation.md")));
+    let keys = mainstay_gateway::config::KEYS.iter();
+    let keys: Vec<_> = keys.filter(|key| key.section.starts_with("policy.")).collect();
+    let tells = |key: &mainstay_gateway::config::Key, text: &str| {
+        let section = format!("[{}]", key.section);
+        let rows = [format!("| `{}` |", key.name), format!("| `{section} {}` |", key.name)];
+        let in_row = text.lines().any(|line| rows.iter().any(|row| line.starts_with(row.as_str())));
+        text.contains(&section) && (in_row || key.section == "policy.validate")
+    };
+    let missing: Vec<String> = keys
+        .iter()
+        .filter(|key| !pages.iter().any(|(_, text)| tells(key, text)))
+        .map(|key| format!("[{}] {}", key.section, key.name))
+        .collect();
+    assert!(keys.len() > 30 && missing.is_empty(), "on no page: {}", missing.join(", "));
+}
+
+fn policy_pages() -> Vec<(String, String)> {
+    let pages = files::ending(".md").into_iter();
+    let pages = pages.filter(|page| page.starts_with("docs/policies/"));
+    pages.map(|page| (page.clone(), files::read(&page))).collect()
+}
+
 /// `docs/….md` as they stand in a line of code or comment.
 fn pages_named(line: &str) -> Vec<&str> {
     let path = |c: char| c.is_alphanumeric() || matches!(c, '/' | '-' | '_' | '.');

@@ -5,6 +5,9 @@ use divan::{Bencher, black_box};
 use mainstay_core::classify::{Answer, classify};
 use serde_json::json;
 
+#[global_allocator]
+static ALLOCATIONS: divan::AllocProfiler = divan::AllocProfiler::system();
+
 fn main() {
     divan::main();
 }

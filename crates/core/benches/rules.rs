@@ -1,18 +1,30 @@
-//! What the rules cost on the way of a clean call: breaker, pacer, retry budget, latency.
+//! What deciding costs on the way of a clean call: the whole plan, and the rules that it asks.
 
 use divan::{Bencher, black_box};
 use mainstay_core::dice::Dice;
 use mainstay_core::hints::{Dimension, RateHints};
+<<<<<<< HEAD
 use mainstay_core::money::Usd;
 use mainstay_core::policy::{BreakerPolicy, Limits, RetryPolicy};
+=======
+use mainstay_core::plan::{Candidate, Facts, Handle, Plan, Seen, Step};
+use mainstay_core::policy::{BreakerPolicy, Limits, Policy, RetryPolicy};
+>>>>>>> 6412b0d (docs, checks: every key of a policy on its page)
 use mainstay_core::rules::breaker::{Breaker, Outcome};
 use mainstay_core::rules::budget::{Books, Calendar, Every, Owner, Period, Rule, Who};
 use mainstay_core::rules::latency::Latency;
 use mainstay_core::rules::limits::{LimitSpec, LimitTable, Need, Share};
 use mainstay_core::rules::pacer::{Ask, Pacer, Place};
 use mainstay_core::rules::retry_budget::RetryBudget;
+<<<<<<< HEAD
 use mainstay_core::store::UnixMillis;
+=======
+use mainstay_core::shared::TargetState;
+>>>>>>> 6412b0d (docs, checks: every key of a policy on its page)
 use mainstay_core::time::Moment;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 #[global_allocator]
@@ -20,6 +32,66 @@ static ALLOCATIONS: divan::AllocProfiler = divan::AllocProfiler::system();
 
 fn main() {
     divan::main();
+}
+
+/// A target behind a cell, as a shell keeps one behind a lock.
+#[derive(Clone, Debug)]
+struct Cell(Rc<RefCell<(TargetState, Pacer)>>);
+
+impl Handle for Cell {
+    fn target<R>(&self, rule: impl FnOnce(&mut TargetState) -> R) -> R {
+        rule(&mut self.0.borrow_mut().0)
+    }
+
+    fn pacer<R>(&self, rule: impl FnOnce(&mut Pacer) -> R) -> R {
+        rule(&mut self.0.borrow_mut().1)
+    }
+}
+
+fn seen(limit: u64) -> Option<Dimension> {
+    let reset = Some(Duration::from_millis(20));
+    Some(Dimension { limit: Some(limit), remaining: Some(limit - 9), reset, window: None })
+}
+
+/// A call from its first step to its last: one attempt, headers that name limits, usage.
+#[divan::bench(args = [1, 3])]
+fn plan_of_a_clean_call(bencher: Bencher<'_, '_>, targets: usize) {
+    let policy = Arc::new(Policy::default());
+    let cell = || {
+        let pacer = Pacer::new(&Limits::default(), Moment::ZERO);
+        Cell(Rc::new(RefCell::new((TargetState::new(&policy), pacer))))
+    };
+    let cells: Vec<Cell> = (0..targets).map(|_| cell()).collect();
+    let hints =
+        RateHints { requests: seen(600_000), tokens: seen(90_000_000), ..RateHints::default() };
+    let mut nanos = 0;
+    bencher.bench_local(|| {
+        nanos += 1_000_000;
+        let (now, facts) = (Moment::from_nanos(nanos), facts(nanos));
+        let candidate =
+            |cell: &Cell| Candidate { handle: cell.clone(), window: None, prefill: false };
+        let candidates = cells.iter().map(candidate).collect();
+        let mut plan = Plan::new(facts, Arc::clone(&policy), candidates, Dice::new(nanos));
+        let Step::Start(start) = plan.step(now) else { panic!("a clean call starts at once") };
+        plan.saw(Seen::Head { slot: start.slot, hints: &hints }, now);
+        plan.saw(Seen::Finished { slot: start.slot, tokens: Some(380) }, now);
+        black_box(plan.step(now));
+        black_box(plan.step(now));
+    });
+}
+
+fn facts(nanos: u64) -> Facts {
+    Facts {
+        stream: false,
+        replayable: true,
+        repeatable: true,
+        recoverable: false,
+        tokens: 400,
+        bytes: 2000,
+        deadline: Moment::from_nanos(nanos + 600_000_000_000),
+        answer_by: Moment::FAR,
+        silence_max: None,
+    }
 }
 
 /// Peek, acquire and record of a success.
@@ -42,10 +114,6 @@ fn breaker(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn pacer(bencher: Bencher<'_, '_>) {
     let mut pacer = Pacer::new(&Limits::default(), Moment::ZERO);
-    let seen = |limit| {
-        let reset = Some(Duration::from_millis(20));
-        Some(Dimension { limit: Some(limit), remaining: Some(limit - 9), reset, window: None })
-    };
     let hints =
         RateHints { requests: seen(600_000), tokens: seen(90_000_000), ..RateHints::default() };
     let mut nanos = 0;

@@ -5,6 +5,7 @@ import * as calls from "./calls.mjs";
 import * as errors from "./errors.mjs";
 import * as limits from "./limits.mjs";
 import * as money from "./money.mjs";
+import * as retries from "./retries.mjs";
 import { VERSION, finish, holds, same, test } from "./harness.mjs";
 
 const PINNED = "7.55.0";
@@ -17,4 +18,5 @@ await calls.run();
 await errors.run();
 await limits.run();
 await money.run();
+await retries.run();
 process.exit(finish());

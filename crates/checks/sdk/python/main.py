@@ -12,6 +12,7 @@ import calls
 import errors
 import limits
 import money
+import retries
 from harness import case, finish, same
 
 PINNED = "3.52.0"
@@ -24,6 +25,7 @@ def main():
     errors.run()
     limits.run()
     money.run()
+    retries.run()
     return finish()
 
 
