@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bystanders;
 mod fronts;
 mod knobs;
 mod models;
