@@ -420,7 +420,12 @@ impl<H: Handle> Plan<H> {
             return;
         }
         if self.slots.iter().any(Option::is_some) {
-            // The one beside it may still answer; after a final word nothing further is sent.
+            // The one beside it may still answer; after a final word nothing further is sent. A time
+            // that was named holds for whatever comes later.
+            if let Some((_, Verdict { wait: Some(wait), .. })) = &self.last {
+                self.tracks[index].not_before = now + *wait;
+                self.tracks[index].rest_cause = Cause::Hint;
+            }
             let nobody = |(_, verdict): &(usize, Verdict)| verdict.failure.next == Next::Nobody;
             let is_final = self.last.as_ref().is_some_and(nobody);
             for track in &mut self.tracks {

@@ -97,6 +97,8 @@ pub struct Tally {
     pub events: u64,
     /// Digest of everything seen of the scene's own calls and targets.
     pub digest: u64,
+    /// The same without the waits: what was done, and when.
+    pub acts: u64,
 }
 
 /// Is shown everything as it happens: seconds since the start, and what.
@@ -114,6 +116,7 @@ pub(super) struct World<'a> {
     pub(super) tally: Tally,
     watch: Option<Watch<'a>>,
     digest: Digest,
+    acts: Digest,
     /// The world's time, and how far our clock is ahead of it, in nanoseconds.
     nanos: u64,
     ahead: u64,
@@ -150,6 +153,7 @@ impl<'a> World<'a> {
             tally: Tally::default(),
             watch,
             digest: Digest::default(),
+            acts: Digest::default(),
             nanos: 0,
             ahead: 1_000_000_000_000,
         }
@@ -174,6 +178,7 @@ impl<'a> World<'a> {
         }
         self.inspect();
         self.tally.digest = self.digest.value();
+        self.tally.acts = self.acts.value();
         (self.tally, self.judge)
     }
 
@@ -245,6 +250,9 @@ impl<'a> World<'a> {
         }
         if self.is_own(&note) {
             self.digest.add(now, &note);
+            if !matches!(note, Note::Waits { .. }) {
+                self.acts.add(now, &note);
+            }
         }
         self.judge.see(now, &note);
     }

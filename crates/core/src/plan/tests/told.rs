@@ -106,3 +106,22 @@ fn a_call_whose_target_fails_others_as_well_waits_for_the_circuit() {
         assert_eq!(waits, others > 0, "{others} failures of others");
     }
 }
+
+#[test]
+fn a_time_named_to_an_attempt_beside_another_is_kept() {
+    let hedge = crate::policy::HedgePolicy { enabled: true, delay: Some(SECOND) };
+    let mut world = World::new(2, Policy { hedge, ..Policy::default() });
+    let mut plan = world.plan(facts(true));
+    world.started(&mut plan);
+    let beside = world.started(&mut plan);
+    assert_eq!((beside.role, beside.track), (Role::Beside, 1));
+    let told = world.now;
+    world.fails(&mut plan, beside.slot, away(Some(SECOND * 18)));
+    world.fails(&mut plan, 0, away(None));
+    for _ in 0..3 {
+        let next = world.started(&mut plan);
+        let early = next.track == 1 && world.now.since(told) < SECOND * 18;
+        assert!(!early, "asked {:?} after it was told 18 s", world.now.since(told));
+        world.fails(&mut plan, next.slot, away(None));
+    }
+}
