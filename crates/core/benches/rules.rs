@@ -3,24 +3,17 @@
 use divan::{Bencher, black_box};
 use mainstay_core::dice::Dice;
 use mainstay_core::hints::{Dimension, RateHints};
-<<<<<<< HEAD
 use mainstay_core::money::Usd;
-use mainstay_core::policy::{BreakerPolicy, Limits, RetryPolicy};
-=======
 use mainstay_core::plan::{Candidate, Facts, Handle, Plan, Seen, Step};
 use mainstay_core::policy::{BreakerPolicy, Limits, Policy, RetryPolicy};
->>>>>>> 6412b0d (docs, checks: every key of a policy on its page)
 use mainstay_core::rules::breaker::{Breaker, Outcome};
 use mainstay_core::rules::budget::{Books, Calendar, Every, Owner, Period, Rule, Who};
 use mainstay_core::rules::latency::Latency;
 use mainstay_core::rules::limits::{LimitSpec, LimitTable, Need, Share};
 use mainstay_core::rules::pacer::{Ask, Pacer, Place};
 use mainstay_core::rules::retry_budget::RetryBudget;
-<<<<<<< HEAD
-use mainstay_core::store::UnixMillis;
-=======
 use mainstay_core::shared::TargetState;
->>>>>>> 6412b0d (docs, checks: every key of a policy on its page)
+use mainstay_core::store::UnixMillis;
 use mainstay_core::time::Moment;
 use std::cell::RefCell;
 use std::rc::Rc;
