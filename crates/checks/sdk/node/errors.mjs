@@ -80,6 +80,18 @@ async function wrongKey() {
   same("code", error.code, "invalid_api_key");
 }
 
+async function aForeignOrganizationOrProject() {
+  for (const place of [{ organization: "org-nobody" }, { project: "proj_nobody" }]) {
+    const before = await sends(CHAT);
+    const call = { model: CHAT, messages: MESSAGES };
+    const error = await raised(() => client(place).chat.completions.create(call));
+    same("class", error.constructor.name, "AuthenticationError");
+    same("code", error.code, "invalid_organization");
+    same("x-mainstay-kind", error.headers.get("x-mainstay-kind"), "not_organization_member");
+    same("sends", (await sends(CHAT)) - before, 0);
+  }
+}
+
 async function nobodyListens() {
   const error = await raised(() => client({ baseURL: "http://127.0.0.1:9/v1" }).models.list());
   same("class", error.constructor.name, "APIConnectionError");
@@ -127,11 +139,12 @@ async function aCutStreamIsNeverASuccess() {
 export async function run() {
   for (const row of rows()) await test(`node: error ${row.kind}`, kind, row);
   const all = [
-    wrongKey, nobodyListens, tooSlowForTheCaller, finalFailuresAreNotRepeatedByTheSdk,
+    wrongKey, aForeignOrganizationOrProject, nobodyListens, tooSlowForTheCaller, finalFailuresAreNotRepeatedByTheSdk,
     streamsFailBeforeTheyBegin, aCutStreamIsNeverASuccess,
   ];
   for (const work of all) {
-    if (FRONT !== "gateway" && work === wrongKey) continue; // the provider's business there
+    // Keys and organizations are the provider's business where there is no gateway of ours with keys.
+    if (FRONT !== "gateway" && [wrongKey, aForeignOrganizationOrProject].includes(work)) continue;
     await test(`node: ${work.name}`, work);
   }
 }

@@ -108,6 +108,16 @@ def key_with_spaces():
     same("class", type(error).__name__, "AuthenticationError")
 
 
+def a_foreign_organization_or_project():
+    for place in ({"organization": "org-nobody"}, {"project": "proj_nobody"}):
+        before = sends(CHAT)
+        error = raised(lambda place=place: client(**place).chat.completions.create(model=CHAT, messages=MESSAGES))
+        same("class", type(error).__name__, "AuthenticationError")
+        same("code", error.code, "invalid_organization")
+        same("x-mainstay-kind", error.response.headers.get("x-mainstay-kind"), "not_organization_member")
+        same("sends", sends(CHAT) - before, 0)
+
+
 def nobody_listens():
     error = raised(lambda: client(base_url="http://127.0.0.1:9/v1").models.list())
     same("class", type(error).__name__, "APIConnectionError")
@@ -155,10 +165,10 @@ def run():
     """The matrix, then the errors that are not a provider's."""
     for row in rows():
         case(f"python: error {row['kind']}", kind, row)
-    cases = [wrong_key, key_with_spaces, nobody_listens, too_slow_for_the_caller,
+    cases = [wrong_key, key_with_spaces, a_foreign_organization_or_project, nobody_listens, too_slow_for_the_caller,
              final_failures_are_not_repeated_by_the_sdk, streams_fail_before_they_begin,
              a_cut_stream_is_never_a_success]
     for work in cases:
-        if FRONT != "gateway" and work in (wrong_key, key_with_spaces):
+        if FRONT != "gateway" and work in (wrong_key, key_with_spaces, a_foreign_organization_or_project):
             continue  # the caller's key is the provider's business there
         case(f"python: {work.__name__}", work)
