@@ -129,16 +129,16 @@ impl Rules {
             let rule = Rule { countries: found.countries.clone(), ranges: found.ranges.clone() };
             match &found.subject {
                 AccessFor::Org(name) => {
-                    rules.orgs.entry(name.as_str().into()).or_default().push(rule)
+                    rules.orgs.entry(name.as_str().into()).or_default().push(rule);
                 }
                 AccessFor::Project(name) => {
                     rules.projects.entry(name.as_str().into()).or_default().push(rule);
                 }
                 // An id that is none is a fault of the configuration, told at start.
                 AccessFor::Key(id) => {
-                    let public = public_of_id(id);
-                    let list = public.map(|public| rules.keys.entry(public).or_default());
-                    list.into_iter().for_each(|list| list.push(rule.clone()));
+                    if let Some(public) = public_of_id(id) {
+                        rules.keys.entry(public).or_default().push(rule);
+                    }
                 }
             }
         }

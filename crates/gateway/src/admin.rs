@@ -229,14 +229,11 @@ impl Plane {
             let message = "This gateway has no store, so there is nothing to administrate.";
             return refuse(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable", message);
         };
-        let body = match Limited::new(body, api::BODY_MAX).collect().await {
-            Ok(body) => body.to_bytes(),
-            Err(_) => {
-                let message =
-                    format!("The body broke off or has more than {} bytes.", api::BODY_MAX);
-                return refuse(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", &message);
-            }
+        let Ok(body) = Limited::new(body, api::BODY_MAX).collect().await else {
+            let message = format!("The body broke off or has more than {} bytes.", api::BODY_MAX);
+            return refuse(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", &message);
         };
+        let body = body.to_bytes();
         let (query, now) = (api::read_query(head.uri.query()), self.shared.wall.now());
         let work = move || {
             let ask = Ask { store: &*store, path, query, body: &body, now };

@@ -166,7 +166,7 @@ fn operators_only() -> Refused {
 
 /// An id, short and without what a terminal would act on.
 fn shown(id: &str) -> String {
-    id.chars().filter(|c| c.is_ascii_graphic()).take(64).collect()
+    id.chars().filter(char::is_ascii_graphic).take(64).collect()
 }
 
 /// Refuses a body that may name objects and cannot be looked into.

@@ -1,5 +1,6 @@
 //! The administration API through real sockets: what it does, what it refuses, and that its document
 //! tells the truth.
+#![expect(clippy::unwrap_used, reason = "in a test, what is absent is a failure")]
 
 mod support;
 

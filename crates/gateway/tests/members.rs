@@ -1,4 +1,5 @@
 //! Memberships through real sockets: what they allow, and how soon their end is noticed.
+#![expect(clippy::unwrap_used, reason = "in a test, what is absent is a failure")]
 
 mod support;
 

@@ -102,7 +102,8 @@ fn countries_are_told_by_trusted_proxies_and_unknown_ones_are_xx() {
     let deny_unknown = "[[access]]\norg = \"acme\"\ncountries_deny = [\"XX\"]";
     let (proxy, stranger) = ("10.0.0.1", "192.0.2.1");
     let told = |code: &'static str| [("cf-ipcountry", code)];
-    let cases: [(&str, &str, &[(&'static str, &str)], bool); 12] = [
+    type Headers<'h> = &'h [(&'static str, &'h str)];
+    let cases: [(&str, &str, Headers<'_>, bool); 12] = [
         (allow, proxy, &told("DE"), true),
         (allow, proxy, &told("de"), true),
         (allow, proxy, &told("FR"), false),

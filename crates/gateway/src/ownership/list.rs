@@ -2,6 +2,7 @@
 //! project's objects are found, so that paging goes on where it should.
 
 use std::collections::{BTreeSet, HashSet};
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -151,7 +152,7 @@ async fn page(
     next.pin = Some(pin);
     next.path = with_page(&call.path, after);
     let answered = worker.shared.engine.call(&worker.upstream, next).answer().await;
-    let (_, body) = answered.map_err(|refusal| Ended::Failed(refusal))?;
+    let (_, body) = answered.map_err(Ended::Failed)?;
     let body = Limited::new(body, PAGE_BYTES).collect().await;
     let body = body.map_err(|_| Ended::Refused(unreadable()))?.to_bytes();
     serde_json::from_slice(&body).map_err(|_| Ended::Refused(unreadable()))
@@ -201,7 +202,7 @@ fn escaped(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
             safe.push(char::from(byte));
         } else {
-            safe.push_str(&format!("%{byte:02X}"));
+            write!(safe, "%{byte:02X}").expect("a string takes every text");
         }
     }
     safe

@@ -128,7 +128,7 @@ impl Watch {
     fn adopt(&self, body: &[u8]) {
         let Ok(answer) = serde_json::from_slice::<Value>(body) else { return };
         let page = answer.get("data").and_then(Value::as_array).map(Vec::as_slice);
-        for thing in page.unwrap_or(std::slice::from_ref(&answer)) {
+        for thing in page.unwrap_or_else(|| std::slice::from_ref(&answer)) {
             for (family, id) in born_of(self.mark.family, thing) {
                 self.remember(family, Some(id), true);
             }

@@ -62,7 +62,7 @@ fn metadata(file: &mut Vec<u8>, nodes: usize) {
         [("binary_format_major_version", 2_u8), ("binary_format_minor_version", 0)]
     {
         text(file, name);
-        file.extend_from_slice(&[5 << 5 | 1, number]);
+        file.extend_from_slice(&[(5 << 5) + 1, number]);
     }
     text(file, "build_epoch");
     file.extend_from_slice(&[1, 2, 1]);
@@ -71,26 +71,26 @@ fn metadata(file: &mut Vec<u8>, nodes: usize) {
     text(file, "description");
     map(file, 0);
     text(file, "ip_version");
-    file.extend_from_slice(&[5 << 5 | 1, 6]);
+    file.extend_from_slice(&[(5 << 5) + 1, 6]);
     text(file, "languages");
     file.extend_from_slice(&[0, 4]);
     text(file, "node_count");
-    file.push(6 << 5 | 4);
+    file.push((6 << 5) + 4);
     file.extend_from_slice(&u32::try_from(nodes).expect("a small tree").to_be_bytes());
     text(file, "record_size");
-    file.extend_from_slice(&[5 << 5 | 1, 24]);
+    file.extend_from_slice(&[(5 << 5) + 1, 24]);
 }
 
 fn map(to: &mut Vec<u8>, entries: u8) {
-    to.push(7 << 5 | entries);
+    to.push((7 << 5) + entries);
 }
 
 fn text(to: &mut Vec<u8>, text: &str) {
     let length = u8::try_from(text.len()).expect("short");
     if length < 29 {
-        to.push(2 << 5 | length);
+        to.push((2 << 5) + length);
     } else {
-        to.extend_from_slice(&[2 << 5 | 29, length - 29]);
+        to.extend_from_slice(&[(2 << 5) + 29, length - 29]);
     }
     to.extend_from_slice(text.as_bytes());
 }
