@@ -64,13 +64,9 @@ pub(crate) enum Treatment {
 impl Treatment {
     /// Decides by what the endpoint takes and what the caller says he sends.
     pub(crate) fn of(path: &ApiPath<'_>, method: &Method, headers: &HeaderMap) -> Treatment {
-        let form = match path.endpoint {
-            // Only the upload itself is a form; its kin are looked at, listed and deleted.
-            Endpoint::Files => {
-                *method == Method::POST && path.rest.trim_end_matches('/') == "/files"
-            }
-            endpoint => FormLook::knows(endpoint),
-        };
+        // Of files only the upload itself is a form; its kin are looked at, listed and deleted.
+        let upload = *method == Method::POST && path.rest.trim_end_matches('/') == "/files";
+        let form = FormLook::knows(path.endpoint) && (path.endpoint != Endpoint::Files || upload);
         match path.endpoint.body_form() {
             _ if path.unknown => Treatment::Opaque,
             BodyForm::Json => Treatment::Json,

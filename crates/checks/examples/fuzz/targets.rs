@@ -58,7 +58,7 @@ pub(crate) fn peeked(bytes: &[u8]) {
         let odd =
             |key: &String| key != "stream_options" && key.eq_ignore_ascii_case("stream_options");
         if let (Some(asking), false) =
-            (edit::add_include_usage(bytes, &found), body.keys().any(|key| odd(key)))
+            (edit::add_include_usage(bytes, &found), body.keys().any(odd))
         {
             let again = peek(&asking, Endpoint::Chat).expect("an edited body is sound");
             assert_eq!(again.include_usage, Some(true));

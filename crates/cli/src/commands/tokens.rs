@@ -94,7 +94,7 @@ impl Row {
     fn told(&self) -> String {
         let Count { asked, exact, .. } = self.count;
         let asked = asked.map_or_else(String::new, |asked| format!(", up to {asked} asked for"));
-        let cost = self.cost.map_or_else(String::new, |cost| cost.told());
+        let cost = self.cost.map_or_else(String::new, Cost::told);
         let long = match self.fit() {
             Some(Fit::TooLong(much)) => format!("\n  does not fit: {much}"),
             Some(Fit::Fits { .. }) | None => String::new(),

@@ -57,7 +57,7 @@ pub(super) fn refusal_body(refused: &Refused, codes: CodeSet) -> Bytes {
     written(ErrorObject {
         message: &refused.message,
         r#type,
-        param: refused.param.as_deref().or(catalogue::entry(refused.kind).param),
+        param: refused.param.as_deref().or_else(|| catalogue::entry(refused.kind).param),
         code,
         faults,
         faults_more: report.map(|report| report.more).filter(|more| *more > 0),
