@@ -68,18 +68,20 @@ fn the_page_of_errors_is_what_the_catalogue_says() {
 /// A page of a policy has the parts that readers of another one expect.
 #[test]
 fn every_policy_has_its_page_with_all_parts() {
-    const PARTS: [&str; 7] = [
-        "**Promise.**",
-        "```text",
-        "## Settings",
-        "## Case by case",
-        "## Events",
-        "## With the other policies",
-        "## Mistakes people make",
+    const PARTS: [&[&str]; 7] = [
+        &["**Promise.**"],
+        &["```text"],
+        &["## Settings", "## Setting them"],
+        &["## Case by case"],
+        &["## Events", "## Metrics"],
+        &["## With the other policies"],
+        &["## Mistakes people make"],
     ];
     let pages = policy_pages();
     let lacks = |(page, text): &(String, String)| {
-        let missing: Vec<&str> = PARTS.into_iter().filter(|part| !text.contains(part)).collect();
+        let has = |part: &&[&str]| part.iter().any(|name| text.contains(name));
+        let missing: Vec<&str> =
+            PARTS.iter().filter(|part| !has(part)).map(|part| part[0]).collect();
         (!missing.is_empty()).then(|| format!("{page} has no {}", missing.join(", ")))
     };
     let lacking: Vec<String> = pages.iter().filter_map(lacks).collect();
