@@ -41,9 +41,9 @@ impl Handle for Cell {
     }
 }
 
-fn seen(limit: u64) -> Option<Dimension> {
+fn seen(limit: u64) -> Dimension {
     let reset = Some(Duration::from_millis(20));
-    Some(Dimension { limit: Some(limit), remaining: Some(limit - 9), reset, window: None })
+    Dimension { limit: Some(limit), remaining: Some(limit - 9), reset, window: None }
 }
 
 /// A call from its first step to its last: one attempt, headers that name limits, usage.
@@ -55,8 +55,11 @@ fn plan_of_a_clean_call(bencher: Bencher<'_, '_>, targets: usize) {
         Cell(Rc::new(RefCell::new((TargetState::new(&policy), pacer))))
     };
     let cells: Vec<Cell> = (0..targets).map(|_| cell()).collect();
-    let hints =
-        RateHints { requests: seen(600_000), tokens: seen(90_000_000), ..RateHints::default() };
+    let hints = RateHints {
+        requests: Some(seen(600_000)),
+        tokens: Some(seen(90_000_000)),
+        ..RateHints::default()
+    };
     let mut nanos = 0;
     bencher.bench_local(|| {
         nanos += 1_000_000;
@@ -107,8 +110,11 @@ fn breaker(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn pacer(bencher: Bencher<'_, '_>) {
     let mut pacer = Pacer::new(&Limits::default(), Moment::ZERO);
-    let hints =
-        RateHints { requests: seen(600_000), tokens: seen(90_000_000), ..RateHints::default() };
+    let hints = RateHints {
+        requests: Some(seen(600_000)),
+        tokens: Some(seen(90_000_000)),
+        ..RateHints::default()
+    };
     let mut nanos = 0;
     bencher.bench_local(|| {
         nanos += 1_000_000;

@@ -142,9 +142,9 @@ async fn prepare(
     if let Some(begun) = looked.begun {
         call.body = body::pass(slot, begun, &settings.bounds);
     }
-    Ok(match models::asked(call, &caller, &shared.engine) {
+    Ok(match models::asked(Box::new(call), &caller, &shared.engine) {
         Ok(asked) => Next::Models(Box::new(asked)),
-        Err(call) => Next::Call(Box::new(call), after),
+        Err(call) => Next::Call(call, after),
     })
 }
 

@@ -53,7 +53,11 @@ pub(crate) struct Asked {
 
 /// Whether a call asks for models that one provider alone cannot tell: it comes back as what is to
 /// be answered here, else as it was.
-pub(crate) fn asked(call: Call, caller: &Caller, engine: &mainstay::Engine) -> Result<Asked, Call> {
+pub(crate) fn asked(
+    call: Box<Call>,
+    caller: &Caller,
+    engine: &mainstay::Engine,
+) -> Result<Asked, Box<Call>> {
     let path = call.path.split('?').next().unwrap_or_default();
     let id = match path.strip_prefix("/models") {
         Some("" | "/") => None,
@@ -65,7 +69,7 @@ pub(crate) fn asked(call: Call, caller: &Caller, engine: &mainstay::Engine) -> R
         return Err(call);
     }
     let allowed = caller.key.as_ref().map_or_else(Box::default, |key| key.record.models.clone());
-    Ok(Asked { call, id, allowed })
+    Ok(Asked { call: *call, id, allowed })
 }
 
 /// Answers it.
@@ -152,7 +156,11 @@ async fn ask(
     // Some servers send the bare array.
     let entries = match list {
         Value::Object(mut list) => list.remove("data").unwrap_or_default(),
-        other => other,
+        bare @ (Value::Array(_)
+        | Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)) => bare,
     };
     let Value::Array(entries) = entries else { return Ok(Vec::new()) };
     let model = |entry| if let Value::Object(entry) = entry { Some(entry) } else { None };
@@ -205,18 +213,17 @@ impl Union {
         {
             headers.insert(MISSING, value);
         }
-        let body = match id {
-            Some(id) => Value::Object(self.models.remove(id).ok_or_else(|| unknown(id))?),
-            None => {
-                let data: Vec<Value> =
-                    std::mem::take(&mut self.models).into_values().map(Value::Object).collect();
-                let mut list = json!({"object": "list", "data": data});
-                let why = |(name, refusal): &(String, Box<Refusal>)| json!({"provider": name, "kind": refusal.failure.kind.name()});
-                if !self.missing.is_empty() {
-                    list["mainstay_missing"] = self.missing.iter().map(why).collect();
-                }
-                list
+        let body = if let Some(id) = id {
+            Value::Object(self.models.remove(id).ok_or_else(|| unknown(id))?)
+        } else {
+            let data: Vec<Value> =
+                std::mem::take(&mut self.models).into_values().map(Value::Object).collect();
+            let mut list = json!({"object": "list", "data": data});
+            let why = |(name, refusal): &(String, Box<Refusal>)| json!({"provider": name, "kind": refusal.failure.kind.name()});
+            if !self.missing.is_empty() {
+                list["mainstay_missing"] = self.missing.iter().map(why).collect();
             }
+            list
         };
         Ok((headers, Bytes::from(body.to_string())))
     }

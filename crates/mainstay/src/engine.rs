@@ -173,7 +173,9 @@ impl Engine {
         let directory = self.directory.load();
         match model {
             None => {
-                directory.providers.iter().take(1).for_each(|provider| each(&provider.name, None))
+                if let Some(provider) = directory.providers.first() {
+                    each(&provider.name, None);
+                }
             }
             Some(model) => {
                 for (provider, model) in directory.targets(model) {

@@ -423,7 +423,7 @@ impl Flow {
         // A caller who asked for events reads none in this, and no error either.
         let events_owed =
             self.expect.stream && !matches!(Family::of(self.expect.endpoint), Family::Other);
-        let Some(usage) = sound.filter(|_| !events_owed) else {
+        let Some(sound) = sound.filter(|_| !events_owed) else {
             let answer = Answer {
                 status: Some(head.status.as_u16()),
                 headers: &View(&head.headers),
@@ -435,7 +435,7 @@ impl Flow {
                 None => failed(TransportFault::MalformedHttp),
             };
         };
-        self.usage = usage;
+        self.usage = sound.usage;
         self.ready.push_back(whole);
         Saw::Finished(self.usage)
     }

@@ -94,6 +94,8 @@ fn the_one_that_took_a_keys_place_is_under_its_rules() {
     assert!(world.ask(&next, rule, "192.0.2.9", &[]).is_some());
 }
 
+type Headers<'h> = &'h [(&'static str, &'h str)];
+
 #[test]
 fn countries_are_told_by_trusted_proxies_and_unknown_ones_are_xx() {
     let world = world();
@@ -102,7 +104,6 @@ fn countries_are_told_by_trusted_proxies_and_unknown_ones_are_xx() {
     let deny_unknown = "[[access]]\norg = \"acme\"\ncountries_deny = [\"XX\"]";
     let (proxy, stranger) = ("10.0.0.1", "192.0.2.1");
     let told = |code: &'static str| [("cf-ipcountry", code)];
-    type Headers<'h> = &'h [(&'static str, &'h str)];
     let cases: [(&str, &str, Headers<'_>, bool); 12] = [
         (allow, proxy, &told("DE"), true),
         (allow, proxy, &told("de"), true),

@@ -299,7 +299,7 @@ proptest! {
 
 const LISTS_OF: [&str; 5] = keys::LISTS;
 
-fn any_value() -> impl Strategy_ {
+fn any_value() -> impl Strategy<Value = String> {
     prop_oneof![
         any::<i64>().prop_map(|n| n.to_string()),
         any::<f64>().prop_map(|n| format!("{n:?}").replace("NaN", "nan")),
@@ -313,6 +313,3 @@ fn any_value() -> impl Strategy_ {
         Just("1979-05-27".to_owned()),
     ]
 }
-
-trait Strategy_: proptest::strategy::Strategy<Value = String> {}
-impl<S: proptest::strategy::Strategy<Value = String>> Strategy_ for S {}

@@ -95,7 +95,7 @@ fn in_laboratory(story: &Story) -> (Vec<Row>, Vec<bool>) {
             Refused(millis) => Scripted::Refused(wait(millis)),
             Faulted => Scripted::Faulted,
             TooLong => Scripted::TooLong,
-            _ => Scripted::Well,
+            Say::Well | Say::Slow(_) | Say::Locked | Say::Stalls(_) | Say::Cut => Scripted::Well,
         }
     };
     let provider = |(index, script): (usize, &&[Say])| ProviderScene {
@@ -119,7 +119,11 @@ fn in_laboratory(story: &Story) -> (Vec<Row>, Vec<bool>) {
         Note::Sent { target, cause, .. } => (begun, before) = (letter(target), cause.name()),
         Note::Ended { how, .. } => rows.push((begun, before, ending(how))),
         Note::Done { answered, .. } => answers.push(answered),
-        _ => {}
+        Note::Came { .. }
+        | Note::Waits { .. }
+        | Note::Delivers { .. }
+        | Note::Circuit { .. }
+        | Note::Retry { .. } => {}
     });
     assert_eq!(run.accusations, [], "{}", story.name);
     (rows, answers)

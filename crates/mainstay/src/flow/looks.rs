@@ -35,9 +35,15 @@ pub(super) fn is_json_or_marker(data: &[u8]) -> bool {
     data.starts_with(b"[DONE]") || serde_json::from_slice::<serde::de::IgnoredAny>(data).is_ok()
 }
 
-/// What a whole answer tells when it is JSON and no error: tokens used, where it names them.
-/// `None` for anything else. One pass for both, because an answer may be long.
-pub(super) fn sound_answer(body: &[u8]) -> Option<Option<Usage>> {
+/// What a sound answer tells.
+pub(super) struct Sound {
+    /// Tokens used, where it names them.
+    pub(super) usage: Option<Usage>,
+}
+
+/// Reads a whole answer: `None` when it is no JSON, or an error. One pass for that and for the
+/// tokens, because an answer may be long.
+pub(super) fn sound_answer(body: &[u8]) -> Option<Sound> {
     #[derive(Deserialize)]
     struct Said<'a> {
         #[serde(borrow, default)]
@@ -46,11 +52,13 @@ pub(super) fn sound_answer(body: &[u8]) -> Option<Option<Usage>> {
         usage: Option<&'a RawValue>,
     }
     if !body.trim_ascii_start().starts_with(b"{") {
-        return serde_json::from_slice::<serde::de::IgnoredAny>(body).ok().map(|_| None);
+        return serde_json::from_slice::<serde::de::IgnoredAny>(body)
+            .ok()
+            .map(|_| Sound { usage: None });
     }
     let said = serde_json::from_slice::<Said<'_>>(body).ok()?;
     let sound = said.error.is_none_or(|error| matches!(error.get(), "null" | "false"));
-    sound.then(|| said.usage.and_then(|usage| usage::of_member(usage.get())))
+    sound.then(|| Sound { usage: said.usage.and_then(|usage| usage::of_member(usage.get())) })
 }
 
 pub(super) fn join(pieces: &mut VecDeque<Bytes>) -> Bytes {

@@ -133,9 +133,10 @@ pub(super) const KNOBS: &[Knob] = &[
             let status = chat(&front, false).status;
             let asked = proxy.seen();
             let asked = asked.first().and_then(|seen| seen.head.lines().next());
-            let asked = asked.map_or("nothing to the proxy".to_owned(), |line| {
-                format!("to the proxy: {}", line.replace(" http/1.1", ""))
-            });
+            let asked = asked.map_or_else(
+                || "nothing to the proxy".to_owned(),
+                |line| format!("to the proxy: {}", line.replace(" http/1.1", "")),
+            );
             format!("{}, {asked}", if status == 200 { 200 } else { 502 })
         },
     },
