@@ -107,7 +107,7 @@ pub const KEYS: &[Key] = &[
     key("server.tls", "cert", "path", "none", "Certificate chain, PEM."),
     key("server.tls", "key", "path", "none", "Private key, PEM."),
 
-    key("admin", "listen", "address", "\"127.0.0.1:8081\"", "Address and port; beyond loopback only with TLS or `--insecure`."),
+    key("admin", "listen", "address", "\"127.0.0.1:8081\"", "Address and port; beyond loopback only with `--insecure`: it speaks no TLS."),
     key("admin", "token", "secret", "made once", "Bearer token of the administration plane, at least 16 characters. Absent: made at first start and shown once."),
     key("admin", "metrics_open", "true or false", "false", "Whether `/metrics` needs no token."),
 
