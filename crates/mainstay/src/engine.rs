@@ -356,10 +356,12 @@ fn facts(call: &Call, policy: &Policy) -> Facts {
 }
 
 /// A caller's patience, less what our word needs to reach him before it ends: a tenth of it, at most
-/// one second.
+/// one second. From a short one nothing is taken: it is meant to run out, his clock began before
+/// ours, and his SDK then raises the class for timeouts that he is waiting for.
 fn with_room(patience: Duration) -> Duration {
+    const SHORT: Duration = Duration::from_secs(5);
     const ROOM_MAX: Duration = Duration::from_secs(1);
-    patience.saturating_sub((patience / 10).min(ROOM_MAX))
+    if patience < SHORT { patience } else { patience - (patience / 10).min(ROOM_MAX) }
 }
 
 /// Draws an order in which heavier targets come first more often.

@@ -76,9 +76,12 @@ async fn a_caller_who_leaves_before_the_first_content_ends_both_attempts() {
 #[tokio::test]
 async fn a_gateway_gives_up_before_a_caller_whose_patience_is_as_long_as_its_own() {
     let silent = format!("[[fault]]\nfault = \"hang\"\nfor = \"{}\"\n", paced_secs(120.0));
-    let patience = paced(Duration::from_secs(30)).as_secs_f64();
+    // Shorter patience is meant to run out: nothing is taken from it.
+    let patience = paced(Duration::from_secs(30)).as_secs_f64().max(5.0);
+    let own =
+        settings().replace("first_content = ", &format!("first_content = \"{patience}s\" # "));
     for api in [APIS[0], APIS[1], APIS[2]] {
-        let gates = gates(&silent, &silent).await;
+        let gates = gates_with(&silent, &silent, &own).await;
         let (path, body) = gates.gate.streamed(api, "gpt-4o", "hi").await;
         let header = format!("x-stainless-read-timeout: {patience}\r\n");
         let heard = gates.gate.post(&path, &header, &body).await;
