@@ -249,12 +249,12 @@ fn lock(path: &Path, wait: Duration) -> Result<File, StoreError> {
         fix: fix.to_owned(),
     };
     let rights = "give this user the right to write in the store's folder";
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&name)
-        .map_err(|error| trouble(error.to_string(), rights))?;
+    let mut options = File::options();
+    options.create(true).truncate(false).write(true);
+    // Whoever can open it can hold it, and keep the gateway from starting.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(&name).map_err(|error| trouble(error.to_string(), rights))?;
     let mut tries = wait.as_millis() / EVERY.as_millis();
     loop {
         match file.try_lock() {

@@ -201,6 +201,20 @@ fn a_second_gateway_on_the_same_ledger_is_refused() {
     assert!(error.to_string().contains("another gateway"), "{error}");
 }
 
+#[cfg(unix)]
+#[test]
+fn every_file_of_the_ledger_is_its_owners_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World::new();
+    let ledger = world.open(Durability::Process);
+    held(&ledger, world.entry(EntryKind::Hold, 1, 70));
+    for entry in std::fs::read_dir(world.folder.path()).unwrap() {
+        let entry = entry.unwrap();
+        let mode = entry.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", entry.path().display());
+    }
+}
+
 /// Writing stops, calls are refused with the reason; what had been handed in is written once it can
 /// be, and nothing is lost or doubled.
 fn survives(stop: &'static str, go: &'static str, words: &str) {
