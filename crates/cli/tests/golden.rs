@@ -97,6 +97,7 @@ const SUCCESSES: &[Case] = &[
     ),
     ("budget-raise", &["budget", "raise", "--org", "acme", "--amount", "1.5"], ""),
     ("budget-show", &["budget", "show", "--org", "acme"], ""),
+    ("budget-show-all", &["budget", "show"], ""),
     ("budget-list", &["budget", "list"], ""),
     ("budget-remove", &["budget", "remove", "--org", "acme"], ""),
     ("usage", &["usage", "--csv"], ""),

@@ -37,11 +37,13 @@ pub(crate) enum BudgetCommand {
         #[command(flatten)]
         at: At,
     },
-    /// Show budgets of an owner and what is spent of them
-    #[command(after_help = "Example:\n  mainstay budget show --project web --json")]
+    /// Show budgets, all or those of an owner, and what is spent of them
+    #[command(
+        after_help = "Examples:\n  mainstay budget show\n  mainstay budget show --project web --json"
+    )]
     Show {
         #[command(flatten)]
-        of: Of,
+        of: MaybeOf,
         #[command(flatten)]
         at: At,
     },
@@ -76,6 +78,21 @@ takes a change within a second.";
 #[derive(Debug, Group)]
 #[group(required = true, multiple = false)]
 pub(crate) struct Of {
+    /// Id or name of an organization
+    #[arg(long, value_name = "ORG")]
+    org: Option<String>,
+    /// Id or name of a project
+    #[arg(long, value_name = "PROJECT")]
+    project: Option<String>,
+    /// Id of a key
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+}
+
+/// Whose it is, if only one's is asked for.
+#[derive(Debug, Group)]
+#[group(multiple = false)]
+pub(crate) struct MaybeOf {
     /// Id or name of an organization
     #[arg(long, value_name = "ORG")]
     org: Option<String>,
@@ -129,6 +146,14 @@ impl PeriodArg {
     }
 }
 
+impl MaybeOf {
+    fn owner(&self) -> Option<BudgetOf> {
+        let org = self.org.clone().map(BudgetOf::Organization);
+        let project = || self.project.clone().map(BudgetOf::Project);
+        org.or_else(project).or_else(|| self.key.clone().map(BudgetOf::Key))
+    }
+}
+
 impl Of {
     fn owner(&self) -> BudgetOf {
         let absent = String::new();
@@ -140,6 +165,12 @@ impl Of {
     }
 }
 
+fn all(at: &At, show: &mut Show) -> Result<(), Trouble> {
+    let mut found = super::store(at)?.budgets_since(0)?;
+    found.retain(|record| !record.removed);
+    tell(&found, at, show)
+}
+
 pub(super) fn run(command: &BudgetCommand, show: &mut Show) -> Result<Exit, Trouble> {
     match command {
         BudgetCommand::Set(args) => set(args, show)?,
@@ -148,9 +179,14 @@ pub(super) fn run(command: &BudgetCommand, show: &mut Show) -> Result<Exit, Trou
             let raised = super::store(at)?.raise_budget(&of.owner(), every, by)?;
             tell(&[raised], at, show)?;
         }
+        BudgetCommand::List(at) => all(at, show)?,
         BudgetCommand::Show { of, at } => {
+            let Some(owner) = of.owner() else {
+                all(at, show)?;
+                return Ok(Exit::Worked);
+            };
             let store = super::store(at)?;
-            let found = owned(store.budgets_since(0)?, &store.budget_owner(&of.owner())?);
+            let found = owned(store.budgets_since(0)?, &store.budget_owner(&owner)?);
             if found.is_empty() {
                 return Err(Trouble::new(
                     Exit::Failed,
@@ -159,11 +195,6 @@ pub(super) fn run(command: &BudgetCommand, show: &mut Show) -> Result<Exit, Trou
                     "set one with `mainstay budget set`, or see all with `mainstay budget list`",
                 ));
             }
-            tell(&found, at, show)?;
-        }
-        BudgetCommand::List(at) => {
-            let mut found = super::store(at)?.budgets_since(0)?;
-            found.retain(|record| !record.removed);
             tell(&found, at, show)?;
         }
         BudgetCommand::Remove { of, period, at } => {
