@@ -361,7 +361,8 @@ fn facts(call: &Call, policy: &Policy) -> Facts {
 fn with_room(patience: Duration) -> Duration {
     const SHORT: Duration = Duration::from_secs(5);
     const ROOM_MAX: Duration = Duration::from_secs(1);
-    if patience < SHORT { patience } else { patience - (patience / 10).min(ROOM_MAX) }
+    let room = if patience < SHORT { Duration::ZERO } else { (patience / 10).min(ROOM_MAX) };
+    patience.saturating_sub(room)
 }
 
 /// Draws an order in which heavier targets come first more often.
