@@ -20,7 +20,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use crate::admission::limits_report;
 use crate::connection::Phase;
 use crate::first_run::AdminAuth;
 use crate::headers;
@@ -28,10 +27,12 @@ use crate::meter::{Together, prometheus};
 use crate::shared::Shared;
 
 mod api;
+mod desk;
 mod openapi;
 mod reply;
 
-use api::{Ask, Found, Route};
+use api::{Found, Route};
+use desk::Desk;
 use reply::{Problem, Reply, json_reply, refuse};
 
 /// Settings of the administration plane.
@@ -64,8 +65,9 @@ pub(crate) async fn run(
     store: Option<Arc<dyn Store>>,
     mut phase: watch::Receiver<Phase>,
 ) {
-    let desk = store.as_ref().map(|store| Arc::from(store.acting("token")));
-    let plane = Arc::new(Plane { shared: Arc::clone(&shared), settings, store: desk });
+    let acting = store.as_ref().map(|store| Arc::from(store.acting("token")));
+    let desk = Arc::new(Desk::new(Arc::clone(&shared), acting));
+    let plane = Arc::new(Plane { shared: Arc::clone(&shared), settings, desk });
     tokio::select! {
         () = accept(listener, plane) => {}
         () = tick(&shared, store) => {}
@@ -147,8 +149,8 @@ async fn serve(stream: TcpStream, plane: Arc<Plane>) {
 struct Plane {
     shared: Arc<Shared>,
     settings: AdminSettings,
-    /// For changes made here.
-    store: Option<Arc<dyn Store>>,
+    /// What there is to know and to change.
+    desk: Arc<Desk>,
 }
 
 impl Plane {
@@ -200,13 +202,11 @@ impl Plane {
     }
 
     fn look(&self, path: &str) -> Reply {
+        if let Some(value) = self.desk.look(path) {
+            return json_reply(StatusCode::OK, &value);
+        }
         match path {
             "/metrics" => self.metrics(),
-            "/mainstay/status" => json_reply(StatusCode::OK, &self.status()),
-            "/mainstay/limits" => {
-                let now = self.shared.engine.now();
-                json_reply(StatusCode::OK, &limits_report(&self.shared.admission.limits, now))
-            }
             "/mainstay/openapi.json" => json_reply(StatusCode::OK, &openapi::document()),
             "/readyz" if !self.shared.ready() => {
                 json_reply(StatusCode::SERVICE_UNAVAILABLE, &json!({"status": "stopping"}))
@@ -225,20 +225,14 @@ impl Plane {
         head: &Parts,
         body: Incoming,
     ) -> Reply {
-        let Some(store) = self.store.clone() else {
-            let message = "This gateway has no store, so there is nothing to administrate.";
-            return refuse(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable", message);
-        };
         let Ok(body) = Limited::new(body, api::BODY_MAX).collect().await else {
             let message = format!("The body broke off or has more than {} bytes.", api::BODY_MAX);
             return refuse(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", &message);
         };
         let body = body.to_bytes();
-        let (query, now) = (api::read_query(head.uri.query()), self.shared.wall.now());
-        let work = move || {
-            let ask = Ask { store: &*store, path, query, body: &body, now };
-            (route.run)(&ask)
-        };
+        let query = api::read_query(head.uri.query());
+        let desk = Arc::clone(&self.desk);
+        let work = move || desk.run(route, path, query, &body);
         match tokio::task::spawn_blocking(work).await {
             Ok(Ok(value)) => json_reply(route.answer.status(), &value),
             Ok(Err(problem)) => problem.reply(),
@@ -271,31 +265,6 @@ impl Plane {
         let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
         reply.headers_mut().insert(header::CONTENT_TYPE, kind);
         reply
-    }
-
-    fn status(&self) -> serde_json::Value {
-        let sum = |pick: fn(&crate::meter::Meter) -> u64| {
-            self.shared.meters.iter().map(|meter| pick(meter)).sum::<u64>()
-        };
-        json!({
-            "version": env!("CARGO_PKG_VERSION"),
-            "uptime_s": self.shared.engine.now().as_nanos() / 1_000_000_000,
-            "ready": self.shared.ready(),
-            "workers": self.shared.meters.len(),
-            "in_flight": sum(crate::meter::Meter::in_flight),
-            "admitted": self.shared.admission.open(),
-            "connections": sum(crate::meter::Meter::open_connections),
-            "held_body_bytes": self.shared.held.bytes(),
-            "ledger": self.shared.money.ledger().map(|ledger| {
-                let state = ledger.state();
-                json!({
-                    "trouble": state.trouble,
-                    "waiting": state.waiting,
-                    "open": state.open,
-                    "refused": state.refused,
-                })
-            }),
-        })
     }
 }
 
