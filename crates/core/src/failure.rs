@@ -344,6 +344,12 @@ impl Origin {
             Origin::Provider => "provider",
         }
     }
+
+    /// The side with this [`name`](Origin::name).
+    pub fn from_name(name: &str) -> Option<Origin> {
+        let all = [Origin::Caller, Origin::Network, Origin::Mainstay, Origin::Provider];
+        all.into_iter().find(|one| one.name() == name)
+    }
 }
 
 /// What must change for the call to get on.
@@ -374,6 +380,13 @@ impl Scope {
             Scope::Region => "region",
             Scope::None => "none",
         }
+    }
+
+    /// The scope with this [`name`](Scope::name).
+    pub fn from_name(name: &str) -> Option<Scope> {
+        use Scope::{Key, Model, None as Nothing, Provider, Region, Request};
+        let all = [Request, Key, Model, Provider, Region, Nothing];
+        all.into_iter().find(|one| one.name() == name)
     }
 }
 

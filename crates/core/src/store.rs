@@ -18,6 +18,7 @@ mod limits;
 mod members;
 mod objects;
 mod replays;
+mod requests;
 mod scope;
 pub use budgets::{BudgetOf, BudgetRecord, BudgetStore, NewBudget};
 pub use ledger::{
@@ -30,6 +31,10 @@ pub use members::{
 };
 pub use objects::{ObjectRecord, ObjectStore};
 pub use replays::{REPLAY_BYTES_MAX, REPLAYS_MAX, Replay, ReplayPlace, ReplayStore};
+pub use requests::{
+    AttemptNote, FailureNote, LimitNote, RequestFilter, RequestId, RequestRecord, RequestStore,
+    RequestsKept, StateNote, StatusFilter,
+};
 pub use scope::{NotAScope, Scope, Scopes};
 
 /// Wall-clock time: milliseconds since 1970-01-01T00:00:00Z.
@@ -41,6 +46,12 @@ impl UnixMillis {
     #[must_use]
     pub fn plus(self, after: Duration) -> UnixMillis {
         UnixMillis(self.0.saturating_add(u64::try_from(after.as_millis()).unwrap_or(u64::MAX)))
+    }
+
+    /// The time `before` earlier; saturates.
+    #[must_use]
+    pub fn minus(self, before: Duration) -> UnixMillis {
+        UnixMillis(self.0.saturating_sub(u64::try_from(before.as_millis()).unwrap_or(u64::MAX)))
     }
 }
 
@@ -349,6 +360,7 @@ pub trait Store:
     + LimitStore
     + BudgetStore
     + ReplayStore
+    + RequestStore
     + Send
     + Sync
     + fmt::Debug

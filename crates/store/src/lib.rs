@@ -9,6 +9,7 @@ mod failpoint;
 mod ledger;
 mod memory;
 mod model;
+mod requests;
 mod secrets;
 mod snapshot;
 mod sqlite;

@@ -9,8 +9,8 @@ use mainstay_core::money::Usd;
 use mainstay_core::money::budget::{Every, Owner};
 use mainstay_core::store::{
     AuditEntry, BudgetOf, BudgetRecord, BudgetStore, Changes, Digest, KeyRecord, LimitRecord,
-    Member, NewBudget, NewKey, ObjectRecord, Organization, Project, Store, StoreError, Subject,
-    UnixMillis, User, public_of_id,
+    Member, NewBudget, NewKey, ObjectRecord, Organization, Project, RequestRecord, Store,
+    StoreError, Subject, UnixMillis, User, public_of_id,
 };
 
 use crate::{describe, model};
@@ -19,6 +19,7 @@ mod limits;
 mod members;
 mod objects;
 mod replays;
+mod requests;
 
 /// Keys, projects and organizations in memory.
 #[derive(Debug)]
@@ -42,6 +43,7 @@ struct World {
     keys: Vec<(u64, KeyRecord)>,
     limits: Vec<(u64, LimitRecord)>,
     replays: replays::Replays,
+    requests: VecDeque<RequestRecord>,
     places: BTreeMap<PublicPart, usize>,
     notes: BTreeMap<String, String>,
     budgets: Vec<(u64, BudgetRecord)>,
@@ -60,6 +62,7 @@ impl Default for World {
             keys: Vec::new(),
             limits: Vec::new(),
             replays: replays::Replays::default(),
+            requests: VecDeque::new(),
             places: BTreeMap::new(),
             notes: BTreeMap::new(),
             budgets: Vec::new(),

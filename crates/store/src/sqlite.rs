@@ -6,8 +6,8 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -26,6 +26,7 @@ mod members;
 mod objects;
 mod open;
 mod replays;
+mod requests;
 mod rows;
 
 pub use open::SCHEMA_VERSION;
@@ -49,6 +50,8 @@ struct Desk {
     path: PathBuf,
     jobs: Option<SyncSender<Job>>,
     thread: Option<JoinHandle<()>>,
+    /// For records of requests.
+    records: Mutex<Option<Connection>>,
 }
 
 impl fmt::Debug for Sqlite {
@@ -82,7 +85,12 @@ impl Sqlite {
                 why: error.to_string(),
                 fix: "raise the limit on threads or processes".to_owned(),
             })?;
-        let desk = Desk { path: path.to_owned(), jobs: Some(jobs), thread: Some(thread) };
+        let desk = Desk {
+            path: path.to_owned(),
+            jobs: Some(jobs),
+            thread: Some(thread),
+            records: Mutex::new(None),
+        };
         Ok(Sqlite { desk: Arc::new(desk), who: "store".into() })
     }
 
