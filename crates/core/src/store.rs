@@ -20,6 +20,7 @@ mod objects;
 mod replays;
 mod requests;
 mod scope;
+mod usage;
 pub use budgets::{BudgetOf, BudgetRecord, BudgetStore, NewBudget};
 pub use ledger::{
     Basis, Durability, Entry, EntryKind, FURTHER_MAX, Ledger, LedgerState, LedgerTrouble, Recovery,
@@ -36,6 +37,7 @@ pub use requests::{
     RequestsKept, StateNote, StatusFilter,
 };
 pub use scope::{NotAScope, Scope, Scopes};
+pub use usage::{UsageRow, UsageStore};
 
 /// Wall-clock time: milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -361,6 +363,7 @@ pub trait Store:
     + BudgetStore
     + ReplayStore
     + RequestStore
+    + UsageStore
     + Send
     + Sync
     + fmt::Debug

@@ -45,15 +45,8 @@ pub struct AdminSettings {
 }
 
 /// Paths that are no part of the API's lists.
-const PAGES: [&str; 7] = [
-    "/healthz",
-    "/livez",
-    "/readyz",
-    "/metrics",
-    "/mainstay/status",
-    "/mainstay/limits",
-    "/mainstay/openapi.json",
-];
+const PAGES: [&str; 6] =
+    ["/healthz", "/livez", "/readyz", "/metrics", "/mainstay/status", "/mainstay/openapi.json"];
 /// Connections to the administration plane at once.
 const CONNECTIONS_MAX: usize = 64;
 

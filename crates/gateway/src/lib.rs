@@ -40,6 +40,7 @@ pub mod settings;
 pub mod shapes;
 mod shared;
 mod spec;
+pub mod spending;
 mod tenancy;
 mod ticket;
 mod tls;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use mainstay_core::policy::CodeSet;
 
 use crate::access::Access;
-pub use crate::config::{Auth, Expose, IdempotencySettings, LimitSettings, TlsFiles};
+pub use crate::config::{Auth, Expose, IdempotencySettings, LimitSettings, Tiers, TlsFiles};
 use crate::config::{Config, ConfigFault};
 use crate::money::MoneyRules;
 
@@ -35,6 +35,8 @@ pub struct Settings {
     pub access: Access,
     /// How limits of callers count.
     pub limits: LimitSettings,
+    /// Named bundles of limits.
+    pub tiers: Tiers,
     /// How requests that come again are told.
     pub idempotency: IdempotencySettings,
     /// Bounds on what callers send.
@@ -56,6 +58,7 @@ impl Default for Settings {
             money: Arc::default(),
             access: Access::default(),
             limits: LimitSettings::default(),
+            tiers: Tiers::default(),
             idempotency: IdempotencySettings::default(),
             bounds: Bounds::default(),
             secrets: Secrets::default(),
@@ -87,6 +90,7 @@ impl Settings {
             money: Arc::new(MoneyRules::of(config)),
             access: Access::without_database(config),
             limits: config.limits,
+            tiers: config.tiers.clone(),
             idempotency: config.idempotency,
             bounds: Bounds {
                 body_max: server.body_max,

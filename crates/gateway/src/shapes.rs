@@ -1,13 +1,17 @@
-//! How organizations, projects, users, members, keys and changes look as JSON: one form for the
-//! command line and for the administration API.
+//! How organizations, projects, users, members, keys, limits, budgets, usage and changes look as JSON:
+//! one form for the command line and for the administration API.
 
 use mainstay_core::money::Usd;
 use mainstay_core::money::budget::{Owner, Period};
+use mainstay_core::rules::limits::LimitSpec;
 use mainstay_core::store::{
-    AuditEntry, BudgetRecord, Group, KeyRecord, Member, Organization, Project, Scope, UnixMillis,
-    User, key_id,
+    AuditEntry, BudgetRecord, Group, KeyRecord, LimitRecord, Member, Organization, Project, Scope,
+    UnixMillis, User, key_id,
 };
 use serde_json::{Value, json};
+
+use crate::config::duration_text;
+use crate::spending::UsageLine;
 
 /// A time as RFC 3339, in UTC, to the second.
 pub fn time(at: UnixMillis) -> String {
@@ -46,6 +50,45 @@ pub fn budget(record: &BudgetRecord, period: Period, spent: Usd) -> Value {
         "alerts": record.alerts,
         "created_at": time(record.created_at),
         "resets_at": period.end.map(time),
+    })
+}
+
+/// A line of usage.
+pub fn usage(line: &UsageLine) -> Value {
+    let UsageLine { id, name, requests, input, cached, output, cost } = line;
+    json!({
+        "id": id,
+        "name": name,
+        "requests": requests,
+        "input_tokens": input,
+        "cached_input_tokens": cached,
+        "output_tokens": output,
+        "cost_usd": cost.to_string(),
+    })
+}
+
+/// A limit.
+pub fn limit(limit: &LimitRecord) -> Value {
+    let LimitRecord { id, subject, model, spec, tier } = limit;
+    let mut shown = limit_spec(spec);
+    shown["id"] = json!(id);
+    shown["of"] = json!(subject.what());
+    shown["subject"] = json!(subject.id());
+    shown["model"] = json!(model);
+    shown["tier"] = json!(tier);
+    shown
+}
+
+/// What a limit allows.
+pub fn limit_spec(spec: &LimitSpec) -> Value {
+    let LimitSpec { rpm, tpm, rpd, concurrency, burst, shadow } = spec;
+    json!({
+        "rpm": rpm,
+        "tpm": tpm,
+        "rpd": rpd,
+        "concurrency": concurrency,
+        "burst": burst.map(duration_text),
+        "shadow": shadow,
     })
 }
 

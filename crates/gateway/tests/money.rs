@@ -1,6 +1,8 @@
 //! Money over HTTP: what a call costs is held before it is sent and settled once, whatever ends it,
 //! and a hard budget holds under any number of callers.
 
+#[path = "money/admin.rs"]
+mod admin;
 #[path = "money/provider.rs"]
 mod billing;
 mod support;
@@ -209,6 +211,7 @@ fn over_budget_is_a_429_that_says_who_can_raise_it() {
             &BudgetOf::Key(bank.key_id.clone()),
             None,
             Usd::parse("1").expect("an amount"),
+            now(),
         )
         .expect("a budget");
     let began = tokio::time::Instant::now();

@@ -1,6 +1,9 @@
 //! What the audit log keeps of a thing: everything but secrets and hashes of them.
 
-use mainstay_core::store::{KeyRecord, LimitRecord, Member, Organization, Project, User, key_id};
+use mainstay_core::money::budget::Owner;
+use mainstay_core::store::{
+    BudgetRecord, KeyRecord, LimitRecord, Member, Organization, Project, User, key_id,
+};
 use serde_json::{Value, json};
 
 pub(crate) fn organization(organization: &Organization) -> Value {
@@ -61,4 +64,24 @@ pub(crate) fn limit(limit: &LimitRecord) -> Option<Value> {
         "tier": tier,
     });
     (!spec.is_empty()).then_some(told)
+}
+
+/// A budget; nothing, for one that was taken away.
+pub(crate) fn budget(budget: &BudgetRecord) -> Option<Value> {
+    let (what, owner) = match &budget.owner {
+        Owner::Organization => ("org", &budget.org),
+        Owner::Project(id) => ("project", id),
+        Owner::Key(id) => ("key", id),
+    };
+    let told = json!({
+        "id": budget.id,
+        what: owner,
+        "amount_usd": budget.amount.to_string(),
+        "credits_usd": budget.credits.to_string(),
+        "period": budget.every.name(),
+        "zone": budget.zone,
+        "hard": budget.hard,
+        "alerts": budget.alerts,
+    });
+    (!budget.removed).then_some(told)
 }

@@ -15,9 +15,7 @@ mod snapshot;
 mod sqlite;
 
 pub use failpoint::failpoint;
-pub use ledger::{
-    ExportRow, LedgerFile, LedgerSettings, Recovered, SqliteLedger, UsageRow, Verified,
-};
+pub use ledger::{ExportRow, LedgerFile, LedgerSettings, Recovered, SqliteLedger, Verified};
 pub use mainstay_core::store::{Store, StoreError};
 pub use memory::Memory;
 pub use secrets::{digest, mint, random_token, same_digest};

@@ -5,16 +5,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mainstay_core::keys::PublicPart;
-use mainstay_core::money::Usd;
-use mainstay_core::money::budget::{Every, Owner};
 use mainstay_core::store::{
-    AuditEntry, BudgetOf, BudgetRecord, BudgetStore, Changes, Digest, KeyRecord, LimitRecord,
-    Member, NewBudget, NewKey, ObjectRecord, Organization, Project, RequestRecord, Store,
-    StoreError, Subject, UnixMillis, User, public_of_id,
+    AuditEntry, BudgetRecord, Changes, Digest, KeyRecord, LimitRecord, Member, NewKey,
+    ObjectRecord, Organization, Project, RequestRecord, Store, StoreError, Subject, UnixMillis,
+    User, key_id,
 };
 
 use crate::{describe, model};
 
+mod budgets;
 mod limits;
 mod members;
 mod objects;
@@ -85,49 +84,6 @@ impl World {
         self.epoch
     }
 
-    fn owner(&self, of: &BudgetOf) -> Result<(Box<str>, Owner), StoreError> {
-        match of {
-            BudgetOf::Organization(wanted) => {
-                let mut all = self.organizations.iter().map(|(_, org)| org);
-                let org = all.find(|org| *org.id == **wanted || *org.name == **wanted);
-                let org = org.ok_or_else(|| model::absent("organization", wanted))?;
-                Ok((org.id.clone(), Owner::Organization))
-            }
-            BudgetOf::Project(wanted) => {
-                let all = self.projects.iter().map(|(_, project)| project);
-                let project = model::find_project(all, Some(wanted))?;
-                Ok((project.org.clone(), Owner::Project(project.id.clone())))
-            }
-            BudgetOf::Key(wanted) => {
-                let public = public_of_id(wanted).ok_or_else(|| model::absent("key", wanted))?;
-                let key = &self.keys[self.place(public)?].1;
-                Ok((key.org.clone(), Owner::Key(key.id().into())))
-            }
-        }
-    }
-
-    fn budgets_of(&self, org: &str, owner: &Owner) -> Vec<BudgetRecord> {
-        let all = self.budgets.iter().map(|(_, budget)| budget);
-        all.filter(|one| !one.removed && *one.org == *org && one.owner == *owner).cloned().collect()
-    }
-
-    fn named_budget(
-        &self,
-        of: &BudgetOf,
-        every: Option<Every>,
-    ) -> Result<BudgetRecord, StoreError> {
-        let (org, owner) = self.owner(of)?;
-        let found = model::one_budget(self.budgets_of(&org, &owner), every)?;
-        found.ok_or_else(|| model::no_budget(of, every))
-    }
-
-    fn put_budget(&mut self, record: BudgetRecord) -> BudgetRecord {
-        let epoch = self.tick();
-        self.budgets.retain(|(_, one)| one.id != record.id);
-        self.budgets.push((epoch, record.clone()));
-        record
-    }
-
     fn push_key(&mut self, key: KeyRecord) -> Result<KeyRecord, StoreError> {
         if self.places.contains_key(&key.public) {
             return Err(StoreError::Taken { what: "key", name: key.id() });
@@ -153,63 +109,6 @@ impl Memory {
 
 fn after<T: Clone>(rows: &[(u64, T)], epoch: u64) -> Vec<T> {
     rows.iter().filter(|(changed, _)| *changed > epoch).map(|(_, row)| row.clone()).collect()
-}
-
-impl BudgetStore for Memory {
-    fn set_budget(&self, new: NewBudget, now: UnixMillis) -> Result<BudgetRecord, StoreError> {
-        model::check_budget(&new)?;
-        let mut world = self.world();
-        let (org, owner) = world.owner(&new.of)?;
-        let old = model::one_budget(world.budgets_of(&org, &owner), Some(new.every))?;
-        let next = world.budgets.len() as u64 + 1;
-        let (id, since) = old.as_ref().map_or((next, now), |old| (old.id, old.since));
-        let created_at = old.map_or(now, |old| old.created_at);
-        let NewBudget { of: _, amount, every, zone, hard, alerts } = new;
-        Ok(world.put_budget(BudgetRecord {
-            id,
-            org,
-            owner,
-            amount,
-            credits: Usd::ZERO,
-            every,
-            zone: zone.into(),
-            hard,
-            alerts: alerts.into(),
-            since,
-            baseline: Usd::ZERO,
-            created_at,
-            removed: false,
-        }))
-    }
-
-    fn raise_budget(
-        &self,
-        of: &BudgetOf,
-        every: Option<Every>,
-        by: Usd,
-    ) -> Result<BudgetRecord, StoreError> {
-        let mut world = self.world();
-        let raised = model::raised(world.named_budget(of, every)?, by)?;
-        Ok(world.put_budget(raised))
-    }
-
-    fn remove_budget(
-        &self,
-        of: &BudgetOf,
-        every: Option<Every>,
-    ) -> Result<BudgetRecord, StoreError> {
-        let mut world = self.world();
-        let old = world.named_budget(of, every)?;
-        Ok(world.put_budget(BudgetRecord { removed: true, ..old }))
-    }
-
-    fn budget_owner(&self, of: &BudgetOf) -> Result<(Box<str>, Owner), StoreError> {
-        self.world().owner(of)
-    }
-
-    fn budgets_since(&self, epoch: u64) -> Result<Vec<BudgetRecord>, StoreError> {
-        Ok(after(&self.world().budgets, epoch))
-    }
 }
 
 impl Store for Memory {
@@ -335,6 +234,7 @@ impl Store for Memory {
         let (from, to) = (Subject::Key(public), Subject::Key(new.public));
         let mut table = limits::Table { world: &mut world, who: &self.who, now };
         model::limits::inherit(&mut table, &from, &to)?;
+        world.copy_budgets(&key_id(public), &new, now);
         Ok(new)
     }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 use mainstay_core::keys::PublicPart;
 use mainstay_core::store::{
     Changes, Digest, KeyRecord, NewKey, Organization, Project, Store, StoreError, Subject,
-    UnixMillis,
+    UnixMillis, UsageRow, UsageStore,
 };
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
@@ -204,6 +204,18 @@ fn insert_key(change: &Transaction<'_>, key: &KeyRecord) -> Result<(), Fault> {
 fn one_key(connection: &Connection, public: PublicPart) -> Result<KeyRecord, Fault> {
     let found = rows::key(connection, public)?;
     Ok(found.ok_or_else(|| model::absent("key", public.as_str()))?)
+}
+
+impl UsageStore for Sqlite {
+    fn usage(
+        &self,
+        from: UnixMillis,
+        to: Option<UnixMillis>,
+        each: &mut dyn FnMut(UsageRow),
+    ) -> Result<(), StoreError> {
+        // A connection of its own: adding up years of usage must not keep keys waiting.
+        crate::LedgerFile::open(&self.desk.path)?.usage(from, to, each)
+    }
 }
 
 impl Store for Sqlite {

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use clap::{Args as Group, Subcommand, ValueEnum};
 use mainstay_core::money::Usd;
 use mainstay_core::money::budget::{Every, Owner};
-use mainstay_core::store::{BudgetOf, BudgetRecord, NewBudget};
-use mainstay_gateway::{budget_period, is_time_zone, shapes};
-use mainstay_store::LedgerFile;
+use mainstay_core::store::{BudgetRecord, NewBudget, Store};
+use mainstay_gateway::{budget_period, is_time_zone, shapes, spending};
 use serde_json::Value;
 
+use super::owner::{MaybeOf, Of};
 use crate::args::At;
 use crate::clock::now;
 use crate::exit::Exit;
@@ -74,36 +74,6 @@ A hard budget refuses calls it has no room for (429 `insufficient_quota`); a sof
 budget that applies to a call holds: of its key, its project and its organization. A running gateway
 takes a change within a second.";
 
-/// Whose it is: exactly one.
-#[derive(Debug, Group)]
-#[group(required = true, multiple = false)]
-pub(crate) struct Of {
-    /// Id or name of an organization
-    #[arg(long, value_name = "ORG")]
-    org: Option<String>,
-    /// Id or name of a project
-    #[arg(long, value_name = "PROJECT")]
-    project: Option<String>,
-    /// Id of a key
-    #[arg(long, value_name = "KEY")]
-    key: Option<String>,
-}
-
-/// Whose it is, if only one's is asked for.
-#[derive(Debug, Group)]
-#[group(multiple = false)]
-pub(crate) struct MaybeOf {
-    /// Id or name of an organization
-    #[arg(long, value_name = "ORG")]
-    org: Option<String>,
-    /// Id or name of a project
-    #[arg(long, value_name = "PROJECT")]
-    project: Option<String>,
-    /// Id of a key
-    #[arg(long, value_name = "KEY")]
-    key: Option<String>,
-}
-
 #[derive(Debug, Group)]
 pub(crate) struct BudgetSet {
     #[command(flatten)]
@@ -146,29 +116,11 @@ impl PeriodArg {
     }
 }
 
-impl MaybeOf {
-    fn owner(&self) -> Option<BudgetOf> {
-        let org = self.org.clone().map(BudgetOf::Organization);
-        let project = || self.project.clone().map(BudgetOf::Project);
-        org.or_else(project).or_else(|| self.key.clone().map(BudgetOf::Key))
-    }
-}
-
-impl Of {
-    fn owner(&self) -> BudgetOf {
-        let absent = String::new();
-        match (&self.org, &self.project, &self.key) {
-            (Some(org), _, _) => BudgetOf::Organization(org.clone()),
-            (None, Some(project), _) => BudgetOf::Project(project.clone()),
-            (None, None, key) => BudgetOf::Key(key.as_ref().unwrap_or(&absent).clone()),
-        }
-    }
-}
-
 fn all(at: &At, show: &mut Show) -> Result<(), Trouble> {
-    let mut found = super::store(at)?.budgets_since(0)?;
+    let store = super::store(at)?;
+    let mut found = store.budgets_since(0)?;
     found.retain(|record| !record.removed);
-    tell(&found, at, show)
+    tell(&found, &*store, show)
 }
 
 pub(super) fn run(command: &BudgetCommand, show: &mut Show) -> Result<Exit, Trouble> {
@@ -176,8 +128,9 @@ pub(super) fn run(command: &BudgetCommand, show: &mut Show) -> Result<Exit, Trou
         BudgetCommand::Set(args) => set(args, show)?,
         BudgetCommand::Raise { of, amount, period, at } => {
             let (by, every) = (usd("--amount", amount)?, period.map(PeriodArg::every));
-            let raised = super::store(at)?.raise_budget(&of.owner(), every, by)?;
-            tell(&[raised], at, show)?;
+            let store = super::store(at)?;
+            let raised = store.raise_budget(of.owner(), every, by, now())?;
+            tell(&[raised], &*store, show)?;
         }
         BudgetCommand::List(at) => all(at, show)?,
         BudgetCommand::Show { of, at } => {
@@ -195,12 +148,13 @@ pub(super) fn run(command: &BudgetCommand, show: &mut Show) -> Result<Exit, Trou
                     "set one with `mainstay budget set`, or see all with `mainstay budget list`",
                 ));
             }
-            tell(&found, at, show)?;
+            tell(&found, &*store, show)?;
         }
         BudgetCommand::Remove { of, period, at } => {
             let every = period.map(PeriodArg::every);
-            let removed = super::store(at)?.remove_budget(&of.owner(), every)?;
-            let spent = spent(std::slice::from_ref(&removed), at)?;
+            let store = super::store(at)?;
+            let removed = store.remove_budget(of.owner(), every, now())?;
+            let spent = spending::spent(&*store, std::slice::from_ref(&removed), now())?;
             let value = object(&removed, &spent);
             show.either(&value, &format!("{} is removed", line(&value)))?;
         }
@@ -220,15 +174,16 @@ fn set(args: &BudgetSet, show: &mut Show) -> Result<(), Trouble> {
     alerts.sort_unstable();
     alerts.dedup();
     let new = NewBudget {
-        of: args.of.owner(),
+        of: args.of.owner().clone(),
         amount: usd("--amount", &args.amount)?,
         every: args.period.every(),
         zone: args.zone.clone(),
         hard: !args.soft,
         alerts,
     };
-    let made = super::store(&args.at)?.set_budget(new, now())?;
-    tell(&[made], &args.at, show)
+    let store = super::store(&args.at)?;
+    let made = store.set_budget(new, now())?;
+    tell(&[made], &*store, show)
 }
 
 fn owned(mut records: Vec<BudgetRecord>, (org, owner): &(Box<str>, Owner)) -> Vec<BudgetRecord> {
@@ -247,8 +202,8 @@ fn usd(flag: &str, text: &str) -> Result<Usd, Trouble> {
     })
 }
 
-fn tell(records: &[BudgetRecord], at: &At, show: &mut Show) -> Result<(), Trouble> {
-    let spent = spent(records, at)?;
+fn tell(records: &[BudgetRecord], store: &dyn Store, show: &mut Show) -> Result<(), Trouble> {
+    let spent = spending::spent(store, records, now())?;
     for record in records {
         let value = object(record, &spent);
         show.either(&value, &line(&value))?;
@@ -259,32 +214,6 @@ fn tell(records: &[BudgetRecord], at: &At, show: &mut Show) -> Result<(), Troubl
 fn object(record: &BudgetRecord, spent: &BTreeMap<u64, Usd>) -> Value {
     let spent = spent.get(&record.id).copied().unwrap_or(Usd::ZERO);
     shapes::budget(record, budget_period(record, now()), spent)
-}
-
-/// What is spent of each in its period, by the ledger.
-fn spent(records: &[BudgetRecord], at: &At) -> Result<BTreeMap<u64, Usd>, Trouble> {
-    let mut sums: BTreeMap<u64, Usd> = BTreeMap::new();
-    let periods: Vec<_> = records.iter().map(|record| budget_period(record, now())).collect();
-    let Some(from) = periods.iter().map(|period| period.start).min() else { return Ok(sums) };
-    for record in records.iter().filter(|record| record.every == Every::Total) {
-        let before = Usd::from_pico(record.baseline.pico().saturating_neg());
-        sums.insert(record.id, before);
-    }
-    LedgerFile::open(&super::store_path(at)?)?.usage(from, None, &mut |row| {
-        for (record, period) in records.iter().zip(&periods) {
-            let mine = *row.org == *record.org
-                && match &record.owner {
-                    Owner::Organization => true,
-                    Owner::Project(id) => *row.project == **id,
-                    Owner::Key(id) => *row.key == **id,
-                };
-            if mine && period.holds(row.from) {
-                let sum = sums.entry(record.id).or_default();
-                *sum = sum.plus(row.cost).unwrap_or(Usd::MAX);
-            }
-        }
-    })?;
-    Ok(sums)
 }
 
 fn line(value: &Value) -> String {

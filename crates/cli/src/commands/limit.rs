@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use clap::{Args as Group, Subcommand};
-use mainstay_core::store::{
-    Change, LimitPatch, LimitRecord, Store, Subject, TierLimit, public_of_id,
-};
+use mainstay_core::money::budget::Owner;
+use mainstay_core::store::{Change, LimitPatch, LimitRecord, Store, Subject, TierLimit, key_id};
 use mainstay_gateway::config::{Config, Tier, duration, duration_text};
-use serde_json::{Value, json};
+use mainstay_gateway::shapes;
 
+use super::owner::{MaybeOf, Of};
 use crate::args::At;
 use crate::clock::now;
 use crate::exit::Exit;
@@ -56,36 +56,6 @@ Parts that are not named stay as they are; `none` takes a part away. Every limit
 holds: of its organization, its project and its key, for all models and for its model. A running
 gateway takes a change within a second and keeps its counts.";
 
-/// Whom it is about: exactly one.
-#[derive(Debug, Group)]
-#[group(required = true, multiple = false)]
-pub(crate) struct Of {
-    /// Id or name of an organization
-    #[arg(long, value_name = "ORG")]
-    org: Option<String>,
-    /// Id or name of a project
-    #[arg(long, value_name = "PROJECT")]
-    project: Option<String>,
-    /// Id of a key
-    #[arg(long, value_name = "KEY")]
-    key: Option<String>,
-}
-
-/// Whom it is about: one, or everybody.
-#[derive(Debug, Group)]
-#[group(multiple = false)]
-pub(crate) struct MaybeOf {
-    /// Only those of this organization, by id or name
-    #[arg(long, value_name = "ORG")]
-    org: Option<String>,
-    /// Only those of this project, by id or name
-    #[arg(long, value_name = "PROJECT")]
-    project: Option<String>,
-    /// Only those of this key, by id
-    #[arg(long, value_name = "KEY")]
-    key: Option<String>,
-}
-
 #[derive(Debug, Group)]
 pub(crate) struct LimitSet {
     #[command(flatten)]
@@ -125,7 +95,7 @@ pub(super) fn run(command: &LimitCommand, show: &mut Show) -> Result<Exit, Troub
         LimitCommand::Remove { of, model, at } => {
             let store = super::store(at)?;
             let removed = store.remove_limit(&of.subject()?, model.as_deref(), now())?;
-            show.either(&object(&removed), &format!("{} is removed", line(&removed)))?;
+            show.either(&shapes::limit(&removed), &format!("{} is removed", line(&removed)))?;
         }
     }
     Ok(Exit::Worked)
@@ -157,7 +127,7 @@ fn set(args: &LimitSet, show: &mut Show) -> Result<(), Trouble> {
     if set.spec.is_empty() {
         show.note("It has no number left, so it limits nothing and is removed.");
     }
-    show.either(&object(&set), &line(&set))
+    show.either(&shapes::limit(&set), &line(&set))
 }
 
 /// Gives a subject the limits of a tier and shows them.
@@ -169,7 +139,7 @@ pub(super) fn give(
 ) -> Result<(), Trouble> {
     let limits: &[TierLimit] = &tier.limits;
     for limit in store.set_tier(subject, &tier.name, limits, now())? {
-        show.either(&object(&limit), &line(&limit))?;
+        show.either(&shapes::limit(&limit), &line(&limit))?;
     }
     Ok(())
 }
@@ -189,62 +159,22 @@ pub(super) fn tier<'c>(config: &'c Config, name: &str) -> Result<&'c Tier, Troub
 
 fn list(of: &MaybeOf, at: &At, show: &mut Show) -> Result<(), Trouble> {
     let store = super::store(at)?;
-    let wanted = subject(of.org.as_deref(), of.project.as_deref(), of.key.as_deref())?;
-    let wanted = wanted.map(|wanted| resolved(store.as_ref(), wanted)).transpose()?;
+    let wanted = of.owner().map(|of| store.budget_owner(&of)).transpose()?;
     let all = store.limits()?;
-    let fitting = all.iter().filter(|limit| wanted.as_ref().is_none_or(|w| *w == limit.subject));
+    let fitting = all.iter().filter(|limit| wanted.as_ref().is_none_or(|w| is_of(limit, w)));
     if show.json() {
-        return fitting.map(object).try_for_each(|limit| show.line(&limit.to_string()));
+        return fitting.map(shapes::limit).try_for_each(|limit| show.line(&limit.to_string()));
     }
     fitting.map(line).try_for_each(|limit| show.line(&limit))
 }
 
-/// The subject by its id.
-fn resolved(store: &dyn Store, wanted: Subject) -> Result<Subject, Trouble> {
-    match &wanted {
-        Subject::Organization(name) => {
-            let all = store.organizations()?;
-            let found = all.into_iter().find(|org| org.id == *name || org.name == *name);
-            Ok(found.map_or(wanted, |org| Subject::Organization(org.id)))
-        }
-        Subject::Project(name) => {
-            let all = store.projects()?;
-            let found = all.into_iter().find(|one| one.id == *name || one.name == *name);
-            Ok(found.map_or(wanted, |project| Subject::Project(project.id)))
-        }
-        Subject::Key(_) => Ok(wanted),
+fn is_of(limit: &LimitRecord, (org, owner): &(Box<str>, Owner)) -> bool {
+    match (&limit.subject, owner) {
+        (Subject::Organization(id), Owner::Organization) => id == org,
+        (Subject::Project(id), Owner::Project(wanted)) => id == wanted,
+        (Subject::Key(public), Owner::Key(wanted)) => *key_id(*public) == **wanted,
+        (Subject::Organization(_) | Subject::Project(_) | Subject::Key(_), _) => false,
     }
-}
-
-impl Of {
-    fn subject(&self) -> Result<Subject, Trouble> {
-        let Of { org, project, key } = self;
-        subject(org.as_deref(), project.as_deref(), key.as_deref())?.ok_or_else(|| {
-            let fix = "add `--org`, `--project` or `--key`";
-            Trouble::usage("nobody is named", "a limit is about one of them", fix)
-        })
-    }
-}
-
-fn subject(
-    org: Option<&str>,
-    project: Option<&str>,
-    key: Option<&str>,
-) -> Result<Option<Subject>, Trouble> {
-    if let Some(key) = key {
-        let public = public_of_id(key).ok_or_else(|| {
-            let shown: String = key.chars().take(24).collect();
-            let why = "an id is `key_` and twelve letters and digits";
-            Trouble::usage(
-                format!("`{shown}` is no key id"),
-                why,
-                "see `mainstay key list` for ids",
-            )
-        })?;
-        return Ok(Some(Subject::Key(public)));
-    }
-    let project = project.map(|project| Subject::Project(project.into()));
-    Ok(org.map(|org| Subject::Organization(org.into())).or(project))
 }
 
 fn number(flag: &str, text: Option<&str>) -> Result<Change<u64>, Trouble> {
@@ -266,23 +196,6 @@ fn burst(text: Option<&str>) -> Result<Change<Duration>, Trouble> {
     duration(text).map(Change::To).ok_or_else(|| {
         let what = format!("`--burst {text}` is no duration");
         Trouble::usage(what, "a burst is what a rate gives in a time", "write it such as 10s or 1m")
-    })
-}
-
-fn object(limit: &LimitRecord) -> Value {
-    let LimitRecord { id, subject, model, spec, tier } = limit;
-    json!({
-        "id": id,
-        "of": subject.what(),
-        "subject": subject.id(),
-        "model": model,
-        "rpm": spec.rpm,
-        "tpm": spec.tpm,
-        "rpd": spec.rpd,
-        "concurrency": spec.concurrency,
-        "burst": spec.burst.map(duration_text),
-        "shadow": spec.shadow,
-        "tier": tier,
     })
 }
 

@@ -23,6 +23,7 @@ pub(crate) mod ledger;
 pub(crate) mod limit;
 pub(crate) mod member;
 mod org;
+mod owner;
 mod project;
 mod run;
 mod serve;

@@ -1,15 +1,12 @@
 //! `mainstay usage`: what was used and what it cost, from the ledger.
 
-use std::collections::BTreeMap;
-
 use clap::{Args as Group, ValueEnum};
-use mainstay_core::money::Usd;
-use mainstay_core::store::{Store, UnixMillis};
+use mainstay_core::store::UnixMillis;
 use mainstay_gateway::config::duration;
 use mainstay_gateway::shapes;
-use mainstay_store::{LedgerFile, UsageRow};
-use serde_json::{Value, json};
+use mainstay_gateway::spending::{self, UsageBy, UsageLine};
 
+use super::owner::MaybeOf;
 use crate::args::At;
 use crate::clock::now;
 use crate::exit::Exit;
@@ -20,7 +17,7 @@ pub(crate) const USAGE: &str = "Examples:
   mainstay usage
   mainstay usage --by model --since 7d
   mainstay usage --by day --csv > usage.csv
-  mainstay usage --by key --json
+  mainstay usage --by model --org acme --json
 
 Costs are what was settled; calls under way are not in it. Days are those of UTC.";
 
@@ -32,6 +29,8 @@ pub(crate) struct UsageArgs {
     /// Only what began so long ago or later, such as 24h or 30d; absent: everything
     #[arg(long, value_name = "DURATION")]
     since: Option<String>,
+    #[command(flatten)]
+    of: MaybeOf,
     /// Print comma-separated values with a head
     #[arg(long, conflicts_with = "json")]
     csv: bool,
@@ -39,7 +38,7 @@ pub(crate) struct UsageArgs {
     at: At,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, ValueEnum)]
 enum By {
     Key,
     Project,
@@ -48,35 +47,33 @@ enum By {
     Day,
 }
 
-#[derive(Default)]
-struct Sum {
-    requests: u64,
-    input: u64,
-    cached: u64,
-    output: u64,
-    cost: Usd,
+impl By {
+    fn what(self) -> UsageBy {
+        match self {
+            By::Key => UsageBy::Key,
+            By::Project => UsageBy::Project,
+            By::Org => UsageBy::Org,
+            By::Model => UsageBy::Model,
+            By::Day => UsageBy::Day,
+        }
+    }
 }
 
 pub(super) fn run(args: &UsageArgs, show: &mut Show) -> Result<Exit, Trouble> {
     let from = from(args.since.as_deref())?;
     let store = super::store(&args.at)?;
-    let mut sums: BTreeMap<String, Sum> = BTreeMap::new();
-    LedgerFile::open(&super::store_path(&args.at)?)?.usage(from, None, &mut |row| {
-        add(sums.entry(id(args.by, &row)).or_default(), &row);
-    })?;
-    let names = names(args.by, &*store)?;
+    let owner = args.of.owner().map(|of| store.budget_owner(&of)).transpose()?;
+    let lines = spending::usage(&*store, args.by.what(), from, owner.as_ref())?;
     if args.csv {
         show.line("id,name,requests,input_tokens,output_tokens,cost_usd")?;
     }
-    for (id, sum) in &sums {
-        let name = names.get(id).map_or(id.as_str(), String::as_str);
-        let value = object(id, name, sum);
+    for one in &lines {
         if args.csv {
-            let fields = [quoted(id), quoted(name)].join(",");
-            let Sum { requests, input, output, cost, cached: _ } = sum;
+            let fields = [quoted(&one.id), quoted(&one.name)].join(",");
+            let UsageLine { requests, input, output, cost, .. } = one;
             show.line(&format!("{fields},{requests},{input},{output},{cost}"))?;
         } else {
-            show.either(&value, &line(name, sum))?;
+            show.either(&shapes::usage(one), &line(one))?;
         }
     }
     Ok(Exit::Worked)
@@ -93,48 +90,8 @@ fn from(since: Option<&str>) -> Result<UnixMillis, Trouble> {
     Ok(UnixMillis(now().0.saturating_sub(millis)))
 }
 
-fn id(by: By, row: &UsageRow) -> String {
-    match by {
-        By::Key => row.key.clone(),
-        By::Project => row.project.clone(),
-        By::Org => row.org.clone(),
-        By::Model => row.model.clone(),
-        By::Day => shapes::time(row.from).chars().take(10).collect(),
-    }
-}
-
-fn add(sum: &mut Sum, row: &UsageRow) {
-    sum.requests = sum.requests.saturating_add(row.requests);
-    sum.input = sum.input.saturating_add(row.input);
-    sum.cached = sum.cached.saturating_add(row.cached);
-    sum.output = sum.output.saturating_add(row.output);
-    sum.cost = sum.cost.plus(row.cost).unwrap_or(Usd::MAX);
-}
-
-fn names(by: By, store: &dyn Store) -> Result<BTreeMap<String, String>, Trouble> {
-    let pair = |id: &str, name: &str| (id.to_owned(), name.to_owned());
-    Ok(match by {
-        By::Key => store.keys()?.iter().map(|key| (key.id(), key.name.to_string())).collect(),
-        By::Project => store.projects()?.iter().map(|one| pair(&one.id, &one.name)).collect(),
-        By::Org => store.organizations()?.iter().map(|one| pair(&one.id, &one.name)).collect(),
-        By::Model | By::Day => BTreeMap::new(),
-    })
-}
-
-fn object(id: &str, name: &str, sum: &Sum) -> Value {
-    json!({
-        "id": id,
-        "name": name,
-        "requests": sum.requests,
-        "input_tokens": sum.input,
-        "cached_input_tokens": sum.cached,
-        "output_tokens": sum.output,
-        "cost_usd": sum.cost.to_string(),
-    })
-}
-
-fn line(name: &str, sum: &Sum) -> String {
-    let Sum { requests, input, output, cost, cached: _ } = sum;
+fn line(line: &UsageLine) -> String {
+    let UsageLine { name, requests, input, output, cost, .. } = line;
     format!("{name:<28} {requests:>9} requests {input:>12} in {output:>12} out {cost:>16} USD")
 }
 

@@ -88,7 +88,7 @@ pub enum BudgetOf {
     Key(String),
 }
 
-/// Where budgets are remembered. Every change raises the store's epoch.
+/// Where budgets are remembered. Every change raises the store's epoch and is put on record.
 pub trait BudgetStore {
     /// Sets a budget, over the one of the same owner and kind of period if there is one: what is
     /// spent stays spent, credits are gone.
@@ -99,12 +99,14 @@ pub trait BudgetStore {
         of: &BudgetOf,
         every: Option<Every>,
         by: Usd,
+        now: UnixMillis,
     ) -> Result<BudgetRecord, StoreError>;
     /// Takes a budget away.
     fn remove_budget(
         &self,
         of: &BudgetOf,
         every: Option<Every>,
+        now: UnixMillis,
     ) -> Result<BudgetRecord, StoreError>;
     /// Who is meant: the organization's id and the owner within it.
     fn budget_owner(&self, of: &BudgetOf) -> Result<(Box<str>, Owner), StoreError>;

@@ -7,19 +7,33 @@ use std::collections::BTreeMap;
 
 use http::{Method, StatusCode};
 use mainstay_core::store::{Store, UnixMillis};
+use mainstay_core::time::Moment;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::reply::Problem;
+use crate::admission::LimitDesk;
+use crate::config::{Tier, Tiers};
 
 mod audit;
+mod budgets;
 mod keys;
+mod limits;
 mod members;
 mod orgs;
+mod owner;
+mod usage;
 
 /// Every family of paths. One line each: what a new one needs is its list here.
-pub(super) const FAMILIES: &[&[Route]] =
-    &[orgs::ROUTES, members::ROUTES, keys::ROUTES, audit::ROUTES];
+pub(super) const FAMILIES: &[&[Route]] = &[
+    orgs::ROUTES,
+    members::ROUTES,
+    keys::ROUTES,
+    limits::ROUTES,
+    budgets::ROUTES,
+    usage::ROUTES,
+    audit::ROUTES,
+];
 
 /// Largest request body, bytes.
 pub(super) const BODY_MAX: usize = 256 * 1024;
@@ -52,7 +66,8 @@ pub(super) struct Route {
 pub(super) struct Field {
     pub(super) name: &'static str,
     pub(super) required: bool,
-    /// `string`, `strings` (a list of them) or `role`.
+    /// `string`, `strings` (a list of them), `maybe` (text or null), `boolean`, `count` (a number or
+    /// null), `percentages`, `role` or `period`.
     pub(super) kind: &'static str,
     pub(super) about: &'static str,
 }
@@ -89,6 +104,25 @@ pub(super) struct Ask<'a> {
     pub(super) body: &'a [u8],
     /// The time.
     pub(super) now: UnixMillis,
+    /// The same, on the clock of limits.
+    pub(super) moment: Moment,
+    /// What is used of limits.
+    pub(super) limits: &'a LimitDesk,
+    /// Named bundles of limits.
+    pub(super) tiers: &'a Tiers,
+}
+
+/// The tier of this name.
+fn tier<'a>(ask: &Ask<'a>, name: &str) -> Result<&'a Tier, Problem> {
+    ask.tiers.named(name).ok_or_else(|| {
+        let shown: String = name.chars().take(64).collect();
+        let message =
+            format!("There is no tier `{shown}` in the configuration; see /mainstay/tiers.");
+        Problem {
+            param: Some("tier".to_owned()),
+            ..Problem::new(StatusCode::NOT_FOUND, "not_found", message)
+        }
+    })
 }
 
 /// What a path leads to.

@@ -8,7 +8,6 @@ use http::StatusCode;
 use mainstay_core::store::Store;
 use serde_json::{Value, json};
 
-use crate::admission::limits_report;
 use crate::shared::Shared;
 
 use super::api::{Ask, Route};
@@ -31,10 +30,6 @@ impl Desk {
     pub(super) fn look(&self, path: &str) -> Option<Value> {
         match path {
             "/mainstay/status" => Some(self.status()),
-            "/mainstay/limits" => {
-                let now = self.shared.engine.now();
-                Some(limits_report(&self.shared.admission.limits, now))
-            }
             _ => None,
         }
     }
@@ -52,7 +47,9 @@ impl Desk {
             let status = StatusCode::SERVICE_UNAVAILABLE;
             return Err(Problem::new(status, "service_unavailable", message));
         };
-        (route.run)(&Ask { store: &**store, path, query, body, now: self.shared.wall.now() })
+        let (now, moment) = (self.shared.wall.now(), self.shared.engine.now());
+        let (limits, tiers) = (&self.shared.admission.limits, &self.shared.settings().tiers);
+        (route.run)(&Ask { store: &**store, path, query, body, now, moment, limits, tiers })
     }
 
     fn status(&self) -> Value {

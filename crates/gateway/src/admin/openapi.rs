@@ -14,7 +14,6 @@ pub(super) fn document() -> Value {
     for (path, id, about, open) in [
         ("/mainstay/openapi.json", "openapi", "This document.", false),
         ("/mainstay/status", "status", "What the gateway is doing.", false),
-        ("/mainstay/limits", "limits", "Rate limits and what is used of them.", false),
         ("/metrics", "metrics", "Counters as Prometheus text.", false),
         ("/healthz", "healthz", "Whether the process lives.", true),
         ("/livez", "livez", "Whether the process lives.", true),
@@ -31,7 +30,7 @@ pub(super) fn document() -> Value {
         "info": {
             "title": "Mainstay administration",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "Organizations, projects, users, members, keys and the record of changes.",
+            "description": "Organizations, projects, users, members, keys, limits, budgets, usage and the record of changes.",
         },
         "security": [{"token": []}],
         "paths": paths,
@@ -95,6 +94,11 @@ fn body(fields: &[Field]) -> Value {
         let mut schema = match field.kind {
             "strings" => json!({"type": "array", "items": {"type": "string"}}),
             "role" => json!({"type": "string", "enum": ["owner", "member", "reader"]}),
+            "maybe" => json!({"type": ["string", "null"]}),
+            "count" => json!({"type": ["integer", "null"], "minimum": 1}),
+            "percentages" => json!({"type": "array", "maxItems": 8,
+                "items": {"type": "integer", "minimum": 1, "maximum": 100}}),
+            "period" => json!({"type": "string", "enum": ["total", "day", "week", "month"]}),
             kind => json!({"type": kind}),
         };
         schema["description"] = json!(field.about);
@@ -114,9 +118,59 @@ const THINGS: &[(&str, &[&str], &[&str])] = &[
     ("Key", &["id", "name", "state", "project", "org", "created_at"], KEY_MAYBE),
     ("NewKey", &["id", "key", "name", "state", "project", "org", "created_at"], KEY_MAYBE),
     ("Change", &["at", "who", "verb", "subject"], &[]),
+    ("Limit", &["of", "subject"], &["model", "burst", "tier"]),
+    ("Tier", &["name"], &[]),
+    ("Budget", BUDGET, &["project", "key", "resets_at"]),
+    ("Usage", &["id", "name", "cost_usd"], &[]),
+];
+
+const BUDGET: &[&str] = &[
+    "org",
+    "period",
+    "zone",
+    "amount_usd",
+    "credits_usd",
+    "limit_usd",
+    "spent_usd",
+    "left_usd",
+    "created_at",
 ];
 
 const KEY_MAYBE: &[&str] = &["user", "expires_at", "revoked_at", "rotated_to", "grace_until"];
+
+/// Fields of a thing that are no text.
+fn more(name: &str) -> Vec<(&'static str, Value)> {
+    let number = || json!({"type": "integer"});
+    let count = || json!({"type": ["integer", "null"]});
+    let flag = || json!({"type": "boolean"});
+    let list = |items: Value| json!({"type": "array", "items": items});
+    match name {
+        "Limit" => vec![
+            ("id", number()),
+            ("rpm", count()),
+            ("tpm", count()),
+            ("rpd", count()),
+            ("concurrency", count()),
+            ("shadow", flag()),
+            ("in_the_way", number()),
+            (
+                "state",
+                list(json!({"type": "object", "properties": {
+                    "measure": {"type": "string"}, "limit": number(), "used": number(), "reset_ms": number(),
+                }})),
+            ),
+        ],
+        "Tier" => vec![("limits", list(json!({"type": "object"})))],
+        "Budget" => vec![("id", number()), ("hard", flag()), ("alerts", list(number()))],
+        "Usage" => vec![
+            ("requests", number()),
+            ("input_tokens", number()),
+            ("cached_input_tokens", number()),
+            ("output_tokens", number()),
+        ],
+        _ => Vec::new(),
+    }
+}
 
 fn schemas() -> Value {
     let mut all = Map::new();
@@ -133,6 +187,9 @@ fn schemas() -> Value {
                 let schema = json!({"type": "array", "items": {"type": "string"}});
                 properties.insert(list.to_owned(), schema);
             }
+        }
+        for (field, schema) in more(name) {
+            properties.insert(field.to_owned(), schema);
         }
         if *name == "Change" {
             properties.insert("id".to_owned(), json!({"type": "integer"}));

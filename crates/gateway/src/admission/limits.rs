@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use mainstay_core::rules::limits::{LimitTable, Need, Reading, Share, Standing};
-use mainstay_core::store::{LimitRecord, Store, StoreError};
+use mainstay_core::store::{Store, StoreError};
 use mainstay_core::time::Moment;
 
 use super::book::Book;
@@ -61,11 +61,11 @@ impl Taken {
     }
 }
 
-/// A limit and its state, for people.
+/// The state of a limit, for people.
 #[derive(Clone, Debug)]
 pub(super) struct LimitReport {
-    /// The limit.
-    pub(super) record: LimitRecord,
+    /// The limit's number.
+    pub(super) id: u64,
     /// Each of its measures.
     pub(super) readings: Vec<Reading>,
     /// Calls it refused since the start or, of a shadow, would have refused.
@@ -170,26 +170,23 @@ impl LimitDesk {
         }
     }
 
-    /// All limits and their state, by number. For people; not on a call's path.
+    /// The state of all limits. For people; not on a call's path.
     pub(super) fn report(&self, now: Moment) -> Vec<LimitReport> {
         let book = self.book.load();
         let mut places = HashMap::new();
         for index in 0..SHARDS {
             places.extend(self.lock(index).ids().map(|id| (id, index)));
         }
-        let mut reports: Vec<LimitReport> = book
-            .rows()
+        book.rows()
             .map(|row| {
                 // What has no state is as good as new under any lock.
                 let place = places.get(&row.record.id).copied().unwrap_or(0);
                 let table = self.lock(place);
                 let readings = table.read(row.record.id, &row.record.spec, now).collect();
                 let in_the_way = row.in_the_way.load(Ordering::Relaxed);
-                LimitReport { record: row.record.clone(), readings, in_the_way }
+                LimitReport { id: row.record.id, readings, in_the_way }
             })
-            .collect();
-        reports.sort_by_key(|report| report.record.id);
-        reports
+            .collect()
     }
 
     fn lock(&self, shard: usize) -> MutexGuard<'_, LimitTable> {

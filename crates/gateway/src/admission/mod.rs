@@ -23,7 +23,6 @@ mod report;
 mod tell;
 
 pub(crate) use limits::LimitDesk;
-pub(crate) use report::limits as limits_report;
 
 /// What all calls are admitted by. Shared by all workers.
 #[derive(Debug, Default)]

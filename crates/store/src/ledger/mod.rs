@@ -26,7 +26,7 @@ pub(crate) mod tables;
 mod verify;
 mod writer;
 
-pub use reader::{ExportRow, LedgerFile, UsageRow};
+pub use reader::{ExportRow, LedgerFile};
 pub use verify::Verified;
 
 /// How a ledger is kept.

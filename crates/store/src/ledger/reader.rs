@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use mainstay_core::money::Usd;
-use mainstay_core::store::{Basis, EntryKind, ReservationId, StoreError, UnixMillis};
+use mainstay_core::store::{Basis, EntryKind, ReservationId, StoreError, UnixMillis, UsageRow};
 use mainstay_core::wire::usage::Usage;
 use rusqlite::Connection;
 
@@ -16,31 +16,6 @@ use super::verify::{self, Verified};
 pub struct LedgerFile {
     path: PathBuf,
     connection: Connection,
-}
-
-/// What a key spent on a model in a quarter of an hour.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UsageRow {
-    /// The beginning of the quarter.
-    pub from: UnixMillis,
-    /// The organization's id.
-    pub org: String,
-    /// The project's id.
-    pub project: String,
-    /// The key's id; empty where no keys are asked for.
-    pub key: String,
-    /// The model; empty when the call named none.
-    pub model: String,
-    /// Calls that were settled.
-    pub requests: u64,
-    /// Input tokens, cached ones included.
-    pub input: u64,
-    /// Input tokens that were cached.
-    pub cached: u64,
-    /// Output tokens.
-    pub output: u64,
-    /// What it cost.
-    pub cost: Usd,
 }
 
 /// An entry as it stands in the ledger.

@@ -8,9 +8,9 @@ use mainstay_core::store::{
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use super::{Fault, Sqlite, one_key, rows, tick};
+use super::{Change, Fault, Sqlite, one_key, rows, tick};
 use crate::ledger::tables;
-use crate::model;
+use crate::{describe, model};
 
 impl BudgetStore for Sqlite {
     fn set_budget(&self, new: NewBudget, now: UnixMillis) -> Result<BudgetRecord, StoreError> {
@@ -33,14 +33,17 @@ impl BudgetStore for Sqlite {
                 created_at: now,
                 removed: false,
             };
-            match find(change, &record.owner, &record.org, Some(new.every))? {
-                Some(old) => {
-                    let BudgetRecord { id, since, baseline, created_at, .. } = old;
-                    record = BudgetRecord { id, since, baseline, created_at, ..record };
+            let old = find(change, &record.owner, &record.org, Some(new.every))?;
+            match &old {
+                Some(BudgetRecord { id, since, baseline, created_at, .. }) => {
+                    let (id, since, created_at) = (*id, *since, *created_at);
+                    record = BudgetRecord { id, since, baseline: *baseline, created_at, ..record };
                 }
                 None => record.baseline = spent(change, &record, since)?,
             }
-            put(change, record)
+            let set = put(change, record)?;
+            note(change, now, "budget.set", old.as_ref(), &set)?;
+            Ok(set)
         })
     }
 
@@ -49,11 +52,14 @@ impl BudgetStore for Sqlite {
         of: &BudgetOf,
         every: Option<Every>,
         by: Usd,
+        now: UnixMillis,
     ) -> Result<BudgetRecord, StoreError> {
         let of = of.clone();
         self.change("raise a budget", move |change| {
             let old = named(change, &of, every)?;
-            put(change, model::raised(old, by)?)
+            let new = put(change, model::raised(old.clone(), by)?)?;
+            note(change, now, "budget.raise", Some(&old), &new)?;
+            Ok(new)
         })
     }
 
@@ -61,11 +67,14 @@ impl BudgetStore for Sqlite {
         &self,
         of: &BudgetOf,
         every: Option<Every>,
+        now: UnixMillis,
     ) -> Result<BudgetRecord, StoreError> {
         let of = of.clone();
         self.change("remove a budget", move |change| {
             let old = named(change, &of, every)?;
-            put(change, BudgetRecord { removed: true, ..old })
+            let new = put(change, BudgetRecord { removed: true, ..old.clone() })?;
+            note(change, now, "budget.remove", Some(&old), &new)?;
+            Ok(new)
         })
     }
 
@@ -82,6 +91,18 @@ impl BudgetStore for Sqlite {
             Ok(query.query_map([after], read)?.collect::<rusqlite::Result<_>>()?)
         })
     }
+}
+
+/// Puts a change on record, under the owner's id.
+fn note(
+    change: &Change<'_>,
+    now: UnixMillis,
+    verb: &str,
+    old: Option<&BudgetRecord>,
+    new: &BudgetRecord,
+) -> Result<(), Fault> {
+    let (_, owner) = words(&new.owner, &new.org);
+    change.note_down(now, verb, owner, old.and_then(describe::budget), describe::budget(new))
 }
 
 /// Gives a key's successor budgets like its own, so that changing a key frees nobody of a limit.

@@ -1,6 +1,7 @@
 //! Organizations, projects and users.
 
 use http::Method;
+use mainstay_core::store::Subject;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -33,12 +34,17 @@ pub(super) const ROUTES: &[Route] = &[
         id: "org.create",
         about: "Make an organization.",
         query: &[],
-        body: &[NAME],
+        body: &[
+            NAME,
+            Field {
+                name: "tier",
+                required: false,
+                kind: "string",
+                about: "Its limits: a tier of the configuration; absent: `limits.default_tier`, if set.",
+            },
+        ],
         answer: Shape::Made("Organization"),
-        run: |ask| {
-            let Named { name } = ask.fields()?;
-            Ok(shapes::organization(&ask.store.create_organization(&name, ask.now)?))
-        },
+        run: create_org,
     },
     Route {
         method: Method::GET,
@@ -104,6 +110,27 @@ pub(super) const ROUTES: &[Route] = &[
 #[serde(deny_unknown_fields)]
 struct Named {
     name: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewOrg {
+    name: String,
+    tier: Option<String>,
+}
+
+fn create_org(ask: &Ask<'_>) -> Result<Value, Problem> {
+    let NewOrg { name, tier } = ask.fields()?;
+    let tier = match &tier {
+        Some(tier) => Some(super::tier(ask, tier)?),
+        None => ask.tiers.for_new(),
+    };
+    let made = ask.store.create_organization(&name, ask.now)?;
+    if let Some(tier) = tier {
+        let subject = Subject::Organization(made.id.clone());
+        ask.store.set_tier(&subject, &tier.name, &tier.limits, ask.now)?;
+    }
+    Ok(shapes::organization(&made))
 }
 
 #[derive(Deserialize)]
