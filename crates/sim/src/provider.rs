@@ -5,6 +5,7 @@
 //! know any other crate of ours, so that the two readings of the wire check each other.
 
 pub(crate) mod answer;
+pub(crate) mod audio;
 pub(crate) mod chat;
 pub(crate) mod completions;
 pub(crate) mod conclude;
@@ -12,10 +13,13 @@ pub(crate) mod desk;
 pub(crate) mod dice;
 pub(crate) mod embeddings;
 pub(crate) mod encode;
+pub(crate) mod form;
+pub(crate) mod images;
 pub(crate) mod kinds;
 pub(crate) mod limits;
 pub(crate) mod look;
 pub(crate) mod models;
+pub(crate) mod moderations;
 pub(crate) mod refusal;
 pub(crate) mod request;
 pub(crate) mod responses;

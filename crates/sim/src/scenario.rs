@@ -11,6 +11,7 @@ use crate::provider::dice::Dice;
 use crate::provider::kinds::{KindSpec, Wait};
 use crate::provider::limits::Limits;
 use crate::provider::request::Api;
+use crate::provider::shelf::Ways;
 use crate::provider::speech::Manner;
 use std::time::Duration;
 
@@ -24,6 +25,10 @@ pub struct Scenario {
     pub(crate) models: Option<Vec<String>>,
     /// The largest body that is read, in bytes.
     pub(crate) body_max: u64,
+    /// The largest form that is read, in bytes.
+    pub(crate) upload_max: u64,
+    /// How what is stored behaves.
+    pub(crate) ways: Ways,
     /// Whether each model has limits of its own.
     pub(crate) limits_per_model: bool,
     /// What errors on demand ask for as a wait.

@@ -57,6 +57,7 @@ pub(super) fn without_usage(answer: Answer) -> Answer {
                     change_last(&mut events[..=at], |data| json_without_usage(data, ""));
                 }
             }
+            Shape::Media => change_last(events, |data| json_without_usage(data, "")),
             Shape::Chat | Shape::Plain => {}
         }
     };
@@ -146,6 +147,9 @@ fn end_with_error(events: &mut Vec<Event>, kept: usize, shape: Shape, kind: &Kin
         let inner = inner(&error);
         let data = format!(r#"{{"type":"error","error":{inner},"sequence_number":{kept}}}"#);
         format!("event: error\ndata: {data}\n\n{}", failed_event(kept + 1, kind))
+    } else if shape == Shape::Media {
+        let data = format!(r#"{{"type":"error","error":{}}}"#, inner(&error));
+        format!("event: error\ndata: {data}\n\n")
     } else {
         format!("data: {error}\n\n")
     };

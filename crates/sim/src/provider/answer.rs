@@ -43,6 +43,8 @@ pub(crate) enum Shape {
     Responses,
     /// Named events of a thread, ended by `done`.
     Runs,
+    /// Typed events of pictures and sound; the last one is whole in itself.
+    Media,
     /// Not a stream API.
     Plain,
 }
@@ -60,6 +62,8 @@ pub(crate) struct Answer {
 pub(crate) const JSON: &str = "application/json";
 pub(crate) const SSE: &str = "text/event-stream; charset=utf-8";
 pub(crate) const HTML: &str = "text/html";
+pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
+pub(crate) const BINARY: &str = "application/octet-stream";
 
 impl Answer {
     /// A JSON answer.
@@ -70,6 +74,20 @@ impl Answer {
             headers: Vec::new(),
             content: Content::Whole(body.into()),
             shape: Shape::Plain,
+        }
+    }
+
+    /// An object as JSON, with status 200.
+    pub(crate) fn told(value: serde_json::Value) -> Answer {
+        Answer::json(200, value.to_string())
+    }
+
+    /// Bytes of some kind.
+    pub(crate) fn bytes(status: u16, content_type: &'static str, bytes: Bytes) -> Answer {
+        Answer {
+            content_type,
+            content: Content::Whole(bytes),
+            ..Answer::json(status, String::new())
         }
     }
 

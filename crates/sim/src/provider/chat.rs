@@ -12,6 +12,11 @@ use std::fmt::Write as _;
 /// The time every answer claims to be made at, in seconds since 1970: answers depend on the request alone.
 pub(crate) const CREATED: u64 = 1_790_000_000;
 
+/// The id that an answer has.
+pub(crate) fn id(number: u64) -> String {
+    format!("chatcmpl-sim{number:08}")
+}
+
 /// Tokens used: prompt, answer, both.
 pub(crate) fn usage(call: &Call, speech: &Speech) -> (u64, u64, u64) {
     let answer = speech.len() as u64 * u64::from(call.n);

@@ -29,6 +29,9 @@ fn echo(call: &Call) -> &str {
         | Special::Partial(_)
         | Special::Run(_)
         | Special::Vectors { .. }
+        | Special::Judged(_)
+        | Special::Pictures(_)
+        | Special::Sound(_)
         | Special::Repeat(_) => "",
     }
 }

@@ -3,13 +3,16 @@
 use crate::fault::Order;
 use crate::fault::play::{Course, play, sound};
 use crate::provider::answer::{Answer, Content, Pace};
+use crate::provider::desk::on_demand;
 use crate::provider::desk::{Incoming, Outcome, Verdict};
 use crate::provider::kinds::{Acts, Facts, KindSpec, Wait, error_body};
 use crate::provider::look::Asked;
-use crate::provider::request::{Api, Call};
-use crate::provider::speech::speak;
-use crate::provider::{chat, completions, embeddings, responses, runs};
+use crate::provider::refusal::Refusal;
+use crate::provider::request::{Api, Call, read};
+use crate::provider::speech::{Manner, speak};
+use crate::provider::{audio, chat, completions, embeddings, images, moderations, responses, runs};
 use crate::scenario::{Scenario, What};
+use std::time::Duration;
 
 /// Makes the answer that was ruled.
 pub(crate) fn conclude(
@@ -19,19 +22,24 @@ pub(crate) fn conclude(
     verdict: Verdict,
 ) -> Course {
     let number = verdict.number;
+    let mut stored = None;
     let call = match asked {
         Asked::Settled(answer) => {
             return sound(labelled(*answer, number, Vec::new()), Pace::default());
         }
         // The desk has looked it up.
-        Asked::Stored => None,
+        Asked::Stored(_) => None,
+        Asked::Spoilt(answer, ..) => {
+            stored = Some(*answer);
+            None
+        }
         Asked::Demand(_, api, call) => call.map(|call| (api, call)),
         Asked::Call(api, call) => Some((api, call)),
     };
     let model = call.as_ref().map_or("sim", |(_, call)| call.model.as_str());
     let saying = || match &call {
-        Some((api, call)) => said(*api, call, scenario, number),
-        None => Answer::json(200, "{}".into()),
+        Some((api, call)) => said(*api, call, &scenario.manner, number),
+        None => stored.clone().unwrap_or_else(|| Answer::json(200, "{}".into())),
     };
     let mut course = match verdict.outcome {
         Outcome::Answer(answer) => sound(labelled(*answer, number, verdict.headers), verdict.pace),
@@ -72,6 +80,34 @@ pub(crate) fn conclude(
     course
 }
 
+/// Status and body of the answer to a request that stands alone in a file: no key, no limits; `None`
+/// where no sound answer would come.
+pub(crate) fn alone(
+    path: &str,
+    body: &[u8],
+    manner: &Manner,
+    number: u64,
+) -> Option<(u16, serde_json::Value)> {
+    let answer = match Api::at(path).map(|api| (api, read(api, body, None))) {
+        None => Refusal::new(404, format!("Invalid URL (POST {path})")).answer(),
+        Some((_, Err(refusal))) => refusal.answer(),
+        Some((api, Ok(call))) => match on_demand(&call.model) {
+            None => said(api, &Call { stream: false, ..call }, manner, number),
+            Some(What::Kind(kind)) => {
+                let (id, wait) = (request_id(number), Wait::For(Duration::from_secs(1)));
+                let facts =
+                    Facts { model: &call.model, method: "POST", path, id: &id, wait: &wait };
+                kind_answer(kind, &facts)?
+            }
+            Some(What::Fault(_) | What::Status(_)) => return None,
+        },
+    };
+    let Content::Whole(bytes) = answer.content else { return None };
+    let body = serde_json::from_slice(&bytes)
+        .unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into_owned().into());
+    Some((answer.status, body))
+}
+
 fn kind_answer(kind: &str, facts: &Facts<'_>) -> Option<Answer> {
     KindSpec::named(kind)?.answer(facts)
 }
@@ -105,8 +141,8 @@ fn labelled(mut answer: Answer, number: u64, limits: Vec<(&'static str, String)>
 }
 
 /// What the model says.
-fn said(api: Api, call: &Call, scenario: &Scenario, number: u64) -> Answer {
-    let speech = speak(call, &scenario.manner);
+fn said(api: Api, call: &Call, manner: &Manner, number: u64) -> Answer {
+    let speech = speak(call, manner);
     match (api, call.stream) {
         (Api::Chat, false) => chat::whole(call, &speech, number),
         (Api::Chat, true) => chat::stream(call, &speech, number),
@@ -116,5 +152,10 @@ fn said(api: Api, call: &Call, scenario: &Scenario, number: u64) -> Answer {
         (Api::Completions, true) => completions::stream(call, &speech, number),
         (Api::Embeddings, _) => embeddings::whole(call),
         (Api::Runs, stream) => runs::answer(call, &speech, stream),
+        (Api::Moderations, _) => moderations::answer(call, number),
+        (Api::Images | Api::ImageEdits | Api::ImageVariations, _) => images::answer(call, number),
+        (Api::Speech | Api::Transcriptions | Api::Translations, _) => audio::answer(call, &speech),
+        // What is stored calls no model.
+        (Api::Stored(_), _) => Answer::json(200, "{}".into()),
     }
 }

@@ -7,13 +7,14 @@
 use crate::fault::{Fault, Order};
 use crate::provider::answer::{Answer, Pace};
 use crate::provider::dice::Dice;
-use crate::provider::kinds::{Acts, KindSpec, Wait};
+use crate::provider::form::Form;
+use crate::provider::kinds::{Acts, KindSpec, NOT_JSON, Wait};
 use crate::provider::limits::Limiter;
 use crate::provider::look::Asked;
 use crate::provider::models;
 use crate::provider::refusal::Refusal;
-use crate::provider::request::{Api, Call, Special};
-use crate::provider::shelf::Shelf;
+use crate::provider::request::{Api, Call, Family, Special};
+use crate::provider::shelf::{Query, Shelf, Visit};
 use crate::provider::speech::{Prefill, speak};
 use crate::scenario::{Scenario, Trouble, What, wait_of};
 use crate::stats::Stats;
@@ -29,6 +30,8 @@ const LIMITERS_MAX: usize = 1_000;
 pub(crate) struct Incoming<'a> {
     pub(crate) method: &'a str,
     pub(crate) path: &'a str,
+    /// What follows `?` in the path.
+    pub(crate) query: &'a str,
     /// The key after `Bearer`, or in `api-key`.
     pub(crate) key: Option<&'a str>,
     /// `x-sim-error`, `x-sim-fault`, `x-sim-status`, `x-sim-retry-after`.
@@ -38,7 +41,11 @@ pub(crate) struct Incoming<'a> {
     pub(crate) retry_after: Option<&'a str>,
     pub(crate) request_id: Option<&'a str>,
     pub(crate) retry_count: Option<&'a str>,
+    /// The header `range`.
+    pub(crate) range: Option<&'a str>,
     pub(crate) body: &'a [u8],
+    /// The body, where it is a form.
+    pub(crate) form: Option<&'a Form>,
 }
 
 /// A place among the calls at once.
@@ -90,7 +97,7 @@ impl Desk {
             number: 0,
             limiters: BTreeMap::new(),
             chances: vec![0; scenario.troubles.len()],
-            shelf: Shelf::default(),
+            shelf: Shelf::new(scenario.ways, scenario.manner.clone()),
             stats: Stats::default(),
             scenario: Arc::new(scenario),
         }
@@ -117,11 +124,66 @@ impl Desk {
     }
 
     /// Looks up or changes what is stored, where a request is about that; the others pass.
-    pub(crate) fn open(&mut self, incoming: &Incoming<'_>, asked: Asked) -> Asked {
-        match asked {
-            Asked::Stored => self.shelf.answer(incoming.method, incoming.path, incoming.body),
-            Asked::Settled(_) | Asked::Demand(..) | Asked::Call(..) => asked,
+    pub(crate) fn open(&mut self, incoming: &Incoming<'_>, asked: Asked, now: Duration) -> Asked {
+        let (family, wrong, wait) = match asked {
+            Asked::Stored(family) => match self.strike_stored(family, incoming, now) {
+                Some((what, wait)) => (family, what, wait),
+                None => return self.store(family, incoming, now),
+            },
+            Asked::Demand(what, Api::Stored(family), _) => {
+                (family, what, incoming.retry_after.map(wait_of))
+            }
+            Asked::Settled(_) | Asked::Demand(..) | Asked::Spoilt(..) | Asked::Call(..) => {
+                return asked;
+            }
+        };
+        if !is_begun(&wrong) {
+            return Asked::Spoilt(Box::new(Answer::json(200, "{}".into())), wrong, wait);
         }
+        match self.store(family, incoming, now) {
+            Asked::Settled(answer) => Asked::Spoilt(answer, wrong, wait),
+            Asked::Call(api, call) => Asked::Demand(wrong, api, Some(call)),
+            stored @ (Asked::Demand(..) | Asked::Stored(_) | Asked::Spoilt(..)) => stored,
+        }
+    }
+
+    fn store(&mut self, family: Family, incoming: &Incoming<'_>, now: Duration) -> Asked {
+        let body = match (incoming.form, incoming.body.is_empty()) {
+            (None, false) => serde_json::from_slice(incoming.body).ok(),
+            _ => Some(serde_json::json!({})),
+        };
+        let Some(body @ serde_json::Value::Object(_)) = body else {
+            return Asked::Settled(Box::new(Refusal::new(400, NOT_JSON).answer()));
+        };
+        let Incoming { method, path, form, range, .. } = *incoming;
+        let query = Query(incoming.query);
+        self.shelf.answer(family, &Visit { method, path, query, body, form, range, now })
+    }
+
+    /// The first trouble of the scenario that hits a request about what is stored. Only those that
+    /// name its endpoint do; a run is hit as the call of a model that it is.
+    fn strike_stored(
+        &mut self,
+        family: Family,
+        incoming: &Incoming<'_>,
+        now: Duration,
+    ) -> Option<(What, Option<Wait>)> {
+        let runs = ["/runs", "/submit_tool_outputs"];
+        if incoming.method == "POST" && runs.iter().any(|end| incoming.path.ends_with(end)) {
+            return None;
+        }
+        let scenario = Arc::clone(&self.scenario);
+        let mut struck = None;
+        for (trouble, chances) in scenario.troubles.iter().zip(&mut self.chances) {
+            if trouble.endpoints.is_empty() || !trouble.concerns("", Api::Stored(family), now) {
+                continue;
+            }
+            *chances += 1;
+            if trouble.hits(*chances, &mut self.dice) && struck.is_none() {
+                struck = Some((trouble.what.clone(), trouble.retry_after.clone()));
+            }
+        }
+        struck
     }
 
     fn limiter_name(&self, model: &str) -> String {
@@ -160,10 +222,16 @@ impl Desk {
             ticket: None,
         };
         match asked {
-            Asked::Settled(_) | Asked::Stored => {}
+            Asked::Settled(_) | Asked::Stored(_) => {}
+            Asked::Spoilt(_, what, wait) => {
+                verdict.outcome = Outcome::Trouble(what.clone(), wait.clone());
+            }
             Asked::Demand(what, api, call) => {
                 if let Some(call) = call {
                     self.count_call(*api, call);
+                    if is_begun(what) {
+                        self.remember(*api, call, incoming, number, false, now);
+                    }
                 }
                 verdict.outcome = Outcome::Trouble(what.clone(), incoming.retry_after.map(wait_of));
             }
@@ -191,7 +259,8 @@ impl Desk {
         if let Some(what) = on_demand(&call.model) {
             return Outcome::Trouble(what, incoming.retry_after.map(wait_of));
         }
-        if let Some(refusal) = unfit(&scenario, call, api) {
+        let unfit = unfit(&scenario, call, api).or_else(|| self.shelf.refuse_unknown_past(call));
+        if let Some(refusal) = unfit {
             return Outcome::Answer(Box::new(refusal.answer()));
         }
         if let Some(trouble) = self.strike(&scenario.troubles, true, call, api, now) {
@@ -215,11 +284,34 @@ impl Desk {
         self.stats.in_flight_max = self.stats.in_flight_max.max(self.stats.in_flight);
         let trouble = self.strike(&scenario.troubles, false, call, api, now);
         let outcome = trouble.unwrap_or(Outcome::Serve);
-        if let (Special::Run(place), true) = (&call.special, is_begun(&outcome)) {
-            self.shelf.ran(place, &speak(call, &scenario.manner).text, is_sound(&outcome));
+        let begun = match &outcome {
+            Outcome::Serve => true,
+            Outcome::Answer(_) => false,
+            Outcome::Trouble(what, _) => is_begun(what),
+        };
+        if begun {
+            self.remember(api, call, incoming, verdict.number, is_sound(&outcome), now);
         }
         verdict.ticket = Some(Ticket { model: call.model.clone(), sound: is_sound(&outcome) });
         outcome
+    }
+
+    /// Notes what came of a call that was begun, whatever the client hears of it.
+    fn remember(
+        &mut self,
+        api: Api,
+        call: &Call,
+        incoming: &Incoming<'_>,
+        number: u64,
+        sound: bool,
+        now: Duration,
+    ) {
+        if let Special::Run(place) = &call.special {
+            let speech = speak(call, &self.scenario.manner);
+            self.shelf.ran(place, call, &speech, sound, now);
+        } else {
+            self.shelf.answered(api, call, incoming.body, number, now);
+        }
     }
 
     fn count_call(&mut self, api: Api, call: &Call) {
@@ -298,12 +390,12 @@ fn unfit(scenario: &Scenario, call: &Call, api: Api) -> Option<Refusal> {
         .then(|| Refusal::too_long(window, call.prompt_tokens, output, param))
 }
 
-/// Whether the work was begun, whatever the client hears of it.
-fn is_begun(outcome: &Outcome) -> bool {
-    match outcome {
-        Outcome::Serve | Outcome::Trouble(What::Fault(_), _) => true,
-        Outcome::Answer(_) | Outcome::Trouble(What::Status(_), _) => false,
-        Outcome::Trouble(What::Kind(name), _) => {
+/// Whether the work is begun although this goes wrong, whatever the client hears of it.
+fn is_begun(what: &What) -> bool {
+    match what {
+        What::Fault(_) => true,
+        What::Status(_) => false,
+        What::Kind(name) => {
             KindSpec::named(name).is_some_and(|kind| matches!(kind.acts, Acts::Wire(_)))
         }
     }

@@ -3,11 +3,11 @@
 use crate::fault::Order;
 use crate::provider::answer::Answer;
 use crate::provider::desk::Incoming;
-use crate::provider::kinds::{KindSpec, NO_KEY};
+use crate::provider::kinds::{KindSpec, NO_KEY, Wait};
 use crate::provider::models;
 use crate::provider::refusal::Refusal;
-use crate::provider::request::{Api, Call, read};
-use crate::provider::shelf;
+use crate::provider::request::{Api, Call, Family, read};
+use crate::provider::shelf::deleted;
 use crate::scenario::{Scenario, What};
 
 /// What a request turned out to be.
@@ -17,8 +17,10 @@ pub(crate) enum Asked {
     Settled(Box<Answer>),
     /// A failure asked for by header: it needs no key, no sound body and no room in the limits.
     Demand(What, Api, Option<Box<Call>>),
-    /// About what is stored: assistants, threads, runs.
-    Stored,
+    /// About what is stored: the desk looks it up.
+    Stored(Family),
+    /// About what is stored, done, and then something goes wrong with the answer.
+    Spoilt(Box<Answer>, What, Option<Wait>),
     /// A call of a model.
     Call(Api, Box<Call>),
 }
@@ -28,8 +30,11 @@ pub(crate) fn look(incoming: &Incoming<'_>, scenario: &Scenario) -> Asked {
     let settled = |answer| Asked::Settled(Box::new(answer));
     match demanded(incoming) {
         Ok(Some(what)) => {
-            let api = Api::at(incoming.path).unwrap_or(Api::Chat);
-            return Asked::Demand(what, api, read(api, incoming.body).ok().map(Box::new));
+            let api = Api::at(incoming.path);
+            let api = api.or_else(|| Api::stored_at(incoming.path).map(Api::Stored));
+            let api = api.unwrap_or(Api::Chat);
+            let call = read(api, incoming.body, incoming.form);
+            return Asked::Demand(what, api, call.ok().map(Box::new));
         }
         Ok(None) => {}
         Err(refusal) => return settled(refusal.answer()),
@@ -37,17 +42,32 @@ pub(crate) fn look(incoming: &Incoming<'_>, scenario: &Scenario) -> Asked {
     if let Some(refusal) = unknown_key(incoming, scenario) {
         return settled(refusal);
     }
-    if shelf::is_stored(incoming.path) {
-        return Asked::Stored;
-    }
+    let filled = scenario.ways.invents.then(|| made_whole(incoming)).flatten();
+    let body = filled.as_deref().unwrap_or(incoming.body);
     match (Api::at(incoming.path), incoming.method) {
-        (Some(api), "POST") => match read(api, incoming.body) {
+        (Some(api), "POST") => match read(api, body, incoming.form) {
             Ok(call) => Asked::Call(api, Box::new(call)),
             Err(refusal) => settled(refusal.answer()),
         },
-        (Some(_), method) => settled(wrong_method(method, incoming.path)),
-        (None, method) => settled(catalogue(method, incoming.path, scenario)),
+        (at, method) => match Api::stored_at(incoming.path) {
+            // Responses have no list.
+            Some(family) if at != Some(Api::Responses) => Asked::Stored(family),
+            _ if at.is_some() => settled(wrong_method(method, incoming.path)),
+            _ => settled(catalogue(method, incoming.path, scenario)),
+        },
     }
+}
+
+/// A response that is asked for without a model or an input, as the vendor's description allows.
+fn made_whole(incoming: &Incoming<'_>) -> Option<Vec<u8>> {
+    if Api::at(incoming.path) != Some(Api::Responses) {
+        return None;
+    }
+    let mut body: serde_json::Value = serde_json::from_slice(incoming.body).ok()?;
+    let fields = body.as_object_mut()?;
+    fields.entry("model").or_insert_with(|| "gpt-4o".into());
+    fields.entry("input").or_insert_with(|| "made up".into());
+    Some(body.to_string().into_bytes())
 }
 
 /// What the headers of a request ask to go wrong.
@@ -120,6 +140,11 @@ fn catalogue(method: &str, path: &str, scenario: &Scenario) -> Answer {
     match (path, path.strip_prefix("/v1/models/")) {
         ("/v1/models", _) if method == "GET" => models::list(listed),
         (_, Some(id)) if method == "GET" && !id.is_empty() => models::one(id, listed),
+        (_, Some(id))
+            if method == "DELETE" && (id.starts_with("ft:") || id.starts_with("ft%3A")) =>
+        {
+            Answer::told(deleted(id, "model"))
+        }
         ("/v1/models", _) | (_, Some(_)) => wrong_method(method, path),
         (_, None) => Refusal::new(404, format!("Invalid URL ({method} {path})")).answer(),
     }

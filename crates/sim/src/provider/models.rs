@@ -7,6 +7,7 @@ use crate::provider::desk::on_demand;
 use crate::provider::encode::quoted;
 use crate::provider::kinds::kinds;
 use crate::provider::refusal::Refusal;
+use crate::provider::shelf::{WANTED, wanted};
 
 /// The models listed when a scenario names none; every other name is answered too.
 const DEFAULT: [&str; 5] =
@@ -14,7 +15,7 @@ const DEFAULT: [&str; 5] =
 
 /// Whether a name asks for a failure.
 pub(crate) fn is_selector(model: &str) -> bool {
-    model.starts_with("sim-")
+    model.starts_with("sim-") && wanted(model).is_none()
 }
 
 fn model(id: &str) -> String {
@@ -34,6 +35,7 @@ pub(crate) fn list(listed: Option<&[String]>) -> Answer {
     let default = || DEFAULT.iter().map(|&name| name.to_owned()).collect();
     let mut names: Vec<String> = listed.map_or_else(default, <[String]>::to_vec);
     names.extend(selectors.map(|name| format!("sim-{name}")));
+    names.extend(WANTED.iter().map(|(name, _)| format!("sim-run-{name}")));
     let rows: Vec<String> = names.iter().map(|name| model(name)).collect();
     Answer::json(200, format!(r#"{{"object":"list","data":[{}]}}"#, rows.join(",")))
 }

@@ -59,6 +59,20 @@ impl Refusal {
         Refusal::new(400, message).coded(code).about(param)
     }
 
+    /// A word that is none of those to choose from.
+    pub(crate) fn no_choice(param: &str, got: &str, names: &[&str]) -> Refusal {
+        let quoted: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();
+        let (last, others) =
+            quoted.split_last().map_or(("", &[][..]), |(last, o)| (last.as_str(), o));
+        let list = if others.is_empty() {
+            last.to_owned()
+        } else {
+            format!("{} and {last}", others.join(", "))
+        };
+        let message = format!("Invalid value: '{got}'. Supported values are: {list}.");
+        Refusal::new(400, message).coded("invalid_value").about(param)
+    }
+
     /// No model has this name.
     pub(crate) fn no_model(model: &str) -> Refusal {
         let message =

@@ -6,12 +6,65 @@
 use crate::provider::answer::{Answer, Mark, Reel, Shape};
 use crate::provider::chat::{CREATED, tool_call_id};
 use crate::provider::request::{Call, Special, Task};
+use crate::provider::shelf::{Ending, wanted};
 use crate::provider::speech::Speech;
 use serde_json::{Value, json};
 
-/// The whole answer.
+/// Where a response stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Queued,
+    InProgress,
+    Over,
+    Cancelled,
+    /// With this code and message.
+    Failed(&'static str, &'static str),
+    Incomplete,
+}
+
+impl State {
+    /// The end that a model asks for by its name.
+    pub(crate) fn ending(model: &str) -> State {
+        match wanted(model) {
+            None | Some(Ending::Completed | Ending::Action { .. }) => State::Over,
+            Some(Ending::Failed(code, message)) => State::Failed(code, message),
+            Some(Ending::Expired | Ending::Cancelled) => State::Cancelled,
+            Some(Ending::Incomplete(_)) => State::Incomplete,
+        }
+    }
+}
+
+/// The id that a response has.
+pub(crate) fn id(number: u64) -> String {
+    format!("resp_sim{number:08}")
+}
+
+/// The whole answer; of one in the background the announcement.
 pub(crate) fn whole(call: &Call, speech: &Speech, number: u64) -> Answer {
-    Answer::json(200, finished(call, speech, number).to_string())
+    let state = if call.is_background() { State::Queued } else { State::ending(&call.model) };
+    Answer::told(told(call, speech, number, &state))
+}
+
+/// A response in some state.
+pub(crate) fn told(call: &Call, speech: &Speech, number: u64, state: &State) -> Value {
+    match state {
+        State::Queued => response(call, number, "queued"),
+        State::InProgress => response(call, number, "in_progress"),
+        State::Over => finished(call, speech, number),
+        State::Cancelled => response(call, number, "cancelled"),
+        State::Failed(code, message) => {
+            let mut failed = response(call, number, "failed");
+            failed["error"] = json!({ "code": code, "message": message });
+            failed
+        }
+        State::Incomplete => {
+            let mut incomplete = finished(call, speech, number);
+            incomplete["status"] = "incomplete".into();
+            incomplete["completed_at"] = Value::Null;
+            incomplete["incomplete_details"] = json!({ "reason": "content_filter" });
+            incomplete
+        }
+    }
 }
 
 fn finished(call: &Call, speech: &Speech, number: u64) -> Value {
@@ -36,7 +89,7 @@ fn finished(call: &Call, speech: &Speech, number: u64) -> Value {
 /// A response without output yet.
 fn response(call: &Call, number: u64, status: &str) -> Value {
     let mut response = json!({
-        "id": format!("resp_sim{number:08}"),
+        "id": id(number),
         "object": "response",
         "created_at": CREATED,
         "status": status,
@@ -73,7 +126,8 @@ fn response(call: &Call, number: u64, status: &str) -> Value {
     response
 }
 
-fn item(call: &Call, text: &str, number: u64, status: &str) -> Value {
+/// The one item of the output.
+pub(crate) fn item(call: &Call, text: &str, number: u64, status: &str) -> Value {
     match &call.task {
         Task::Text | Task::Json(_) => json!({
             "id": format!("msg_sim{number:08}"),
@@ -130,11 +184,18 @@ pub(crate) fn stream(call: &Call, speech: &Speech, number: u64) -> Answer {
         Task::Text | Task::Json(_) => say_text(&mut script, speech, number),
         Task::Tool { name, .. } => say_arguments(&mut script, speech, name, number),
     }
-    let status = if speech.cut { "incomplete" } else { "completed" };
+    let state = State::ending(&call.model);
+    if let State::Failed(..) | State::Cancelled = state {
+        let failed = told(call, speech, number, &state);
+        script.say(Mark::Done, "response.failed", json!({ "response": failed }));
+        return Answer::stream(Shape::Responses, script.reel.finish());
+    }
+    let cut = speech.cut || state == State::Incomplete;
+    let status = if cut { "incomplete" } else { "completed" };
     let done = json!({ "output_index": 0, "item": item(call, &speech.text, number, status) });
     script.say(Mark::Finish, "response.output_item.done", done);
-    let last = if speech.cut { "response.incomplete" } else { "response.completed" };
-    script.say(Mark::Done, last, json!({ "response": finished(call, speech, number) }));
+    let last = if cut { "response.incomplete" } else { "response.completed" };
+    script.say(Mark::Done, last, json!({ "response": told(call, speech, number, &state) }));
     Answer::stream(Shape::Responses, script.reel.finish())
 }
 

@@ -5,6 +5,8 @@ mod near;
 use crate::fault::{BYTES_MAX, FOR_MAX, Fault, Order, speaking};
 use crate::provider::kinds::{Wait, kinds};
 use crate::provider::limits::{Dialect, Limits, Meter};
+use crate::provider::request::Api;
+use crate::provider::shelf::Ways;
 use crate::provider::speech::{Manner, Prefill, WORDS_MAX};
 use crate::scenario::{
     Latency, ModelRules, Scenario, ScenarioError, Spread, Trouble, What, duration_of, kind_named,
@@ -22,11 +24,14 @@ struct Draft {
     keys: Option<Vec<String>>,
     models: Option<Vec<String>>,
     body_max: Option<u64>,
+    upload_max: Option<u64>,
     limits_per: Option<String>,
     retry_after: Option<String>,
     context_window: Option<u64>,
     #[serde(default)]
     answer: AnswerDraft,
+    #[serde(default)]
+    objects: ObjectsDraft,
     #[serde(default)]
     latency: LatencyDraft,
     #[serde(default)]
@@ -43,6 +48,13 @@ struct AnswerDraft {
     words: Option<usize>,
     text: Option<String>,
     prefill: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ObjectsDraft {
+    step: Option<Range>,
+    unknown: Option<String>,
 }
 
 #[derive(Clone, Default, Deserialize)]
@@ -227,7 +239,10 @@ fn checked(draft: Draft) -> Result<Scenario, ScenarioError> {
             return Err(no_choice("answer.prefill", other, &["ignore", "continue", "refuse"]));
         }
     };
+    let ways = ways(&draft.objects)?;
     Ok(Scenario {
+        ways,
+        upload_max: draft.upload_max.unwrap_or(1 << 30),
         seed: draft.seed.unwrap_or(1),
         keys: draft.keys,
         models: draft.models,
@@ -241,6 +256,15 @@ fn checked(draft: Draft) -> Result<Scenario, ScenarioError> {
         rules,
         troubles: draft.fault.into_iter().enumerate().map(trouble).collect::<Result<_, _>>()?,
     })
+}
+
+fn ways(draft: &ObjectsDraft) -> Result<Ways, ScenarioError> {
+    let invents = match draft.unknown.as_deref() {
+        None | Some("refuse") => false,
+        Some("make_up") => true,
+        Some(other) => return Err(no_choice("objects.unknown", other, &["refuse", "make_up"])),
+    };
+    Ok(Ways { step: Range::one(draft.step, Ways::default().step), invents })
 }
 
 impl LimitsDraft {
@@ -344,7 +368,7 @@ fn trouble((place, draft): (usize, FaultDraft)) -> Result<Trouble, ScenarioError
         let why = "a window without length hits nothing";
         return Err(wrong(format!("{at}: `to` is not after `from`"), why, "swap or widen them"));
     }
-    let endpoints = ["chat", "responses", "completions", "embeddings", "runs"];
+    let endpoints: Vec<&str> = Api::all().map(Api::name).collect();
     if let Some(odd) = draft.endpoints.iter().find(|name| !endpoints.contains(&name.as_str())) {
         return Err(no_choice(&format!("{at}: endpoints"), odd, &endpoints));
     }

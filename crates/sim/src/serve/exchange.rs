@@ -4,6 +4,7 @@ use crate::fault::play::Course;
 use crate::provider::answer::{HttpBody, Play, Step};
 use crate::provider::conclude::conclude;
 use crate::provider::desk::{Incoming, Ticket};
+use crate::provider::form::{Form, Reader};
 use crate::provider::look::look;
 use crate::provider::refusal::Refusal;
 use crate::serve::connection::{Raw, Takeover};
@@ -45,14 +46,17 @@ pub(crate) async fn answer(
     let (head, body) = request.into_parts();
     let path = head.uri.path();
     let scenario = Arc::clone(world.lock().0.desk.scenario());
-    let body = match read_body(body, scenario.body_max).await {
-        Ok(body) => body,
+    let kind = head.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let reader = kind.and_then(Reader::of);
+    let limit = if reader.is_some() { scenario.upload_max } else { scenario.body_max };
+    let (body, form) = match read_body(body, limit, reader).await {
+        Ok(read) => read,
         Err(refusal) => return Ok(plain(&refusal)),
     };
     if !path.starts_with("/v1/") && path != "/v1" {
         return Ok(control::answer(&head.method, path, &body, &world));
     }
-    let incoming = incoming(&head, &body);
+    let incoming = Incoming { form: form.as_ref(), ..incoming(&head, &body) };
     let asked = look(&incoming, &scenario);
     let verdict = {
         let (mut play, now) = world.lock();
@@ -60,7 +64,7 @@ pub(crate) async fn answer(
         if play.is_refusing(now) {
             None
         } else {
-            let asked = play.desk.open(&incoming, asked);
+            let asked = play.desk.open(&incoming, asked, now);
             Some((play.desk.rule(&incoming, &asked, now), asked, round))
         }
     };
@@ -100,7 +104,12 @@ async fn take_over(
 /// How much more than the limit is read and thrown away, so that the client can read the refusal.
 const SURPLUS_MAX: u64 = 64 << 20;
 
-async fn read_body(mut body: hyper::body::Incoming, limit: u64) -> Result<Bytes, Refusal> {
+/// Reads a body; a form is read as it comes, so that its files are not kept whole.
+async fn read_body(
+    mut body: hyper::body::Incoming,
+    limit: u64,
+    mut reader: Option<Reader>,
+) -> Result<(Bytes, Option<Form>), Refusal> {
     let mut pieces: Vec<Bytes> = Vec::new();
     let mut read = 0;
     while let Some(frame) = body.frame().await {
@@ -112,7 +121,9 @@ async fn read_body(mut body: hyper::body::Incoming, limit: u64) -> Result<Bytes,
         if read > limit.saturating_add(SURPLUS_MAX) {
             break;
         }
-        if read <= limit {
+        if let Some(reader) = reader.as_mut().filter(|_| read <= limit) {
+            reader.feed(&bytes);
+        } else if read <= limit {
             pieces.push(bytes);
         } else {
             pieces.clear();
@@ -121,10 +132,17 @@ async fn read_body(mut body: hyper::body::Incoming, limit: u64) -> Result<Bytes,
     if read > limit {
         return Err(Refusal::too_large(limit, read));
     }
-    Ok(match pieces.len() {
+    if let Some(reader) = reader {
+        let form = reader.finish();
+        let broken =
+            || Refusal::new(400, "The form could not be read: it ends before its last boundary.");
+        return Ok((Bytes::new(), Some(form.ok_or_else(broken)?)));
+    }
+    let body = match pieces.len() {
         1 => pieces.swap_remove(0),
         _ => pieces.concat().into(),
-    })
+    };
+    Ok((body, None))
 }
 
 fn incoming<'a>(head: &'a http::request::Parts, body: &'a Bytes) -> Incoming<'a> {
@@ -136,6 +154,9 @@ fn incoming<'a>(head: &'a http::request::Parts, body: &'a Bytes) -> Incoming<'a>
     Incoming {
         method: head.method.as_str(),
         path: head.uri.path(),
+        query: head.uri.query().unwrap_or_default(),
+        range: text("range"),
+        form: None,
         key: bearer.or_else(|| text("api-key")),
         error: text("x-sim-error"),
         fault: text("x-sim-fault"),

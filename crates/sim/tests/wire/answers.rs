@@ -173,7 +173,7 @@ async fn keys_paths_and_methods_are_checked_in_the_vendors_words() {
     assert!(message.contains("sk-b************6789"), "{message}");
     let (status, _, message) = ask("POST /v1/chats", Some("sk-good-0123456789")).await;
     assert_eq!((status, message.as_str()), (404, "Invalid URL (POST /v1/chats)"));
-    let (status, code, _) = ask("GET /v1/chat/completions", Some("sk-good-0123456789")).await;
+    let (status, code, _) = ask("GET /v1/embeddings", Some("sk-good-0123456789")).await;
     assert_eq!((status, code.as_deref()), (405, Some("method_not_supported")));
     assert_eq!(ask("DELETE /v1/models/gpt-4o", Some("sk-good-0123456789")).await.0, 405);
     assert_eq!(ask("POST /elsewhere", None).await.0, 404);

@@ -7,3 +7,4 @@ mod limits;
 mod raw;
 mod runs;
 mod scenarios;
+mod stored;

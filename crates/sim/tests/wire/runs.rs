@@ -66,7 +66,7 @@ async fn a_thread_and_its_run_are_made_by_one_request() {
     assert_eq!(events(&seen)[0].0, "thread.created");
     let whole = json!({ "assistant_id": assistant, "thread": thread });
     let run = post(sim.addr(), "/threads/runs", &whole).await.json();
-    assert_eq!((&run["object"], &run["status"]), (&json!("thread.run"), &json!("completed")));
+    assert_eq!((&run["object"], &run["status"]), (&json!("thread.run"), &json!("queued")));
     let wrong = json!({ "assistant_id": "asst_none", "thread": thread });
     assert_eq!(post(sim.addr(), "/threads/runs", &wrong).await.status(), 404);
 }

@@ -7,7 +7,7 @@ fn call(api: Api, stream: bool) -> Call {
     let body = format!(
         r#"{{"model":"m","stream":{stream},"messages":[{{"role":"user","content":"in 6 words"}}],"input":"in 6 words","stream_options":{{"include_usage":true}}}}"#
     );
-    read(api, body.as_bytes()).unwrap()
+    read(api, body.as_bytes(), None).unwrap()
 }
 
 fn answer(api: Api, stream: bool) -> Answer {
@@ -17,9 +17,7 @@ fn answer(api: Api, stream: bool) -> Answer {
         (Api::Chat, true) => chat::stream(&call, &speech, 1),
         (Api::Responses, true) => responses::stream(&call, &speech, 1),
         (Api::Responses, false) => responses::whole(&call, &speech, 1),
-        (Api::Chat | Api::Completions | Api::Embeddings | Api::Runs, _) => {
-            chat::whole(&call, &speech, 1)
-        }
+        (_, _) => chat::whole(&call, &speech, 1),
     }
 }
 

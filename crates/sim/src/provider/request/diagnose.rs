@@ -22,6 +22,7 @@ const COMMON: &[Expected] = &[
     ("max_output_tokens", Value::is_i64, "an integer"),
     ("dimensions", Value::is_i64, "an integer"),
     ("encoding_format", Value::is_string, "a string"),
+    ("prompt", |value| value.is_string() || value.is_array(), "a string"),
     ("stream_options", Value::is_object, "an object"),
     ("tools", Value::is_array, "an array of objects"),
 ];
@@ -44,7 +45,17 @@ pub(super) fn explain(api: Api, body: &[u8]) -> Refusal {
     match api {
         Api::Chat => list(fields.get("messages"), "messages"),
         Api::Responses => list(fields.get("input"), "input"),
-        Api::Completions | Api::Embeddings | Api::Runs => {
+        Api::Completions
+        | Api::Embeddings
+        | Api::Moderations
+        | Api::Images
+        | Api::ImageEdits
+        | Api::ImageVariations
+        | Api::Speech
+        | Api::Transcriptions
+        | Api::Translations
+        | Api::Runs
+        | Api::Stored(_) => {
             Refusal::new(400, "The request body does not fit the schema of this endpoint.")
         }
     }

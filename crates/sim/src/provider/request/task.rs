@@ -31,6 +31,14 @@ pub(super) fn tool_task(
     Some(Task::Tool { name: tool.get("name")?.as_str()?.to_owned(), arguments })
 }
 
+/// What a run is to do, by what it repeats of its request.
+pub(crate) fn task_of_run(fields: &Value, ask: &Ask) -> Task {
+    let tools = fields.get("tools").and_then(Value::as_array).map(Vec::as_slice);
+    let task = tool_task(tools, fields.get("tool_choice"), ask);
+    let format = fields.get("response_format").map(|format| (format, "/json_schema/schema"));
+    task.unwrap_or_else(|| json_task(format))
+}
+
 /// JSON is answered if the format asks for it; `schema` is where the format keeps its schema.
 pub(super) fn json_task(format: Option<(&Value, &str)>) -> Task {
     let Some((format, schema)) = format else { return Task::Text };

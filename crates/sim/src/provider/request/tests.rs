@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 fn chat(body: &Value) -> Result<Call, Refusal> {
-    read(Api::Chat, body.to_string().as_bytes())
+    read(Api::Chat, body.to_string().as_bytes(), None)
 }
 
 fn user(text: &str) -> Value {
@@ -12,7 +12,7 @@ fn user(text: &str) -> Value {
 
 #[track_caller]
 fn refused(api: Api, body: &str, code: Option<&str>, param: Option<&str>, message: &str) {
-    let refusal = read(api, body.as_bytes()).unwrap_err();
+    let refusal = read(api, body.as_bytes(), None).unwrap_err();
     assert_eq!(refusal.status, 400, "{body}");
     assert_eq!((refusal.code, refusal.param.as_deref()), (code, param), "{body}");
     assert!(refusal.message.contains(message), "{body}: {}", refusal.message);
@@ -113,7 +113,7 @@ proptest! {
     #[test]
     fn no_bytes_make_reading_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         for api in [Api::Chat, Api::Responses, Api::Completions, Api::Embeddings] {
-            let _ = read(api, &bytes);
+            let _ = read(api, &bytes, None);
         }
     }
 
@@ -122,7 +122,7 @@ proptest! {
         for api in [Api::Chat, Api::Responses, Api::Completions, Api::Embeddings] {
             let mut body = json!({ "model": "m", "messages": [{ "role": "user", "content": "call the tool" }], "input": "x", "prompt": "x" });
             body[&name] = value.clone();
-            let _ = read(api, body.to_string().as_bytes());
+            let _ = read(api, body.to_string().as_bytes(), None);
         }
     }
 }

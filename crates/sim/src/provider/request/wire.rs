@@ -1,4 +1,4 @@
-//! The bodies of the four endpoints as types, and what the simulator takes from them.
+//! The bodies of the text endpoints as types, and what the simulator takes from them.
 
 use crate::provider::refusal::Refusal;
 use crate::provider::request::task::{json_task, tool_task};
@@ -48,6 +48,7 @@ struct Chat {
     tools: Option<Vec<Value>>,
     tool_choice: Option<Value>,
     response_format: Option<Value>,
+    store: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -103,6 +104,7 @@ pub(super) fn chat(body: &[u8]) -> Result<Call, Failure> {
         task: task.unwrap_or_else(|| json_task(schema)),
         ask,
         special: partial(&messages),
+        keep: chat.store.unwrap_or(false),
     })
 }
 
@@ -131,6 +133,9 @@ struct Responses {
     parallel_tool_calls: Option<bool>,
     previous_response_id: Option<String>,
     store: Option<bool>,
+    background: Option<bool>,
+    conversation: Option<Value>,
+    prompt: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -148,6 +153,8 @@ pub(super) fn responses(body: &[u8]) -> Result<Call, Failure> {
     let items = match &asked.input {
         Some(Input::Items(items)) => items.as_slice(),
         Some(Input::Text(_)) => &[],
+        // A stored prompt may bring it.
+        None if asked.prompt.as_ref().is_some_and(Value::is_object) => &[],
         None => return Err(Refusal::missing("input").into()),
     };
     let instructions = asked.instructions.as_ref().map_or("", |text| text.0.as_str());
@@ -174,12 +181,19 @@ pub(super) fn responses(body: &[u8]) -> Result<Call, Failure> {
         prompt_tokens,
         task: task.unwrap_or_else(|| json_task(schema)),
         ask,
+        keep: asked.store.unwrap_or(true),
         special: Special::Repeat(repeated(asked)),
     })
 }
 
 fn repeated(asked: Responses) -> serde_json::Map<String, Value> {
+    let conversation = asked
+        .conversation
+        .filter(|one| !one.is_null())
+        .map(|one| if one.is_string() { serde_json::json!({ "id": one }) } else { one });
     let fields = [
+        ("background", asked.background.map(Value::from)),
+        ("conversation", conversation),
         ("instructions", asked.instructions.map(|text| text.0.into())),
         ("max_output_tokens", asked.max_output_tokens.map(Value::from)),
         ("metadata", asked.metadata),
@@ -233,6 +247,7 @@ pub(super) fn completions(body: &[u8]) -> Result<Call, Failure> {
         ask: Ask { heard: text.len(), text: text.clone() },
         task: Task::Text,
         special: Special::Echo(asked.echo.unwrap_or(false).then_some(text)),
+        keep: false,
     })
 }
 
@@ -283,11 +298,12 @@ pub(super) fn embeddings(body: &[u8]) -> Result<Call, Failure> {
             base64,
             dimensions: asked.dimensions.and_then(|places| u32::try_from(places).ok()),
         },
+        keep: false,
     })
 }
 
 /// One text, a list of texts, a list of tokens or a list of such lists.
-fn inputs(value: &Value, param: &str) -> Result<Vec<String>, Refusal> {
+pub(super) fn inputs(value: &Value, param: &str) -> Result<Vec<String>, Refusal> {
     let wrong = || Refusal::wrong_type(param, "a string or an array", "something else");
     match value {
         Value::String(text) => Ok(vec![text.clone()]),
@@ -379,7 +395,7 @@ fn heard(messages: &[Message], instructions: &str) -> (u64, Ask, bool) {
     (tokens_of(bytes), Ask { heard: text.len(), text: text.to_owned() }, answered)
 }
 
-fn tokens_of(bytes: usize) -> u64 {
+pub(super) fn tokens_of(bytes: usize) -> u64 {
     bytes.div_ceil(4).max(1) as u64
 }
 
@@ -400,7 +416,7 @@ fn known_role(role: Option<&str>, param: &str) -> Result<(), Refusal> {
     }
 }
 
-fn within(
+pub(super) fn within(
     param: &str,
     value: Option<f64>,
     low: f64,
