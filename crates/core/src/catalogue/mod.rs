@@ -8,6 +8,7 @@
 mod access;
 mod find;
 mod limits;
+mod network;
 mod page;
 mod requests;
 mod servers;
@@ -15,6 +16,7 @@ mod servers;
 use crate::failure::{Class, Kind};
 
 pub use find::{Found, find};
+pub use network::{Advice, advice};
 pub use page::errors_page;
 
 /// Everything known about a kind.
