@@ -113,7 +113,7 @@ enum Mode {
 }
 
 /// HTTP's headers for core.
-struct View<'a>(&'a HeaderMap);
+pub(crate) struct View<'a>(pub(crate) &'a HeaderMap);
 
 impl Headers for View<'_> {
     fn get(&self, name: &str) -> Option<&[u8]> {

@@ -21,6 +21,7 @@ mod error;
 mod flow;
 pub mod http;
 pub mod http_url;
+pub mod probe;
 mod refusal;
 pub mod spec;
 mod targets;

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::gate::{Speaks, Turn};
 use super::h1::Conn1;
 use super::h2::Conn2;
+use super::hitch::Hitch;
 use super::pool::{Lease, Site};
 use super::proxy::tunnel;
 use super::socket::{Socket, Tcp};
@@ -107,9 +108,14 @@ async fn open(site: &Site) -> Result<Socket, TransportFault> {
 }
 
 /// A TCP connection to the first address of the name that takes it.
-async fn tcp(resolver: &Resolver, host: &str, port: u16) -> Result<TcpStream, TransportFault> {
+async fn tcp(resolver: &Resolver, host: &str, port: u16) -> Result<TcpStream, Hitch> {
     let addresses = resolver.addresses(host, port).await?;
-    let stream = race(&addresses).await?;
+    connected(&addresses).await
+}
+
+/// A TCP connection to the first of these addresses that takes it.
+pub(super) async fn connected(addresses: &[SocketAddr]) -> Result<TcpStream, Hitch> {
+    let stream = race(addresses).await?;
     // Without it small writes wait for the other end's acknowledgement; failing is no harm.
     let _ = stream.set_nodelay(true);
     Ok(stream)
@@ -129,15 +135,20 @@ impl Resolver {
         Self { turn: Semaphore::new(1), found: Mutex::new(None) }
     }
 
-    async fn addresses(&self, host: &str, port: u16) -> Result<Arc<[SocketAddr]>, TransportFault> {
+    pub(super) async fn addresses(
+        &self,
+        host: &str,
+        port: u16,
+    ) -> Result<Arc<[SocketAddr]>, Hitch> {
         if let Ok(address) = host.parse() {
             return Ok(Arc::new([SocketAddr::new(address, port)]));
         }
-        let _turn = self.turn.acquire().await.map_err(|_| TransportFault::Dns)?;
+        let _turn = self.turn.acquire().await.map_err(|e| Hitch::new(TransportFault::Dns, e))?;
         if let Some(found) = self.known() {
             return Ok(found);
         }
-        let found = tokio::net::lookup_host((host, port)).await.map_err(|_| TransportFault::Dns)?;
+        let found = tokio::net::lookup_host((host, port)).await;
+        let found = found.map_err(|error| Hitch::new(TransportFault::Dns, error))?;
         let found: Arc<[SocketAddr]> = in_turn(found).into();
         *self.lock() = Some((Instant::now(), Arc::clone(&found)));
         Ok(found)
@@ -175,14 +186,14 @@ fn in_turn(found: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
 
 /// Tries the addresses, a further one when all so far failed or [`NEXT_ADDRESS_AFTER`] is over;
 /// the first connection wins and the others are given up.
-async fn race(addresses: &[SocketAddr]) -> Result<TcpStream, TransportFault> {
+async fn race(addresses: &[SocketAddr]) -> Result<TcpStream, Hitch> {
     let mut waiting = addresses.iter();
     let mut running: Vec<Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>> = Vec::new();
-    let mut fault = TransportFault::Dns;
+    let mut hitch = Hitch::new(TransportFault::Dns, "the name has no address");
     loop {
         match waiting.next() {
             Some(&address) => running.push(Box::pin(TcpStream::connect(address))),
-            None if running.is_empty() => return Err(fault),
+            None if running.is_empty() => return Err(hitch),
             None => {}
         }
         let last = waiting.len() == 0;
@@ -194,7 +205,7 @@ async fn race(addresses: &[SocketAddr]) -> Result<TcpStream, TransportFault> {
         };
         match ended {
             Some(Ok(stream)) => return Ok(stream),
-            Some(Err(error)) => fault = fault_of_connect(&error),
+            Some(Err(error)) => hitch = Hitch::new(fault_of_connect(&error), error),
             None => {}
         }
     }

@@ -6,17 +6,24 @@
 
 mod attempt;
 mod body;
+mod certificate;
 mod connect;
 mod gate;
 mod h1;
 mod h2;
+mod hitch;
+mod inspect;
 mod pool;
 mod proxy;
 mod settings;
 mod socket;
 mod tls;
+mod witness;
 
 pub use attempt::HttpAttempt;
+pub use certificate::Certificate;
+pub use hitch::Hitch;
+pub use inspect::{Stage, TlsSeen, Way};
 pub use proxy::{ProxyUrlError, no_proxy_matches, proxy_for};
 pub use settings::HttpSettings;
 pub use tls::{Trust, TrustError};

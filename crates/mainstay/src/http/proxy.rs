@@ -6,6 +6,7 @@ use mainstay_core::classify::TransportFault;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::hitch::Hitch;
 use crate::upstream::{Destination, Proxy};
 
 /// Longest answer of a proxy to CONNECT, bytes.
@@ -202,7 +203,7 @@ pub(super) async fn tunnel(
     proxy: &Proxy,
     host: &str,
     port: u16,
-) -> Result<(), TransportFault> {
+) -> Result<(), Hitch> {
     let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
     let authorization = match &proxy.authorization {
         Some(value) => format!("proxy-authorization: {value}\r\n"),
@@ -210,11 +211,19 @@ pub(super) async fn tunnel(
     };
     let ask =
         format!("CONNECT {host}:{port} HTTP/1.1\r\nhost: {host}:{port}\r\n{authorization}\r\n");
-    tcp.write_all(ask.as_bytes()).await.map_err(|_| TransportFault::ProxyRefused)?;
+    let asked = tcp.write_all(ask.as_bytes()).await;
+    asked.map_err(|error| Hitch::new(TransportFault::ProxyRefused, error))?;
     match answer_status(tcp).await {
         Some(200..=299) => Ok(()),
-        Some(407) => Err(TransportFault::ProxyAuth),
-        Some(_) | None => Err(TransportFault::ProxyRefused),
+        Some(407) => Err(Hitch::new(TransportFault::ProxyAuth, "the proxy answered 407")),
+        Some(status) => {
+            let detail = format!("the proxy answered CONNECT with {status}");
+            Err(Hitch::new(TransportFault::ProxyRefused, detail))
+        }
+        None => Err(Hitch::new(
+            TransportFault::ProxyRefused,
+            "it did not answer CONNECT as a proxy does",
+        )),
     }
 }
 

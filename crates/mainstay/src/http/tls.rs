@@ -7,13 +7,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mainstay_core::classify::TransportFault;
 use rustls::client::Resumption;
+use rustls::client::danger::ServerCertVerifier;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::hitch::Hitch;
 use super::socket::Tcp;
+use super::witness::Witness;
 
 /// TLS sessions remembered for a quicker second handshake, per set of authorities.
 const SESSIONS_MAX: usize = 256;
@@ -121,6 +124,30 @@ impl Trust {
         connected.map_err(|error| fault_of_tls(&error))
     }
 
+    /// As [`Trust::connect`], keeping what the other end shows; trusted or not, by the same judgement.
+    pub(super) async fn look(
+        &self,
+        host: &str,
+        ca_file: Option<&Path>,
+        tcp: Tcp,
+    ) -> (Vec<CertificateDer<'static>>, Result<TlsStream<Tcp>, Hitch>) {
+        let Ok(name) = ServerName::try_from(host.to_owned()) else {
+            return (Vec::new(), Err(Hitch::new(TransportFault::BadAddress, "no name for TLS")));
+        };
+        let file = ca_file.map(Path::to_owned);
+        let building = tokio::task::spawn_blocking(move || watching(file.as_deref())).await;
+        let (config, seen) = match building {
+            Ok(Ok(built)) => built,
+            Ok(Err(error)) => {
+                return (Vec::new(), Err(Hitch::new(TransportFault::TlsUntrusted, error)));
+            }
+            Err(error) => return (Vec::new(), Err(Hitch::new(TransportFault::TlsOther, error))),
+        };
+        let connected = TlsConnector::from(config).connect(name, tcp).await;
+        let hitch = |error: io::Error| Hitch::new(fault_of_tls(&error), error);
+        (seen.take(), connected.map_err(hitch))
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<Known>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -138,6 +165,27 @@ pub(super) fn is_h2(stream: &TlsStream<Tcp>) -> bool {
 }
 
 fn build(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, TrustError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(TrustError::Setup)?
+        .with_root_certificates(roots(ca_file)?)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.resumption = Resumption::in_memory_sessions(SESSIONS_MAX);
+    Ok(Arc::new(config))
+}
+
+/// The settings of a connection whose certificates are kept to be shown.
+fn watching(ca_file: Option<&Path>) -> Result<(Arc<ClientConfig>, Arc<Witness>), TrustError> {
+    let mut config = ClientConfig::clone(&*build(ca_file)?);
+    let witness = Arc::new(Witness::new(roots(ca_file)?)?);
+    let verifier = Arc::clone(&witness) as Arc<dyn ServerCertVerifier>;
+    config.dangerous().set_certificate_verifier(verifier);
+    Ok((Arc::new(config), witness))
+}
+
+fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, TrustError> {
     let mut roots = RootCertStore::empty();
     let system = rustls_native_certs::load_native_certs();
     roots.add_parsable_certificates(system.certs);
@@ -148,15 +196,7 @@ fn build(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, TrustError> {
         let errors = system.errors.iter().map(ToString::to_string).collect();
         return Err(TrustError::NoAuthorities(errors));
     }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(TrustError::Setup)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    config.resumption = Resumption::in_memory_sessions(SESSIONS_MAX);
-    Ok(Arc::new(config))
+    Ok(roots)
 }
 
 fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), TrustError> {

@@ -8,6 +8,10 @@ fn addresses(texts: &[&str]) -> Vec<SocketAddr> {
     texts.iter().map(|text| text.parse().expect("an address")).collect()
 }
 
+fn fault<T>(result: Result<T, Hitch>) -> Option<TransportFault> {
+    result.err().map(|hitch| hitch.fault)
+}
+
 #[test]
 fn families_take_turns_in_the_resolvers_order() {
     let check = |found: &[&str], want: &[&str]| {
@@ -40,8 +44,8 @@ async fn a_refusing_and_a_silent_address_do_not_keep_from_the_next() {
     assert_eq!(stream.peer_addr().expect("an address"), good.0);
     assert!(start.elapsed() >= NEXT_ADDRESS_AFTER);
 
-    assert_eq!(race(&[refusing_address]).await.err(), Some(TransportFault::Refused));
-    assert_eq!(race(&[]).await.err(), Some(TransportFault::Dns));
+    assert_eq!(fault(race(&[refusing_address]).await), Some(TransportFault::Refused));
+    assert_eq!(fault(race(&[]).await), Some(TransportFault::Dns));
 }
 
 /// A listener whose queue is full: connecting to it neither works nor fails.
@@ -72,5 +76,6 @@ async fn a_name_is_looked_up_once_for_many_and_again_later() {
     assert!(resolver.known().is_none(), "old answers do not count");
     // Longer than a label may be: fails without asking any network.
     let no_label = "x".repeat(64);
-    assert_eq!(resolver.addresses(&no_label, 80).await, Err(TransportFault::Dns));
+    let found = resolver.addresses(&no_label, 80).await;
+    assert_eq!(fault(found), Some(TransportFault::Dns));
 }
