@@ -20,4 +20,4 @@ pub use mainstay_core::store::{Store, StoreError};
 pub use memory::Memory;
 pub use secrets::{digest, mint, random_token, same_digest};
 pub use snapshot::{KeySnapshot, Standing, Verdict};
-pub use sqlite::{SCHEMA_VERSION, Sqlite};
+pub use sqlite::{Inspected, SCHEMA_VERSION, Sqlite, inspect};

@@ -21,6 +21,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 use crate::{describe, model};
 
 mod budgets;
+mod inspect;
 mod limits;
 mod members;
 mod objects;
@@ -29,6 +30,7 @@ mod replays;
 mod requests;
 mod rows;
 
+pub use inspect::{Inspected, inspect};
 pub use open::SCHEMA_VERSION;
 pub(crate) use open::{open as open_file, told};
 

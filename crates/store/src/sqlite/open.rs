@@ -106,7 +106,7 @@ fn create(path: &Path) -> std::io::Result<()> {
 }
 
 /// The version of the tables; refuses files that are not ours or newer than this program.
-fn version(connection: &Connection, path: &Path) -> Result<u32, super::Fault> {
+pub(super) fn version(connection: &Connection, path: &Path) -> Result<u32, super::Fault> {
     let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     let (found, application) = (number("user_version")?, number("application_id")?);
     let sql = "SELECT count(*) FROM sqlite_schema";
