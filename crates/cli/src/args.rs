@@ -6,6 +6,7 @@ use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 
 use crate::commands::audit::AuditArgs;
 use crate::commands::budget::BudgetCommand;
+use crate::commands::doctor::{DOCTOR, DoctorArgs};
 use crate::commands::ledger::LedgerCommand;
 use crate::commands::limit::LimitCommand;
 use crate::commands::member::MemberCommand;
@@ -48,6 +49,9 @@ pub(crate) enum Command {
         #[arg(required = true)]
         query: Vec<String>,
     },
+    /// Find what keeps calls from working: key, network, proxy, certificate, clock, disk
+    #[command(after_help = DOCTOR)]
+    Doctor(DoctorArgs),
     /// Classify answers: JSON lines in, JSON lines out
     #[command(after_help = CLASSIFY)]
     Classify,

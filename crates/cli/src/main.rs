@@ -3,6 +3,7 @@
 mod args;
 mod clock;
 mod commands;
+mod doctor;
 mod exit;
 mod run;
 mod show;

@@ -16,6 +16,7 @@ const SUCCESSES: &[Case] = &[
         &["run", "-", "-o", "out.jsonl", "--dry-run", "--rpm", "10"],
         "{\"model\":\"gpt-4o\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}],\"max_tokens\":9}\n",
     ),
+    ("doctor", &["doctor"], ""),
     ("explain", &["explain", "insufficient_quota"], ""),
     ("explain-status", &["explain", "401", "--json"], ""),
     (
@@ -142,6 +143,8 @@ const FAILURES: &[(i32, Case)] = &[
     (2, ("usage", &["usage", "--since", "yesterday"], "")),
     (3, ("ledger-verify", &["ledger", "verify", "--config", "bad.toml"], "")),
     (3, ("sim", &["sim", "--scenario", "no-such.toml"], "")),
+    (1, ("doctor", &["doctor", "--config", "bad.toml"], "")),
+    (2, ("doctor-provider", &["doctor", "--provider", "nobody"], "")),
     (1, ("explain", &["explain", "insuficient_quota"], "")),
     (1, ("classify", &["classify"], "not json\n{\"id\":1,\"status\":500,\"body\":\"\"}\n")),
     (
@@ -201,6 +204,7 @@ const HELPS: &[&[&str]] = &[
     &["serve"],
     &["run"],
     &["sim"],
+    &["doctor"],
     &["explain"],
     &["classify"],
     &["check"],
@@ -447,6 +451,13 @@ fn steady(text: &str) -> String {
             {
                 steady.extend([start, "<", &length.to_string(), ">"]);
                 rest = &rest[start.len() + length..];
+            }
+            _ if rest.split_once(" MiB are free").is_some_and(|(before, _)| {
+                !before.is_empty() && before.bytes().all(|digit| digit.is_ascii_digit())
+            }) =>
+            {
+                steady += "<number>";
+                rest = rest.trim_start_matches(|c: char| c.is_ascii_digit());
             }
             _ if rest.starts_with("20")
                 && rest.get(19..20) == Some("Z")

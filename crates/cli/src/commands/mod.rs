@@ -17,6 +17,7 @@ mod check;
 mod classify;
 mod completions;
 mod config_file;
+pub(crate) mod doctor;
 mod explain;
 mod key;
 pub(crate) mod ledger;
@@ -40,6 +41,7 @@ pub(crate) fn run(args: &Args, show: &mut Show) -> Result<Exit, Trouble> {
         Command::Run(args) => run::run(args, show),
         Command::Sim(args) => sim::run(args, show),
         Command::Explain { query } => explain::run(&query.join(" "), show),
+        Command::Doctor(args) => doctor::run(args, show),
         Command::Classify => classify::run(std::io::stdin().lock(), show),
         Command::Check(args) => check::run(args, show),
         Command::Tokens(args) => tokens::run(args, show),
