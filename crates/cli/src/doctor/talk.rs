@@ -145,9 +145,12 @@ pub(super) fn said(verdict: &Verdict) -> String {
     }
 }
 
+/// A text on one line, cut.
 fn cut(text: &str) -> String {
-    let mut shown: String = text.chars().filter(|c| !c.is_control()).take(SAID_MAX).collect();
-    if shown.len() < text.len() {
+    let words: Vec<&str> = text.split(|c: char| c.is_whitespace() || c.is_control()).collect();
+    let line = words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+    let mut shown: String = line.chars().take(SAID_MAX).collect();
+    if shown.len() < line.len() {
         shown.push('…');
     }
     shown
@@ -301,7 +304,7 @@ mod tests {
         let page = came(200, &html, "<html><TITLE>Hotel\nWi-Fi</TITLE>");
         let found = answered(&page);
         assert_eq!((found.state, found.side), (State::Failed, Side::Surroundings));
-        assert!(found.found.ends_with("(200): HotelWi-Fi"), "{}", found.found);
+        assert!(found.found.ends_with("(200): Hotel Wi-Fi"), "{}", found.found);
         let moved = came(302, &[("location", "http://login.test/?u=1")], "");
         assert!(answered(&moved).found.contains("redirect (302) to http://login.test/"));
         assert_eq!(answered(&came(200, &[JSON], "{\"data\":[]}")).state, State::Ok);
