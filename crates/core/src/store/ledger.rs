@@ -202,7 +202,7 @@ pub struct LedgerState {
 /// Where money is remembered. Nothing here blocks but [`Ledger::flush`].
 pub trait Ledger: Send + Sync + fmt::Debug {
     /// Begins a reservation. `written` is told when the hold is as durable as the ledger's mode
-    /// says; it is called from the ledger's own thread, and at once in the mode `batched`.
+    /// says: before this returns, or from the ledger's own thread when the disk is waited for.
     ///
     /// # Errors
     ///

@@ -1,14 +1,15 @@
 //! The ledger in the store's file: what was held, spent and given back, entry by entry.
 //!
-//! One thread writes. It takes what has come in since it wrote last, puts it into one row and one
-//! transaction, and tells those who wait for it; a second thread brings what is written to the disk
-//! every few milliseconds. One process at a time may write holds: which ones are left over from a
-//! process that died can only be told when no other lives.
+//! Entries go into a journal, which survives the end of the process, and into an inbox. One thread
+//! writes: it takes what has come in, puts it into one row and one transaction, and tells those who
+//! wait for it; a second thread brings what is written to the disk every few milliseconds. One
+//! process at a time may write holds: which ones are left over from a process that died can only be
+//! told when no other lives.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -19,9 +20,12 @@ use mainstay_core::store::{
 };
 
 mod disk;
+mod inbox;
+mod journal;
 mod reader;
 mod record;
 mod recover;
+mod replay;
 pub(crate) mod tables;
 mod verify;
 mod writer;
@@ -65,7 +69,6 @@ pub struct Recovered {
 /// The ledger in a store's file.
 #[derive(Debug)]
 pub struct SqliteLedger {
-    jobs: Option<Sender<Job>>,
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
     latest: UnixMillis,
@@ -84,6 +87,7 @@ struct Shared {
     open: AtomicUsize,
     refused: AtomicU64,
     trouble: Mutex<Trouble>,
+    inbox: inbox::Inbox,
     disk: disk::Disk,
 }
 
@@ -96,7 +100,8 @@ struct Trouble {
 
 /// Work for the writing thread.
 enum Job {
-    Entry(Entry, Option<Written>),
+    /// An entry, its number in the journal, 0 without one, and who waits for it.
+    Entry(u64, Entry, Option<Written>),
     Spent(SpentOf, Summed),
     Flush(SyncSender<()>),
     #[cfg(test)]
@@ -114,8 +119,11 @@ impl SqliteLedger {
         let lock = lock(path, settings.lock_wait)?;
         let mut connection = crate::sqlite::open_file(path)?;
         let told = |error: rusqlite::Error| crate::sqlite::told(&error, "open the ledger", path);
+        let mark = replay::run(&mut connection, path)?;
         let recovered = recover::run(&mut connection, settings.recovery, path)?;
-        let latest = UnixMillis(tables::last(&connection).map_err(told)?.latest);
+        let last = tables::last(&connection).map_err(told)?;
+        let journal = journal::Journal::start(path, mark, last.journal).map_err(unwritable)?;
+        let latest = UnixMillis(last.latest);
         let shared = Arc::new(Shared {
             path: path.to_owned(),
             settings,
@@ -123,16 +131,16 @@ impl SqliteLedger {
             open: AtomicUsize::new(0),
             refused: AtomicU64::new(0),
             trouble: Mutex::new(Trouble::default()),
+            inbox: inbox::Inbox::new(journal, settings.durability),
             disk: disk::Disk::default(),
         });
-        let (jobs, inbox) = channel();
-        let writer = writer::Writer::new(connection, Arc::clone(&shared)).map_err(told)?;
-        let syncing = Arc::clone(&shared);
+        let (writing, syncing) = (Arc::clone(&shared), Arc::clone(&shared));
+        let writer = writer::Writer::new(connection, writing, last.journal).map_err(told)?;
         let threads = vec![
-            spawn("mainstay-ledger", move || writer.run(&inbox))?,
+            spawn("mainstay-ledger", move || writer.run())?,
             spawn("mainstay-disk", move || disk::run(&syncing))?,
         ];
-        Ok(SqliteLedger { jobs: Some(jobs), shared, threads, latest, recovered, _lock: lock })
+        Ok(SqliteLedger { shared, threads, latest, recovered, _lock: lock })
     }
 
     /// What was found and done when it was opened.
@@ -140,16 +148,9 @@ impl SqliteLedger {
         self.recovered
     }
 
-    fn send(&self, job: Job) {
-        if let Some(jobs) = &self.jobs {
-            // The thread lives as long as this does.
-            let _ = jobs.send(job);
-        }
-    }
-
-    fn entry(&self, entry: Entry, written: Option<Written>) {
+    fn entry(&self, entry: Entry) {
         self.shared.waiting.fetch_add(1, Ordering::Relaxed);
-        self.send(Job::Entry(entry, written));
+        self.shared.inbox.entry(entry);
     }
 }
 
@@ -162,26 +163,24 @@ impl Ledger for SqliteLedger {
         if let Some(why) = self.shared.trouble() {
             return Err(LedgerTrouble::Failing { why });
         }
-        match self.shared.settings.durability {
-            Durability::Process | Durability::Strict => self.entry(entry, Some(written)),
-            Durability::Batched => {
-                self.entry(entry, None);
-                written(Ok(()));
-            }
+        self.shared.waiting.fetch_add(1, Ordering::Relaxed);
+        let taken = self.shared.inbox.hold(entry, written);
+        if taken.is_err() {
+            self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
         }
-        Ok(())
+        taken
     }
 
     fn further(&self, entry: Entry) {
-        self.entry(entry, None);
+        self.entry(entry);
     }
 
     fn end(&self, entry: Entry) {
-        self.entry(entry, None);
+        self.entry(entry);
     }
 
     fn spent(&self, of: SpentOf, summed: Summed) {
-        self.send(Job::Spent(of, summed));
+        self.shared.inbox.urgent(Job::Spent(of, summed));
     }
 
     fn state(&self) -> LedgerState {
@@ -200,7 +199,7 @@ impl Ledger for SqliteLedger {
     fn flush(&self) {
         const FLUSH_MAX: Duration = Duration::from_secs(10);
         let (done, over) = sync_channel(1);
-        self.send(Job::Flush(done));
+        self.shared.inbox.urgent(Job::Flush(done));
         // What could not be written by then is charged at the next start.
         let _ = over.recv_timeout(FLUSH_MAX);
     }
@@ -208,10 +207,11 @@ impl Ledger for SqliteLedger {
 
 impl Drop for SqliteLedger {
     fn drop(&mut self) {
-        self.jobs = None;
-        self.shared.disk.stop();
+        self.shared.inbox.close();
         for thread in self.threads.drain(..) {
             let _ = thread.join();
+            // The writer comes first: the disk is needed as long as it writes.
+            self.shared.disk.stop();
         }
     }
 }
@@ -235,6 +235,15 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
             fix: "raise the limit on threads or processes".to_owned(),
         }
     })
+}
+
+fn unwritable(error: std::io::Error) -> StoreError {
+    StoreError::Surroundings {
+        what: "write the ledger's journal".to_owned(),
+        why: error.to_string(),
+        fix: "free space on the disk, and give this user the right to write in the store's folder"
+            .to_owned(),
+    }
 }
 
 /// Takes the lock beside the file, so that no second process takes this one's open reservations for

@@ -4,7 +4,7 @@
 //! one row whose blob is such records side by side.
 
 use mainstay_core::money::Usd;
-use mainstay_core::store::{Basis, EntryKind, ReservationId, UnixMillis};
+use mainstay_core::store::{Basis, Entry, EntryKind, ReservationId, UnixMillis};
 use mainstay_core::wire::usage::Usage;
 
 /// Bytes of a record.
@@ -33,6 +33,22 @@ const UNPRICED: u8 = 4;
 impl Record {
     pub(super) fn amount(&self) -> Usd {
         Usd::from_pico(i128::from(self.amount))
+    }
+
+    /// An entry whose names have no numbers yet.
+    pub(super) fn unnamed(entry: &Entry) -> Record {
+        Record {
+            kind: entry.kind,
+            basis: entry.basis,
+            org: 0,
+            project: 0,
+            key: 0,
+            model: 0,
+            reservation: entry.reservation,
+            at: entry.at,
+            amount: entry.amount.entry().unwrap_or(i64::MAX),
+            usage: entry.usage,
+        }
     }
 
     pub(super) fn write(&self, to: &mut Vec<u8>) {

@@ -44,7 +44,7 @@ pub(super) fn run(
         connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(told)?;
     let seq = last.seq + 1;
     let digest = tables::digest(&last.digest, seq, &blob);
-    let batch = Last { seq, latest: last.latest, open_from: seq + 1, digest };
+    let batch = Last { seq, open_from: seq + 1, digest, ..last };
     tables::put_batch(&change, &batch, &blob).map_err(told)?;
     tables::put_sums(&change, &sums).map_err(told)?;
     change.commit().map_err(told)?;
@@ -53,7 +53,7 @@ pub(super) fn run(
 }
 
 /// Reservations without a terminal entry, with all they hold, in the order of their ids.
-fn open(
+pub(super) fn open(
     connection: &Connection,
     from: i64,
     path: &Path,

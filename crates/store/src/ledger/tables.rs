@@ -59,6 +59,10 @@ CREATE UNIQUE INDEX budget_owner ON budget (kind, owner, every) WHERE removed = 
 CREATE INDEX budget_changed ON budget (changed);
 ";
 
+/// A step of the store's migrations: how far a batch has brought the journal over.
+pub(crate) const JOURNAL: &str =
+    "ALTER TABLE ledger_batch ADD COLUMN journal INTEGER NOT NULL DEFAULT 0";
+
 /// Pico-USD of one USD.
 const ONE: i128 = 1_000_000_000_000;
 /// Milliseconds of a slot: a quarter of an hour.
@@ -120,6 +124,11 @@ impl Names {
         Ok(number)
     }
 
+    /// The number of a model; 0 for none.
+    pub(super) fn model(&mut self, to: &Connection, name: &str) -> Result<u32> {
+        if name.is_empty() { Ok(0) } else { self.number(to, name) }
+    }
+
     /// The transaction was kept, or was not.
     pub(super) fn over(&mut self, kept: bool) {
         let fresh = self.fresh.drain();
@@ -143,20 +152,23 @@ pub(super) struct Last {
     /// No batch before this one has a reservation that is open.
     pub(super) open_from: i64,
     pub(super) digest: [u8; 32],
+    /// The number of the last entry of the journal that it or a batch before it has.
+    pub(super) journal: u64,
 }
 
 /// The last batch; zeros before the first.
 pub(super) fn last(from: &Connection) -> Result<Last> {
-    let sql = "SELECT seq, latest, open_from, digest FROM ledger_batch ORDER BY seq DESC LIMIT 1";
+    let sql = "SELECT seq, latest, open_from, digest, journal FROM ledger_batch ORDER BY seq DESC LIMIT 1";
     let found = from
-        .prepare(sql)?
+        .prepare_cached(sql)?
         .query_row([], |row| {
-            let latest: i64 = row.get(1)?;
+            let (latest, journal): (i64, i64) = (row.get(1)?, row.get(4)?);
             Ok(Last {
                 seq: row.get(0)?,
                 latest: u64::try_from(latest).unwrap_or(0),
                 open_from: row.get(2)?,
                 digest: row.get(3)?,
+                journal: u64::try_from(journal).unwrap_or(0),
             })
         })
         .optional()?;
@@ -169,9 +181,11 @@ pub(super) fn digest(before: &[u8; 32], seq: i64, records: &[u8]) -> [u8; 32] {
 }
 
 pub(super) fn put_batch(to: &Connection, batch: &Last, records: &[u8]) -> Result<()> {
-    let sql = "INSERT INTO ledger_batch (seq, latest, open_from, digest, records) VALUES (?1, ?2, ?3, ?4, ?5)";
-    let latest = i64::try_from(batch.latest).unwrap_or(i64::MAX);
-    to.prepare(sql)?.execute(params![batch.seq, latest, batch.open_from, batch.digest, records])?;
+    let sql = "INSERT INTO ledger_batch (seq, latest, open_from, digest, records, journal) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let (latest, journal) = (number(batch.latest), number(batch.journal));
+    let Last { seq, open_from, digest, .. } = batch;
+    to.prepare_cached(sql)?.execute(params![seq, latest, open_from, digest, records, journal])?;
     Ok(())
 }
 
@@ -216,7 +230,7 @@ pub(super) fn put_sums(to: &Connection, sums: &BTreeMap<Place, Sums>) -> Result<
           cost_usd = cost_usd + excluded.cost_usd
                      + (cost_pico + excluded.cost_pico) / 1000000000000,
           cost_pico = (cost_pico + excluded.cost_pico) % 1000000000000";
-    let mut statement = to.prepare(SQL)?;
+    let mut statement = to.prepare_cached(SQL)?;
     for ((slot, org, project, key, model), sum) in sums {
         let usd = i64::try_from(sum.cost.pico().div_euclid(ONE)).unwrap_or(i64::MAX / 2);
         let pico = i64::try_from(sum.cost.pico().rem_euclid(ONE)).unwrap_or(0);

@@ -70,7 +70,8 @@ impl World {
     /// What a process leaves behind that is killed at this instant.
     fn killed(&self) -> World {
         let folder = tempdir().unwrap();
-        for end in ["", "-wal"] {
+        // The journal first: what is brought over meanwhile is in both.
+        for end in [".ledger-journal-0", ".ledger-journal-1", "", "-wal"] {
             let from = format!("{}{end}", self.path().display());
             std::fs::copy(from, folder.path().join(format!("s.db{end}"))).unwrap();
         }
@@ -157,6 +158,53 @@ fn a_hold_that_was_told_survives_a_kill_and_is_charged_once() {
 }
 
 #[test]
+fn a_hold_survives_a_kill_at_the_very_moment_it_is_told() {
+    let world = World::new();
+    let ledger = world.open(Durability::Process);
+    let told = hold(&ledger, world.entry(EntryKind::Hold, 1, 70)).unwrap();
+    assert_eq!(told.try_recv(), Ok(Ok(())), "it is told without a change of threads");
+    ledger.end(world.entry(EntryKind::Settle, 1, 7));
+    held(&ledger, world.entry(EntryKind::Hold, 2, 30));
+    let left = world.killed();
+    let again = left.open(Durability::Process);
+    assert_eq!(again.recovered(), Recovered { reservations: 1, held: Usd::from_pico(30) });
+    held(&again, left.entry(EntryKind::Hold, 3, 5));
+    let twice = left.killed();
+    let third = twice.open(Durability::Strict);
+    assert_eq!(third.recovered(), Recovered { reservations: 1, held: Usd::from_pico(5) });
+    assert_eq!(spent(&third, &twice, 0, None), 42, "by key, as if nothing had happened");
+    let found = twice.verified();
+    assert!(found.is_sound() && found.open == 0 && found.ended == 3, "{found:?}");
+    drop(third);
+    assert_eq!(twice.open(Durability::Process).recovered(), Recovered::default());
+}
+
+#[test]
+fn a_journal_that_cannot_be_brought_over_twice_is_not() {
+    let world = World::new();
+    drop(world.open(Durability::Process));
+    let mark = replay::run(&mut crate::sqlite::open_file(&world.path()).unwrap(), &world.path());
+    let mut journal = journal::Journal::start(&world.path(), mark.unwrap(), 0).unwrap();
+    // A second end, and an end without a beginning, break the ledger's rules.
+    for (kind, id) in [
+        (EntryKind::Hold, 1),
+        (EntryKind::Settle, 1),
+        (EntryKind::Release, 1),
+        (EntryKind::Settle, 2),
+    ] {
+        journal.note(&world.entry(kind, id, 7));
+    }
+    journal.write().unwrap();
+    for _ in 0..2 {
+        let mut connection = crate::sqlite::open_file(&world.path()).unwrap();
+        replay::run(&mut connection, &world.path()).unwrap();
+        let found = world.verified();
+        assert!(found.is_sound() && found.settled == Usd::from_pico(7), "{found:?}");
+        assert_eq!((found.batches, found.entries), (1, 2));
+    }
+}
+
+#[test]
 fn leftovers_are_released_where_the_policy_says_so() {
     let world = World::new();
     let ledger = world.open(Durability::Process);
@@ -221,28 +269,25 @@ fn survives(stop: &'static str, go: &'static str, words: &str) {
     let world = World::new();
     let ledger = world.open(Durability::Process);
     held(&ledger, world.entry(EntryKind::Hold, 1, 70));
-    ledger.send(Job::Pragma(stop));
+    ledger.shared.inbox.urgent(Job::Pragma(stop));
     ledger.end(world.entry(EntryKind::Settle, 1, 7));
-    // Large names make the file grow beyond the pages it has.
+    // Large names make the file grow beyond the pages it has. The journal has it before anybody
+    // notices that it cannot be brought over.
     let large = Entry { model: "m".repeat(200_000).into(), ..world.entry(EntryKind::Hold, 2, 30) };
-    let asked = hold(&ledger, large);
-    let taken = asked.is_ok();
-    let refused = asked.and_then(|told| told.recv_timeout(Duration::from_secs(5)).unwrap());
-    let Err(LedgerTrouble::Failing { why }) = refused else { panic!("{refused:?}") };
+    let taken = hold(&ledger, large).is_ok();
+    let why = until(|| ledger.state().trouble);
     assert!(why.contains(words), "{why}");
-    assert!(ledger.state().trouble.is_some());
     assert!(hold(&ledger, world.entry(EntryKind::Hold, 3, 1)).is_err(), "refused at once");
     if taken {
         ledger.end(world.entry(EntryKind::Release, 2, 0));
     }
-    ledger.send(Job::Pragma(go));
-    for turn in 0.. {
-        if ledger.state().trouble.is_none() {
-            break;
-        }
-        assert!(turn < 500, "{:?}", ledger.state());
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    let (tell, told) = channel();
+    let of = SpentOf { org: "x".into(), project: None, key: None, from: NOON, to: None };
+    ledger.spent(of, Box::new(move |sum| tell.send(sum.is_err()).unwrap_or_default()));
+    assert!(told.recv().unwrap(), "a sum without what waits would be wrong");
+    let left = world.killed();
+    ledger.shared.inbox.urgent(Job::Pragma(go));
+    until(|| ledger.state().trouble.is_none().then_some(()));
     held(&ledger, world.entry(EntryKind::Hold, 4, 1));
     ledger.end(world.entry(EntryKind::Settle, 4, 1));
     assert_eq!(spent(&ledger, &world, 0, None), 8);
@@ -251,6 +296,20 @@ fn survives(stop: &'static str, go: &'static str, words: &str) {
         found.is_sound() && found.open == 0 && found.ended == 2 + u64::from(taken),
         "{found:?}"
     );
+    // Had it been killed in the middle of it, nothing would be lost either.
+    let again = left.open(Durability::Process);
+    assert_eq!(spent(&again, &left, 0, None), 7);
+}
+
+/// Waits for what other threads bring about.
+fn until<T>(mut there: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..1_000 {
+        if let Some(found) = there() {
+            return found;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("it does not come about");
 }
 
 #[test]
@@ -269,6 +328,7 @@ fn a_full_queue_refuses_holds_and_takes_terminal_entries() {
     let settings = LedgerSettings { queue_max: 2, ..LedgerSettings::default() };
     let ledger = SqliteLedger::open(&world.path(), settings).unwrap();
     held(&ledger, world.entry(EntryKind::Hold, 1, 70));
+    spent(&ledger, &world, 0, None); // a barrier: nothing waits any more
     let (go, wait) = channel::<()>();
     let of = SpentOf { org: "x".into(), project: None, key: None, from: NOON, to: None };
     ledger.spent(of, Box::new(move |_| assert!(wait.recv().is_err())));
@@ -306,6 +366,7 @@ fn two_batches() -> World {
     for id in [1, 2] {
         held(&ledger, world.entry(EntryKind::Hold, id, 70));
         ledger.end(world.entry(EntryKind::Settle, id, 7));
+        spent(&ledger, &world, 0, None); // a barrier: a batch of its own
     }
     drop(ledger);
     world

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use mainstay_core::keys::PublicPart;
@@ -19,10 +18,8 @@ use super::tables::{self, Last, Names};
 use super::{Job, Shared};
 use crate::failpoint::failpoint;
 
-/// Most jobs taken before what they bring is written.
-const TAKE_MAX: usize = 4_096;
-/// How long entries are gathered in the mode `batched`.
-const GATHER: Duration = Duration::from_millis(5);
+/// Most entries of a batch, while all can be written.
+const BATCH_MAX: usize = 4_096;
 /// Time between two tries to write what could not be written.
 const AGAIN_EVERY: Duration = Duration::from_millis(100);
 /// Pages of SQLite's log from which on the writer moves them itself, should nobody else: 64 MiB.
@@ -39,16 +36,19 @@ pub(super) struct Writer {
     /// How many of them each batch has.
     open_in: BTreeMap<i64, u32>,
     pending: Vec<Pending>,
+    /// The number of the last entry that SQLite has.
+    folded: u64,
 }
 
 struct Pending {
+    number: u64,
     entry: Entry,
     written: Option<Written>,
 }
 
 impl Writer {
     /// A writer over tables without open reservations.
-    pub(super) fn new(connection: Connection, shared: Arc<Shared>) -> Result<Writer> {
+    pub(super) fn new(connection: Connection, shared: Arc<Shared>, folded: u64) -> Result<Writer> {
         let full = shared.settings.durability == Durability::Strict;
         connection.pragma_update(None, "synchronous", if full { "FULL" } else { "NORMAL" })?;
         connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
@@ -61,43 +61,38 @@ impl Writer {
             open: HashMap::new(),
             open_in: BTreeMap::new(),
             pending: Vec::new(),
+            folded,
         })
     }
 
     /// Runs until nobody can hand anything in any more.
-    pub(super) fn run(mut self, inbox: &Receiver<Job>) {
+    pub(super) fn run(mut self) {
+        let shared = Arc::clone(&self.shared);
+        let mut jobs = Vec::new();
         loop {
-            let first = if self.pending.is_empty() {
-                inbox.recv().map_err(|_| RecvTimeoutError::Disconnected)
-            } else {
-                inbox.recv_timeout(AGAIN_EVERY)
-            };
-            match first {
-                Ok(job) => self.take(job, inbox),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
+            let most = (!self.pending.is_empty()).then_some(AGAIN_EVERY);
+            if !shared.inbox.take(&mut jobs, self.folded, most) {
+                break;
+            }
+            for job in jobs.drain(..) {
+                self.job(job);
+                if self.pending.len() % BATCH_MAX == BATCH_MAX - 1 {
+                    self.commit();
+                }
             }
             self.commit();
         }
         self.commit();
         // Best effort: SQLite does the same when the file is next opened.
-        let _ = self.connection.execute_batch("PRAGMA wal_checkpoint(PASSIVE)");
-    }
-
-    /// Takes what is there, and in the mode `batched` what comes within a few milliseconds.
-    fn take(&mut self, first: Job, inbox: &Receiver<Job>) {
-        self.job(first);
-        if self.shared.settings.durability == Durability::Batched {
-            std::thread::sleep(GATHER);
-        }
-        for job in inbox.try_iter().take(TAKE_MAX) {
-            self.job(job);
+        let moved = self.connection.execute_batch("PRAGMA wal_checkpoint(PASSIVE)");
+        if moved.is_ok() && self.pending.is_empty() {
+            shared.inbox.done();
         }
     }
 
     fn job(&mut self, job: Job) {
         match job {
-            Job::Entry(entry, written) => self.accept(entry, written),
+            Job::Entry(number, entry, written) => self.accept(number, entry, written),
             Job::Spent(of, summed) => {
                 self.commit();
                 let sum = if self.pending.is_empty() {
@@ -120,7 +115,7 @@ impl Writer {
     }
 
     /// Holds an entry against the rules: one hold begins a reservation, one terminal entry ends it.
-    fn accept(&mut self, entry: Entry, written: Option<Written>) {
+    fn accept(&mut self, number: u64, entry: Entry, written: Option<Written>) {
         let id = entry.reservation;
         let sound = match entry.kind {
             EntryKind::Hold => {
@@ -138,7 +133,7 @@ impl Writer {
             EntryKind::Adjust => true,
         };
         if sound {
-            self.pending.push(Pending { entry, written });
+            self.pending.push(Pending { number, entry, written });
         } else {
             self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
             self.shared.refused.fetch_add(1, Ordering::Relaxed);
@@ -185,6 +180,8 @@ impl Writer {
     }
 
     fn committed(&mut self, seq: i64) {
+        let last = self.pending.last().map_or(0, |last| last.number);
+        self.folded = self.folded.max(last);
         for one in self.pending.drain(..) {
             let new = one.entry.kind == EntryKind::Hold;
             if let Some(at) =
@@ -221,6 +218,7 @@ impl Writer {
             latest,
             open_from: oldest.unwrap_or(if still_open { seq } else { seq + 1 }),
             digest: tables::digest(&last.digest, seq, &blob),
+            journal: pending.last().map_or(0, |last| last.number).max(last.journal),
         };
         tables::put_batch(&change, &batch, &blob)?;
         tables::put_sums(&change, &sums)?;
@@ -270,19 +268,8 @@ fn numbered(
         }
         None => (names.number(to, DEFAULT_ORG)?, names.number(to, DEFAULT_PROJECT)?, 0),
     };
-    let model = if entry.model.is_empty() { 0 } else { names.number(to, &entry.model)? };
-    Ok(Record {
-        kind: entry.kind,
-        basis: entry.basis,
-        org,
-        project,
-        key,
-        model,
-        reservation: entry.reservation,
-        at: entry.at,
-        amount: entry.amount.entry().unwrap_or(i64::MAX),
-        usage: entry.usage,
-    })
+    let model = names.model(to, &entry.model)?;
+    Ok(Record { org, project, key, model, ..Record::unnamed(entry) })
 }
 
 fn key_numbers(to: &Connection, names: &mut Names, key: &KeyRecord) -> Result<(u32, u32, u32)> {

@@ -9,7 +9,7 @@ use super::{BUSY_MAX, limits, members, objects, replays, requests, rows};
 use crate::model;
 
 /// Newest version of the tables this program knows.
-pub const SCHEMA_VERSION: u32 = 7;
+pub const SCHEMA_VERSION: u32 = 8;
 
 /// Marks a file as ours: `MSTY` in ASCII, in SQLite's own field for it.
 const APPLICATION_ID: i32 = 0x4D53_5459;
@@ -63,6 +63,7 @@ CREATE INDEX key_changed ON key (changed);
     replays::TABLE,
     objects::OBJECTS,
     requests::REQUESTS,
+    crate::ledger::tables::JOURNAL,
 ];
 
 pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {

@@ -1,0 +1,320 @@
+//! The journal: entries that the system has and SQLite does not have yet.
+//!
+//! In the mode `process` a hold counts as written when it survives the end of the process. Handing
+//! a few hundred bytes to the system does that in the caller's own thread, without a change of
+//! threads; the writer brings everything into SQLite a few milliseconds later, many calls at once.
+//! Two files take turns: while what is in one is being brought over, the other is written, from its
+//! beginning; so both stay as small as a few milliseconds are.
+//!
+//! Entries have numbers that only rise. Each batch in SQLite says the number of the last entry it
+//! has: after the end of a process, entries with higher numbers are those to be [`replay`]ed.
+//!
+//! [`replay`]: super::replay
+
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use mainstay_core::store::{DEFAULT_ORG, DEFAULT_PROJECT, Entry};
+
+use super::record::{LENGTH, Record};
+
+/// A store's name in its journal, so that one of another store is not taken for its own.
+pub(super) type StoreMark = [u8; 16];
+
+/// What a file begins with; the store's mark follows.
+const MAGIC: [u8; 8] = *b"MSTYJR01";
+const HEADER: u64 = 24;
+/// An entry's length and checksum, before its number, record and names.
+const FRAME: usize = 12;
+/// Names of an entry: organization, project, the key's public part, model.
+const NAMES: usize = 4;
+/// Longest name that is read back, in bytes; longer ones are cut by the system long before.
+const NAME_MAX: usize = 1 << 24;
+
+/// The open journal.
+#[derive(Debug)]
+pub(super) struct Journal {
+    files: [File; 2],
+    mark: StoreMark,
+    /// Which file is written, and where.
+    turn: usize,
+    at: u64,
+    /// The last number given, in all and in each file.
+    number: u64,
+    last: [u64; 2],
+    /// What the system does not have yet: ends of reservations, which go with the next hold.
+    buffer: Vec<u8>,
+}
+
+/// An entry as the journal has it: names are texts, and those of `record` are 0.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Journaled {
+    pub(super) number: u64,
+    pub(super) record: Record,
+    pub(super) org: String,
+    pub(super) project: String,
+    /// The key's public part; empty where no keys are asked for.
+    pub(super) key: String,
+    /// The model; empty when the call named none.
+    pub(super) model: String,
+}
+
+impl Journal {
+    /// A journal with nothing in it, whose numbers follow `after`.
+    pub(super) fn start(store: &Path, mark: StoreMark, after: u64) -> io::Result<Journal> {
+        let open = |name: PathBuf| -> io::Result<File> {
+            let mut options = File::options();
+            options.create(true).truncate(true).write(true);
+            #[cfg(unix)]
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+            let mut file = options.open(name)?;
+            file.write_all(&[&MAGIC[..], &mark].concat())?;
+            Ok(file)
+        };
+        let [first, second] = names(store).map(open);
+        Ok(Journal {
+            files: [first?, second?],
+            mark,
+            turn: 0,
+            at: HEADER,
+            number: after,
+            last: [after; 2],
+            buffer: Vec::new(),
+        })
+    }
+
+    /// Takes an entry, and gives its number. The system has it after the next [`Journal::write`].
+    pub(super) fn note(&mut self, entry: &Entry) -> u64 {
+        self.number += 1;
+        self.last[self.turn] = self.number;
+        frame(&mut self.buffer, &self.mark, self.number, entry);
+        self.number
+    }
+
+    /// Hands over what was noted. When that fails, nothing of it counts.
+    pub(super) fn write(&mut self) -> io::Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let mut file = &self.files[self.turn];
+        let (length, written) = (self.buffer.len() as u64, file.write_all(&self.buffer));
+        self.buffer.clear();
+        match written {
+            Ok(()) => self.at += length,
+            Err(error) => {
+                file.seek(SeekFrom::Start(self.at))?;
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// What was noted so far is about to be brought over; `folded` is the last number that was. The
+    /// other file takes its turn, unless something in it is still needed.
+    pub(super) fn turn(&mut self, folded: u64) {
+        // Best effort: what it is about is in memory, and its holds have been written.
+        let _ = self.write();
+        if self.at == HEADER {
+            return;
+        }
+        let other = 1 - self.turn;
+        let start = SeekFrom::Start(HEADER);
+        if self.last[other] <= folded && (&self.files[other]).seek(start).is_ok() {
+            (self.turn, self.at) = (other, HEADER);
+        }
+    }
+
+    /// Forgets everything: it was brought over.
+    pub(super) fn clear(&mut self) {
+        for file in &self.files {
+            // What is left is recognized as old by its numbers.
+            let _ = file.set_len(HEADER);
+        }
+    }
+}
+
+/// Entries of a store's journal with numbers above `folded`, in their order. Files of another store
+/// have none.
+pub(super) fn read(store: &Path, mark: &StoreMark, folded: u64) -> io::Result<Vec<Journaled>> {
+    let mut found = Vec::new();
+    for name in names(store) {
+        let bytes = match std::fs::read(name) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        let Some(rest) = bytes.strip_prefix(&MAGIC).and_then(|rest| rest.strip_prefix(mark)) else {
+            continue;
+        };
+        // What stands behind the last entry of a turn is of an earlier one, or half written.
+        let (mut rest, mut before) = (rest, 0);
+        while let Some((entry, behind)) = parse(rest, mark).filter(|(one, _)| one.number > before) {
+            (rest, before) = (behind, entry.number);
+            found.push(entry);
+        }
+    }
+    found.retain(|entry| entry.number > folded);
+    found.sort_by_key(|entry| entry.number);
+    Ok(found)
+}
+
+fn names(store: &Path) -> [PathBuf; 2] {
+    ["0", "1"].map(|turn| {
+        let mut name = store.as_os_str().to_owned();
+        name.push(".ledger-journal-");
+        name.push(turn);
+        PathBuf::from(name)
+    })
+}
+
+fn frame(to: &mut Vec<u8>, mark: &StoreMark, number: u64, entry: &Entry) {
+    let start = to.len();
+    to.extend([0; FRAME]);
+    to.extend(number.to_le_bytes());
+    Record::unnamed(entry).write(to);
+    let (org, project, key) = match &entry.key {
+        Some(key) => (&*key.org, &*key.project, key.public.as_str()),
+        None => (DEFAULT_ORG, DEFAULT_PROJECT, ""),
+    };
+    for name in [org, project, key, &*entry.model] {
+        to.extend(u32::try_from(name.len()).unwrap_or(u32::MAX).to_le_bytes());
+        to.extend_from_slice(name.as_bytes());
+    }
+    let sum = checksum(mark, &to[start + FRAME..]);
+    let length = u32::try_from(to.len() - start - FRAME).unwrap_or(u32::MAX);
+    to[start..start + 4].copy_from_slice(&length.to_le_bytes());
+    to[start + 4..start + FRAME].copy_from_slice(&sum.to_le_bytes());
+}
+
+/// The first entry and what stands behind it; `None` where no whole entry stands.
+fn parse<'a>(bytes: &'a [u8], mark: &StoreMark) -> Option<(Journaled, &'a [u8])> {
+    let (length, bytes) = bytes.split_first_chunk::<4>()?;
+    let (sum, bytes) = bytes.split_first_chunk::<8>()?;
+    let (body, behind) = bytes.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+    if checksum(mark, body) != u64::from_le_bytes(*sum) {
+        return None;
+    }
+    let (number, body) = body.split_first_chunk::<8>()?;
+    let (record, mut body) = body.split_first_chunk::<LENGTH>()?;
+    let mut texts: [String; NAMES] = Default::default();
+    for text in &mut texts {
+        let (length, rest) = body.split_first_chunk::<4>()?;
+        let length = u32::from_le_bytes(*length) as usize;
+        let (name, rest) = rest.split_at_checked(length).filter(|_| length <= NAME_MAX)?;
+        std::str::from_utf8(name).ok()?.clone_into(text);
+        body = rest;
+    }
+    let [org, project, key, model] = texts;
+    let (number, record) = (u64::from_le_bytes(*number), Record::read(record)?);
+    Some((Journaled { number, record, org, project, key, model }, behind))
+}
+
+/// Tells what is whole from what is half written or old; nobody is to be kept from forging it.
+fn checksum(mark: &StoreMark, bytes: &[u8]) -> u64 {
+    // Multiply and rotate, as in FxHash; with an odd factor no step loses anything.
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    let step = |sum: u64, word: u64| (sum ^ word).wrapping_mul(FACTOR).rotate_left(29);
+    let (words, tail) = bytes.as_chunks::<8>();
+    let mut last = [0; 8];
+    last[..tail.len()].copy_from_slice(tail);
+    let (marks, _) = mark.as_chunks::<8>();
+    let all = marks.iter().chain(words).chain([&last]);
+    all.fold(bytes.len() as u64, |sum, word| step(sum, u64::from_le_bytes(*word)))
+}
+
+#[cfg(test)]
+mod tests {
+    use mainstay_core::money::Usd;
+    use mainstay_core::store::{Basis, EntryKind, ReservationId, UnixMillis};
+    use mainstay_core::wire::usage::Usage;
+    use proptest::prelude::*;
+    use tempfile::tempdir;
+
+    use super::*;
+
+    const MARK: StoreMark = [7; 16];
+
+    fn entry(id: u8) -> Entry {
+        Entry {
+            kind: EntryKind::Hold,
+            reservation: ReservationId([id; 16]),
+            at: UnixMillis(9),
+            key: None,
+            model: "m".repeat(usize::from(id)).into(),
+            amount: Usd::from_pico(5),
+            usage: Usage::default(),
+            basis: Basis::default(),
+        }
+    }
+
+    fn numbers(store: &Path, folded: u64) -> Vec<u64> {
+        read(store, &MARK, folded).unwrap().iter().map(|entry| entry.number).collect()
+    }
+
+    #[test]
+    fn what_was_written_is_read_back_and_what_was_only_noted_is_not() {
+        let folder = tempdir().unwrap();
+        let store = folder.path().join("s.db");
+        let mut journal = Journal::start(&store, MARK, 40).unwrap();
+        journal.note(&entry(1));
+        journal.note(&entry(2));
+        journal.write().unwrap();
+        journal.note(&entry(3));
+        let found = read(&store, &MARK, 0).unwrap();
+        assert_eq!(found.len(), 2);
+        assert_eq!((found[0].number, &*found[0].model), (41, "m"));
+        assert_eq!((found[1].number, &*found[1].org), (42, DEFAULT_ORG));
+        assert_eq!(found[1].record, Record::unnamed(&entry(2)));
+        assert_eq!(numbers(&store, 41), [42]);
+        assert_eq!(read(&store, &[8; 16], 0).unwrap(), [], "the journal of another store");
+    }
+
+    #[test]
+    fn files_take_turns_and_nothing_that_is_needed_is_written_over() {
+        let folder = tempdir().unwrap();
+        let store = folder.path().join("s.db");
+        let mut journal = Journal::start(&store, MARK, 0).unwrap();
+        let mut folded = 0;
+        let mut written = 0;
+        for round in 0..40_u8 {
+            for id in 0..=round % 7 {
+                written = journal.note(&entry(id * 3));
+                journal.write().unwrap();
+            }
+            journal.turn(folded);
+            let all: Vec<u64> = (folded + 1..=written).collect();
+            assert_eq!(numbers(&store, folded), all, "round {round}");
+            // Every third batch cannot be brought over; the next one brings both.
+            if round % 3 != 0 {
+                folded = written;
+            }
+        }
+        journal.clear();
+        assert_eq!(numbers(&store, 0), [0; 0]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_file_that_was_cut_or_changed_gives_a_beginning_of_what_was_written(
+            cut in 0_usize..700, at in 0_usize..700, bit in 0_u8..8,
+        ) {
+            let mut bytes = Vec::new();
+            for id in 1..=4 {
+                frame(&mut bytes, &MARK, u64::from(id), &entry(id));
+            }
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte ^= 1 << bit;
+            }
+            bytes.truncate(cut);
+            let mut rest = &bytes[..];
+            let mut count = 0;
+            while let Some((found, behind)) = parse(rest, &MARK) {
+                count += 1;
+                prop_assert_eq!(found.number, count);
+                prop_assert_eq!(found.record, Record::unnamed(&entry(u8::try_from(count).unwrap())));
+                rest = behind;
+            }
+        }
+    }
+}
