@@ -20,6 +20,7 @@ use mainstay_core::failure::{Failure, Kind, Origin, Scope};
 use mainstay_core::time::Moment;
 
 use crate::admission;
+use crate::finished;
 use crate::headers::{self, provider_headers, value_of};
 use crate::idempotency::Recorder;
 use crate::refused::{Refused, grouped};
@@ -76,10 +77,11 @@ pub(crate) fn failed(
     received: Moment,
     refusal: Refusal,
 ) -> Response<ReplyBody> {
-    let Refusal { failure, retry_after, message, provider_answer, trace } = refusal;
+    let Refusal { failure, retry_after, message, provider_answer, trace, sent } = refusal;
     let now = ticket.worker().shared.engine.now();
     let overhead = ticket.overhead(received, now, &trace);
-    let settings = ticket.worker().shared.settings();
+    let settings = ticket.worker().shared.settings.load_full();
+    let note = finished::walked(&failure, message.as_deref(), retry_after, &sent, &settings);
     let mut headers = HeaderMap::with_capacity(24);
     let (mut kind, mut origin, mut scope) = (failure.kind, failure.origin, failure.scope);
     let not_his_fault = settings.auth != Auth::Pass && credentials_refused(failure.kind);
@@ -121,7 +123,7 @@ pub(crate) fn failed(
         recorder.piece(&body);
         recorder.complete(ticket.worker().shared.wall.now());
     }
-    ticket.failed(status.as_u16(), failure.kind, failure.origin, &trace);
+    ticket.failed(status.as_u16(), note, trace);
     finish(status, headers, body, ticket)
 }
 
@@ -173,6 +175,7 @@ pub(crate) fn refused(mut ticket: Ticket, refused: &Refused) -> Response<ReplyBo
     }
     let now = ticket.worker().shared.engine.now();
     let overhead = u64::try_from(now.since(ticket.arrived).as_micros()).unwrap_or(u64::MAX);
+    ticket.overhead_us = overhead;
     let trace = Trace::default();
     stamp(&mut headers, &ticket, &trace, overhead);
     if let Some(over) = &refused.over {
@@ -183,7 +186,9 @@ pub(crate) fn refused(mut ticket: Ticket, refused: &Refused) -> Response<ReplyBo
     }
     explain(&mut headers, refused.kind, refused.origin, refused.scope);
     wait(&mut headers, refused.retry_after, refused.again);
-    ticket.failed(status.as_u16(), refused.kind, refused.origin, &trace);
+    let note = finished::refused(refused, &settings);
+    drop(settings);
+    ticket.failed(status.as_u16(), note, trace);
     finish(status, headers, body, ticket)
 }
 
@@ -196,7 +201,7 @@ pub(crate) fn plain(
 ) -> Response<ReplyBody> {
     headers.insert(headers::REQUEST_ID, ticket.id_value.clone());
     admission::show(&ticket.standing(), &mut headers);
-    ticket.answered(status.as_u16(), &Trace::default());
+    ticket.answered(status.as_u16(), Trace::default());
     finish(status, headers, body, ticket)
 }
 

@@ -11,7 +11,7 @@ use http::header::{self, HeaderMap};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use mainstay::call::{Call, CallBody};
+use mainstay::call::{Asked, Call, CallBody};
 use mainstay_core::failure::Kind;
 use mainstay_core::wire::endpoint::{BodyForm, Endpoint};
 
@@ -24,7 +24,7 @@ use crate::headers::clean_request;
 use crate::idempotency::{self, Turn};
 use crate::look;
 use crate::models;
-use crate::money::{Asked, MoneyAsk, Pledge};
+use crate::money::{self, MoneyAsk, Pledge};
 use crate::ownership::{self, After};
 use crate::refused::Refused;
 use crate::routes::{self, ApiPath, Health, Route};
@@ -107,6 +107,7 @@ async fn prepare(
     if wants_websocket(&head.headers) {
         return Err(routes::no_websocket());
     }
+    ticket.leads_to(path.endpoint);
     guard_open_door(settings.auth, &settings.cors, &head.headers, path.endpoint)?;
     let caller = authenticate(settings.auth, &head.headers, &shared.keys, shared.wall.now())?;
     let who = Who::of(&caller);
@@ -114,27 +115,79 @@ async fn prepare(
     scopes::check(&caller, &path, &head.method)?;
     tenancy::check(shared, &settings, &caller, (&head.method, &head.headers), peer)?;
     let mut call = blank_call(&path, &head.method, ticket, caller.credential.clone());
-    let treatment = Treatment::of(&path, &head.method, &head.headers);
-    let taken = body::take(slot, &head.headers, treatment, &settings.bounds, &shared.held).await?;
+    let entry = Entry { shared, settings: &settings, caller: &caller, who: &who, path: &path };
+    let filled = fill(entry, (&head.method, &mut head.headers), slot, ticket, &mut call).await;
+    let after = match filled {
+        Ok(Filled::Ready(after)) => after,
+        Ok(Filled::Again(answer)) => {
+            ticket.asked(asked_for(&mut call));
+            return Ok(*answer);
+        }
+        Err(refused) => {
+            ticket.asked(asked_for(&mut call));
+            return Err(refused);
+        }
+    };
+    Ok(match models::asked(Box::new(call), &caller, &shared.engine) {
+        Ok(asked) => Next::Models(Box::new(asked)),
+        Err(call) => Next::Call(call, after),
+    })
+}
+
+/// Where a request comes in: who calls, and for what.
+#[derive(Clone, Copy)]
+struct Entry<'a> {
+    shared: &'a Shared,
+    settings: &'a Settings,
+    caller: &'a Caller,
+    who: &'a Who,
+    path: &'a ApiPath<'a>,
+}
+
+/// What comes of a request whose caller may call.
+enum Filled {
+    /// The call is in order and has taken what it needs.
+    Ready(After),
+    /// It was answered before, and gets the same again.
+    Again(Box<Next>),
+}
+
+/// What a call asked for that is not going to be made, for its record.
+fn asked_for(call: &mut Call) -> Asked {
+    Asked { model: call.model.take(), stream: call.stream, sdk_retry: call.sdk_retry }
+}
+
+/// Reads the body, looks into it, and takes what the call needs.
+async fn fill(
+    entry: Entry<'_>,
+    (method, head): (&Method, &mut HeaderMap),
+    slot: &mut Option<Incoming>,
+    ticket: &mut Ticket,
+    call: &mut Call,
+) -> Result<Filled, Refused> {
+    let Entry { shared, settings, caller, who, path } = entry;
+    read_wishes(call, head);
+    let treatment = Treatment::of(path, method, head);
+    let taken = body::take(slot, head, treatment, &settings.bounds, &shared.held).await?;
     let inflated = taken.inflated;
-    let looked = look::into(&mut call, taken, &head.headers, &shared.engine).await?;
+    let looked = look::into(call, taken, head, &shared.engine).await?;
     ticket.keep(looked.hold);
-    scopes::check_model(&caller, call.model.as_deref())?;
-    scopes::check_unseen_model(&caller, looked.model_unseen)?;
-    let mut headers = std::mem::take(&mut head.headers);
-    read_wishes(&mut call, &headers);
+    scopes::check_model(caller, call.model.as_deref())?;
+    scopes::check_unseen_model(caller, looked.model_unseen)?;
+    let mut headers = std::mem::take(head);
     clean_request(&mut headers, settings.auth == Auth::Pass, inflated);
     call.headers = headers;
-    let after = ownership::check(shared, &caller, &path, &mut call, looked.begun.is_some()).await?;
-    let asked = idempotency::Asked::of(&settings.idempotency, &who, &call)?;
+    let after = ownership::check(shared, caller, path, call, looked.begun.is_some()).await?;
+    let asked = idempotency::Asked::of(&settings.idempotency, who, call)?;
     if let Some(asked) = asked.filter(|_| looked.begun.is_none()) {
         match shared.idempotency.turn(asked, shared.wall.now()).await? {
             Turn::First(claim) => ticket.claim(claim),
-            Turn::Again(status, headers, body) => return Ok(Next::Answer(status, headers, body)),
+            Turn::Again(status, headers, body) => {
+                return Ok(Filled::Again(Box::new(Next::Answer(status, headers, body))));
+            }
         }
     }
-    let asked = &looked.asked;
-    if let Some(pledge) = admit(shared, &settings, &caller, &mut call, asked, ticket, &who)? {
+    if let Some(pledge) = admit(entry, call, &looked.asked, ticket)? {
         let hold = pledge.written().await?;
         (call.account, call.add_usage) = (Some(hold.account()), true);
         ticket.hold_money(hold);
@@ -142,10 +195,7 @@ async fn prepare(
     if let Some(begun) = looked.begun {
         call.body = body::pass(slot, begun, &settings.bounds);
     }
-    Ok(match models::asked(Box::new(call), &caller, &shared.engine) {
-        Ok(asked) => Next::Models(Box::new(asked)),
-        Err(call) => Next::Call(call, after),
-    })
+    Ok(Filled::Ready(after))
 }
 
 fn blank_call(
@@ -180,14 +230,12 @@ fn blank_call(
 /// Takes what the call needs of limits and money, all or nothing; the ticket gives it back at the
 /// end. What it may cost is held when the pledge is written.
 fn admit(
-    shared: &Shared,
-    settings: &Settings,
-    caller: &Caller,
+    entry: Entry<'_>,
     call: &mut Call,
-    asked: &Asked,
+    asked: &money::Asked,
     ticket: &mut Ticket,
-    who: &Who,
 ) -> Result<Option<Pledge>, Refused> {
+    let Entry { shared, settings, caller, who, path: _ } = entry;
     let ask = Ask {
         who,
         call,

@@ -20,6 +20,7 @@ use crate::auth::KeyBook;
 use crate::body::Held;
 use crate::connection::{Host, Phase};
 use crate::fault::ServeError;
+use crate::finished::{Ear, TellTo, Teller, TellerPlan};
 use crate::idempotency::Idempotency;
 use crate::listen::listeners;
 use crate::meter::Meter;
@@ -53,7 +54,12 @@ pub struct Gateway {
     phase: watch::Sender<Phase>,
     workers: Vec<JoinHandle<()>>,
     background: Option<JoinHandle<()>>,
+    /// Ends last: it tells of what the workers have handed over.
+    teller: Option<Teller>,
 }
+
+/// What each worker has of its own: the socket it listens on, and its way to tell of calls.
+type Line = (TcpListener, TellTo);
 
 /// What can be refused by the surroundings, in hand: sockets and certificates. Bound first, so that
 /// nothing is made and shown once by a start that then fails.
@@ -119,6 +125,8 @@ impl Gateway {
                 fix: error.fix(),
             })?;
         }
+        let queue_max = usize::try_from(settings.records.queue_max).unwrap_or(usize::MAX);
+        let (teller, tell) = TellerPlan::new(count, queue_max);
         let shared = Arc::new(Shared {
             held: Held::new(settings.bounds.held_max),
             engine: Engine::new(engine),
@@ -129,6 +137,7 @@ impl Gateway {
             idempotency: Idempotency::new(store.clone()),
             meters: (0..count).map(|_| Arc::new(Meter::default())).collect(),
             wall: Wall::new(),
+            telling: teller.state(),
             stopping: std::sync::atomic::AtomicBool::new(false),
             settings: ArcSwap::from_pointee(settings),
         });
@@ -141,14 +150,18 @@ impl Gateway {
             phase,
             workers: Vec::with_capacity(count),
             background: None,
+            teller: None,
         };
-        gateway.start_threads(sockets, tls, admin_socket, admin, store)?;
+        let ears: Vec<Box<dyn Ear>> = Vec::new();
+        gateway.teller = Some(teller.start(Arc::clone(&gateway.shared), store.clone(), ears)?);
+        let lines: Vec<Line> = sockets.into_iter().zip(tell).collect();
+        gateway.start_threads(lines, tls, admin_socket, admin, store)?;
         Ok(gateway)
     }
 
     fn start_threads(
         &mut self,
-        sockets: Vec<TcpListener>,
+        lines: Vec<Line>,
         tls: Option<TlsAcceptor>,
         admin_socket: TcpListener,
         admin: AdminSettings,
@@ -156,9 +169,9 @@ impl Gateway {
     ) -> Result<(), ServeError> {
         let settings = self.shared.settings();
         let bounds = &settings.bounds;
-        let connections_max = bounds.connections_max.div_ceil(sockets.len().max(1));
+        let connections_max = bounds.connections_max.div_ceil(lines.len().max(1));
         let host = Arc::new(Host::new(bounds, tls));
-        for (index, socket) in sockets.into_iter().enumerate() {
+        for (index, (socket, tell)) in lines.into_iter().enumerate() {
             let runtime = runtime()?;
             let (shared, host, phase) =
                 (Arc::clone(&self.shared), Arc::clone(&host), self.phase.subscribe());
@@ -166,6 +179,7 @@ impl Gateway {
                 let worker = Arc::new(Worker {
                     meter: Arc::clone(&shared.meters[index]),
                     shared,
+                    tell,
                     upstream: Arc::new(HttpUpstream::new(HttpSettings::default())),
                 });
                 let ended =
@@ -260,6 +274,7 @@ impl Drop for Gateway {
         for thread in self.workers.drain(..).chain(self.background.take()) {
             let _ = thread.join();
         }
+        self.teller = None;
     }
 }
 

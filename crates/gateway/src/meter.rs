@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use mainstay_core::failure::Kind;
 
+use crate::finished::Finished;
+
 /// Upper edges of the overhead histogram, microseconds.
 const EDGES: [u64; 10] = [25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 100_000];
 
@@ -42,6 +44,11 @@ impl Default for Meter {
     }
 }
 
+/// The place of a kind in [`Kind::ALL`], which is in the order of the kinds themselves.
+const fn place(kind: Kind) -> usize {
+    kind as usize
+}
+
 fn add(counter: &AtomicU64, more: u64) {
     counter.fetch_add(more, Ordering::Relaxed);
 }
@@ -52,20 +59,24 @@ impl Meter {
         add(&self.begun, 1);
     }
 
-    /// A request ended. `status` 499: the caller left.
-    pub(crate) fn end(&self, status: u16, kind: Option<Kind>, attempts: u32) {
-        add(&self.ended, 1);
-        if status == 499 {
+    /// A call is over. `status` 499: the caller left.
+    pub(crate) fn finished(&self, call: &Finished) {
+        if call.status == 499 {
             add(&self.left, 1);
         } else {
-            add(&self.by_class[usize::from(status / 100).min(5)], 1);
+            add(&self.by_class[usize::from(call.status / 100).min(5)], 1);
         }
-        if let Some(index) = kind.and_then(|kind| Kind::ALL.iter().position(|one| *one == kind)) {
-            add(&self.by_kind[index], 1);
+        if let Some(note) = &call.failed {
+            add(&self.by_kind[place(note.kind)], 1);
         }
-        if attempts > 0 {
-            add(&self.attempts, u64::from(attempts));
+        if call.trace.attempts > 0 {
+            add(&self.attempts, u64::from(call.trace.attempts));
         }
+    }
+
+    /// The last of a request is gone.
+    pub(crate) fn end(&self) {
+        add(&self.ended, 1);
     }
 
     /// Time a call spent here, waits and the provider left out.
@@ -197,10 +208,12 @@ mod tests {
         for meter in &meters {
             meter.begin();
             meter.begin();
-            meter.end(429, Some(Kind::RateLimitTokens), 3);
+            meter.finished(&Finished::sample(429, Some(Kind::RateLimitTokens), 3));
+            meter.end();
             meter.overhead(60);
         }
-        meters[1].end(499, None, 1);
+        meters[1].finished(&Finished::sample(499, None, 1));
+        meters[1].end();
         let together = Together { held: 7, admitted: 3, over_shadows: 2 };
         let text = prometheus(meters.iter(), together);
         for line in [

@@ -1,6 +1,7 @@
 //! Settings of the server, checked and in the types it works with. Every bound has a unit and a
 //! default; [`crate::config`] reads them from a file.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,8 +9,12 @@ use std::time::Duration;
 use mainstay_core::policy::CodeSet;
 
 use crate::access::Access;
-pub use crate::config::{Auth, Expose, IdempotencySettings, LimitSettings, Tiers, TlsFiles};
-use crate::config::{Config, ConfigFault};
+pub use crate::config::{
+    Auth, Bodies, Expose, IdempotencySettings, LimitSettings, LogSettings, RecordSettings, Tiers,
+    TlsFiles,
+};
+use crate::config::{Config, ConfigFault, Upstream};
+use crate::help::{Help, help_at};
 use crate::money::MoneyRules;
 
 /// Settings of the data plane.
@@ -39,6 +44,12 @@ pub struct Settings {
     pub tiers: Tiers,
     /// How requests that come again are told.
     pub idempotency: IdempotencySettings,
+    /// What is logged.
+    pub log: LogSettings,
+    /// Where to turn with failures, by the provider's name.
+    pub helps: BTreeMap<String, &'static Help>,
+    /// How records of requests are kept.
+    pub records: RecordSettings,
     /// Bounds on what callers send.
     pub bounds: Bounds,
     /// Strings that must never appear in an answer: the providers' credentials.
@@ -60,6 +71,9 @@ impl Default for Settings {
             limits: LimitSettings::default(),
             tiers: Tiers::default(),
             idempotency: IdempotencySettings::default(),
+            log: LogSettings::default(),
+            helps: BTreeMap::new(),
+            records: RecordSettings::default(),
             bounds: Bounds::default(),
             secrets: Secrets::default(),
         }
@@ -92,6 +106,9 @@ impl Settings {
             limits: config.limits,
             tiers: config.tiers.clone(),
             idempotency: config.idempotency,
+            log: config.log.clone(),
+            helps: helps(config),
+            records: config.records.clone(),
             bounds: Bounds {
                 body_max: server.body_max,
                 upload_max: server.upload_max,
@@ -110,6 +127,18 @@ impl Settings {
             ),
         }
     }
+}
+
+/// Where to turn with failures of each provider that somebody knows.
+pub fn helps(config: &Config) -> BTreeMap<String, &'static Help> {
+    let help = |provider: &crate::config::ProviderConfig| {
+        let host = match &provider.upstream {
+            Upstream::Url(url) => url.host(),
+            Upstream::Simulator => return None,
+        };
+        Some((provider.name.clone(), help_at(host)?))
+    };
+    config.providers.iter().filter_map(help).collect()
 }
 
 /// Bounds on what callers send and on how long things take.

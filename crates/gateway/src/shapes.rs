@@ -20,6 +20,13 @@ pub fn time(at: UnixMillis) -> String {
     stamp.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
+/// A time as RFC 3339, in UTC, to the millisecond.
+pub fn time_millis(at: UnixMillis) -> String {
+    let millis = i64::try_from(at.0).unwrap_or(i64::MAX);
+    let stamp = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
+    stamp.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
 /// An organization.
 pub fn organization(organization: &Organization) -> Value {
     let Organization { id, name, created_at } = organization;

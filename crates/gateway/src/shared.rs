@@ -11,6 +11,7 @@ use mainstay_core::store::UnixMillis;
 use crate::admission::Admission;
 use crate::auth::KeyBook;
 use crate::body::Held;
+use crate::finished::{TellTo, TellerState};
 use crate::idempotency::Idempotency;
 use crate::meter::Meter;
 use crate::money::Money;
@@ -38,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) held: Held,
     /// One for each worker.
     pub(crate) meters: Vec<Arc<Meter>>,
+    /// How telling of finished calls goes.
+    pub(crate) telling: Arc<TellerState>,
     /// Wall-clock time.
     pub(crate) wall: Wall,
     /// Set when a stop was asked for: not ready any more.
@@ -65,6 +68,8 @@ pub(crate) struct Worker {
     pub(crate) upstream: Arc<HttpUpstream>,
     /// Its counters.
     pub(crate) meter: Arc<Meter>,
+    /// Where its finished calls are told.
+    pub(crate) tell: TellTo,
 }
 
 /// Wall-clock time as of the last tick; read on the path of a call without asking the system.

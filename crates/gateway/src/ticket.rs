@@ -5,13 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
-use mainstay::call::{Trace, Used};
+use mainstay::call::{Asked, Trace, Used};
 use mainstay_core::failure::{Kind, Origin};
 use mainstay_core::rules::limits::Standing;
+use mainstay_core::store::FailureNote;
 use mainstay_core::time::Moment;
+use mainstay_core::wire::endpoint::Endpoint;
 
 use crate::admission::{Admitted, Ending, Who};
 use crate::body::Hold;
+use crate::finished::Finished;
 use crate::idempotency::Claim;
 use crate::money::MoneyHold;
 use crate::ownership::{Mark, Watch};
@@ -42,16 +45,14 @@ pub(crate) struct Ticket {
     admitted: Option<Admitted>,
     /// What it may cost.
     money: Option<MoneyHold>,
-    end: End,
-}
-
-/// How it ended; until then, how it would be told if the caller left.
-#[derive(Debug)]
-struct End {
-    status: u16,
-    kind: Option<Kind>,
-    origin: Option<Origin>,
-    attempts: u32,
+    /// What was asked for, once the path has told it.
+    endpoint: Option<Endpoint>,
+    /// What was asked for, of a request that never became a call.
+    asked: Asked,
+    /// Time spent here, in microseconds, once that is known.
+    pub(crate) overhead_us: u64,
+    /// Whether its end has been told.
+    told: bool,
 }
 
 impl Ticket {
@@ -70,7 +71,10 @@ impl Ticket {
             who: None,
             admitted: None,
             money: None,
-            end: End { status: CALLER_LEFT, kind: None, origin: None, attempts: 0 },
+            endpoint: None,
+            asked: Asked::default(),
+            overhead_us: 0,
+            told: false,
         }
     }
 
@@ -130,69 +134,116 @@ impl Ticket {
         self.money = Some(hold);
     }
 
+    /// Remembers what the path asks for.
+    pub(crate) fn leads_to(&mut self, endpoint: Endpoint) {
+        self.endpoint = Some(endpoint);
+    }
+
+    /// Remembers what was asked for by a request that is refused before it becomes a call.
+    pub(crate) fn asked(&mut self, asked: Asked) {
+        self.asked = asked;
+    }
+
     /// The call failed with an answer of ours or the provider's.
-    pub(crate) fn failed(&mut self, status: u16, kind: Kind, origin: Origin, trace: &Trace) {
-        let attempts = trace.attempts;
-        self.end = End { status, kind: Some(kind), origin: Some(origin), attempts };
-        self.settle(Ending::Walked { trace, used: trace.used });
+    pub(crate) fn failed(&mut self, status: u16, note: Box<FailureNote>, trace: Trace) {
+        let used = trace.used;
+        self.end(status, Some(note), trace, used);
     }
 
     /// The answer is complete.
-    pub(crate) fn answered(&mut self, status: u16, trace: &Trace) {
-        self.end = End { status, kind: None, origin: None, attempts: trace.attempts };
-        self.settle(Ending::Walked { trace, used: trace.used });
+    pub(crate) fn answered(&mut self, status: u16, trace: Trace) {
+        let used = trace.used;
+        self.end(status, None, trace, used);
     }
 
     /// The answer broke off after it had begun.
-    pub(crate) fn cut(&mut self, status: u16, kind: Kind, trace: &Trace) {
-        let (origin, attempts) = (Some(Origin::Provider), trace.attempts);
-        self.end = End { status, kind: Some(kind), origin, attempts };
-        self.settle(Ending::Walked { trace, used: trace.used });
+    pub(crate) fn cut(&mut self, status: u16, kind: Kind, trace: Trace) {
+        let used = trace.used;
+        let note = FailureNote::new(kind, Origin::Provider);
+        self.end(status, Some(Box::new(note)), trace, used);
     }
 
     /// The caller left in the middle of the answer, which had used this much by then.
-    pub(crate) fn left(&mut self, trace: &Trace, used: Option<Used>) {
-        self.end.attempts = trace.attempts;
-        self.settle(Ending::Walked { trace, used });
+    pub(crate) fn left(&mut self, trace: Trace, used: Option<Used>) {
+        self.end(CALLER_LEFT, None, trace, used);
     }
 
-    fn settle(&mut self, ending: Ending<'_>) {
+    /// Gives back what was taken and tells of the end, once.
+    fn end(
+        &mut self,
+        status: u16,
+        failed: Option<Box<FailureNote>>,
+        mut trace: Trace,
+        used: Option<Used>,
+    ) {
+        if std::mem::replace(&mut self.told, true) {
+            return;
+        }
+        let shared = &self.worker.shared;
+        let now = shared.engine.now();
         if let Some(admitted) = self.admitted.take() {
-            let shared = &self.worker.shared;
-            shared.admission.settle(admitted, ending, shared.engine.now());
+            shared.admission.settle(admitted, Ending::Walked { trace: &trace, used }, now);
+        }
+        if trace.asked == Asked::default() {
+            trace.asked = std::mem::take(&mut self.asked);
+        }
+        self.tell(status, failed, trace, used, now);
+    }
+
+    fn tell(
+        &mut self,
+        status: u16,
+        failed: Option<Box<FailureNote>>,
+        trace: Trace,
+        used: Option<Used>,
+        now: Moment,
+    ) {
+        let took = now.since(self.arrived);
+        let call = Finished {
+            id: std::mem::take(&mut self.id),
+            at: self.worker.shared.wall.now().minus(took),
+            arrived: self.arrived,
+            took,
+            who: self.who.take(),
+            endpoint: self.endpoint,
+            status,
+            failed,
+            overhead_us: self.overhead_us,
+            trace,
+            used,
+            cost: self.money.as_ref().and_then(MoneyHold::cost),
+        };
+        self.worker.meter.finished(&call);
+        // Questions about health and the like are counted and not told of.
+        if call.endpoint.is_some() || call.failed.is_some() {
+            self.worker.tell.tell(call);
         }
     }
 
     /// Time spent here, in microseconds: since arrival, without waits and the provider's time.
-    pub(crate) fn overhead(&self, received: Moment, now: Moment, trace: &Trace) -> u64 {
+    pub(crate) fn overhead(&mut self, received: Moment, now: Moment, trace: &Trace) -> u64 {
         let away: Duration = trace.records.iter().map(|record| record.took).sum();
         let here = now.since(received).saturating_sub(away).saturating_sub(trace.waited);
         let micros = u64::try_from(here.as_micros()).unwrap_or(u64::MAX);
         self.worker.meter.overhead(micros);
+        self.overhead_us = micros;
         micros
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.settle(Ending::Dropped);
-        let End { status, kind, origin, attempts } = self.end;
-        self.worker.meter.end(status, kind, attempts);
-        let failed = kind.is_some();
-        let ours = matches!(origin, Some(Origin::Provider | Origin::Network | Origin::Mainstay));
-        if ours && tracing::enabled!(tracing::Level::WARN) {
-            tracing::warn!(id = %self.id, status, kind = kind.map_or("", Kind::name), attempts, ms = self.millis(), "failed");
-        } else if failed && tracing::enabled!(tracing::Level::INFO) {
-            tracing::info!(id = %self.id, status, kind = kind.map_or("", Kind::name), attempts, ms = self.millis(), "refused");
-        } else if tracing::enabled!(tracing::Level::DEBUG) {
-            tracing::debug!(id = %self.id, status, attempts, ms = self.millis(), "answered");
+        if !self.told {
+            // The caller left before an answer began.
+            let left = self.money.as_ref().and_then(MoneyHold::left_trace);
+            self.told = true;
+            let now = self.worker.shared.engine.now();
+            if let Some(admitted) = self.admitted.take() {
+                self.worker.shared.admission.settle(admitted, Ending::Dropped, now);
+            }
+            let used = left.as_ref().and_then(|trace| trace.used);
+            self.tell(CALLER_LEFT, None, left.unwrap_or_default(), used, now);
         }
-    }
-}
-
-impl Ticket {
-    fn millis(&self) -> u64 {
-        let took = self.worker.shared.engine.now().since(self.arrived);
-        u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
+        self.worker.meter.end();
     }
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use mainstay_core::failure::Kind;
 
-use crate::call::{Cut, Trace, Used};
+use crate::call::{Cut, Sent, Trace, Used};
 use crate::upstream::Upstream;
 use crate::walk::{Out, Run};
 
@@ -36,6 +36,18 @@ impl<U: Upstream> AnswerBody<U> {
     pub fn leave(&mut self) {
         self.over = true;
         self.run.leave();
+    }
+
+    /// The answer is over for its caller, `whole` or not: who keeps account is told, if he was not
+    /// yet, and the trace is handed over.
+    pub fn conclude(&mut self, whole: bool) -> Trace {
+        self.over = true;
+        self.run.conclude(whole)
+    }
+
+    /// What was sent to us, handed over once.
+    pub fn take_sent(&mut self) -> Sent {
+        self.run.take_sent()
     }
 
     /// Tokens of the answer so far, for settling at any moment, a caller's leaving included:

@@ -8,6 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use mainstay_core::failure::{Failure, Kind};
+pub use mainstay_core::rules::breaker::State as Circuit;
+pub use mainstay_core::rules::pacer::PacerSnapshot;
 use mainstay_core::time::Moment;
 use mainstay_core::wire::endpoint::Endpoint;
 use mainstay_core::wire::usage::Usage;
@@ -69,6 +71,11 @@ pub trait Account: Send + Sync + fmt::Debug {
     /// The call is over, with the tokens of all its attempts; `whole` when its answer is complete.
     /// Told exactly once for each call that was handed to an engine, also when its caller left.
     fn over(&self, trace: &Trace, whole: bool);
+    /// The caller left before an answer began; told after [`Account::over`], with what the call took
+    /// until then.
+    fn left(&self, trace: Trace) {
+        drop(trace);
+    }
 }
 
 /// A provider and one of its credentials.
@@ -130,6 +137,8 @@ pub struct Used {
 /// Who answered a call and what it took.
 #[derive(Clone, Debug, Default)]
 pub struct Trace {
+    /// What was asked for; set when the call is over.
+    pub asked: Asked,
     /// The provider's name, when one was asked.
     pub provider: Option<String>,
     /// Which of that provider's credentials was used, from 0.
@@ -151,11 +160,46 @@ impl Trace {
     pub const ATTEMPTS_MAX: usize = 64;
 }
 
+/// What a call asked for, for whoever tells of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// The model as the caller named it.
+    pub model: Option<String>,
+    /// A stream was asked for.
+    pub stream: bool,
+    /// How often the caller's own SDK had sent it already.
+    pub sdk_retry: u32,
+}
+
+/// What was sent to us, given back at the end of a call that failed.
+#[derive(Debug, Default)]
+pub struct Sent {
+    /// Its headers, as they were handed in.
+    pub headers: HeaderMap,
+    /// Its body; empty when there was none, or it was passed on as it came.
+    pub body: Bytes,
+}
+
+/// What is known of a target at one moment.
+#[derive(Clone, Debug)]
+pub struct TargetLook {
+    /// The circuit breaker.
+    pub circuit: Circuit,
+    /// Attempts under way.
+    pub in_flight: u32,
+    /// What is left of the retry budget.
+    pub retry_budget: u32,
+    /// The pacer.
+    pub pacer: PacerSnapshot,
+}
+
 /// One attempt on record.
 #[derive(Clone, Debug)]
 pub struct AttemptRecord {
     /// The provider's name.
     pub provider: String,
+    /// Which of that provider's credentials was used, from 0.
+    pub credential: usize,
     /// The model asked for.
     pub model: Option<String>,
     /// What was waited for before it, and how long.
@@ -166,6 +210,8 @@ pub struct AttemptRecord {
     pub started: Moment,
     /// How long it took; until the first content for an answer that is still streaming.
     pub took: Duration,
+    /// When it ended, on the engine's clock; `None` while it is under way.
+    pub ended: Option<Moment>,
     /// The status that came, when one came.
     pub status: Option<u16>,
     /// What went wrong; `None` when it answered.
@@ -176,6 +222,9 @@ pub struct AttemptRecord {
     pub dropped: u32,
     /// Tokens used, losers and broken streams included; `None` when nothing is known of them.
     pub used: Option<Used>,
+    /// What was known of its target: when it failed, else when it was sent after a wait. `None` for
+    /// one that was sent at once and did not fail.
+    pub state: Option<Box<TargetLook>>,
 }
 
 /// A call that gets no answer.
@@ -192,6 +241,8 @@ pub struct Refusal {
     pub provider_answer: Option<ProviderAnswer>,
     /// What it took.
     pub trace: Trace,
+    /// What was sent to us.
+    pub sent: Sent,
 }
 
 /// A provider's error answer, body and all (at most 64 KiB of it).

@@ -277,6 +277,7 @@ mod tests {
             message: None,
             provider_answer: None,
             trace: Trace { attempts: 3, ..Trace::default() },
+            sent: crate::call::Sent::default(),
         }
     }
 

@@ -8,14 +8,13 @@ use mainstay_core::failure::{Failure, Kind, Next, Origin, ProviderSaid, Scope};
 use mainstay_core::plan::{Final, Why};
 use serde_json::{Value, json};
 
-use crate::call::{Call, ProviderAnswer, Refusal, Trace};
+use crate::call::{Call, ProviderAnswer, Refusal, Sent, Trace};
 use crate::targets::Shared;
 
-/// Makes the refusal of a plan's end.
+/// Makes the refusal of a plan's end; what it took is filled in by the walk.
 pub(crate) fn refuse(
     end: Final,
     answer: Option<(usize, ProviderAnswer)>,
-    trace: Trace,
     targets: &[Shared],
     call: &Call,
 ) -> Refusal {
@@ -34,7 +33,8 @@ pub(crate) fn refuse(
         (Some(_) | None, Some(_) | None) => None,
     };
     let message = if provider_answer.is_some() { None } else { Some(message) };
-    Refusal { failure, retry_after: end.retry_after, message, provider_answer, trace }
+    let (retry_after, trace, sent) = (end.retry_after, Trace::default(), Sent::default());
+    Refusal { failure, retry_after, message, provider_answer, trace, sent }
 }
 
 /// What a call ends with whose account takes no further attempt.
@@ -54,6 +54,7 @@ pub(crate) fn fault(trace: Trace) -> Refusal {
         ),
         provider_answer: None,
         trace,
+        sent: Sent::default(),
     }
 }
 

@@ -13,6 +13,7 @@ use mainstay_core::rules::pacer::{Pacer, Ticket};
 use mainstay_core::shared::TargetState;
 use mainstay_core::time::Moment;
 
+use crate::call::TargetLook;
 use crate::clock::Clock;
 use crate::spec::ProviderSpec;
 
@@ -109,6 +110,16 @@ impl Target {
     /// Forgets a place that is given up or used.
     pub(crate) fn forget_ticket(&self, ticket: Ticket) {
         lock(&self.pacer.inner).wakers.remove(&ticket);
+    }
+
+    /// What is known of it.
+    pub(crate) fn state(&self, now: Moment) -> TargetLook {
+        self.look(|state, pacer| TargetLook {
+            circuit: state.breaker.state(),
+            in_flight: state.in_flight,
+            retry_budget: state.budget.level(),
+            pacer: pacer.snapshot(now),
+        })
     }
 
     /// Reads the shared state, for metrics and people.

@@ -6,6 +6,7 @@
 //! is that nobody asks.
 
 mod breaking;
+mod ending;
 mod record;
 
 use std::collections::VecDeque;
@@ -174,20 +175,6 @@ impl<U: Upstream> Run<U> {
     /// Tokens of the answer when it ends with what this attempt has said.
     fn used_with(&self, live: &Live<U::Attempt>) -> Option<Used> {
         live.used_after(self.told, &self.targets)
-    }
-
-    /// The caller is gone: every attempt is dropped, and the trace is final.
-    pub(crate) fn leave(&mut self) {
-        let now = self.clock.now();
-        for slot in 0..SLOTS {
-            let Some(live) = self.live[slot].take() else { continue };
-            note_end(&mut self.trace, &live, &self.targets, now, None);
-            if self.delivering == Some(slot) {
-                self.trace.used = self.used_with(&live);
-            }
-        }
-        self.over = true;
-        self.plan.abandon(now);
     }
 
     /// The next thing for the caller.
@@ -362,6 +349,11 @@ impl<U: Upstream> Run<U> {
         let hints = live.flow.hints;
         let told = verdict.clone();
         self.plan.saw(Seen::Failed { slot, verdict, hints: &hints }, now);
+        // What it did to the target is part of what is known.
+        let target = &self.targets[live.track].0;
+        note(&mut self.trace, live.record, |record| {
+            record.state = Some(Box::new(target.state(now)));
+        });
         if self.delivering == Some(slot) {
             self.broke(live, &told, now);
         } else if self.broken.is_some() {
@@ -416,18 +408,22 @@ impl<U: Upstream> Run<U> {
         self.trace.model.clone_from(&target.model);
         let kept = record < Trace::ATTEMPTS_MAX;
         if kept {
+            let state = (!start.waited.is_zero()).then(|| Box::new(target.state(now)));
             self.trace.records.push(AttemptRecord {
                 provider: target.provider.name.clone(),
+                credential: target.credential,
                 model: target.model.clone(),
                 waited: start.waited,
                 wait_cause: start.cause.name(),
                 started: now,
                 took: Duration::ZERO,
+                ended: None,
                 status: None,
                 kind: None,
                 bytes: 0,
                 dropped: 0,
                 used: None,
+                state,
             });
         }
         let told = self.broken.as_ref().filter(|_| start.role == Role::Continue);
@@ -452,21 +448,6 @@ impl<U: Upstream> Run<U> {
         let attempt = self.upstream.start(request);
         let record = kept.then_some(record);
         self.live[start.slot] = Some(Live { attempt, flow, track: start.track, record });
-    }
-
-    fn may_start(&self) -> bool {
-        let live = self.live.iter().flatten().count();
-        self.call.account.as_ref().is_none_or(|account| account.may_start(&self.trace, live))
-    }
-
-    /// Tells who keeps account, once.
-    fn tell_account(&mut self, whole: bool) {
-        let Some(account) = self.call.account.take() else { return };
-        for live in self.live.iter().flatten() {
-            let used = live.used(&self.targets);
-            note(&mut self.trace, live.record, |record| record.used = record.used.or(used));
-        }
-        account.over(&self.trace, whole);
     }
 
     /// What an answer of this call must be.
@@ -541,7 +522,7 @@ impl<U: Upstream> Run<U> {
             return;
         }
         self.over = true;
-        self.tell_account(matches!(ending, Ending::Answered));
+        let _told = self.tell_account(matches!(ending, Ending::Answered));
         match ending {
             Ending::Answered => self.out.push_back(Out::End),
             // `last_words` has set the cut already where a stream can carry an error.
@@ -551,8 +532,9 @@ impl<U: Upstream> Run<U> {
             Ending::Broken { .. } => {}
             Ending::Failed(end) => {
                 let answer = self.provider_answer.take();
-                let trace = std::mem::take(&mut self.trace);
-                let refused = refusal::refuse(*end, answer, trace, &self.targets, &self.call);
+                let mut refused = refusal::refuse(*end, answer, &self.targets, &self.call);
+                refused.trace = self.take_trace();
+                refused.sent = self.take_sent();
                 self.out.push_back(Out::Refused(Box::new(refused)));
             }
         }
@@ -562,16 +544,5 @@ impl<U: Upstream> Run<U> {
     /// A walk that broke its own order: never seen, and answered as our fault.
     fn fault(&mut self) -> Box<Refusal> {
         Box::new(refusal::fault(std::mem::take(&mut self.trace)))
-    }
-}
-
-impl<U: Upstream> Drop for Run<U> {
-    fn drop(&mut self) {
-        if let On::Pacer { track, ticket } = self.on {
-            self.targets[track].0.forget_ticket(ticket);
-        }
-        self.tell_account(false);
-        self.live = [None, None];
-        self.plan.abandon(self.clock.now());
     }
 }

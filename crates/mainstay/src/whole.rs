@@ -5,7 +5,7 @@ use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
 use mainstay_core::failure::{Failure, Kind, Next, Origin, ProviderSaid, Scope};
 
-use crate::call::{Refusal, Trace};
+use crate::call::{Refusal, Sent, Trace};
 use crate::upstream::Upstream;
 use crate::walk::Walk;
 
@@ -109,6 +109,7 @@ fn refusal(kind: Kind, origin: Origin, message: String, trace: Trace) -> Box<Ref
         message: Some(message),
         provider_answer: None,
         trace,
+        sent: Sent::default(),
     })
 }
 

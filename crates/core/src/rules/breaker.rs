@@ -75,6 +75,20 @@ pub enum State {
     HalfOpen,
 }
 
+impl State {
+    /// Every state.
+    pub const ALL: [State; 3] = [State::Closed, State::Open, State::HalfOpen];
+
+    /// The stable name, as metrics and records carry it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            State::Closed => "closed",
+            State::Open => "open",
+            State::HalfOpen => "half_open",
+        }
+    }
+}
+
 /// Leave to make one attempt; spent by [`Breaker::record`]. Counts only in its own generation.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "an attempt that was admitted must be recorded"]

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::reply::Problem;
 use crate::admission::LimitDesk;
 use crate::config::{Tier, Tiers};
+use crate::shared::Shared;
 
 mod audit;
 mod budgets;
@@ -22,6 +23,7 @@ mod limits;
 mod members;
 mod orgs;
 mod owner;
+mod requests;
 mod usage;
 
 /// Every family of paths. One line each: what a new one needs is its list here.
@@ -33,6 +35,7 @@ pub(super) const FAMILIES: &[&[Route]] = &[
     budgets::ROUTES,
     usage::ROUTES,
     audit::ROUTES,
+    requests::ROUTES,
 ];
 
 /// Largest request body, bytes.
@@ -110,6 +113,8 @@ pub(super) struct Ask<'a> {
     pub(super) limits: &'a LimitDesk,
     /// Named bundles of limits.
     pub(super) tiers: &'a Tiers,
+    /// The running gateway.
+    pub(super) shared: &'a Shared,
 }
 
 /// The tier of this name.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use http::StatusCode;
 use mainstay_core::store::Store;
@@ -47,9 +48,21 @@ impl Desk {
             let status = StatusCode::SERVICE_UNAVAILABLE;
             return Err(Problem::new(status, "service_unavailable", message));
         };
+        let shared = &*self.shared;
         let (now, moment) = (self.shared.wall.now(), self.shared.engine.now());
         let (limits, tiers) = (&self.shared.admission.limits, &self.shared.settings().tiers);
-        (route.run)(&Ask { store: &**store, path, query, body, now, moment, limits, tiers })
+        (route.run)(&Ask { store: &**store, path, query, body, now, moment, limits, tiers, shared })
+    }
+
+    fn records(&self) -> Value {
+        let telling = &self.shared.telling;
+        let get = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        json!({
+            "trouble": telling.trouble(),
+            "waiting": get(&telling.waiting),
+            "written": get(&telling.written),
+            "dropped": get(&telling.dropped),
+        })
     }
 
     fn status(&self) -> Value {
@@ -65,6 +78,7 @@ impl Desk {
             "admitted": self.shared.admission.open(),
             "connections": sum(crate::meter::Meter::open_connections),
             "held_body_bytes": self.shared.held.bytes(),
+            "records": self.records(),
             "ledger": self.shared.money.ledger().map(|ledger| {
                 let state = ledger.state();
                 json!({

@@ -122,6 +122,8 @@ const THINGS: &[(&str, &[&str], &[&str])] = &[
     ("Tier", &["name"], &[]),
     ("Budget", BUDGET, &["project", "key", "resets_at"]),
     ("Usage", &["id", "name", "cost_usd"], &[]),
+    ("Request", REQUEST, REQUEST_MAYBE),
+    ("RequestDetail", REQUEST, REQUEST_MAYBE),
 ];
 
 const BUDGET: &[&str] = &[
@@ -136,6 +138,9 @@ const BUDGET: &[&str] = &[
     "created_at",
 ];
 
+const REQUEST: &[&str] = &["id", "at", "key_name", "org", "project", "endpoint", "outcome"];
+const REQUEST_MAYBE: &[&str] =
+    &["key", "model", "served", "provider", "kind", "origin", "code", "cost_usd"];
 const KEY_MAYBE: &[&str] = &["user", "expires_at", "revoked_at", "rotated_to", "grace_until"];
 
 /// Fields of a thing that are no text.
@@ -160,6 +165,8 @@ fn more(name: &str) -> Vec<(&'static str, Value)> {
                 }})),
             ),
         ],
+        "Request" => request(false),
+        "RequestDetail" => request(true),
         "Tier" => vec![("limits", list(json!({"type": "object"})))],
         "Budget" => vec![("id", number()), ("hard", flag()), ("alerts", list(number()))],
         "Usage" => vec![
@@ -213,4 +220,29 @@ fn schemas() -> Value {
         "required": ["message", "type", "param", "code"],
     }}, "required": ["error"]}));
     Value::Object(all)
+}
+
+/// The members of a request's record that are no text.
+fn request(detail: bool) -> Vec<(&'static str, Value)> {
+    let of = |kind: Value| json!({ "type": kind });
+    let (number, count) = (of(json!("integer")), of(json!(["integer", "null"])));
+    let mut all = Vec::new();
+    for field in ["status", "attempts", "took_ms", "waited_ms", "overhead_us"] {
+        all.push((field, number.clone()));
+    }
+    for field in ["first_content_ms", "input_tokens", "cached_tokens", "output_tokens"] {
+        all.push((field, count.clone()));
+    }
+    for field in ["stream", "tokens_counted_here"] {
+        all.push((field, of(json!("boolean"))));
+    }
+    if detail {
+        all.push(("sdk_retry", number));
+        all.push(("what_happened", of(json!("string"))));
+        all.push(("timeline", json!({"type": "array", "items": {"type": "object"}})));
+        for field in ["failure", "help"] {
+            all.push((field, of(json!(["object", "null"]))));
+        }
+    }
+    all
 }

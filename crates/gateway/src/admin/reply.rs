@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::{Response, StatusCode};
 use http_body_util::Full;
-use mainstay_core::store::StoreError;
+use mainstay_core::store::{RequestId, StoreError};
 use serde_json::{Value, json};
 
 /// An answer.
@@ -68,6 +68,15 @@ impl From<StoreError> for Problem {
 /// A short refusal without a field.
 pub(super) fn refuse(status: StatusCode, code: &'static str, message: &str) -> Reply {
     Problem::new(status, code, message).reply()
+}
+
+/// There is no record of this request.
+pub(super) fn no_record(id: RequestId) -> Problem {
+    let message = format!(
+        "There is no record of `{id}`: it is under way, older than `records.keep`, beyond `records.count_max`, or of \
+         another gateway's store."
+    );
+    Problem::new(StatusCode::NOT_FOUND, "not_found", message)
 }
 
 /// A JSON answer.

@@ -43,6 +43,11 @@ impl Who {
         Who(caller.key.as_ref().map(|key| Arc::clone(&key.record)))
     }
 
+    /// His key's record.
+    pub(crate) fn record(&self) -> Option<&Arc<KeyRecord>> {
+        self.0.as_ref()
+    }
+
     /// His organization's id.
     pub(crate) fn org(&self) -> &str {
         self.0.as_ref().map_or(DEFAULT_ORG, |key| &key.org)

@@ -67,7 +67,7 @@ impl ReplyBody {
     }
 
     fn over(&mut self, cut: Option<&Cut>) {
-        let Inner::Streaming(body) = std::mem::replace(&mut self.inner, Inner::Over) else {
+        let Inner::Streaming(mut body) = std::mem::replace(&mut self.inner, Inner::Over) else {
             return;
         };
         let recorder = self.recorder.take().filter(|_| cut.is_none());
@@ -76,8 +76,8 @@ impl ReplyBody {
                 recorder.complete(ticket.worker().shared.wall.now());
             }
             match cut {
-                None => ticket.answered(self.status, body.trace()),
-                Some(cut) => ticket.cut(self.status, cut.kind, body.trace()),
+                None => ticket.answered(self.status, body.conclude(true)),
+                Some(cut) => ticket.cut(self.status, cut.kind, body.conclude(false)),
             }
         }
     }
@@ -151,7 +151,8 @@ impl Drop for ReplyBody {
         }
         if let (Inner::Streaming(body), Some(ticket)) = (&mut self.inner, &mut self.ticket) {
             body.leave();
-            ticket.left(body.trace(), body.used());
+            let used = body.used();
+            ticket.left(body.conclude(false), used);
         }
     }
 }

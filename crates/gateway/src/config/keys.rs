@@ -34,7 +34,7 @@ const fn key(
 pub(super) const LISTS: [&str; 5] = ["provider", "route", "access", "price", "tier"];
 
 /// Sections, in the order of the documentation, with what each is for.
-pub const SECTIONS: [(&str, &str); 27] = [
+pub const SECTIONS: [(&str, &str); 29] = [
     ("", "The file itself"),
     ("server", "The data plane: where programs send their calls."),
     ("server.tls", "TLS of the data plane; both keys or neither."),
@@ -71,6 +71,8 @@ pub const SECTIONS: [(&str, &str); 27] = [
     ),
     ("budget", "How budgets count; the budgets themselves are set with `mainstay budget`."),
     ("idempotency", "How `Idempotency-Key` of POST requests is honoured."),
+    ("log", "What is logged. Keys, prompts and answers are not, unless `bodies` says so."),
+    ("records", "The record that is kept of each request, for `mainstay explain` and the console."),
 ];
 
 /// Every key, in the order of the documentation.
@@ -84,6 +86,8 @@ pub const KEYS: &[Key] = &[
     key("", "route", "tables", "", "See `[[route]]`."),
     key("", "policy", "table", "", "See `[policy.*]`."),
     key("", "access", "tables", "", "See `[[access]]`."),
+    key("", "log", "table", "", "See `[log]`."),
+    key("", "records", "table", "", "See `[records]`."),
     key("", "limits", "table", "", "See `[limits]`."),
     key("", "tier", "tables", "", "See `[[tier]]`."),
     key("", "idempotency", "table", "", "See `[idempotency]`."),
@@ -234,6 +238,16 @@ pub const KEYS: &[Key] = &[
     key("budget", "shipped_prices", "true or false", "true", "Whether the shipped prices count."),
     key("budget", "leftovers", "word", "\"charge\"", "`charge` or `release`: what a process that died had held, at the next start."),
     key("budget", "queue_max", "number", "65536", "Entries that may wait to be written to the ledger before calls are refused, 16 to 1000000."),
+
+    key("log", "format", "word", "\"text\"", "`text` or `json`: one object a line. Read at start."),
+    key("log", "level", "word", "\"info\"", "`error`, `warn`, `info`, `debug` or `trace`: the lowest level written. The variable `MAINSTAY_LOG` wins. Read at start."),
+    key("log", "bodies", "word", "\"off\"", "`off`, `shape` (parameters, and the length of each text) or `content` (all, keys masked): what is logged of the body of a call that failed."),
+
+    key("records", "enabled", "true or false", "true", "Whether records are kept."),
+    key("records", "count_max", "number", "100000", "Records kept at most, 1000 to 10000000; about 400 bytes each."),
+    key("records", "keep", "duration", "\"7d\"", "How long a record is kept, 1m to 366d."),
+    key("records", "bodies", "word", "\"shape\"", "`off`, `shape` or `content`, as in `[log]`: what is kept of the body of a call that failed."),
+    key("records", "queue_max", "number", "8192", "Finished calls that may wait to be told, for each worker, 64 to 1000000; more are dropped and counted. Read at start."),
 ];
 
 /// The names of a section's keys.

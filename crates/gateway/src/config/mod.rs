@@ -28,6 +28,7 @@ mod provider;
 mod reader;
 mod route;
 mod secret;
+mod seen;
 mod server;
 mod unused;
 mod values;
@@ -45,6 +46,7 @@ pub use presets::{PRESETS, Preset};
 pub use provider::{ProviderConfig, Upstream};
 pub use route::RouteConfig;
 pub use secret::Secret;
+pub use seen::{Bodies, LogSettings, RecordSettings};
 pub use server::{
     AdminConfig, Auth, Expose, LedgerMode, ServerConfig, SharedConfig, StoreConfig, StoreUrl,
     TlsFiles,
@@ -90,6 +92,10 @@ pub struct Config {
     pub budget: BudgetConfig,
     /// How requests that come again are told.
     pub idempotency: IdempotencySettings,
+    /// What is logged.
+    pub log: LogSettings,
+    /// How records of requests are kept.
+    pub records: RecordSettings,
     /// Findings that do not stop it from being used.
     pub warnings: Vec<ConfigFault>,
     /// The file it was read from.
@@ -184,6 +190,8 @@ fn read(reader: &mut Reader<'_>, root: &reader::Section<'_>) -> Config {
         prices: money::read_prices(reader, root),
         budget: money::read_budget(reader, root),
         idempotency: limits::read_idempotency(reader, root),
+        log: seen::read_log(reader, root),
+        records: seen::read_records(reader, root),
         providers,
         policy,
         errors,

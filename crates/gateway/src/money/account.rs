@@ -65,6 +65,10 @@ struct State {
     open: Option<Open>,
     /// An attempt was allowed: from here on the walk tells the end.
     begun: bool,
+    /// What it cost, once it is over and something was charged.
+    cost: Option<Usd>,
+    /// What the call took, when its caller left before an answer began.
+    left: Option<Trace>,
 }
 
 #[derive(Debug)]
@@ -144,7 +148,10 @@ impl Account {
 
     /// Ends it, once: what was charged is settled, or all of it is given back.
     fn end(&self, bill: &Bill, model: Option<&str>) {
-        let Some(open) = locked(&self.state).open.take() else { return };
+        let mut state = locked(&self.state);
+        let Some(open) = state.open.take() else { return };
+        state.cost = bill.charged.then_some(bill.cost);
+        drop(state);
         failpoint("money-before-settle");
         if bill.exposure > Usd::ZERO {
             self.ledger.further(self.entry(EntryKind::Exposure, open.at, bill.exposure));
@@ -219,6 +226,10 @@ impl mainstay::call::Account for Account {
         let bill = bill::of(&self.rules, &self.demand, trace, whole, self.worst);
         self.end(&bill, trace.model.as_deref());
     }
+
+    fn left(&self, trace: Trace) {
+        locked(&self.state).left = Some(trace);
+    }
 }
 
 /// Kept by the request's record; gives everything back if the call never was handed on.
@@ -228,6 +239,16 @@ pub(crate) struct MoneyHold(Arc<Account>);
 impl MoneyHold {
     pub(super) fn new(account: Arc<Account>) -> MoneyHold {
         MoneyHold(account)
+    }
+
+    /// What the call cost, once it is over; `None` when nothing was charged.
+    pub(crate) fn cost(&self) -> Option<Usd> {
+        locked(&self.0.state).cost
+    }
+
+    /// What a call took whose caller left before an answer began.
+    pub(crate) fn left_trace(&self) -> Option<Trace> {
+        locked(&self.0.state).left.take()
     }
 
     /// The account, for the walk.

@@ -76,6 +76,7 @@ pub(super) fn note_end<A>(
     let (bytes, dropped, used) = (live.flow.bytes, live.flow.dropped(), live.used(targets));
     note_time(trace, live.record, now);
     note(trace, live.record, |record| {
+        record.ended = Some(now);
         record.bytes = bytes;
         record.dropped = dropped;
         record.kind = kind;

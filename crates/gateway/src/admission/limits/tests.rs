@@ -8,16 +8,19 @@ use super::*;
 fn attempt(kind: Option<Kind>) -> AttemptRecord {
     AttemptRecord {
         provider: "p".to_owned(),
+        credential: 0,
         model: None,
         waited: Duration::ZERO,
         wait_cause: "",
         started: Moment::ZERO,
         took: Duration::ZERO,
+        ended: None,
         status: None,
         kind,
         bytes: 0,
         dropped: 0,
         used: None,
+        state: None,
     }
 }
 
