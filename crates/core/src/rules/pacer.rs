@@ -280,10 +280,13 @@ impl Pacer {
     /// The head of the queue, if it should poll before the moment it was last told. Ask after every
     /// other method, and wake the owner of the ticket; each change gives it once.
     pub fn next_wake(&mut self, now: Moment) -> Option<Ticket> {
+        /// What rounding moves is no earlier time: the same limit, asked at another moment, differs by
+        /// nanoseconds.
+        const EARLIER_MIN: Duration = Duration::from_micros(1);
         let (head, ask) = self.queue.head()?;
         if let Some((ticket, until)) = self.told
             && ticket == head
-            && (until <= now || self.ready(ask.tokens, now).0.max(now) >= until)
+            && (until <= now || self.ready(ask.tokens, now).0.max(now) + EARLIER_MIN >= until)
         {
             return None;
         }
@@ -293,7 +296,7 @@ impl Pacer {
 
     /// Starts the ramp again: the circuit breaker closed.
     pub fn restart(&mut self, now: Moment) {
-        self.ramp.restart(now);
+        self.ramp.restart(self.in_flight, now);
     }
 
     /// Attempts granted and not ended.

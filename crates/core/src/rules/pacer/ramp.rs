@@ -16,12 +16,14 @@ const DOUBLINGS_MAX: f64 = 24.0;
 pub(super) struct Ramp {
     start: Option<Moment>,
     successes: u32,
+    /// In flight when it was started again: others who share the limit are not held back.
+    before: u32,
     over: bool,
 }
 
 impl Ramp {
-    pub(super) fn restart(&mut self, now: Moment) {
-        *self = Ramp { start: Some(now), successes: 0, over: false };
+    pub(super) fn restart(&mut self, in_flight: u32, now: Moment) {
+        *self = Ramp { start: Some(now), successes: 0, before: in_flight, over: false };
     }
 
     pub(super) fn success(&mut self) {
@@ -34,7 +36,8 @@ impl Ramp {
             return now;
         }
         let start = *self.start.get_or_insert(now);
-        let wanted = f64::from((in_flight + 1).saturating_sub(self.successes));
+        let wanted =
+            f64::from((in_flight + 1).saturating_sub(self.before.saturating_add(self.successes)));
         let elapsed = now.seconds_since(start) / DOUBLING.as_secs_f64();
         if elapsed >= DOUBLINGS_MAX {
             self.over = true;
@@ -74,7 +77,10 @@ mod tests {
         ramp.success();
         assert_eq!(ramp.ready_at(8, at(0)), at(250), "a success makes room for one more");
         assert_eq!(ramp.ready_at(1_000_000, at(6000)), at(6000), "over");
-        ramp.restart(at(7000));
+        ramp.restart(0, at(7000));
         assert!(ramp.ready_at(4, at(7000)) > at(7000));
+        ramp.restart(100, at(9000));
+        assert_eq!(ramp.ready_at(100, at(9000)), at(9000), "those of others go on");
+        assert!(ramp.ready_at(104, at(9000)) > at(9000));
     }
 }

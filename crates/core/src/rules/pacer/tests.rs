@@ -309,3 +309,20 @@ mod properties {
         }
     }
 }
+
+/// Seeds 2679 and 6970 of the laboratory: who asked and left again woke the head of the queue, because
+/// the same moment came out a nanosecond earlier.
+#[test]
+fn who_asks_and_leaves_wakes_nobody_whose_time_stays() {
+    let mut pacer = new();
+    let first = go(&mut pacer, 100, at(0));
+    pacer.succeeded(first, None, &requests(77, 0, 46_753), at(0));
+    let (_, until, _) = wait(&mut pacer, ask(100), at(0));
+    assert!(until > at(500) && until < at(2000), "{until:?}");
+    for step in 1..400 {
+        let now = at(0) + Duration::from_nanos(step * 1_234_567);
+        let (passing, _, _) = wait(&mut pacer, ask(100), now);
+        pacer.leave(passing);
+        assert_eq!(pacer.next_wake(now), None, "woken after {step} others");
+    }
+}
