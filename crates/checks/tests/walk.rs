@@ -14,7 +14,7 @@ use mainstay::http::{HttpSettings, HttpUpstream};
 use mainstay::spec::{Credential, EngineSpec, ProviderSpec};
 use mainstay::upstream::Destination;
 use mainstay_core::failure::Kind;
-use mainstay_core::policy::{Limits, Policy, ProviderKind, Route, RouteTarget, Strategy};
+use mainstay_core::policy::{Limits, Policy, ProviderKind, Route, RouteTarget, Sharing, Strategy};
 use mainstay_core::wire::endpoint::Endpoint;
 use mainstay_sim::{Scenario, Sim, SimConfig};
 use serde_json::{Value, json};
@@ -43,6 +43,7 @@ fn provider(name: &str, sim: &Sim) -> ProviderSpec {
         windows: BTreeMap::new(),
         models: None,
         limits: Limits::default(),
+        sharing: Sharing::default(),
         prefill: false,
     }
 }

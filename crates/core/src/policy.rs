@@ -39,6 +39,9 @@ pub struct RetryPolicy {
     pub attempts_max: u32,
     /// Attempts of a call over all targets. `attempts_max` to 20. Default 6.
     pub attempts_per_call_max: u32,
+    /// The same in a brown-out: when the target that failed the call fails others as well and answers
+    /// most of them. `attempts_per_call_max` to 40. `None`: see [`RetryPolicy::brown_out_max`].
+    pub attempts_brown_out_max: Option<u32>,
     /// Longest single wait for a limit or a hint. 0 to 1 h. Default 120 s.
     pub wait_max: Duration,
     /// Longest wait for a circuit breaker's probe when no other target is left. 0 to 1 h. Default 30 s.
@@ -64,11 +67,24 @@ pub struct RetryPolicy {
     pub in_flight_share: f64,
 }
 
+const ATTEMPTS_PER_CALL: u32 = 6;
+
+impl RetryPolicy {
+    /// Attempts of a call in a brown-out. Where nobody has chosen a number of attempts, twice as many;
+    /// a number that was chosen holds always.
+    pub fn brown_out_max(&self) -> u32 {
+        let all = self.attempts_per_call_max;
+        let unset = if all == ATTEMPTS_PER_CALL { 2 * all } else { all };
+        self.attempts_brown_out_max.unwrap_or(unset).max(all)
+    }
+}
+
 impl Default for RetryPolicy {
     fn default() -> Self {
         RetryPolicy {
             attempts_max: 3,
-            attempts_per_call_max: 6,
+            attempts_per_call_max: ATTEMPTS_PER_CALL,
+            attempts_brown_out_max: None,
             wait_max: secs(120),
             patience: secs(30),
             transient_base: Duration::from_millis(100),
@@ -237,6 +253,43 @@ pub struct Limits {
     pub tpm: Option<u64>,
     /// Calls at once.
     pub concurrency: Option<u32>,
+}
+
+/// Which of a provider's keys and models count against one limit, and so wait in one queue.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sharing {
+    /// How far limits are shared.
+    pub shared: Shared,
+    /// Providers of the same pool are one account: their keys count together, model by model.
+    pub pool: Option<String>,
+    /// Models that count together, by the provider's names for them. The first group that fits holds.
+    pub groups: Vec<LimitGroup>,
+}
+
+/// How far a provider's limits are shared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shared {
+    /// Each key and model has limits of its own, but for keys whose answers name the same
+    /// organization and project: those count together.
+    #[default]
+    Told,
+    /// Each key and model has limits of its own, whatever answers name.
+    Apart,
+    /// All keys count together, each model by itself.
+    Keys,
+    /// All models of a key count together.
+    Models,
+    /// All keys and models count together.
+    All,
+}
+
+/// Models under one limit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LimitGroup {
+    /// The provider's names for them; `*` at the end matches any rest.
+    pub models: Vec<String>,
+    /// Caps of the group; what is absent is the provider's.
+    pub limits: Limits,
 }
 
 /// How a route chooses among its targets.

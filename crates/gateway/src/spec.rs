@@ -53,6 +53,7 @@ fn provider(config: &ProviderConfig, simulator: Option<SocketAddr>) -> ProviderS
         windows: config.windows.clone(),
         models: config.models.clone(),
         limits: config.limits,
+        sharing: config.sharing.clone(),
         prefill: config.prefill,
     }
 }

@@ -63,7 +63,7 @@ pub struct TargetSnapshot {
     pub in_flight: u32,
     /// What is left of the retry budget.
     pub retry_budget: u32,
-    /// The pacer.
+    /// The pacer. Targets that count against one limit show the same one.
     pub pacer: PacerSnapshot,
 }
 

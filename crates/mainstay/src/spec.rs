@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
-use mainstay_core::policy::{Limits, Policy, ProviderKind, Route};
+use mainstay_core::policy::{Limits, Policy, ProviderKind, Route, Sharing};
 use mainstay_tokens::models::{Window, bare};
 
 use crate::http_url::HttpUrl;
@@ -45,8 +45,10 @@ pub struct ProviderSpec {
     pub windows: BTreeMap<String, u64>,
     /// The models it serves; `None`: every model that no other provider names.
     pub models: Option<Vec<String>>,
-    /// Caps; the rest is learnt.
+    /// Caps on each key and model, or on what counts together; the rest is learnt.
     pub limits: Limits,
+    /// Which keys and models count against one limit.
+    pub sharing: Sharing,
     /// Whether it continues a partial assistant message.
     pub prefill: bool,
 }
@@ -74,6 +76,7 @@ impl ProviderSpec {
             windows: BTreeMap::new(),
             models: None,
             limits: Limits::default(),
+            sharing: Sharing::default(),
             prefill: false,
         }
     }

@@ -1,14 +1,19 @@
-//! What calls share: one cell a target (provider, credential, model), one a pacer, each behind its
-//! own lock that is held for the length of one rule and never across an await.
+//! What calls share: one cell a target (provider, credential, model), and one a pacer, which
+//! several targets may have together; each behind its own lock that is held for the length of one
+//! rule and never across an await.
 
-use std::collections::{BTreeMap, HashMap};
+mod pacers;
+
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
+use arc_swap::ArcSwap;
+use http::HeaderMap;
 use mainstay_core::plan::Handle;
-use mainstay_core::policy::{Limits, Policy};
+use mainstay_core::policy::Policy;
 use mainstay_core::rules::pacer::{Pacer, Ticket};
 use mainstay_core::shared::TargetState;
 use mainstay_core::time::Moment;
@@ -16,6 +21,7 @@ use mainstay_core::time::Moment;
 use crate::call::TargetLook;
 use crate::clock::Clock;
 use crate::spec::ProviderSpec;
+use pacers::{PacerCell, PacerKey, Pacers};
 
 /// A lock whose holder cannot leave a half-done rule behind: rules do not panic, and if one did,
 /// its target goes on with what it had.
@@ -34,32 +40,13 @@ pub(crate) struct Target {
     pub(crate) window: Option<u64>,
     state: Mutex<TargetState>,
     circuit_wakers: Mutex<Vec<Waker>>,
-    pacer: Arc<PacerCell>,
+    /// The pacer of calls that begin; one that is under way stays with the one it began with.
+    pacer: ArcSwap<PacerCell>,
+    pacers: Arc<Pacers>,
+    /// An answer may still name the account whose limits its key counts against.
+    may_be_told: AtomicBool,
     /// It refused a request because the tokens used were asked for in it.
     refuses_usage: AtomicBool,
-}
-
-/// A pacer and the calls in its queue.
-struct PacerCell {
-    clock: Clock,
-    inner: Mutex<Paced>,
-}
-
-struct Paced {
-    pacer: Pacer,
-    wakers: BTreeMap<Ticket, Waker>,
-    /// Was to be woken before its owner had left a waker: it is woken when it does.
-    missed: Option<Ticket>,
-}
-
-impl Paced {
-    /// The waker of the call that should look at its place again.
-    fn next_waker(&mut self, now: Moment) -> Option<Waker> {
-        let head = self.pacer.next_wake(now)?;
-        let waker = self.wakers.remove(&head);
-        self.missed = if waker.is_none() { Some(head) } else { None };
-        waker
-    }
 }
 
 impl Target {
@@ -91,25 +78,15 @@ impl Target {
         wakers.push(waker.clone());
     }
 
-    /// Wakes this task when its place in the queue may have come.
-    pub(crate) fn wake_on_pacer(&self, ticket: Ticket, waker: &Waker) {
-        let mut paced = lock(&self.pacer.inner);
-        if paced.missed == Some(ticket) {
-            paced.missed = None;
-            waker.wake_by_ref();
+    /// Learns from the head of an answer whose limits its key counts against.
+    pub(crate) fn heard(&self, headers: &HeaderMap) {
+        if !self.may_be_told.load(Ordering::Relaxed) {
             return;
         }
-        match paced.wakers.get_mut(&ticket) {
-            Some(known) => known.clone_from(waker),
-            None => {
-                paced.wakers.insert(ticket, waker.clone());
-            }
-        }
-    }
-
-    /// Forgets a place that is given up or used.
-    pub(crate) fn forget_ticket(&self, ticket: Ticket) {
-        lock(&self.pacer.inner).wakers.remove(&ticket);
+        let model = self.model.as_deref();
+        let Some(key) = PacerKey::told(&self.provider, model, headers) else { return };
+        self.may_be_told.store(false, Ordering::Relaxed);
+        self.pacer.store(self.pacers.join(key, self.pacer.load_full()));
     }
 
     /// What is known of it.
@@ -124,9 +101,8 @@ impl Target {
 
     /// Reads the shared state, for metrics and people.
     pub(crate) fn look<R>(&self, read: impl FnOnce(&mut TargetState, &Pacer) -> R) -> R {
-        let paced = lock(&self.pacer.inner);
-        let mut state = lock(&self.state);
-        read(&mut state, &paced.pacer)
+        let cell = self.pacer.load();
+        cell.look(|pacer| read(&mut lock(&self.state), pacer))
     }
 }
 
@@ -140,9 +116,27 @@ impl fmt::Debug for Target {
     }
 }
 
-/// A target as a plan holds it.
+/// A target as a plan holds it, with the pacer of the call's beginning: what that granted is given
+/// back to it.
 #[derive(Clone, Debug)]
-pub(crate) struct Shared(pub(crate) Arc<Target>);
+pub(crate) struct Shared(pub(crate) Arc<Target>, Arc<PacerCell>);
+
+impl Shared {
+    fn new(target: Arc<Target>) -> Shared {
+        let pacer = target.pacer.load_full();
+        Shared(target, pacer)
+    }
+
+    /// Wakes this task when its place in the queue may have come.
+    pub(crate) fn wake_on_pacer(&self, ticket: Ticket, waker: &Waker) {
+        self.1.wake_on(ticket, waker);
+    }
+
+    /// Forgets a place that is given up or used.
+    pub(crate) fn forget_ticket(&self, ticket: Ticket) {
+        self.1.forget(ticket);
+    }
+}
 
 impl Handle for Shared {
     fn target<R>(&self, rule: impl FnOnce(&mut TargetState) -> R) -> R {
@@ -159,18 +153,7 @@ impl Handle for Shared {
     }
 
     fn pacer<R>(&self, rule: impl FnOnce(&mut Pacer) -> R) -> R {
-        let cell = &self.0.pacer;
-        let (result, waker) = {
-            let mut paced = lock(&cell.inner);
-            let result = rule(&mut paced.pacer);
-            let waker =
-                if paced.pacer.queued() == 0 { None } else { paced.next_waker(cell.clock.now()) };
-            (result, waker)
-        };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-        result
+        self.1.apply(rule)
     }
 }
 
@@ -178,7 +161,7 @@ impl Handle for Shared {
 /// what it has learnt.
 #[derive(Debug)]
 pub(crate) struct Registry {
-    clock: Clock,
+    pacers: Arc<Pacers>,
     cells: Mutex<HashMap<Key, Arc<Target>>>,
 }
 
@@ -195,7 +178,7 @@ const CELLS_MAX: usize = 4096;
 
 impl Registry {
     pub(crate) fn new(clock: Clock) -> Registry {
-        Registry { clock, cells: Mutex::new(HashMap::new()) }
+        Registry { pacers: Arc::new(Pacers::new(clock)), cells: Mutex::new(HashMap::new()) }
     }
 
     /// The cell of one target.
@@ -212,33 +195,25 @@ impl Registry {
         if let Some(found) = cells.get(&key)
             && Arc::ptr_eq(&found.provider, provider)
         {
-            return Shared(Arc::clone(found));
+            return Shared::new(Arc::clone(found));
         }
         if cells.len() >= CELLS_MAX {
             cells.retain(|_, cell| Arc::strong_count(cell) > 1);
         }
-        let earlier = cells.get(&key).cloned();
-        let cell = Arc::new(self.make(provider, credential, model, policy, earlier.as_deref()));
+        let cell = Arc::new(self.make(provider, credential, model, policy));
         cells.insert(key, Arc::clone(&cell));
-        Shared(cell)
+        Shared::new(cell)
     }
 
-    /// A new cell; with an earlier one of the same name (before a reload) it goes on with what
-    /// that had learnt.
+    /// A new cell. After a reload it goes on with what the pacer of its name had learnt.
     fn make(
         &self,
         provider: &Arc<ProviderSpec>,
         credential: usize,
         model: Option<&str>,
         policy: &Policy,
-        earlier: Option<&Target>,
     ) -> Target {
-        let pacer = match earlier {
-            Some(earlier) if earlier.provider.limits == provider.limits => {
-                Arc::clone(&earlier.pacer)
-            }
-            Some(_) | None => Arc::new(self.pacer(provider.limits)),
-        };
+        let (key, limits) = PacerKey::of(provider, credential, model);
         Target {
             provider: Arc::clone(provider),
             credential,
@@ -246,16 +221,10 @@ impl Registry {
             window: model.and_then(|model| provider.window(model)).map(|window| window.context),
             state: Mutex::new(TargetState::new(policy)),
             circuit_wakers: Mutex::new(Vec::new()),
+            may_be_told: AtomicBool::new(PacerKey::may_be_told(provider)),
             refuses_usage: AtomicBool::new(false),
-            pacer,
-        }
-    }
-
-    fn pacer(&self, limits: Limits) -> PacerCell {
-        let pacer = Pacer::new(&limits, self.clock.now());
-        PacerCell {
-            clock: self.clock,
-            inner: Mutex::new(Paced { pacer, wakers: BTreeMap::new(), missed: None }),
+            pacer: ArcSwap::new(self.pacers.of(key, limits)),
+            pacers: Arc::clone(&self.pacers),
         }
     }
 

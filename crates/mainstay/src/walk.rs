@@ -245,7 +245,7 @@ impl<U: Upstream> Run<U> {
         }
         match on {
             On::Attempts | On::Time => {}
-            On::Pacer { track, ticket } => self.targets[track].0.wake_on_pacer(ticket, cx.waker()),
+            On::Pacer { track, ticket } => self.targets[track].wake_on_pacer(ticket, cx.waker()),
             On::Circuit { track } => self.targets[track].0.wake_on_circuit(cx.waker()),
         }
         self.sleep.as_mut().poll(cx)
@@ -297,6 +297,7 @@ impl<U: Upstream> Run<U> {
             AttemptEvent::Head(head) => {
                 let status = head.status.as_u16();
                 note(&mut self.trace, live.record, |record| record.status = Some(status));
+                self.targets[live.track].0.heard(&head.headers);
                 live.flow.on_head(head)
             }
             AttemptEvent::Data(bytes) => live.flow.on_data(bytes),

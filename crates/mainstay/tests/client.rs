@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use mainstay::client::{Body, Form};
 use mainstay::failure::Kind;
+use mainstay::policy::{LimitGroup, Limits, Sharing};
 use mainstay::{Client, Error};
 use mainstay_sim::{Scenario, Sim, SimConfig};
 use serde_json::{Value, json};
@@ -211,4 +212,29 @@ fn what_a_client_cannot_be_made_of_is_told_without_the_key() {
     }
     let debug = format!("{:?}", Client::builder().key("sk-secret").proxy("http://u:secret@p:1"));
     assert!(!debug.contains("secret"), "{debug}");
+}
+
+/// Two models of a family under one limit of calls at once: the second waits for the first.
+#[tokio::test]
+async fn models_of_one_group_wait_in_one_queue() {
+    let sim = sim("[latency]\nheaders = \"200ms\"\n").await;
+    let group = LimitGroup { models: vec!["gpt-4o*".to_owned()], limits: Limits::default() };
+    let client = Client::builder()
+        .base_url(&sim.base_url())
+        .key("sk-test-secret")
+        .limits(Limits { concurrency: Some(1), ..Limits::default() })
+        .sharing(Sharing { groups: vec![group], ..Sharing::default() })
+        .build()
+        .unwrap();
+    let took = async |first, second| {
+        let began = tokio::time::Instant::now();
+        let (chat, first, second) = (client.chat(), asking(first), asking(second));
+        let (one, other) = tokio::join!(chat.create(&first), chat.create(&second));
+        assert!(one.is_ok() && other.is_ok());
+        began.elapsed()
+    };
+    let together = took("gpt-4o", "gpt-4o-mini").await;
+    assert!(together >= Duration::from_millis(400), "{together:?}");
+    let apart = took("gpt-4o", "o3").await;
+    assert!(apart < together, "{apart:?} apart, {together:?} together");
 }

@@ -13,7 +13,7 @@ use mainstay::http::{HttpSettings, HttpUpstream};
 use mainstay::spec::{Credential, EngineSpec, ProviderSpec};
 use mainstay::upstream::{Destination, Upstream};
 use mainstay_core::failure::Kind;
-use mainstay_core::policy::{Limits, Policy, ProviderKind, Route, RouteTarget, Strategy};
+use mainstay_core::policy::{Limits, Policy, ProviderKind, Route, RouteTarget, Sharing, Strategy};
 use mainstay_core::wire::endpoint::Endpoint;
 use mainstay_sim::{Scenario, Sim, SimConfig};
 use serde_json::json;
@@ -156,6 +156,7 @@ pub(crate) fn provider(name: &str, port: u16) -> ProviderSpec {
         windows: BTreeMap::new(),
         models: None,
         limits: Limits::default(),
+        sharing: Sharing::default(),
         prefill: false,
     }
 }

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::types::{Cause, Handle, On, Role, Step, Throttle, Why};
+use super::types::{Cause, Handle, On, Role, Step, Throttle, Track, Why};
 use super::{Plan, Seek, effect};
 use crate::rules::backoff;
 use crate::rules::breaker::{OPEN_BASE_MAX, Peek, State};
@@ -38,8 +38,9 @@ impl<H: Handle> Plan<H> {
             self.fail(Why::Deadline, None);
             return None;
         }
-        if self.counted >= self.policy.retry.attempts_per_call_max {
-            self.fail(Why::AttemptsUsed { max: self.policy.retry.attempts_per_call_max }, None);
+        let max = self.attempts_allowed(now);
+        if self.counted >= max {
+            self.fail(Why::AttemptsUsed { max }, None);
             return None;
         }
         match self.pick(now) {
@@ -59,6 +60,19 @@ impl<H: Handle> Plan<H> {
                 None
             }
         }
+    }
+
+    /// How many attempts the call may make. One that has used them up has met its own fault more
+    /// likely than chance; in a brown-out it is the other way round, and the call goes on.
+    fn attempts_allowed(&self, now: Moment) -> u32 {
+        let retry = &self.policy.retry;
+        let Some((failed, _)) = &self.last else { return retry.attempts_per_call_max };
+        if self.counted < retry.attempts_per_call_max {
+            return retry.attempts_per_call_max;
+        }
+        let Track { candidate, tries, .. } = &self.tracks[*failed];
+        let brown_out = candidate.handle.target(|t| t.breaker.fails_others(*tries, now));
+        if brown_out { retry.brown_out_max() } else { retry.attempts_per_call_max }
     }
 
     /// The best target: the preferred one; else the first ready one with attempts left; else the

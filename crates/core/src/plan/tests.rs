@@ -392,6 +392,62 @@ fn a_call_that_opens_the_circuit_by_itself_ends_with_the_fault_it_met() {
     assert!(plan.sent() <= world.policy.retry.attempts_per_call_max);
 }
 
+/// Others of whom every `fail_each`th meets a fault; what they have shown is a second old.
+fn others(world: &mut World, fail_each: u32) {
+    for number in 1..=60 {
+        let mut plan = world.plan(facts(false));
+        let start = world.started(&mut plan);
+        if number % fail_each == 0 {
+            let fault = verdict(Kind::InternalError, true, None);
+            world.fails(&mut plan, start.slot, fault);
+            plan.abandon(world.now);
+        } else {
+            plan.saw(Seen::Finished { slot: start.slot, tokens: None }, world.now);
+        }
+        world.pass(Duration::from_millis(20));
+    }
+}
+
+/// How many attempts a call makes that meets nothing but faults, while others fare so.
+fn attempts_beside(fail_each: u32, policy: Policy) -> u32 {
+    let mut world = World::new(1, policy);
+    others(&mut world, fail_each);
+    let mut plan = world.plan(facts(false));
+    loop {
+        match world.next(&mut plan) {
+            Step::Start(start) => {
+                let fault = verdict(Kind::InternalError, true, None);
+                world.fails(&mut plan, start.slot, fault);
+                // Somebody is answered in between, so that the circuit stays closed.
+                let mut other = world.plan(facts(false));
+                let start = world.started(&mut other);
+                other.saw(Seen::Finished { slot: start.slot, tokens: None }, world.now);
+            }
+            Step::Done(Ending::Failed(end)) => {
+                assert!(matches!(end.why, Why::AttemptsUsed { .. }), "{end:?}");
+                return plan.sent();
+            }
+            step => panic!("{step:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_call_that_a_brown_out_fails_again_and_again_is_tried_twice_as_often() {
+    assert_eq!(attempts_beside(5, Policy::default()), 12, "a fifth of all fails");
+    assert_eq!(attempts_beside(100, Policy::default()), 6, "it alone fails");
+    assert_eq!(attempts_beside(30, Policy::default()), 6, "hardly anybody else fails");
+}
+
+#[test]
+fn a_number_of_attempts_that_was_chosen_holds_in_a_brown_out_too() {
+    let mut policy = Policy::default();
+    policy.retry.attempts_per_call_max = 4;
+    assert_eq!(attempts_beside(5, policy.clone()), 4);
+    policy.retry.attempts_brown_out_max = Some(9);
+    assert_eq!(attempts_beside(5, policy), 9);
+}
+
 #[test]
 fn a_failure_that_names_a_time_is_not_tried_again_before_it() {
     let hint = Duration::from_secs(20);

@@ -325,6 +325,17 @@ impl Breaker {
         self.window.counts(now).1
     }
 
+    /// Whether the target is in a brown-out, as a call sees it that met `own` of the failures: of what
+    /// others have had from it lately a tenth and more failed, and most was answered.
+    pub fn fails_others(&self, own: u32, now: Moment) -> bool {
+        /// Outcomes of others at least, for a share of them to mean anything.
+        const SEEN_MIN: u32 = 20;
+        let (good, bad) = self.window.counts(now);
+        let bad = bad.saturating_sub(own);
+        let seen = good.saturating_add(bad);
+        seen >= SEEN_MIN && bad >= seen / 10 && bad < good
+    }
+
     fn trips(&self, now: Moment) -> bool {
         let in_a_row = match self.inner {
             Inner::Closed { in_a_row } => in_a_row,

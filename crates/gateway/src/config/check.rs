@@ -13,6 +13,7 @@ use super::provider::{ProviderConfig, Upstream};
 use super::reader::{Reader, cut};
 use super::route::RouteConfig;
 use super::server::{Auth, StoreUrl};
+use super::sharing;
 use crate::access::Geo;
 
 /// Files all findings about how the settings meet.
@@ -43,6 +44,7 @@ pub(super) fn check(reader: &mut Reader<'_>, config: &Config) {
             reader.error(provider.line, words(what, why, "add `api_version = \"2024-10-21\"`"));
         }
     }
+    sharing::check_pools(reader, &config.providers);
     for (index, route) in config.routes.iter().enumerate() {
         check_reachable(reader, &config.routes[..index], route);
         check_targets(reader, config, route);

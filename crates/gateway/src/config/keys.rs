@@ -34,7 +34,7 @@ const fn key(
 pub(super) const LISTS: [&str; 5] = ["provider", "route", "access", "price", "tier"];
 
 /// Sections, in the order of the documentation, with what each is for.
-pub const SECTIONS: [(&str, &str); 29] = [
+pub const SECTIONS: [(&str, &str); 30] = [
     ("", "The file itself"),
     ("server", "The data plane: where programs send their calls."),
     ("server.tls", "TLS of the data plane; both keys or neither."),
@@ -42,7 +42,11 @@ pub const SECTIONS: [(&str, &str); 29] = [
     ("store", "Where keys, organizations and the ledger are remembered."),
     ("shared", "State shared by several machines."),
     ("provider", "An upstream that answers calls. May stand several times."),
-    ("provider.limits", "Caps on what is sent to a provider; the rest is learnt from its answers."),
+    (
+        "provider.limits",
+        "Caps on what is sent with each key for each model, or with all that count together; the rest is learnt from answers.",
+    ),
+    ("provider.limits.group", "Models that count against one limit."),
     ("provider.supports", "What a provider can do beyond the common protocol."),
     ("route", "Which targets answer for a model. The first route that fits a model holds."),
     ("route.target", "A target written as a table."),
@@ -136,6 +140,13 @@ pub const KEYS: &[Key] = &[
     key("provider.limits", "rpm", "number", "learnt", "Requests a minute, 1 to 1000000000."),
     key("provider.limits", "tpm", "number", "learnt", "Tokens a minute, 1 to 1000000000000."),
     key("provider.limits", "concurrency", "number", "learnt", "Calls at once, 1 to 1000000."),
+    key("provider.limits", "shared", "word", "\"told\"", "What counts against one limit. `told`: each key and model by itself, but keys whose answers name the same organization and project together. `apart`: each by itself. `keys`: all keys together, each model by itself. `models`: all models of a key together. `all`."),
+    key("provider.limits", "pool", "name", "none", "1 to 64 letters, digits, `-`, `_` or `.`. Providers of one pool are one account: their keys count together. Their limits must be the same."),
+    key("provider.limits", "groups", "list of tables", "[]", "Families of models under one limit, at most 100; see `[provider.limits.group]`."),
+    key("provider.limits.group", "models", "list of strings", "required", "The provider's names for them; `*` at the end matches any rest. The first group that fits holds."),
+    key("provider.limits.group", "rpm", "number", "the provider's", "As in `[provider.limits]`, for the group."),
+    key("provider.limits.group", "tpm", "number", "the provider's", "As in `[provider.limits]`, for the group."),
+    key("provider.limits.group", "concurrency", "number", "the provider's", "As in `[provider.limits]`, for the group."),
     key("provider.supports", "prefill", "true or false", "false", "Whether an answer can be continued from an assistant message."),
 
     key("route", "model", "string", "required", "The model as the caller names it; `*` at the end matches any rest."),
@@ -163,6 +174,7 @@ pub const KEYS: &[Key] = &[
 
     key("policy.retry", "attempts_max", "number", "3", "Attempts on one target while another is ready, the first included, 1 to 10."),
     key("policy.retry", "attempts_per_call_max", "number", "6", "Attempts of a call over all targets, `attempts_max` to 20."),
+    key("policy.retry", "attempts_brown_out_max", "number", "12; with another `attempts_per_call_max`, that", "Attempts of a call when a tenth and more of what others have from the target fails, and most is answered; `attempts_per_call_max` to 40."),
     key("policy.retry", "wait_max", "duration", "\"2m\"", "Longest single wait for a limit or a hint, 0s to 1h."),
     key("policy.retry", "patience", "duration", "\"30s\"", "Longest wait for a circuit breaker's probe when no other target is left, 0s to 1h."),
     key("policy.retry", "transient_base", "duration", "\"100ms\"", "First wait after a transient failure; doubles, full jitter. 1ms to 1m."),

@@ -30,6 +30,7 @@ mod route;
 mod secret;
 mod seen;
 mod server;
+mod sharing;
 mod unused;
 mod values;
 

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use mainstay_core::policy::{CodeSet, OpenFor, Policy, ProviderKind, Recovery, Strategy};
+use mainstay_core::policy::{
+    CodeSet, LimitGroup, OpenFor, Policy, ProviderKind, Recovery, Shared, Strategy,
+};
 use serde_json::{Value, json};
 
 use crate::money::Reserve;
@@ -119,7 +121,6 @@ fn strategy(strategy: Strategy) -> &'static str {
 }
 
 fn provider(provider: &ProviderConfig) -> Value {
-    let limits = &provider.limits;
     json!({
         "name": provider.name,
         "kind": match provider.kind {
@@ -138,9 +139,31 @@ fn provider(provider: &ProviderConfig) -> Value {
         "model_map": provider.model_map,
         "windows": provider.windows,
         "models": provider.models,
-        "limits": { "rpm": limits.rpm, "tpm": limits.tpm, "concurrency": limits.concurrency },
+        "limits": limits(provider),
         "supports": { "prefill": provider.prefill },
         "api_version": provider.api_version,
+    })
+}
+
+fn limits(provider: &ProviderConfig) -> Value {
+    let (limits, sharing) = (&provider.limits, &provider.sharing);
+    let group = |group: &LimitGroup| {
+        let LimitGroup { models, limits } = group;
+        json!({ "models": models, "rpm": limits.rpm, "tpm": limits.tpm, "concurrency": limits.concurrency })
+    };
+    json!({
+        "rpm": limits.rpm,
+        "tpm": limits.tpm,
+        "concurrency": limits.concurrency,
+        "shared": match sharing.shared {
+            Shared::Told => "told",
+            Shared::Apart => "apart",
+            Shared::Keys => "keys",
+            Shared::Models => "models",
+            Shared::All => "all",
+        },
+        "pool": sharing.pool,
+        "groups": sharing.groups.iter().map(group).collect::<Vec<_>>(),
     })
 }
 
@@ -151,6 +174,7 @@ fn policy(policy: &Policy) -> Value {
         "retry": {
             "attempts_max": retry.attempts_max,
             "attempts_per_call_max": retry.attempts_per_call_max,
+            "attempts_brown_out_max": retry.brown_out_max(),
             "wait_max": wait(retry.wait_max),
             "patience": wait(retry.patience),
             "transient_base": wait(retry.transient_base),

@@ -76,6 +76,10 @@ fn read_retry(reader: &mut Reader<'_>, section: &Section<'_>, policy: &mut Polic
     let retry = &mut policy.retry;
     set_count(reader, section, "attempts_max", 1..=10, &mut retry.attempts_max);
     set_count(reader, section, "attempts_per_call_max", 1..=20, &mut retry.attempts_per_call_max);
+    let (key, all) = ("attempts_brown_out_max", retry.attempts_per_call_max);
+    if let Some(found) = reader.number(section, key, u64::from(all)..=40) {
+        retry.attempts_brown_out_max = u32::try_from(found.value).ok();
+    }
     set_wait(reader, section, "wait_max", Duration::ZERO..=HOUR, &mut retry.wait_max);
     set_wait(reader, section, "patience", Duration::ZERO..=HOUR, &mut retry.patience);
     let base = Duration::from_millis(1)..=MINUTE;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use http::{HeaderName, HeaderValue};
 use mainstay::upstream::Proxy;
-use mainstay_core::policy::{Limits, ProviderKind};
+use mainstay_core::policy::{Limits, ProviderKind, Sharing};
 use mainstay_core::store::model_fits;
 use mainstay_tokens::models::Window;
 use toml::de::DeValue;
@@ -14,6 +14,7 @@ use super::fault::words;
 use super::presets::{self, Preset, SIMULATOR};
 use super::reader::{Found, Need, Reader, Section, cut, join};
 use super::secret::Secret;
+use super::sharing;
 use super::values::nearest;
 use mainstay::http_url::HttpUrl;
 
@@ -51,6 +52,8 @@ pub struct ProviderConfig {
     pub models: Option<Vec<String>>,
     /// Caps on what is sent.
     pub limits: Limits,
+    /// Which keys and models count against one limit.
+    pub sharing: Sharing,
     /// Whether an answer can be continued from an assistant message.
     pub prefill: bool,
     /// Azure: the `api-version` of each request.
@@ -76,6 +79,7 @@ impl ProviderConfig {
             windows: BTreeMap::new(),
             models: None,
             limits: Limits::default(),
+            sharing: Sharing::default(),
             prefill: preset.prefill,
             api_version: None,
             key_variable: preset.key_variable,
@@ -137,7 +141,7 @@ fn read(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<ProviderConfig
     provider.models = reader
         .texts(section, "models", 10_000)
         .map(|models| models.into_iter().map(|found| found.value).collect());
-    provider.limits = read_limits(reader, section);
+    (provider.limits, provider.sharing) = sharing::read(reader, section);
     if let Some(supports) = reader.sub(section, "supports", "provider.supports") {
         provider.prefill = reader.flag(&supports, "prefill").unwrap_or(provider.prefill);
     }
@@ -344,17 +348,4 @@ fn read_windows(reader: &mut Reader<'_>, section: &Section<'_>) -> BTreeMap<Stri
         }
     }
     windows
-}
-
-fn read_limits(reader: &mut Reader<'_>, section: &Section<'_>) -> Limits {
-    let Some(limits) = reader.sub(section, "limits", "provider.limits") else {
-        return Limits::default();
-    };
-    Limits {
-        rpm: reader.number(&limits, "rpm", 1..=1_000_000_000).map(|found| found.value),
-        tpm: reader.number(&limits, "tpm", 1..=1_000_000_000_000).map(|found| found.value),
-        concurrency: reader
-            .number(&limits, "concurrency", 1..=1_000_000)
-            .map(|found| u32::try_from(found.value).expect("the range fits 32 bits")),
-    }
 }

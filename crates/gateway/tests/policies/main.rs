@@ -12,3 +12,4 @@ mod models;
 mod outage;
 mod reload;
 mod script;
+mod sharing;

@@ -141,12 +141,16 @@ async fn call(lane: &mut SendRequest<Full<Bytes>>, key: &str) -> u16 {
 
 /// Attempts that the simulator has counted.
 fn attempts(addr: SocketAddr) -> u64 {
+    stats(addr)["attempts"].as_u64().expect("a number")
+}
+
+/// What the simulator has counted.
+pub(crate) fn stats(addr: SocketAddr) -> serde_json::Value {
     let mut socket = TcpStream::connect(addr).expect("it listens");
     let ask = b"GET /sim/stats HTTP/1.1\r\nhost: sim\r\nconnection: close\r\n\r\n";
     socket.write_all(ask).expect("it reads");
     let mut answer = String::new();
     socket.read_to_string(&mut answer).expect("it answers");
     let (_, json) = answer.split_once("\r\n\r\n").expect("a body");
-    let stats: serde_json::Value = serde_json::from_str(json).expect("JSON");
-    stats["attempts"].as_u64().expect("a number")
+    serde_json::from_str(json).expect("JSON")
 }

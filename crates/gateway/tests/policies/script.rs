@@ -117,7 +117,7 @@ pub(crate) fn body(stream: bool) -> String {
     format!(r#"{{"model":"m","stream":{stream},"messages":[{{"role":"user","content":"hi"}}]}}"#)
 }
 
-fn play(say: Say, seen: &Seen, stream: &mut TcpStream) -> bool {
+pub(crate) fn play(say: Say, seen: &Seen, stream: &mut TcpStream) -> bool {
     let wants_stream = seen.body.windows(13).any(|part| part == b"\"stream\":true");
     match say {
         Say::Well => well(wants_stream, stream),

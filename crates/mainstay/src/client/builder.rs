@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
-use mainstay_core::policy::{Limits, Policy, Route};
+use mainstay_core::policy::{Limits, Policy, Route, Sharing};
 use mainstay_core::validate::Level;
 use std::sync::{Arc, Mutex};
 
@@ -27,6 +27,7 @@ pub struct ClientBuilder {
     proxy: Option<String>,
     no_proxy: Option<String>,
     limits: Limits,
+    sharing: Sharing,
     providers: Vec<ProviderSpec>,
     routes: Vec<Route>,
     policy: Policy,
@@ -119,7 +120,15 @@ impl ClientBuilder {
         self
     }
 
-    /// One more provider. With any, `base_url`, `key` and `limits` of the builder are not used.
+    /// Which models count against one limit. Default: each by itself.
+    #[must_use]
+    pub fn sharing(mut self, sharing: Sharing) -> ClientBuilder {
+        self.sharing = sharing;
+        self
+    }
+
+    /// One more provider. With any, `base_url`, `key`, `limits` and `sharing` of the builder are not
+    /// used.
     #[must_use]
     pub fn provider(mut self, provider: ProviderSpec) -> ClientBuilder {
         self.providers.push(provider);
@@ -208,6 +217,7 @@ impl ClientBuilder {
             provider = ProviderSpec::at("openai", &url, self.checked_key()?, proxy);
         }
         provider.limits = self.limits;
+        provider.sharing = self.sharing.clone();
         Ok(provider)
     }
 

@@ -75,7 +75,7 @@ impl<U: Upstream> Run<U> {
 impl<U: Upstream> Drop for Run<U> {
     fn drop(&mut self) {
         if let On::Pacer { track, ticket } = self.on {
-            self.targets[track].0.forget_ticket(ticket);
+            self.targets[track].forget_ticket(ticket);
         }
         let left = !self.over;
         if left {

@@ -4,6 +4,7 @@
 mod policies;
 mod providers;
 mod routes;
+pub(crate) mod sharing;
 mod timers;
 
 use std::collections::BTreeSet;
@@ -27,7 +28,7 @@ pub(super) struct Knob {
 
 #[test]
 fn every_key_changes_what_is_seen() {
-    let all = [policies::KNOBS, timers::KNOBS, providers::KNOBS, routes::KNOBS].concat_knobs();
+    let all = TABLES.concat_knobs();
     let mut wrong = Vec::new();
     // Most of the time is waiting: the cases wait together.
     std::thread::scope(|scope| {
@@ -56,11 +57,7 @@ const SECTIONS: [&str; 3] = ["policy", "provider", "route"];
 
 #[test]
 fn no_key_is_without_a_case() {
-    let tried: BTreeSet<&str> = [policies::KNOBS, timers::KNOBS, providers::KNOBS, routes::KNOBS]
-        .concat_knobs()
-        .iter()
-        .map(|knob| knob.key)
-        .collect();
+    let tried: BTreeSet<&str> = TABLES.concat_knobs().iter().map(|knob| knob.key).collect();
     let ours = |section: &str| SECTIONS.contains(&section.split('.').next().unwrap_or_default());
     let known: BTreeSet<String> = KEYS
         .iter()
@@ -78,12 +75,15 @@ fn no_key_is_without_a_case() {
     assert!(strange.is_empty(), "cases about keys that there are not: {strange:?}");
 }
 
+const TABLES: [&[Knob]; 5] =
+    [policies::KNOBS, timers::KNOBS, providers::KNOBS, sharing::KNOBS, routes::KNOBS];
+
 /// Several tables as one list.
 trait ConcatKnobs {
     fn concat_knobs(&self) -> Vec<&'static Knob>;
 }
 
-impl ConcatKnobs for [&'static [Knob]; 4] {
+impl ConcatKnobs for [&'static [Knob]; 5] {
     fn concat_knobs(&self) -> Vec<&'static Knob> {
         self.iter().flat_map(|knobs| knobs.iter()).collect()
     }

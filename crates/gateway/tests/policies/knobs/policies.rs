@@ -1,8 +1,11 @@
 //! `[policy.retry]`, `[policy.breaker]`, `[policy.fallback]`.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use super::{Knob, lines, order, pace};
 use crate::script::Say::{Away, Failed, Locked, Refused, Slow, Well};
-use crate::script::{Cast, Say, body, chat, gateway};
+use crate::script::{Cast, Say, body, chat, gateway, play, sound};
+use crate::support::provider::Provider;
 
 const QUICK: &str = "transient_base = \"1ms\"\ntransient_cap = \"5ms\"\n";
 
@@ -37,6 +40,12 @@ pub(super) const KNOBS: &[Knob] = &[
             let policy = retry(with, "attempts_max = 2\n", "attempts_per_call_max = 2");
             order(&format!("{policy}[policy.breaker]\nenabled = false\n"), &[FOR_EVER], 1, false)
         },
+    },
+    Knob {
+        key: "policy.retry.attempts_brown_out_max",
+        without: "200 after 9",
+        with: "500 after 6",
+        play: brown_out,
     },
     Knob {
         key: "policy.retry.wait_max",
@@ -244,4 +253,30 @@ fn rest_after_a_limit(with: bool, shared: &str, own: &str, refusals: usize, mill
     assert_eq!((left.0, back.0), ('b', 'a'), "{}", cast.order());
     let rest = back.2 - left.2;
     if rest > std::time::Duration::from_millis(millis) { "slow" } else { "fast" }.to_owned()
+}
+
+/// A provider that fails a quarter of what it is asked, and one caller eight times in a row.
+fn brown_out(with: bool) -> String {
+    let asked = AtomicU32::new(0);
+    let unlucky = AtomicU32::new(0);
+    let provider = Provider::new(move |seen, stream| {
+        let bad_luck = seen.body.windows(7).any(|part| part == b"unlucky");
+        let fails = if bad_luck {
+            unlucky.fetch_add(1, Ordering::SeqCst) < 8
+        } else {
+            asked.fetch_add(1, Ordering::SeqCst) % 4 == 3
+        };
+        play(if fails { Failed } else { Well }, seen, stream)
+    });
+    let policy = retry(with, "", "attempts_brown_out_max = 6");
+    let steady = "[policy.breaker]\nfailures = 1000\nratio = 1.0\n";
+    let front = gateway(&sound(&format!(
+        "{policy}{steady}[[provider]]\nname = \"a\"\nbase_url = \"http://{}/v1\"\napi_key = \"k\"\n",
+        provider.addr
+    )));
+    for _ in 0..40 {
+        assert_eq!(chat(&front, false).status, 200);
+    }
+    let reply = front.post("/v1/chat/completions", &body(false).replace("hi", "unlucky"));
+    format!("{} after {}", reply.status, reply.header("x-mainstay-attempts").unwrap_or("-"))
 }
