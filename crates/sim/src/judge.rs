@@ -54,6 +54,8 @@ struct TargetSeen {
     asked_until: Moment,
     /// Failures by its own fault since the circuit closed.
     blamed: u32,
+    /// The same since the start.
+    failed: u32,
     paid: u64,
     earned: u64,
 }
@@ -65,6 +67,7 @@ impl TargetSeen {
         probe_since: None,
         asked_until: Moment::ZERO,
         blamed: 0,
+        failed: 0,
         paid: 0,
         earned: 0,
     };
@@ -253,6 +256,7 @@ impl Judge {
                     self.asked(call, target, probe, wait);
                 }
                 self.targets[target].blamed += 1;
+                self.targets[target].failed += 1;
                 self.count(call, probe);
             }
             How::Faulted => self.calls[call as usize].faulted = true,
@@ -270,12 +274,17 @@ impl Judge {
         }
     }
 
-    /// 1: a call has so many attempts at most; refusals waited out and probes are counted apart.
+    /// 1: a call has so many attempts at most; refusals waited out and probes are counted apart. More,
+    /// and again a number at most, only where a target has failed others too.
     fn count(&mut self, call: u32, probe: bool) {
+        let most = self.targets.iter().map(|target| target.failed).max().unwrap_or(0);
         let seen = &mut self.calls[call as usize];
         seen.counted += u32::from(!probe);
-        let max = self.policy.retry.attempts_per_call_max;
-        if seen.counted > max {
+        let counted = seen.counted;
+        let alone = most <= counted;
+        let retry = &self.policy.retry;
+        let max = if alone { retry.attempts_per_call_max } else { retry.brown_out_max() };
+        if counted > max {
             self.accuse(1, format!("call {call} had more than {max} attempts"));
         }
     }

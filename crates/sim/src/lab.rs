@@ -36,6 +36,8 @@ use world::World;
 pub struct Run {
     /// What happened.
     pub tally: Tally,
+    /// Events played, those of twins too.
+    pub events: u64,
     /// Broken promises.
     pub accusations: Vec<Accusation>,
 }
@@ -52,7 +54,7 @@ pub fn watch(scene: &Scene, mut watch: impl FnMut(f64, &Note)) -> Run {
 
 fn run(world: World<'_>) -> Run {
     let (tally, judge) = world.play();
-    Run { tally, accusations: judge.accusations().to_vec() }
+    Run { tally, events: tally.events, accusations: judge.accusations().to_vec() }
 }
 
 /// Share of the jobs answered times how near the time came to an oracle's; 1 is perfect.

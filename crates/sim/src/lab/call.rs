@@ -5,7 +5,7 @@ use super::provider::Ending;
 use super::scene::Scene;
 use super::tenants::{About, chance};
 use super::verdicts;
-use super::world::{Attempt, Cell, Target, World};
+use super::world::{Attempt, Cell, World};
 use mainstay_core::dice::Dice;
 use mainstay_core::hints::RateHints;
 use mainstay_core::plan::{
@@ -14,6 +14,7 @@ use mainstay_core::plan::{
 use mainstay_core::rules::breaker::State;
 use mainstay_core::rules::pacer::Ticket;
 use mainstay_core::time::Moment;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Steps of one plan without a wait between, after which it counts as endless.
@@ -24,8 +25,10 @@ const STEPS_MAX: u32 = 10_000;
 pub(super) struct Call {
     pub(super) tokens: u64,
     estimate: u64,
-    /// The first of its tenant's targets: what its plan calls 0.
-    first_target: usize,
+    /// Its tenant's targets.
+    targets: Range<usize>,
+    /// Which of them its plan calls 0: keys of one account take turns, as in the gateway.
+    turn: usize,
     stream: bool,
     recoverable: bool,
     leaves_after: Option<f64>,
@@ -38,7 +41,7 @@ pub(super) struct Call {
 }
 
 impl Call {
-    pub(super) fn new(scene: &Scene, first_target: usize, dice: &mut Dice) -> Call {
+    pub(super) fn new(scene: &Scene, targets: Range<usize>, turn: usize, dice: &mut Dice) -> Call {
         let mut between = |(low, high): (f64, f64)| low + (high - low) * dice.draw();
         let tokens = between(scene.tokens).max(1.0);
         let estimate = (tokens * between(scene.estimate)).max(1.0);
@@ -50,7 +53,8 @@ impl Call {
         Call {
             tokens,
             estimate,
-            first_target,
+            targets,
+            turn,
             stream,
             recoverable: stream && scene.recoverable,
             leaves_after,
@@ -61,14 +65,24 @@ impl Call {
         }
     }
 
-    /// The place in a queue that it waits for.
-    pub(super) fn waits_for(&self, target: usize, ticket: Ticket) -> bool {
-        let track = target - self.first_target;
-        self.on == Some(On::Pacer { track, ticket })
+    /// The target that its plan knows by a number.
+    fn target(&self, track: usize) -> usize {
+        self.targets.start + (self.turn + track) % self.targets.len()
+    }
+
+    /// The target in whose queue it waits with this ticket.
+    pub(super) fn waits_at(&self, ticket: Ticket) -> Option<usize> {
+        match self.on {
+            Some(On::Pacer { track, ticket: own }) if own == ticket => Some(self.target(track)),
+            Some(On::Pacer { .. } | On::Attempts | On::Time | On::Circuit { .. }) | None => None,
+        }
     }
 
     pub(super) fn waits_for_circuit(&self, target: usize) -> bool {
-        self.on == Some(On::Circuit { track: target - self.first_target })
+        match self.on {
+            Some(On::Circuit { track }) => self.target(track) == target,
+            Some(On::Pacer { .. } | On::Attempts | On::Time) | None => false,
+        }
     }
 }
 
@@ -87,13 +101,12 @@ impl World<'_> {
             answer_by: Moment::FAR,
             silence_max: None,
         };
-        let own = self.tenants[self.tenant_of(id)].targets.clone();
-        let candidate = |target: &Target| Candidate {
-            handle: target.cell.clone(),
-            window: target.provider.scene().window,
-            prefill: false,
+        let candidate = |track: usize| {
+            let target = &self.targets[call.target(track)];
+            let window = target.provider.scene().window;
+            Candidate { handle: target.cell.clone(), window, prefill: false }
         };
-        let candidates = self.targets[own].iter().map(candidate).collect();
+        let candidates = (0..call.targets.len()).map(candidate).collect();
         let dice = chance(self.scene.seed, About::Plan, id.into(), 0);
         let leaves_after = call.leaves_after;
         let plan = Plan::new(facts, Arc::clone(&self.policy), candidates, dice);
@@ -157,11 +170,13 @@ impl World<'_> {
     }
 
     fn start(&mut self, id: u32, start: Start, before: &[(u32, u32); 4]) {
-        let target = self.calls[id as usize].first_target + start.track;
+        let call = &self.calls[id as usize];
+        let (target, first_target) = (call.target(start.track), call.targets.start);
         let (retries, level) = self.targets[target]
             .cell
             .target(|state| (state.budget.retries(), state.budget.level()));
-        let (retries_before, level_before) = before.get(start.track).copied().unwrap_or_default();
+        let (retries_before, level_before) =
+            before.get(target - first_target).copied().unwrap_or_default();
         let paid = retries > retries_before;
         let cost = if paid { level_before.saturating_sub(level) } else { 0 };
         if paid {
@@ -188,8 +203,8 @@ impl World<'_> {
         call.on = Some(on);
         let step = call.step;
         if let On::Pacer { track, ticket } = on {
-            let target = call.first_target + track;
-            self.targets[target].owners.insert(ticket, id);
+            let target = call.target(track);
+            self.targets[target].cell.own(ticket, id);
         }
         if on != On::Attempts {
             self.see(Note::Waits { call: id, until });

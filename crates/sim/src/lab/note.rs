@@ -102,7 +102,7 @@ pub enum How {
     Left,
 }
 
-/// A running digest of everything seen (FNV-1a over the debug form: slow, and only for comparing).
+/// A running digest of everything seen, word by word; only for comparing runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Digest(u64);
 
@@ -114,7 +114,6 @@ impl Default for Digest {
 
 impl Digest {
     pub(super) fn add(&mut self, now: Moment, note: &Note) {
-        use std::hash::Hasher;
         let mut words = [now.as_nanos(), 0, 0, 0];
         let how = |how: How| match how {
             How::Well { first, refund } => u64::from(first) << 32 | u64::from(refund) << 8,
@@ -158,27 +157,13 @@ impl Digest {
                 words[1..].copy_from_slice(&[7, call.into(), answered.into()]);
             }
         }
-        let mut hasher = Fnv(self.0);
         for word in words {
-            hasher.write_u64(word);
+            self.0 = (self.0 ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            self.0 ^= self.0 >> 29;
         }
-        self.0 = hasher.finish();
     }
 
     pub(super) fn value(self) -> u64 {
         self.0
-    }
-}
-
-struct Fnv(u64);
-
-impl std::hash::Hasher for Fnv {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
     }
 }

@@ -4,7 +4,9 @@ use super::scene::{Counting, Later, ProviderScene, Scripted, Telling};
 use mainstay_core::dice::Dice;
 use mainstay_core::hints::{Dimension, RateHints};
 use mainstay_core::rules::pacer::{Refusal, RefusedBy};
+use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// How an attempt ended, as the wire shows it.
@@ -120,15 +122,35 @@ fn whole(number: f64) -> u64 {
     number.max(0.0) as u64
 }
 
+/// Who is limited: what one provider counts, or several that belong to one account.
+#[derive(Debug)]
+pub(super) struct Account {
+    requests: Limiter,
+    tokens: Limiter,
+    active: u32,
+    others_at: f64,
+    /// It has become what it becomes later.
+    turned: bool,
+}
+
+impl Account {
+    pub(super) fn new(scene: &ProviderScene) -> Account {
+        Account {
+            requests: Limiter::new(scene, scene.rpm),
+            tokens: Limiter::new(scene, scene.tpm),
+            active: 0,
+            others_at: 0.0,
+            turned: false,
+        }
+    }
+}
+
 /// A provider in the laboratory. Its time is in seconds since the start.
 #[derive(Debug)]
 pub(super) struct Provider {
     scene: ProviderScene,
-    requests: Limiter,
-    tokens: Limiter,
-    active: u32,
+    account: Rc<RefCell<Account>>,
     reached: usize,
-    others_at: f64,
     dice: Dice,
 }
 
@@ -142,16 +164,16 @@ pub(super) struct Decision {
 }
 
 impl Provider {
-    pub(super) fn new(scene: &ProviderScene, dice: Dice) -> Provider {
-        Provider {
-            requests: Limiter::new(scene, scene.rpm),
-            tokens: Limiter::new(scene, scene.tpm),
-            active: 0,
-            reached: 0,
-            others_at: 0.0,
-            dice,
-            scene: scene.clone(),
-        }
+    pub(super) fn new(
+        scene: &ProviderScene,
+        account: Rc<RefCell<Account>>,
+        dice: Dice,
+    ) -> Provider {
+        Provider { account, reached: 0, dice, scene: scene.clone() }
+    }
+
+    pub(super) fn account(&self) -> Rc<RefCell<Account>> {
+        Rc::clone(&self.account)
     }
 
     pub(super) fn scene(&self) -> &ProviderScene {
@@ -180,22 +202,22 @@ impl Provider {
         if self.scene.fault_rate > 0.0 && self.dice.draw() < self.scene.fault_rate {
             return Provider::now(Ending::Faulted);
         }
-        self.requests.refill(now);
-        self.tokens.refill(now);
         self.serve_others(now);
-        if self.scene.concurrency > 0 && self.active >= self.scene.concurrency {
+        let account = Rc::clone(&self.account);
+        let mut account = account.borrow_mut();
+        if self.scene.concurrency > 0 && account.active >= self.scene.concurrency {
             let refusal = Refusal { dimension: RefusedBy::Concurrent, ..Refusal::default() };
             return Provider::now(Ending::Refused(refusal));
         }
         let cost = tokens as f64;
         let (requests, by_tokens) =
-            (self.requests.wait_for(1.0, now), self.tokens.wait_for(cost, now));
+            (account.requests.wait_for(1.0, now), account.tokens.wait_for(cost, now));
         if requests > 0.0 || by_tokens > 0.0 {
             return Provider::now(Ending::Refused(self.refusal(requests, by_tokens)));
         }
-        self.requests.take(1.0, now);
-        self.tokens.take(cost, now);
-        self.active += 1;
+        account.requests.take(1.0, now);
+        account.tokens.take(cost, now);
+        account.active += 1;
         let roll = self.dice.draw();
         let s = &self.scene;
         let ending = if roll < s.silent_rate {
@@ -240,23 +262,30 @@ impl Provider {
         }
         let Some(Later { rpm, tpm, telling, .. }) = self.scene.later.take() else { return };
         self.scene = ProviderScene { rpm, tpm, telling, ..self.scene.clone() };
-        self.requests = Limiter::new(&self.scene, rpm);
-        self.tokens = Limiter::new(&self.scene, tpm);
-        (self.requests.at, self.tokens.at) = (now, now);
+        let account = &mut *self.account.borrow_mut();
+        if std::mem::replace(&mut account.turned, true) {
+            return;
+        }
+        account.requests = Limiter::new(&self.scene, rpm);
+        account.tokens = Limiter::new(&self.scene, tpm);
+        (account.requests.at, account.tokens.at) = (now, now);
     }
 
-    /// Others who share the limit take their part as evenly as they can.
+    /// Limits refill, and others who share them take their part as evenly as they can.
     fn serve_others(&mut self, now: f64) {
+        let account = &mut *self.account.borrow_mut();
+        account.requests.refill(now);
+        account.tokens.refill(now);
         if self.scene.others <= 0.0 {
             return;
         }
         let gap = 60.0 / (self.scene.rpm * self.scene.others);
         let mut left = 10_000;
-        while self.others_at + gap <= now && left > 0 {
-            self.others_at += gap;
+        while account.others_at + gap <= now && left > 0 {
+            account.others_at += gap;
             left -= 1;
-            if self.requests.level >= 1.0 {
-                self.requests.take(1.0, now);
+            if account.requests.level >= 1.0 {
+                account.requests.take(1.0, now);
             }
         }
     }
@@ -279,7 +308,7 @@ impl Provider {
     /// The attempt leaves the provider. What the headers say is as of now.
     pub(super) fn finish(&mut self, active: bool, now: f64) -> RateHints {
         if active {
-            self.active -= 1;
+            self.account.borrow_mut().active -= 1;
         }
         if self.scene.telling != Telling::Headers {
             return RateHints::default();
@@ -287,9 +316,10 @@ impl Provider {
         if self.dice.draw() < self.scene.absurd_headers {
             return self.absurd();
         }
+        let account = self.account.borrow();
         RateHints {
-            requests: Some(self.requests.seen(self.scene.rpm, now)),
-            tokens: Some(self.tokens.seen(self.scene.tpm, now)),
+            requests: Some(account.requests.seen(self.scene.rpm, now)),
+            tokens: Some(account.tokens.seen(self.scene.tpm, now)),
             ..RateHints::default()
         }
     }

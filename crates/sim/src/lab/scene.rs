@@ -145,6 +145,9 @@ pub struct Scene {
     pub seed: u64,
     /// Targets in order of preference.
     pub providers: Vec<ProviderScene>,
+    /// The targets are keys or models of one account: the first provider's limits are those of all
+    /// together, and one pacer of ours is.
+    pub shared: bool,
     /// How calls come.
     pub traffic: Traffic,
     /// Calls in all.
@@ -187,6 +190,7 @@ impl Default for Scene {
         Scene {
             seed: 1,
             providers: vec![ProviderScene::default()],
+            shared: false,
             traffic: Traffic::Workers(64),
             jobs: 500,
             tokens: (45.0, 135.0),

@@ -37,8 +37,10 @@ impl Scene {
             timer_late: Duration::from_micros(100 + dice.below(5_000)),
             jumps,
             neighbour: None,
+            shared: false,
         };
         turn_of_events(&mut scene);
+        one_account(&mut scene);
         scene
     }
 
@@ -75,6 +77,7 @@ impl Scene {
             providers.remove(index);
             push(Scene { providers, ..self.clone() });
         }
+        push(Scene { shared: false, ..self.clone() });
         push(Scene { jumps: Vec::new(), ..self.clone() });
         push(Scene { leavers: 0.0, ..self.clone() });
         push(Scene { streams: 0.0, ..self.clone() });
@@ -132,6 +135,30 @@ fn turn_of_events(scene: &mut Scene) {
             });
         }
         provider.away_hint = sometimes(dice, 3, 20.0).floor();
+    }
+}
+
+/// In some scenes the targets are keys or models of one account: each has faults of its own, and all
+/// have one limit.
+fn one_account(scene: &mut Scene) {
+    scene.shared = Dice::new(scene.seed ^ 0xacc7).below(4) == 0;
+    if !scene.shared {
+        return;
+    }
+    let first = scene.providers[0].clone();
+    for provider in &mut scene.providers[1..] {
+        *provider = ProviderScene {
+            rpm: first.rpm,
+            tpm: first.tpm,
+            capacity_s: first.capacity_s,
+            initial: first.initial,
+            counting: first.counting,
+            concurrency: first.concurrency,
+            others: first.others,
+            telling: first.telling,
+            later: first.later,
+            ..provider.clone()
+        };
     }
 }
 

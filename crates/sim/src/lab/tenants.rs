@@ -44,7 +44,8 @@ pub(super) fn calls(scene: &Scene, tenants: &[Tenant]) -> Vec<Call> {
     for tenant in tenants {
         for id in tenant.calls.clone() {
             let dice = &mut chance(scene.seed, About::Call, id.into(), 0);
-            calls.push(Call::new(scene, tenant.targets.start, dice));
+            let turn = if scene.shared { id as usize } else { 0 };
+            calls.push(Call::new(scene, tenant.targets.clone(), turn, dice));
         }
     }
     calls

@@ -3,7 +3,7 @@
 use super::call::Call;
 use super::events::{Agenda, Event};
 use super::note::{Digest, Note};
-use super::provider::{Decision, Ending, Provider};
+use super::provider::{Account, Decision, Ending, Provider};
 use super::scene::{Scene, Traffic};
 use super::tenants::{self, About, Tenant, chance};
 use crate::judge::Judge;
@@ -23,17 +23,47 @@ use std::time::Duration;
 /// Events after which a run counts as endless.
 const EVENTS_MAX: u64 = 200_000_000;
 
-/// What calls share about a target, behind a cell: the laboratory has one thread.
+/// What calls share about a target, behind cells: the laboratory has one thread. Targets of one
+/// account have one pacer.
 #[derive(Clone, Debug)]
-pub(super) struct Cell(Rc<RefCell<(TargetState, Pacer)>>);
+pub(super) struct Cell {
+    state: Rc<RefCell<TargetState>>,
+    pacer: Rc<RefCell<Paced>>,
+}
+
+/// A pacer, and whose ticket is whose.
+#[derive(Debug)]
+struct Paced {
+    pacer: Pacer,
+    owners: BTreeMap<Ticket, u32>,
+}
+
+impl Cell {
+    fn new(policy: &Policy) -> Cell {
+        let pacer = Pacer::new(&Limits::default(), Moment::ZERO);
+        Cell {
+            state: Rc::new(RefCell::new(TargetState::new(policy))),
+            pacer: Rc::new(RefCell::new(Paced { pacer, owners: BTreeMap::new() })),
+        }
+    }
+
+    /// Remembers whose a ticket is.
+    pub(super) fn own(&self, ticket: Ticket, call: u32) {
+        self.pacer.borrow_mut().owners.insert(ticket, call);
+    }
+
+    fn owner(&self, ticket: Ticket) -> Option<u32> {
+        self.pacer.borrow().owners.get(&ticket).copied()
+    }
+}
 
 impl Handle for Cell {
     fn target<R>(&self, rule: impl FnOnce(&mut TargetState) -> R) -> R {
-        rule(&mut self.0.borrow_mut().0)
+        rule(&mut self.state.borrow_mut())
     }
 
     fn pacer<R>(&self, rule: impl FnOnce(&mut Pacer) -> R) -> R {
-        rule(&mut self.0.borrow_mut().1)
+        rule(&mut self.pacer.borrow_mut().pacer)
     }
 }
 
@@ -41,8 +71,6 @@ impl Handle for Cell {
 pub(super) struct Target {
     pub(super) provider: Provider,
     pub(super) cell: Cell,
-    /// Whose ticket is whose.
-    pub(super) owners: BTreeMap<Ticket, u32>,
     /// The state of the circuit when it was last looked at.
     circuit: State,
 }
@@ -129,17 +157,21 @@ fn nanos(seconds: f64) -> u64 {
 impl<'a> World<'a> {
     pub(super) fn new(scene: &'a Scene, watch: Option<Watch<'a>>) -> World<'a> {
         let policy = scene.policy.clone();
-        let target = |(index, provider)| {
+        let mut targets: Vec<Target> = Vec::new();
+        for (index, provider) in tenants::providers(scene).enumerate() {
             let dice = chance(scene.seed, About::Provider, index as u64, 0);
-            let pacer = Pacer::new(&Limits::default(), Moment::ZERO);
-            Target {
-                provider: Provider::new(provider, dice),
-                cell: Cell(Rc::new(RefCell::new((TargetState::new(&policy), pacer)))),
-                owners: BTreeMap::new(),
-                circuit: State::Closed,
+            let (mut account, mut cell) =
+                (Rc::new(RefCell::new(Account::new(provider))), Cell::new(&policy));
+            // The scene's own targets come first; a neighbour's are his alone.
+            if let Some(first) = targets.first().filter(|_| scene.shared)
+                && index < scene.providers.len()
+            {
+                account = first.provider.account();
+                cell.pacer = Rc::clone(&first.cell.pacer);
             }
-        };
-        let targets = tenants::providers(scene).enumerate().map(target).collect();
+            let provider = Provider::new(provider, account, dice);
+            targets.push(Target { provider, cell, circuit: State::Closed });
+        }
         let tenants = tenants::tenants(scene);
         World {
             judge: Judge::new(scene),
@@ -365,6 +397,12 @@ impl<'a> World<'a> {
         self.answered(number, decision.ending);
     }
 
+    /// Whether a call waits with this ticket at the pacer of this cell.
+    fn waits_for(&self, call: u32, cell: &Cell, ticket: Ticket) -> bool {
+        let place = self.calls[call as usize].waits_at(ticket);
+        place.is_some_and(|target| Rc::ptr_eq(&self.targets[target].cell.pacer, &cell.pacer))
+    }
+
     /// Sees what changed at a tenant's targets, and wakes those who wait for it.
     pub(super) fn settle(&mut self, tenant: usize) {
         self.watch_circuits(tenant);
@@ -380,8 +418,7 @@ impl<'a> World<'a> {
                 }
             }
             let Some(ticket) = cell.pacer(|pacer| pacer.next_wake(now)) else { continue };
-            let owner = self.targets[target].owners.get(&ticket).copied();
-            match owner.filter(|id| self.calls[*id as usize].waits_for(target, ticket)) {
+            match cell.owner(ticket).filter(|id| self.waits_for(*id, &cell, ticket)) {
                 Some(id) => self.wake(id),
                 None => self.judge.accuse(7, format!("{ticket:?} waits and belongs to nobody")),
             }

@@ -128,11 +128,11 @@ fn limits_that_nobody_tells_are_found_at_other_rates_too() {
     hold(lines);
 }
 
-/// A brown-out: 18 % of what is let in fails. A job is lost only when all of its six attempts were
-/// among them, which is 0.18^6 or one in 29,000; nothing else of ours adds to that.
+/// A brown-out: 18 % of what is let in fails. Six attempts would lose one job in 29,000, because
+/// 0.18^6 is as much; a call that meets its sixth fault among many of others goes on.
 #[test]
-fn a_brown_out_loses_no_job_that_was_not_failed_six_times() {
-    let (mut played, mut lost) = (0, 0);
+fn a_brown_out_loses_no_job() {
+    let (mut played, mut most) = (0, 0);
     for (rpm, error_rate, reset_rate) in
         [(1200.0, 0.12, 0.06), (300.0, 0.18, 0.0), (3000.0, 0.0, 0.18), (6000.0, 0.09, 0.09)]
     {
@@ -142,32 +142,57 @@ fn a_brown_out_loses_no_job_that_was_not_failed_six_times() {
             for seed in 1..=3 {
                 let (jobs, providers) = (jobs(rpm, 30.0), vec![provider.clone()]);
                 let scene = Scene { seed, providers, jobs, ..Scene::default() };
-                let (run, unlucky) = browned_out(&scene);
+                let (run, attempts_most) = browned_out(&scene);
                 let score = lab::score(&scene, &run.tally);
                 let attempts = lab::own_attempts(&scene, &run.tally);
                 assert_eq!(run.accusations, []);
-                assert_eq!(run.tally.failed, unlucky, "{rpm} a minute, {telling:?}, seed {seed}");
-                assert!(score >= 0.90 && attempts <= 1.10, "{rpm} {telling:?}: {score} {attempts}");
-                (played, lost) = (played + jobs, lost + unlucky);
+                assert_eq!(run.tally.failed, 0, "{rpm} a minute, {telling:?}, seed {seed}");
+                // Whoever meets six faults and more is late by the backoff between them, and a run of
+                // half a minute ends with its last job.
+                let least = if attempts_most < 6 { 0.90 } else { 0.75 };
+                assert!(
+                    score >= least && attempts <= 1.10,
+                    "{rpm} {telling:?}: {score} {attempts}"
+                );
+                played += jobs;
+                most = most.max(attempts_most);
             }
         }
     }
-    println!("{lost} of {played} jobs were failed six times");
-    assert!(lost <= played / 10_000, "{lost} of {played}");
+    println!("none of {played} jobs was lost; the unluckiest met {most} faults");
 }
 
-/// Plays a scene; how many calls failed after six attempts that the provider failed.
+/// Plays a scene; the most faults that one call met.
 fn browned_out(scene: &Scene) -> (Run, u32) {
     let mut failures = vec![0_u32; scene.jobs as usize];
-    let mut unlucky = 0;
-    let run = lab::watch(scene, |_, note| match note {
-        Note::Ended { call, how: How::Failed(_), probe: false, .. } => {
+    let run = lab::watch(scene, |_, note| {
+        if let Note::Ended { call, how: How::Failed(_), probe: false, .. } = note {
             failures[*call as usize] += 1;
         }
-        Note::Done { call, answered: false } => unlucky += u32::from(failures[*call as usize] == 6),
-        _ => {}
     });
-    (run, unlucky)
+    (run, failures.into_iter().max().unwrap_or(0))
+}
+
+/// Three keys (or models) of one account: with one pacer the limit becomes work as if there were one
+/// target; with a pacer each, most of what they send would be refused.
+#[test]
+fn a_limit_that_targets_share_is_kept_together() {
+    for telling in [Telling::Headers, Telling::Text, Telling::Nothing] {
+        let provider = ProviderScene { rpm: 1200.0, telling, ..ProviderScene::default() };
+        let (mut score, mut attempts) = (0.0, 0.0);
+        for seed in 1..=3 {
+            let providers = vec![provider.clone(); 3];
+            let scene = Scene { seed, providers, shared: true, ..Scene::default() };
+            let run = lab::play(&scene);
+            assert_eq!(run.accusations, []);
+            assert_eq!(run.tally.failed, 0, "{telling:?} seed {seed}");
+            score += lab::score(&scene, &run.tally) / 3.0;
+            attempts += lab::own_attempts(&scene, &run.tally) / 3.0;
+        }
+        println!("three targets under one limit, {telling:?}: {score:.3}, {attempts:.3}");
+        let (least, most) = if telling == Telling::Nothing { (0.93, 1.25) } else { (0.97, 1.10) };
+        assert!(score >= least && attempts <= most, "{telling:?}: {score} {attempts}");
+    }
 }
 
 /// Windows are not guessed at: what a full minute lets in is used, and nobody is lost.
