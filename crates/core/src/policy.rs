@@ -20,6 +20,8 @@ pub struct Policy {
     pub retry: RetryPolicy,
     /// Circuit breaker.
     pub breaker: BreakerPolicy,
+    /// Pacing before the 429.
+    pub pacer: PacerPolicy,
     /// When the next target is taken.
     pub fallback: FallbackPolicy,
     /// Timers of an attempt and of the call.
@@ -139,6 +141,20 @@ impl Default for BreakerPolicy {
             open: OpenFor::Adaptive,
             open_max: secs(120),
         }
+    }
+}
+
+/// Pacing before the 429.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PacerPolicy {
+    /// Whether there is any. Default yes. Without it nothing queues and no cap is kept, and a
+    /// refusal by a rate limit is an attempt like any other, with the backoff of throttled ones.
+    pub enabled: bool,
+}
+
+impl Default for PacerPolicy {
+    fn default() -> Self {
+        PacerPolicy { enabled: true }
     }
 }
 

@@ -22,7 +22,8 @@ impl<H: Handle> Plan<H> {
             self.after_final(index, &verdict);
             return;
         }
-        if effect::throttled(verdict.failure.kind).is_some() {
+        let throttled = effect::throttled(verdict.failure.kind).is_some();
+        if throttled && self.policy.pacer.enabled {
             self.after_throttle(index, role, &verdict, now);
         } else {
             self.after_transient(index, role, &verdict, now);
@@ -89,7 +90,8 @@ impl<H: Handle> Plan<H> {
         self.note_wait(Cause::Limit, now);
     }
 
-    /// A failure that may pass: backoff, never shorter than the provider's hint.
+    /// A failure that may pass: backoff, never shorter than the provider's hint. A refusal by a rate
+    /// limit is one where no pacer waits it out.
     fn after_transient(&mut self, index: usize, role: Role, verdict: &Verdict, now: Moment) {
         let hint = verdict.wait.unwrap_or(Duration::ZERO);
         if self.too_long(index, hint, now) {
@@ -103,7 +105,10 @@ impl<H: Handle> Plan<H> {
         }
         self.tracks[index].failures += 1;
         let failures = self.tracks[index].failures;
-        let backoff = backoff::transient(&self.policy.retry, failures, &mut self.dice);
+        let backoff = match effect::throttled(verdict.failure.kind) {
+            Some(_) => backoff::throttled(&self.policy.retry, failures, &mut self.dice),
+            None => backoff::transient(&self.policy.retry, failures, &mut self.dice),
+        };
         let wait = backoff.max(hint);
         let track = &mut self.tracks[index];
         track.not_before = now + wait;

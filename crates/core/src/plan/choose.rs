@@ -154,7 +154,7 @@ impl<H: Handle> Plan<H> {
         if track.not_before > now {
             return Ready::Resting(track.not_before);
         }
-        if self.others_alive(index) {
+        if self.policy.pacer.enabled && self.others_alive(index) {
             let wait = track.candidate.handle.pacer(|p| p.estimate(self.facts.tokens, now));
             if wait > self.policy.fallback.wait_max {
                 return Ready::Paced(wait);
@@ -262,7 +262,7 @@ impl<H: Handle> Plan<H> {
             bytes: self.facts.bytes,
             front,
         };
-        match track.candidate.handle.pacer(|pacer| pacer.ask(ask, now)) {
+        match self.place(index, ask, now) {
             Place::Go(grant) => self.launch(index, grant, now),
             Place::Wait { ticket, until, .. } => {
                 self.note_wait(Cause::Limit, now);
@@ -274,6 +274,15 @@ impl<H: Handle> Plan<H> {
                 None
             }
         }
+    }
+
+    /// The pacer's word; where there is no pacing, always yes.
+    fn place(&self, index: usize, ask: Ask, now: Moment) -> Place {
+        let paced = self.policy.pacer.enabled;
+        self.tracks[index].candidate.handle.pacer(|pacer| match paced {
+            true => pacer.ask(ask, now),
+            false => Place::Go(pacer.let_through(ask, now)),
+        })
     }
 
     /// When a circuit closes, everybody who waited for it comes at once. Half of the queue is left
@@ -370,7 +379,7 @@ impl<H: Handle> Plan<H> {
         }
         // It never queues: an extra must not delay anybody's first attempt.
         let ask = Ask { tokens: self.facts.tokens, latest: now, bytes: 0, front: false };
-        let grant = match handle.pacer(|pacer| pacer.ask(ask, now)) {
+        let grant = match self.place(other, ask, now) {
             Place::Go(grant) => grant,
             Place::Wait { ticket, .. } => {
                 handle.pacer(|pacer| pacer.leave(ticket));

@@ -1,7 +1,7 @@
 //! Times that a target names, to a probe as to any other attempt, and what retries cost.
 
 use super::*;
-use crate::policy::{BreakerPolicy, OpenFor, RetryPolicy};
+use crate::policy::{BreakerPolicy, OpenFor, PacerPolicy, RetryPolicy};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -124,4 +124,42 @@ fn a_time_named_to_an_attempt_beside_another_is_kept() {
         assert!(!early, "asked {:?} after it was told 18 s", world.now.since(told));
         world.fails(&mut plan, next.slot, away(None));
     }
+}
+
+/// With the pacer off nothing queues, and a refusal by a rate limit is an attempt like any other.
+#[test]
+fn without_a_pacer_a_rate_limit_is_waited_out_by_backoff_and_counts() {
+    let pacer = PacerPolicy { enabled: false };
+    let mut world = World::new(1, Policy { pacer, ..Policy::default() });
+    let mut plan = world.plan(facts(false));
+    world.started(&mut plan);
+    let asked = Duration::from_millis(2500);
+    for (retry, hint) in [None, Some(asked), None, None, None].into_iter().enumerate() {
+        let before = world.now;
+        world.fails(&mut plan, 0, verdict(Kind::RateLimitRequests, true, hint));
+        let start = world.started(&mut plan);
+        let waited = world.now.since(before);
+        let base = Duration::from_secs(1 << retry);
+        assert_eq!((start.role, plan.sent()), (Role::Retry, 2 + u32::try_from(retry).unwrap()));
+        let (least, most) = ((base / 2).max(hint.unwrap_or_default()), base.max(asked));
+        assert!(least <= waited && waited <= most, "{retry}: {waited:?}");
+    }
+    world.fails(&mut plan, 0, verdict(Kind::RateLimitRequests, true, None));
+    match world.next(&mut plan) {
+        Step::Done(Ending::Failed(end)) => assert_eq!(end.why, Why::AttemptsUsed { max: 6 }),
+        step => panic!("{step:?}"),
+    }
+    assert_eq!(world.held(), 0);
+}
+
+#[test]
+fn without_a_pacer_a_thousand_first_calls_go_at_once() {
+    let pacer = PacerPolicy { enabled: false };
+    let mut world = World::new(1, Policy { pacer, ..Policy::default() });
+    let begun = world.now;
+    let mut plans: Vec<_> = (0..1000).map(|_| world.plan(facts(false))).collect();
+    for plan in &mut plans {
+        world.started(plan);
+    }
+    assert_eq!((world.now, world.held()), (begun, 2000));
 }
