@@ -87,6 +87,11 @@ impl Error {
         self.said().and_then(|said| said.code.as_deref()).or_else(own)
     }
 
+    /// What happened, without cause and advice. It may quote the provider; it never holds a key.
+    pub fn message(&self) -> String {
+        mask::text(self.details().message.clone())
+    }
+
     /// `error.param`: the field that is at fault.
     pub fn param(&self) -> Option<&str> {
         let said = self.said().and_then(|said| said.param.as_deref());

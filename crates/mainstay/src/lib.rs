@@ -25,6 +25,7 @@ pub mod probe;
 mod refusal;
 pub mod spec;
 mod targets;
+pub mod tower;
 pub mod upstream;
 mod walk;
 mod whole;
@@ -33,7 +34,9 @@ pub use client::Client;
 pub use directory::KnownModels;
 pub use engine::{Engine, Reach, TargetSnapshot};
 pub use error::{Details, Error, Said};
-pub use mainstay_core::{catalogue, failure, policy};
+pub use mainstay_core::wire::endpoint;
+pub use mainstay_core::{catalogue, failure, policy, validate};
+pub use mainstay_tokens as tokens;
 pub use walk::Walk;
 pub use whole::Whole;
 

@@ -97,11 +97,17 @@ impl<H: Handle> Plan<H> {
         if self.too_long(index, hint, now) {
             return;
         }
-        if role == Role::Probe {
+        if role == Role::Probe && effect::blames_target(verdict.failure.kind) {
             // The open circuit is wait enough, but for a target that named a time.
             self.tracks[index].not_before = now + hint;
             self.tracks[index].rest_cause = Cause::Hint;
             return;
+        }
+        if role == Role::Probe {
+            // It says nothing of the target's health, so the circuit makes nobody wait: unless it
+            // counted after all, the next one would be sent at once, and the next.
+            self.counted += 1;
+            self.tracks[index].tries += 1;
         }
         self.tracks[index].failures += 1;
         let failures = self.tracks[index].failures;

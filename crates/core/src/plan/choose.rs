@@ -279,9 +279,8 @@ impl<H: Handle> Plan<H> {
     /// The pacer's word; where there is no pacing, always yes.
     fn place(&self, index: usize, ask: Ask, now: Moment) -> Place {
         let paced = self.policy.pacer.enabled;
-        self.tracks[index].candidate.handle.pacer(|pacer| match paced {
-            true => pacer.ask(ask, now),
-            false => Place::Go(pacer.let_through(ask, now)),
+        self.tracks[index].candidate.handle.pacer(|pacer| {
+            if paced { pacer.ask(ask, now) } else { Place::Go(pacer.let_through(ask, now)) }
         })
     }
 

@@ -163,3 +163,28 @@ fn without_a_pacer_a_thousand_first_calls_go_at_once() {
     }
     assert_eq!((world.now, world.held()), (begun, 2000));
 }
+
+/// A conflict that may pass is no failure of the target, so it neither opens nor closes the circuit.
+#[test]
+fn probes_that_show_nothing_of_the_target_are_attempts_with_backoff() {
+    let mut world = World::new(1, brittle());
+    let mut plan = world.plan(facts(false));
+    let first = world.started(&mut plan);
+    world.fails(&mut plan, first.slot, away(None));
+    let begun = world.now;
+    for probes in 0..10 {
+        match world.next(&mut plan) {
+            Step::Start(start) => {
+                assert_eq!(start.role, Role::Probe);
+                world.fails(&mut plan, start.slot, verdict(Kind::Conflict, true, None));
+            }
+            Step::Done(Ending::Failed(end)) => {
+                assert_eq!((end.why, probes), (Why::AttemptsUsed { max: 6 }, 5));
+                assert!(world.now.since(begun) > SECOND, "the circuit, and no backoff");
+                return;
+            }
+            step => panic!("{step:?}"),
+        }
+    }
+    panic!("probes without end");
+}
