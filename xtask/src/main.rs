@@ -6,6 +6,7 @@
 //! bench  CPU per request beside Debian's nginx
 //! judge  how much of a rate limit becomes finished work (needs the judge's directory)
 //! lab    play the policies in the laboratory, many seeds
+//! examples  run the examples with other HTTP clients; what a call costs beside them
 //! fuzz   give parsers, validator and token counter inputs made from seeds
 //! crash  kill a gateway under load, again and again, and audit its ledger
 //! mutants  break one rule at a time and see who objects
@@ -16,6 +17,7 @@ mod bench;
 mod crash;
 mod debian;
 mod docs;
+mod examples;
 mod fuzz;
 mod judge;
 mod lab;
@@ -42,6 +44,7 @@ const USAGE: &str = "usage: cargo xtask <task> [options]
   judge [--dir D] [--scenario S] [--mode gateway|run|both]
                                   share of a rate limit turned into finished work
   lab   [ARGS…]                   the laboratory, ARGS as its own help says
+  examples [--overhead]           examples with other HTTP clients, or what a call costs beside them
   fuzz  [--minutes N] [--target T] give parsers, validator and counter inputs made from seeds
   crash [--kills N]               kill a gateway under load N times (200), audit its ledger
   mutants [--only TEXT]           break one rule at a time and see who objects
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
     let done = match task.as_str() {
         "test" => test::run(&arguments),
         "docs" => docs::run(&arguments),
+        "examples" => examples::run(&arguments),
         "bench" => bench::run(&arguments),
         "judge" => judge::run(&arguments),
         "fuzz" => fuzz::run(&arguments),

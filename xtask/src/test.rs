@@ -3,7 +3,7 @@
 use crate::places::{known, option, program, root};
 use crate::process::{Ran, Show, run as run_command};
 use crate::tally::{Report, Tally};
-use crate::{sdk, suites};
+use crate::{examples, sdk, suites};
 use std::process::Command;
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ impl Wish<'_> {
 /// That generated pages are current is a test like others: see `checks`, `core` and `gateway`.
 fn cargo_steps(report: &mut Report, wish: &Wish<'_>) {
     type Work = fn(&Wish<'_>) -> Result<Tally, String>;
-    let steps: [(&str, Work); 6] = [
+    let steps: [(&str, Work); 7] = [
         ("format", |_| cargo("fmt --all --check", &[])),
         ("lints", |_| {
             let line = "clippy --locked --workspace --all-targets --keep-going -- -D warnings";
@@ -64,6 +64,7 @@ fn cargo_steps(report: &mut Report, wish: &Wish<'_>) {
             cargo(line, &[("RUSTDOCFLAGS", "-D warnings")])
         }),
         ("core without std", |_| core_without_std()),
+        ("examples", |_| examples::all().map(|()| Tally::default())),
     ];
     for (name, work) in steps {
         if wish.wants(name) {

@@ -157,6 +157,7 @@ fn only_one_file_prints() {
         let may = file == "crates/cli/src/show.rs"
             || file.starts_with("xtask/")
             || file.contains("/examples/")
+            || file.starts_with("examples/")
             || file.contains("/benches/")
             || file.ends_with("build.rs")
             || is_test(&file);

@@ -15,7 +15,7 @@ use mainstay::call::{Asked, Call, CallBody};
 use mainstay_core::failure::Kind;
 use mainstay_core::wire::endpoint::{BodyForm, Endpoint};
 
-use crate::admission::{Ask, Who};
+use crate::admission::{Ask, Denied, Who};
 use crate::answer::{self, JSON, ReplyBody};
 use crate::auth::{Caller, authenticate};
 use crate::body::{self, Treatment};
@@ -33,6 +33,7 @@ use crate::settings::{Auth, Settings};
 use crate::shared::{Shared, Worker};
 use crate::tenancy;
 use crate::ticket::Ticket;
+use crate::window;
 
 /// Answers one request of a connection from `peer`. Never fails: every end has an answer.
 pub(crate) async fn answer(
@@ -187,7 +188,7 @@ async fn fill(
             }
         }
     }
-    if let Some(pledge) = admit(entry, call, &looked.asked, ticket)? {
+    if let Some(pledge) = admit(entry, call, &looked.asked, ticket).await? {
         let hold = pledge.written().await?;
         (call.account, call.add_usage) = (Some(hold.account()), true);
         ticket.hold_money(hold);
@@ -229,21 +230,32 @@ fn blank_call(
 
 /// Takes what the call needs of limits and money, all or nothing; the ticket gives it back at the
 /// end. What it may cost is held when the pledge is written.
-fn admit(
+async fn admit(
     entry: Entry<'_>,
     call: &mut Call,
     asked: &money::Asked,
     ticket: &mut Ticket,
 ) -> Result<Option<Pledge>, Refused> {
     let Entry { shared, settings, caller, who, path: _ } = entry;
-    let ask = Ask {
-        who,
-        call,
-        prompt: look::prompt(call),
-        count_refused: settings.limits.count_refused,
-        now: shared.engine.now(),
+    let ask = |call: &Call, counted| {
+        shared.admission.admit(&Ask {
+            who,
+            call,
+            prompt: look::prompt(call),
+            counted,
+            count_refused: settings.limits.count_refused,
+            now: shared.engine.now(),
+        })
     };
-    let admitted = shared.admission.admit(&ask)?;
+    let mut admitted = ask(call, None);
+    if let Err(Denied::Doubtful) = admitted {
+        let counted = match window::Countable::of(call, &shared.engine) {
+            Some(countable) => countable.count().await,
+            None => None,
+        };
+        admitted = ask(call, counted.or_else(|| Some(look::prompt(call))));
+    }
+    let admitted = admitted.map_err(Denied::into_refused)?;
     call.add_usage |= admitted.counts_tokens();
     ticket.admit(admitted);
     let (rules, engine) = (&settings.money, &*shared.engine);

@@ -1,10 +1,13 @@
 //! Whether a prompt fits its model, known before it is sent.
 //!
+//! Near a caller's limit on tokens, too, the prompt is counted before the call is refused.
+//!
 //! On the hot path nothing is counted: the bytes of a body are a bound on its tokens, and only what may
 //! fill a known window is estimated. Within 15 % of the window the texts are counted with the model's
 //! vocabulary, away from the thread that serves calls. What is not certain is the provider's to say.
 
 use bytes::Bytes;
+use mainstay::call::{Call, CallBody};
 use mainstay::{Engine, Reach};
 use mainstay_core::failure::{Kind, Scope};
 use mainstay_core::validate::{Fault, Level, Report};
@@ -68,6 +71,35 @@ pub(crate) async fn check(prompt: Prompt<'_>, engine: &Engine) -> Result<(), Ref
     match counting.await {
         Ok(Some((target, much))) => Err(too_long(&target, &much, field)),
         Ok(None) | Err(_) => Ok(()),
+    }
+}
+
+/// A prompt that can be counted, and the model that counts it: the first target it may go to.
+pub(crate) struct Countable {
+    body: Bytes,
+    target: String,
+}
+
+impl Countable {
+    /// `None` where a call has no prompt of text in memory.
+    pub(crate) fn of(call: &Call, engine: &Engine) -> Option<Countable> {
+        let CallBody::Buffered(body) = &call.body else { return None };
+        let model = call.model.as_deref()?;
+        if prompt_field(call.endpoint).is_none() || body.len() > BODY_MAX {
+            return None;
+        }
+        let first = engine.reach(model).into_iter().next();
+        let target = first.map_or_else(|| model.to_owned(), |first| first.model);
+        Some(Countable { body: body.clone(), target })
+    }
+
+    /// Its tokens; `None` while too many others are counted.
+    pub(crate) async fn count(self) -> Option<u64> {
+        let _place = COUNTS.try_acquire().ok()?;
+        let Countable { body, target } = self;
+        let counting =
+            spawn_blocking(move || mainstay_tokens::request::count(&body, Some(&target)));
+        counting.await.ok()?.ok().map(|count| count.prompt())
     }
 }
 

@@ -11,7 +11,7 @@ use mainstay_core::store::Change::{Clear, To};
 use mainstay_core::store::{
     DEFAULT_ORG, DEFAULT_PROJECT, LimitPatch, LimitStore, Subject, UnixMillis, public_of_id,
 };
-use support::provider::{Provider, completion, json};
+use support::provider::{self, Provider, completion, json};
 use support::{CHAT, Caller, Front, Reply, STREAM, front, until};
 
 const CHATS: &str = "/v1/chat/completions";
@@ -301,4 +301,59 @@ fn without_keys_the_limits_of_the_default_project_hold_for_everybody() {
     front.limit(&Subject::Project(DEFAULT_PROJECT.into()), None, &rpm(1));
     assert_eq!(front.chat().status, 200);
     front.chat().refused(429, "rate_limit_requests");
+}
+
+fn tpm(tpm: u64) -> LimitPatch {
+    LimitPatch { tpm: To(tpm), burst: To(Duration::from_secs(60)), ..LimitPatch::default() }
+}
+
+/// A chat call with this prompt, without a word on output.
+fn asking(prompt: &str) -> String {
+    format!(r#"{{"model":"gpt-4o","messages":[{{"role":"user","content":"{prompt}"}}]}}"#)
+}
+
+#[test]
+fn what_prompts_of_a_model_use_is_learnt_from_what_providers_tell() {
+    let usage = r#""prompt_tokens":3000,"completion_tokens":1,"total_tokens":3001"#;
+    let told = r#""prompt_tokens":1,"completion_tokens":1,"total_tokens":2"#;
+    let answer = json("200 OK", "", &provider::COMPLETION.replace(told, usage));
+    let provider = Provider::fixed(answer);
+    let front = front(provider.addr, "");
+    // 1 token a millisecond comes back: the test's own time is small beside what is told apart.
+    front.limit(&organization(), None, &tpm(60_000));
+    let body = asking(&"x".repeat(4_000 - asking("").len()));
+    let remaining = || {
+        let reply = front.post(CHATS, &body);
+        let text = reply.header("x-ratelimit-remaining-tokens").expect("tokens are limited");
+        text.parse::<u64>().expect("a number")
+    };
+    let first = remaining();
+    assert!((59_000..59_500).contains(&first), "a quarter of the bytes: {first}");
+    let second = remaining();
+    assert!((53_900..55_400).contains(&second), "as much as the first one was: {second}");
+}
+
+#[test]
+fn near_a_limit_on_tokens_a_prompt_is_counted_before_it_is_refused() {
+    let provider = Provider::fixed(completion());
+    // Long words: an eighth of the bytes. Single letters and digits: a half.
+    let words = |bytes: usize| " understanding".repeat(bytes / 14);
+    let letters = |bytes: usize| " q7".repeat(bytes / 3);
+    for (prompt, admitted) in [
+        (words(4_000), true),
+        (words(4_300), true),
+        // So far beyond the limit that no count is made.
+        (words(5_000), false),
+        (letters(4_300), false),
+    ] {
+        let front = front(provider.addr, "");
+        front.limit(&organization(), None, &tpm(1_000));
+        let reply = front.post(CHATS, &asking(&prompt));
+        assert_eq!(reply.status == 200, admitted, "{} bytes: {}", prompt.len(), reply.head);
+        if !admitted {
+            // Even a whole window does not hold it.
+            let told = reply.refused(429, "request_too_large");
+            assert!(told.contains("tokens per min"), "{told}");
+        }
+    }
 }

@@ -272,8 +272,9 @@ impl<U: Upstream> Run<U> {
         let mut moved = false;
         for slot in 0..SLOTS {
             for _ in 0..BATCH_MAX {
-                let Some(live) = &mut self.live[slot] else { break };
+                let Some(live) = self.live[slot].as_mut().filter(|live| !live.ended) else { break };
                 let Poll::Ready(event) = live.attempt.poll_event(cx) else { break };
+                live.ended = matches!(event, AttemptEvent::End | AttemptEvent::Fault(_));
                 moved = true;
                 self.event(slot, event);
                 // The caller takes what is there before more is read: that is the back-pressure.
@@ -448,7 +449,8 @@ impl<U: Upstream> Run<U> {
         }
         let attempt = self.upstream.start(request);
         let record = kept.then_some(record);
-        self.live[start.slot] = Some(Live { attempt, flow, track: start.track, record });
+        self.live[start.slot] =
+            Some(Live { attempt, flow, track: start.track, record, ended: false });
     }
 
     /// What an answer of this call must be.

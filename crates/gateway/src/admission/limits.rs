@@ -9,13 +9,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
-use mainstay_core::rules::limits::{LimitTable, Need, Reading, Share, Standing};
+use mainstay_core::rules::limits::{LimitTable, Measure, Need, Reading, Refusal, Share, Standing};
 use mainstay_core::store::{Store, StoreError};
 use mainstay_core::time::Moment;
+use mainstay_tokens::fits::must_count;
 
 use super::book::Book;
-use super::{Ask, Ending, Who, tell};
-use crate::refused::Refused;
+use super::learnt::Learnt;
+use super::{Ask, Denied, Ending, Who, tell};
 
 /// Locks. More than the cores of most machines, so that few callers meet.
 const SHARDS: usize = 64;
@@ -29,6 +30,8 @@ pub(crate) struct LimitDesk {
     /// The store's epoch that the book shows.
     epoch: AtomicU64,
     shards: [Mutex<LimitTable>; SHARDS],
+    /// What estimates of prompts are worth.
+    learnt: Learnt,
     /// Calls that shadows would have refused.
     over_shadows: AtomicU64,
 }
@@ -39,6 +42,7 @@ impl Default for LimitDesk {
             book: ArcSwap::default(),
             epoch: AtomicU64::new(0),
             shards: std::array::from_fn(|_| Mutex::default()),
+            learnt: Learnt::default(),
             over_shadows: AtomicU64::new(0),
         }
     }
@@ -50,6 +54,8 @@ pub(super) struct Taken {
     shard: usize,
     shares: Vec<Share>,
     prompt: u64,
+    /// The estimate of the prompt, and whose it is, where a limit on tokens applies.
+    estimate: Option<(u64, String)>,
     /// How the caller stands after it.
     pub(super) standing: Standing,
 }
@@ -57,8 +63,18 @@ pub(super) struct Taken {
 impl Taken {
     /// Whether a limit on tokens is among them.
     pub(super) fn counts_tokens(&self) -> bool {
-        self.shares.iter().any(|share| share.spec.tpm.is_some())
+        count_tokens(&self.shares)
     }
+}
+
+fn count_tokens(shares: &[Share]) -> bool {
+    shares.iter().any(|share| share.spec.tpm.is_some())
+}
+
+/// Whether a call is refused for tokens so nearly that they must be counted before it is.
+fn is_near(refusal: &Refusal) -> bool {
+    let left = refusal.limit.saturating_sub(refusal.used);
+    refusal.measure == Measure::TokensPerMinute && must_count(refusal.requested, left)
 }
 
 /// The state of a limit, for people.
@@ -98,7 +114,7 @@ impl LimitDesk {
     }
 
     /// Takes a call's part of every limit that applies to it, or of none.
-    pub(super) fn admit(&self, ask: &Ask<'_>) -> Result<Taken, Refused> {
+    pub(super) fn admit(&self, ask: &Ask<'_>) -> Result<Taken, Denied> {
         let book = self.book.load();
         if book.is_empty() {
             return Ok(Taken::default());
@@ -107,11 +123,28 @@ impl LimitDesk {
         if shares.is_empty() {
             return Ok(Taken::default());
         }
-        let need = Need { tokens: ask.call.tokens, count_refused: ask.count_refused };
+        let (model, metered) = (ask.call.model.as_deref(), count_tokens(&shares));
+        let corrected = || {
+            if metered { self.learnt.correct(model, ask.prompt) } else { ask.prompt }
+        };
+        let prompt = ask.counted.unwrap_or_else(corrected);
+        let tokens = ask.call.tokens.saturating_sub(ask.prompt).saturating_add(prompt);
+        let sure = !metered || ask.counted.is_some() || ask.prompt == 0;
+        let need = Need { tokens, count_refused: ask.count_refused };
         let shard = shard(ask.who.org());
         let (admitted, standing) = {
             let mut table = self.lock(shard);
-            let admitted = table.admit(&mut shares, need, ask.now);
+            // What is refused for an estimate near the limit is asked once more, with a count.
+            let first = Need { count_refused: need.count_refused && sure, ..need };
+            let mut admitted = table.admit(&mut shares, first, ask.now);
+            if let (Err(refusal), false) = (&admitted, sure) {
+                if is_near(refusal) {
+                    return Err(Denied::Doubtful);
+                }
+                if need.count_refused {
+                    admitted = table.admit(&mut shares, need, ask.now);
+                }
+            }
             (admitted, table.standing(&shares, ask.now))
         };
         match admitted {
@@ -122,14 +155,17 @@ impl LimitDesk {
                         row.count();
                     }
                 }
-                Ok(Taken { shard, shares, prompt: ask.prompt, standing })
+                let estimate =
+                    model.filter(|_| metered).map(|model| (ask.prompt, model.to_owned()));
+                Ok(Taken { shard, shares, prompt, estimate, standing })
             }
             Err(refusal) => {
                 let row = shares.get(refusal.index).and_then(|share| book.row(share.id));
                 if let Some(row) = row {
                     row.count();
                 }
-                Err(tell::refused(row.map(|row| &row.record), &refusal, standing))
+                let refused = tell::refused(row.map(|row| &row.record), &refusal, standing);
+                Err(Denied::Refused(Box::new(refused)))
             }
         }
     }
@@ -139,8 +175,21 @@ impl LimitDesk {
         if taken.shares.is_empty() {
             return;
         }
+        self.learn(&taken, &ending);
         let used = used(taken.prompt, ending);
         self.lock(taken.shard).settle(&mut taken.shares, used, now);
+    }
+
+    /// What a provider says that a prompt was, is what its estimate was worth.
+    fn learn(&self, taken: &Taken, ending: &Ending<'_>) {
+        let (Some((estimate, model)), Ending::Walked { used: Some(used), .. }) =
+            (&taken.estimate, ending)
+        else {
+            return;
+        };
+        if !used.counted {
+            self.learnt.observe(model, *estimate, used.usage.input);
+        }
     }
 
     /// How somebody stands whose call was refused before its model was known.

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::HeaderMap;
 use mainstay::call::{Call, Trace, Used};
+use mainstay_core::failure::Kind;
 use mainstay_core::keys::PublicPart;
 use mainstay_core::rules::limits::Standing;
 use mainstay_core::store::{DEFAULT_ORG, DEFAULT_PROJECT, KeyRecord};
@@ -18,6 +19,7 @@ use crate::auth::Caller;
 use crate::refused::Refused;
 
 mod book;
+mod learnt;
 mod limits;
 mod report;
 mod tell;
@@ -71,12 +73,37 @@ pub(crate) struct Ask<'a> {
     pub(crate) who: &'a Who,
     /// What he asks for; `call.tokens` is what it may use at most, as far as that is known.
     pub(crate) call: &'a Call,
-    /// The prompt's part of `call.tokens`.
+    /// The prompt's part of `call.tokens`, an estimate.
     pub(crate) prompt: u64,
+    /// The prompt's tokens, where they were counted.
+    pub(crate) counted: Option<u64>,
     /// Whether a refused request counts as a request too.
     pub(crate) count_refused: bool,
     /// When.
     pub(crate) now: Moment,
+}
+
+/// Why a call is not admitted.
+#[derive(Debug)]
+pub(crate) enum Denied {
+    /// A limit is used up.
+    Refused(Box<Refused>),
+    /// By an estimate that is within 15 % of what is left, a limit on tokens is used up: count the
+    /// prompt and ask again.
+    Doubtful,
+}
+
+impl Denied {
+    /// The refusal. One that stays in doubt is not told as a limit of a size that is not known.
+    pub(crate) fn into_refused(self) -> Refused {
+        match self {
+            Denied::Refused(refused) => *refused,
+            Denied::Doubtful => Refused::caller(
+                Kind::RateLimitTokens,
+                "The limit on tokens is used up; try again in a moment.",
+            ),
+        }
+    }
 }
 
 /// What an admitted call has taken. Settled by its ticket, once.
@@ -119,7 +146,7 @@ impl Admission {
     /// # Errors
     ///
     /// Something is used up; the refusal says what, whose it is and when it is worth trying again.
-    pub(crate) fn admit(&self, ask: &Ask<'_>) -> Result<Admitted, Refused> {
+    pub(crate) fn admit(&self, ask: &Ask<'_>) -> Result<Admitted, Denied> {
         let limits = self.limits.admit(ask)?;
         self.open.fetch_add(1, Ordering::Relaxed);
         Ok(Admitted { limits })

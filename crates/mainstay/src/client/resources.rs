@@ -138,7 +138,7 @@ impl<U: Upstream> Generation<'_, U> {
     }
 }
 
-impl<U: Upstream> Responses<'_, U> {
+impl<'c, U: Upstream> Responses<'c, U> {
     /// Sends a request and gives the whole answer.
     ///
     /// # Errors
@@ -170,7 +170,7 @@ impl<U: Upstream> Responses<'_, U> {
     }
 
     /// Stored responses.
-    pub fn stored(&self) -> Objects<'_, U> {
+    pub fn stored(&self) -> Objects<'c, U> {
         Objects { client: self.client, path: "/responses" }
     }
 }
@@ -254,7 +254,7 @@ impl<U: Upstream> Audio<'_, U> {
     }
 }
 
-impl<U: Upstream> Files<'_, U> {
+impl<'c, U: Upstream> Files<'c, U> {
     /// Stores a file: fields `purpose` and `file`.
     ///
     /// # Errors
@@ -275,12 +275,12 @@ impl<U: Upstream> Files<'_, U> {
     }
 
     /// Files as objects: listed, looked at, taken away.
-    pub fn stored(&self) -> Objects<'_, U> {
+    pub fn stored(&self) -> Objects<'c, U> {
         Objects { client: self.client, path: "/files" }
     }
 }
 
-impl<U: Upstream> Batches<'_, U> {
+impl<'c, U: Upstream> Batches<'c, U> {
     /// Begins a batch.
     ///
     /// # Errors
@@ -300,7 +300,7 @@ impl<U: Upstream> Batches<'_, U> {
     }
 
     /// Batches as objects: listed and looked at.
-    pub fn stored(&self) -> Objects<'_, U> {
+    pub fn stored(&self) -> Objects<'c, U> {
         Objects { client: self.client, path: "/batches" }
     }
 }

@@ -16,6 +16,8 @@ pub(super) struct Live<A> {
     pub(super) track: usize,
     /// Its place in the trace.
     pub(super) record: Option<usize>,
+    /// It has told its end, and is not asked again.
+    pub(super) ended: bool,
 }
 
 impl<A> Live<A> {

@@ -15,6 +15,7 @@ use tower_service::Service;
 use crate::script::{ASKED, CHAT, FAULT, Mark, Say, Scripted, ask, chat, nothing_is_left, post};
 
 fn is_sound<T: Send + Sync + Clone + 'static>(_: &T) {}
+fn is_sync<T: Send + Sync>(_: &T) {}
 fn may_move<T: Send + 'static>(value: T) -> T {
     value
 }
@@ -132,6 +133,7 @@ async fn an_error_answer_passes_as_it_came_with_its_meaning_beside_it() {
     let service = Scripted::new(&[Say::Faulty; 20]);
     let mut stack = StackLayer::new().layer(service);
     let answer = stack.call(chat()).await.unwrap();
+    is_sync(answer.body());
     let error = answer.extensions().get::<Arc<mainstay::Error>>().unwrap();
     assert_eq!((error.kind().name(), error.status()), ("internal_error", Some(500)));
     assert!(error.retryable() && !error.records().is_empty(), "{error}");
