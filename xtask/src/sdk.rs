@@ -26,9 +26,24 @@ pub(crate) enum Tool {
     Python,
     /// Python with the official SDK.
     PythonSdk,
+    /// Python with the official SDK, what its own tests need, and those tests.
+    PythonSdkTests,
     /// Node with the official SDK.
     NodeSdk,
 }
+
+/// What the tests of the SDK for Python import.
+const OF_TESTS: [&str; 9] = [
+    "pytest==9.2.0",
+    "pytest-asyncio==1.5.0",
+    "inline-snapshot==0.36.1",
+    "trio==0.35.0",
+    "rich==15.0.0",
+    "respx==0.23.1",
+    "nest-asyncio==1.6.0",
+    "dirty-equals==0.11",
+    "time-machine==3.6.0",
+];
 
 /// Makes a tool ready; its program.
 ///
@@ -39,6 +54,12 @@ pub(crate) fn ready(tool: Tool) -> Result<PathBuf, String> {
     match tool {
         Tool::Python => python(),
         Tool::PythonSdk => venv("sdk-python", &[&format!("openai=={OPENAI_PYTHON}")]),
+        Tool::PythonSdkTests => {
+            unpacked_tests()?;
+            let sdk = format!("openai[aiohttp,realtime]=={OPENAI_PYTHON}");
+            let packages: Vec<&str> = [&*sdk].into_iter().chain(OF_TESTS).collect();
+            venv("sdk-python-tests", &packages)
+        }
         Tool::NodeSdk => node(),
     }
 }
@@ -71,6 +92,35 @@ pub(crate) fn venv(name: &str, packages: &[&str]) -> Result<PathBuf, String> {
     }
     std::fs::write(&stamp, wanted).map_err(|e| format!("write {}: {e}", stamp.display()))?;
     Ok(own)
+}
+
+/// The directory with the SDK's own tests: they are in the source distribution alone.
+///
+/// # Errors
+///
+/// What pip or tar said.
+pub(crate) fn unpacked_tests() -> Result<PathBuf, String> {
+    let place = work("sdk-python-source")?;
+    let name = format!("openai-{OPENAI_PYTHON}");
+    let tests = place.join(&name);
+    if tests.join("tests").join("api_resources").is_dir() {
+        return Ok(tests);
+    }
+    println!("   fetching the source distribution of {name}");
+    // Its metadata is asked for by building it, so pip must be able to make an environment.
+    let own = venv("sdk-python-pip", &["pip"])?;
+    let mut pip = Command::new(own);
+    pip.args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]);
+    pip.args(["--no-binary", "openai", &format!("openai=={OPENAI_PYTHON}")]).current_dir(&place);
+    let mut tar = Command::new("tar");
+    tar.args(["xzf", &format!("{name}.tar.gz")]).current_dir(&place);
+    for mut command in [pip, tar] {
+        let ran = run(&mut command, Show::OnFailure, NETWORK_LIMIT);
+        if !ran.ok {
+            return Err(format!("the tests of {name} could not be fetched: {}", ran.end));
+        }
+    }
+    Ok(tests)
 }
 
 fn make_venv(python: &Path, place: &Path) -> Result<(), String> {

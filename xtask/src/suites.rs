@@ -3,7 +3,7 @@
 
 use crate::places::{binary, fresh, root};
 use crate::process::{Show, run};
-use crate::sdk::Tool;
+use crate::sdk::{Tool, unpacked_tests};
 use crate::server::Server;
 use crate::tally::Tally;
 use std::path::Path;
@@ -35,6 +35,8 @@ enum Front {
     Gateway,
     /// The caller's, passed on: a provider's 401 is then the caller's own.
     Pass,
+    /// The gateway's, with any key let in, before a simulator that makes up what it is asked for.
+    Open,
     /// The gateway's, before two simulators: `both…` goes to either, `lone…` to the first only.
     Two,
 }
@@ -55,6 +57,12 @@ pub(crate) const ALL: &[Suite] = &[
         fronts: &[Front::Provider, Front::Gateway, Front::Pass],
     },
     Suite {
+        name: "suite: the SDK for Python's own tests",
+        tool: Tool::PythonSdkTests,
+        script: "sdk/suite/main.py",
+        fronts: &[Front::Open],
+    },
+    Suite {
         name: "suite: official SDK for Node",
         tool: Tool::NodeSdk,
         script: "sdk/node/main.mjs",
@@ -73,6 +81,9 @@ pub(crate) const ALL: &[Suite] = &[
         fronts: &[Front::Two],
     },
 ];
+
+/// The tests of the SDK call with ids that were never made.
+const MAKING_UP: &str = "[objects]\nstep = \"0s\"\nunknown = \"make_up\"\n";
 
 /// Waits short enough for a test, and attempts few enough to count; the rules are the same.
 const POLICY: &str = "
@@ -160,6 +171,9 @@ fn script(suite: &Suite, tool: &Path, directory: &Path, full: bool) -> Command {
     command.arg(root().join("crates/checks").join(suite.script)).current_dir(directory);
     command.env("MAINSTAY_BIN", binary()).env("PYTHONDONTWRITEBYTECODE", "1");
     command.env("MAINSTAY_TEST_FULL", if full { "1" } else { "" });
+    if let (Tool::PythonSdkTests, Ok(tests)) = (suite.tool, unpacked_tests()) {
+        command.env("MAINSTAY_SDK_TESTS", tests);
+    }
     if suite.tool == Tool::NodeSdk {
         // The script is not beside the directory where npm put the SDK.
         let modules = tool.ancestors().nth(3).unwrap_or(tool);
@@ -174,7 +188,16 @@ fn play_against(
     place: &Path,
     full: bool,
 ) -> Result<Tally, String> {
-    let sim = Server::sim(place, &[], None)?;
+    let scenario = place.join("scenario.toml");
+    let scenario_path = scenario.to_string_lossy();
+    let arguments: &[&str] = if front == Front::Open {
+        std::fs::write(&scenario, MAKING_UP)
+            .map_err(|e| format!("write {}: {e}", scenario.display()))?;
+        &["--scenario", &scenario_path]
+    } else {
+        &[]
+    };
+    let sim = Server::sim(place, arguments, None)?;
     command.env("SIM_URL", format!("http://{}", sim.address));
     command.env("MAINSTAY_FRONT", format!("{front:?}").to_lowercase());
     command.env("MAINSTAY_BASE_URL", sim.base_url()).env("MAINSTAY_KEY", "sk-sim-caller-0001");
@@ -183,6 +206,7 @@ fn play_against(
     let config = match front {
         Front::Provider => return outcome(&mut command, full),
         Front::Gateway => config("keys", &sim),
+        Front::Open => config("open", &sim),
         Front::Pass => config("pass", &sim),
         Front::Two => {
             std::fs::create_dir_all(&beside)
