@@ -37,6 +37,8 @@ enum Front {
     Pass,
     /// The gateway's, with any key let in, before a simulator that makes up what it is asked for.
     Open,
+    /// The gateway's, with time for uploads and short waits between attempts.
+    Surface,
     /// The gateway's, before two simulators: `both…` goes to either, `lone…` to the first only.
     Two,
 }
@@ -69,6 +71,18 @@ pub(crate) const ALL: &[Suite] = &[
         fronts: &[Front::Provider, Front::Gateway, Front::Pass],
     },
     Suite {
+        name: "suite: whole pieces of work, official SDK for Python",
+        tool: Tool::PythonSdk,
+        script: "sdk/python/surface.py",
+        fronts: &[Front::Surface],
+    },
+    Suite {
+        name: "suite: whole pieces of work, official SDK for Node",
+        tool: Tool::NodeSdk,
+        script: "sdk/node/surface.mjs",
+        fronts: &[Front::Surface],
+    },
+    Suite {
         name: "suite: broken streams, official SDK for Python",
         tool: Tool::PythonSdk,
         script: "sdk/python/streams.py",
@@ -81,6 +95,16 @@ pub(crate) const ALL: &[Suite] = &[
         fronts: &[Front::Two],
     },
 ];
+
+/// A large upload takes its time; what goes wrong once is tried again soon.
+const WORKING: &str = "
+[policy.retry]
+transient_base = \"1ms\"
+transient_cap = \"10ms\"
+
+[policy.breaker]
+enabled = false
+";
 
 /// The tests of the SDK call with ids that were never made.
 const MAKING_UP: &str = "[objects]\nstep = \"0s\"\nunknown = \"make_up\"\n";
@@ -139,8 +163,12 @@ fn config_of_two(first: &Server, second: &Server) -> String {
 
 /// The configuration of the gateway under test.
 fn config(auth: &str, sim: &Server) -> String {
+    config_with(auth, POLICY, sim)
+}
+
+fn config_with(auth: &str, policy: &str, sim: &Server) -> String {
     format!(
-        "[server]\nauth = \"{auth}\"\n{POLICY}\n[[provider]]\nname = \"sim\"\nkind = \"openai\"\nbase_url = \"{}\"\napi_key = \"sk-sim-upstream-0001\"\n",
+        "[server]\nauth = \"{auth}\"\n{policy}\n[[provider]]\nname = \"sim\"\nkind = \"openai\"\nbase_url = \"{}\"\napi_key = \"sk-sim-upstream-0001\"\n",
         sim.base_url()
     )
 }
@@ -207,6 +235,7 @@ fn play_against(
         Front::Provider => return outcome(&mut command, full),
         Front::Gateway => config("keys", &sim),
         Front::Open => config("open", &sim),
+        Front::Surface => config_with("keys", WORKING, &sim),
         Front::Pass => config("pass", &sim),
         Front::Two => {
             std::fs::create_dir_all(&beside)

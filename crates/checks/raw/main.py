@@ -10,9 +10,10 @@ import traceback
 import bad_bodies
 import bad_requests
 import connections
+import surface
 from wire import alive
 
-CASES = bad_requests.CASES + bad_bodies.CASES + connections.CASES
+CASES = bad_requests.CASES + bad_bodies.CASES + connections.CASES + surface.CASES
 
 
 def main():

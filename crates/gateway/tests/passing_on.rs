@@ -240,3 +240,40 @@ fn a_redirect_is_not_followed() {
     assert!(reply.status >= 300, "{}", reply.head);
     assert_eq!((provider.seen().len(), other.seen().len()), (1, 0));
 }
+
+#[test]
+fn bytes_of_any_kind_arrive_whole_and_a_range_as_the_part_it_names() {
+    const SOUND: &[u8] = b"RIFF\x00\x01\x02\xff\xfe one two three";
+    let provider = Provider::new(|seen, stream| {
+        let (status, more, body) = match seen.header("range") {
+            Some("bytes=2-5") => {
+                ("206 Partial Content", "content-range: bytes 2-5/22\r\n", &SOUND[2..6])
+            }
+            Some(_) => ("416 Range Not Satisfiable", "content-range: bytes */22\r\n", &SOUND[..0]),
+            None => ("200 OK", "", SOUND),
+        };
+        let head = format!(
+            "HTTP/1.1 {status}\r\ncontent-type: audio/mpeg\r\ncontent-length: {}\r\n{more}\r\n",
+            body.len()
+        );
+        // In one piece, so that head, body and end are there at once.
+        stream.write_all(&[head.as_bytes(), body].concat()).is_ok()
+    });
+    let front = front(provider.addr, "");
+    let speech = r#"{"model":"tts-1","input":"x","voice":"alloy"}"#;
+    let reply = front.post("/v1/audio/speech", speech);
+    assert_eq!((reply.status, reply.body.as_slice()), (200, SOUND));
+    assert_eq!(reply.header("content-length"), Some(SOUND.len().to_string().as_str()));
+    let ask = |range: &str| {
+        let get = format!(
+            "GET /v1/files/file-1/content HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\nrange: {range}\r\n\r\n",
+            front.key
+        );
+        front.raw(get.as_bytes())
+    };
+    let part = ask("bytes=2-5");
+    assert_eq!((part.status, part.body.as_slice()), (206, &SOUND[2..6]));
+    assert_eq!(part.header("content-range"), Some("bytes 2-5/22"));
+    let beyond = ask("bytes=99-");
+    assert_eq!((beyond.status, beyond.header("content-range")), (416, Some("bytes */22")));
+}

@@ -337,7 +337,7 @@ fn facts(call: &Call, policy: &Policy) -> Facts {
     // which harms nobody but the bill, so they are told again like any other.
     let recoverable = match Family::of(call.endpoint) {
         Family::Completions | Family::Responses => call.stream && replayable,
-        Family::Assistants | Family::Other => false,
+        Family::Assistants | Family::Media | Family::Other => false,
     };
     // A run changes what is stored: a second one would answer a second time in the same thread.
     let repeatable = Family::of(call.endpoint) != Family::Assistants;

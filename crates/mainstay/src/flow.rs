@@ -186,7 +186,7 @@ impl Flow {
 
     /// The answer's length, when all of it is in hand.
     pub(crate) fn held_len(&self) -> u64 {
-        self.held as u64
+        self.ready.iter().map(|bytes| bytes.len() as u64).sum()
     }
 
     pub(crate) fn on_head(&mut self, head: AnswerHead) -> Saw {
@@ -278,7 +278,7 @@ impl Flow {
         }
         let Mode::Events { judge, cut, .. } = &mut self.mode else { return Saw::Nothing };
         *cut = events;
-        if judge.is_whole() && Family::of(self.expect.endpoint) != Family::Other {
+        if judge.is_whole() && judge.tells_end() {
             self.begun = true;
             return Saw::Terminal;
         }
@@ -420,9 +420,10 @@ impl Flow {
             return Saw::Finished(None);
         }
         let sound = sound_answer(&whole);
-        // A caller who asked for events reads none in this, and no error either.
-        let events_owed =
-            self.expect.stream && !matches!(Family::of(self.expect.endpoint), Family::Other);
+        // A caller who asked for events reads none in this, and no error either. Models that paint or
+        // listen without streaming answer whole all the same, by the vendor's description of 2026-08.
+        let lenient = matches!(Family::of(self.expect.endpoint), Family::Media | Family::Other);
+        let events_owed = self.expect.stream && !lenient;
         let Some(sound) = sound.filter(|_| !events_owed) else {
             let answer = Answer {
                 status: Some(head.status.as_u16()),
@@ -468,7 +469,7 @@ impl Flow {
         Bytes::from(match Family::of(self.expect.endpoint) {
             Family::Completions => format!("data: {}\n\n", serde_json::json!({ "error": error })),
             // Nested: one official SDK takes the flat shape for an ordinary event.
-            Family::Responses | Family::Assistants | Family::Other => {
+            Family::Responses | Family::Assistants | Family::Media | Family::Other => {
                 let body = serde_json::json!({
                     "type": "error", "error": error, "sequence_number": sequence,
                 });

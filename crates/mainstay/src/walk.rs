@@ -457,7 +457,7 @@ impl<U: Upstream> Run<U> {
     fn expect(&self) -> Expect {
         let again = match Family::of(self.call.endpoint) {
             Family::Completions | Family::Responses => true,
-            Family::Assistants | Family::Other => false,
+            Family::Assistants | Family::Media | Family::Other => false,
         };
         let verified = again && self.policy.stream.recovery != Recovery::Error;
         Expect {

@@ -1,8 +1,8 @@
 //! What the events of a stream mean: start-up frame, content, terminal event, error.
 //!
 //! A stream is a success only after its terminal event: a `finish_reason` for each choice,
-//! `response.completed`, an assistants run that ended. `[DONE]` alone proves nothing, and its
-//! absence after the terminal event harms nobody.
+//! `response.completed`, an assistants run that ended, a finished picture, the whole transcript.
+//! `[DONE]` alone proves nothing where there is such an event, and its absence after it harms nobody.
 //!
 //! Sources: vendor's OpenAPI description of 2026-08 (event names); behaviour of the official SDKs'
 //! stream parsers, read 2026-11; OpenRouter's documentation on errors (`finish_reason: "error"`).
@@ -26,7 +26,11 @@ pub enum Family {
     Responses,
     /// Assistants' runs: named `thread.*` events, `done`.
     Assistants,
-    /// Images, audio and anything unknown: judged by its framing only.
+    /// Images and audio: typed events, the last of which is whole in itself
+    /// (`image_generation.completed`, `transcript.text.done`); some servers send chunks and `[DONE]`.
+    Media,
+    /// Anything unknown: judged by its framing only, unless it turns out to be a stored response told
+    /// again, which ends as it ended.
     Other,
 }
 
@@ -37,10 +41,9 @@ impl Family {
             Group::Chat | Group::Completions => Family::Completions,
             Group::Responses => Family::Responses,
             Group::Runs => Family::Assistants,
+            Group::Images | Group::Audio => Family::Media,
             Group::Embeddings
             | Group::Moderations
-            | Group::Images
-            | Group::Audio
             | Group::Threads
             | Group::Files
             | Group::Batches
@@ -82,6 +85,8 @@ pub struct Judge {
     choices: u64,
     terminal: bool,
     marker: bool,
+    /// A stream of an unknown family that is owed an end of its own.
+    owed: bool,
     sequence: u64,
     usage: Option<Usage>,
     malformed: u32,
@@ -100,6 +105,7 @@ impl Judge {
             choices: 1,
             terminal: false,
             marker: false,
+            owed: false,
             sequence: 0,
             usage: None,
             malformed: 0,
@@ -144,13 +150,16 @@ impl Judge {
         }
         let object = data.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
         let seen = match self.family {
-            Family::Completions | Family::Responses | Family::Assistants if !object => {
+            Family::Completions | Family::Responses | Family::Assistants | Family::Media
+                if !object =>
+            {
                 Event::Malformed
             }
             Family::Completions => self.completions(&data),
             Family::Responses => self.responses(&data),
             Family::Assistants => self.assistants(fields.name, &data),
-            Family::Other => other(fields.name, &data),
+            Family::Media => self.media(fields.name, &data),
+            Family::Other => self.other(fields.name, &data),
         };
         match seen {
             Event::Terminal => self.terminal = true,
@@ -167,7 +176,17 @@ impl Judge {
 
     /// Whether the stream, ending here, is whole.
     pub fn is_whole(&self) -> bool {
-        self.terminal || (self.family == Family::Other && self.events > 0)
+        self.terminal
+            || match self.family {
+                Family::Completions | Family::Responses | Family::Assistants => false,
+                Family::Media => self.marker,
+                Family::Other => self.events > 0 && !self.owed,
+            }
+    }
+
+    /// Whether the stream tells its own end, so that nothing need be waited for after it.
+    pub fn tells_end(&self) -> bool {
+        self.family != Family::Other
     }
 
     /// The closing marker that must be added: the stream is whole, the family has a marker, and
@@ -179,7 +198,7 @@ impl Judge {
         match self.family {
             Family::Completions => Some(b"data: [DONE]\n\n"),
             Family::Assistants => Some(b"event: done\ndata: [DONE]\n\n"),
-            Family::Responses | Family::Other => None,
+            Family::Responses | Family::Media | Family::Other => None,
         }
     }
 
@@ -256,8 +275,7 @@ impl Judge {
         if is_error(event.error) || matches!(kind, "error" | "response.failed") {
             return Event::Error;
         }
-        // Signs of life of some servers, in the form of events.
-        if matches!(kind, "keepalive" | "ping") {
+        if is_alive(kind) {
             return Event::KeepAlive;
         }
         if kind.is_empty() {
@@ -275,6 +293,39 @@ impl Judge {
             kind if last_part(kind) == "delta" || kind.contains(".partial_") => Event::Content,
             _ => Event::StartUp,
         }
+    }
+
+    fn media(&mut self, name: Option<&[u8]>, data: &[u8]) -> Event {
+        let Ok(event) = serde_json::from_slice::<Typed<'_>>(data) else { return Event::Malformed };
+        let kind = event.kind();
+        if is_error(event.error) || kind == "error" || name == Some(b"error") {
+            return Event::Error;
+        }
+        if is_alive(kind) {
+            return Event::KeepAlive;
+        }
+        self.usage = event.usage.as_ref().and_then(UsageWire::usage).or(self.usage);
+        match last_part(kind) {
+            "completed" | "done" => Event::Terminal,
+            _ => Event::Content,
+        }
+    }
+
+    fn other(&mut self, name: Option<&[u8]>, data: &[u8]) -> Event {
+        let event = serde_json::from_slice::<Typed<'_>>(data).ok();
+        let error = event.as_ref().is_some_and(|event| is_error(event.error));
+        if error || name == Some(b"error") {
+            return Event::Error;
+        }
+        let kind = event.as_ref().map_or("", Typed::kind);
+        // `GET /responses/{id}?stream=true` tells a stored response again, a failed one too.
+        self.owed |= kind.starts_with("response.");
+        let ends = if self.owed {
+            matches!(kind, "response.completed" | "response.failed" | "response.incomplete")
+        } else {
+            matches!(last_part(kind), "completed" | "done")
+        };
+        if ends { Event::Terminal } else { Event::Content }
     }
 
     fn assistants(&mut self, name: Option<&[u8]>, data: &[u8]) -> Event {
@@ -301,14 +352,9 @@ impl Judge {
     }
 }
 
-fn other(name: Option<&[u8]>, data: &[u8]) -> Event {
-    let event = serde_json::from_slice::<Typed<'_>>(data).ok();
-    let error = event.as_ref().is_some_and(|event| is_error(event.error));
-    if error || name == Some(b"error") {
-        return Event::Error;
-    }
-    let kind = event.as_ref().map_or("", Typed::kind);
-    if matches!(last_part(kind), "completed" | "done") { Event::Terminal } else { Event::Content }
+fn is_alive(kind: &str) -> bool {
+    // Signs of life of some servers, in the form of events.
+    matches!(kind, "keepalive" | "ping")
 }
 
 /// What an event says of a run that came to no good end: a body to be classified. `None` for every

@@ -98,7 +98,7 @@ impl Verifier {
             Family::Completions => self.completions(event),
             Family::Responses => self.responses(event),
             // Runs change what is stored at the provider; they are never told twice.
-            Family::Assistants | Family::Other => Checked::Differs,
+            Family::Assistants | Family::Media | Family::Other => Checked::Differs,
         }
     }
 

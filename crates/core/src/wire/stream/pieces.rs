@@ -287,6 +287,9 @@ pub(super) struct Typed<'a> {
     item: Option<Item<'a>>,
     #[serde(borrow, default, deserialize_with = "lenient")]
     pub(super) response: Option<Response<'a>>,
+    /// Images and audio.
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) usage: Option<UsageWire>,
 }
 
 #[derive(Deserialize)]

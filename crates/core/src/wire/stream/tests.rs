@@ -163,3 +163,38 @@ fn events_that_only_keep_a_stream_alive_are_no_content() {
     let ping = b"event: keepalive\ndata: {\"type\":\"keepalive\",\"sequence_number\":3}\n\n";
     assert_eq!(judge.see(ping), Event::KeepAlive);
 }
+
+#[test]
+fn a_stream_of_pictures_or_sound_is_whole_after_its_last_event_or_marker() {
+    let mut judge = Judge::new(Family::Media);
+    let mut see = |data: &str| judge.see(format!("data: {data}\n\n").as_bytes());
+    assert_eq!(see(r#"{"type":"image_generation.partial_image","b64_json":"x"}"#), Event::Content);
+    let usage = r#"{"input_tokens":3,"output_tokens":100}"#;
+    let done = format!(r#"{{"type":"image_generation.completed","usage":{usage}}}"#);
+    assert_eq!(see(&done), Event::Terminal);
+    assert_eq!(judge.usage().map(|usage| usage.total()), Some(103));
+    let mut judge = Judge::new(Family::Media);
+    judge.see(b"data: {\"type\":\"transcript.text.delta\",\"delta\":\"a\"}\n\n");
+    assert!(!judge.is_whole(), "a delta is no end");
+    assert_eq!(
+        judge.see(b"data: {\"type\":\"error\",\"error\":{\"message\":\"x\"}}\n\n"),
+        Event::Error
+    );
+    let mut chunks = Judge::new(Family::Media);
+    chunks.see(b"data: {\"object\":\"transcription.chunk\",\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n");
+    assert!(!chunks.is_whole());
+    assert_eq!(chunks.see(b"data: [DONE]\n\n"), Event::Marker);
+    assert!(chunks.is_whole(), "servers that send chunks end with the marker");
+}
+
+#[test]
+fn a_stored_response_that_is_told_again_ends_as_it_ended() {
+    let mut judge = Judge::new(Family::Other);
+    judge.see(b"data: {\"type\":\"response.output_text.done\"}\n\n");
+    assert!(!judge.is_whole(), "its events tell that it is owed an end");
+    assert_eq!(judge.see(b"data: {\"type\":\"response.failed\"}\n\n"), Event::Terminal);
+    assert!(judge.is_whole());
+    let mut unknown = Judge::new(Family::Other);
+    unknown.see(b"data: anything\n\n");
+    assert!(unknown.is_whole(), "what is unknown is judged by its framing");
+}
