@@ -54,7 +54,7 @@ def unknown_path_under_v1():
 
 
 def wrong_method():
-    refused(request("GET", "/v1/chat/completions"), 405, ("method_not_allowed",), sent_on=True)
+    refused(request("GET", "/v1/embeddings"), 405, ("method_not_allowed",), sent_on=True)
 
 
 def strange_method():

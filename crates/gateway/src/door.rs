@@ -101,13 +101,14 @@ async fn prepare(
         let (status, headers) = cors::leave(&settings.cors, &head.headers)?;
         return Ok(Next::Answer(status, headers, Bytes::new()));
     }
+    // Before the method is looked at: an upgrade is a GET wherever it goes.
+    if wants_websocket(&head.headers) && head.uri.path().starts_with("/v1/") {
+        return Err(routes::no_websocket());
+    }
     let path = match routes::route(&head.method, &head.uri, head.version)? {
         Route::Health(health) => return Ok(healthy(shared, health)),
         Route::Api(path) => path,
     };
-    if wants_websocket(&head.headers) {
-        return Err(routes::no_websocket());
-    }
     ticket.leads_to(path.endpoint);
     guard_open_door(settings.auth, &settings.cors, &head.headers, path.endpoint)?;
     let caller = authenticate(settings.auth, &head.headers, &shared.keys, shared.wall.now())?;
