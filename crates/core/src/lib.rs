@@ -6,6 +6,7 @@
 
 extern crate alloc;
 
+pub mod alerts;
 pub mod catalogue;
 pub mod classify;
 pub mod dice;
