@@ -8,6 +8,7 @@ pub mod request;
 pub mod sse;
 pub mod stitch;
 pub mod stream;
+pub mod traceparent;
 pub mod transcript;
 pub mod usage;
 pub mod verify;
