@@ -103,6 +103,7 @@ async fn tick(shared: &Arc<Shared>, store: Option<Arc<dyn Store>>) {
             (Some(_), true) | (None, false) => {}
         }
         failing = error.is_some();
+        shared.alerts.keys(error);
     }
 }
 

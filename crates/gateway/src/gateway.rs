@@ -16,6 +16,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::admin::{self, AdminSettings};
 use crate::admission::Admission;
+use crate::alerts::AlertEar;
 use crate::auth::KeyBook;
 use crate::body::Held;
 use crate::connection::{Host, Phase};
@@ -138,6 +139,7 @@ impl Gateway {
             meters: (0..count).map(|_| Arc::new(Meter::default())).collect(),
             wall: Wall::new(),
             telling: teller.state(),
+            alerts: Arc::default(),
             stopping: std::sync::atomic::AtomicBool::new(false),
             settings: ArcSwap::from_pointee(settings),
         });
@@ -152,7 +154,7 @@ impl Gateway {
             background: None,
             teller: None,
         };
-        let ears: Vec<Box<dyn Ear>> = Vec::new();
+        let ears: Vec<Box<dyn Ear>> = vec![Box::new(AlertEar::start(&gateway.shared)?)];
         gateway.teller = Some(teller.start(Arc::clone(&gateway.shared), store.clone(), ears)?);
         let lines: Vec<Line> = sockets.into_iter().zip(tell).collect();
         gateway.start_threads(lines, tls, admin_socket, admin, store)?;

@@ -12,6 +12,7 @@
 mod access;
 mod admin;
 mod admission;
+mod alerts;
 mod answer;
 mod auth;
 mod body;

@@ -9,11 +9,11 @@ use std::time::Duration;
 use mainstay_core::policy::CodeSet;
 
 use crate::access::Access;
+use crate::config::{AlertSettings, Config, ConfigFault, Upstream};
 pub use crate::config::{
     Auth, Bodies, Expose, IdempotencySettings, LimitSettings, LogSettings, RecordSettings, Tiers,
     TlsFiles,
 };
-use crate::config::{Config, ConfigFault, Upstream};
 use crate::help::{Help, help_at};
 use crate::money::MoneyRules;
 
@@ -50,6 +50,8 @@ pub struct Settings {
     pub helps: BTreeMap<String, &'static Help>,
     /// How records of requests are kept.
     pub records: RecordSettings,
+    /// When somebody is told of trouble, and who.
+    pub alerts: Arc<AlertSettings>,
     /// Bounds on what callers send.
     pub bounds: Bounds,
     /// Strings that must never appear in an answer: the providers' credentials.
@@ -74,6 +76,7 @@ impl Default for Settings {
             log: LogSettings::default(),
             helps: BTreeMap::new(),
             records: RecordSettings::default(),
+            alerts: Arc::default(),
             bounds: Bounds::default(),
             secrets: Secrets::default(),
         }
@@ -109,6 +112,7 @@ impl Settings {
             log: config.log.clone(),
             helps: helps(config),
             records: config.records.clone(),
+            alerts: Arc::new(config.alerts.clone()),
             bounds: Bounds {
                 body_max: server.body_max,
                 upload_max: server.upload_max,

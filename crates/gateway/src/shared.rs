@@ -9,6 +9,7 @@ use mainstay::http::HttpUpstream;
 use mainstay_core::store::UnixMillis;
 
 use crate::admission::Admission;
+use crate::alerts::Board;
 use crate::auth::KeyBook;
 use crate::body::Held;
 use crate::finished::{TellTo, TellerState};
@@ -41,6 +42,8 @@ pub(crate) struct Shared {
     pub(crate) meters: Vec<Arc<Meter>>,
     /// How telling of finished calls goes.
     pub(crate) telling: Arc<TellerState>,
+    /// What is told to whoever looks after this gateway.
+    pub(crate) alerts: Arc<Board>,
     /// Wall-clock time.
     pub(crate) wall: Wall,
     /// Set when a stop was asked for: not ready any more.

@@ -67,6 +67,13 @@ pub struct TargetSnapshot {
     pub pacer: PacerSnapshot,
 }
 
+impl TargetSnapshot {
+    /// Whether the circuit lets every call pass.
+    pub fn is_closed(&self) -> bool {
+        self.circuit == State::Closed
+    }
+}
+
 impl Engine {
     /// An engine over what the configuration names.
     pub fn new(spec: EngineSpec) -> Arc<Engine> {

@@ -346,7 +346,10 @@ impl Alerts {
                 condition.raised = Some(Raised { since, at: now, told: now });
                 Change::Raised
             }
-            None if !condition.bad && so_long >= limits.calm => {
+            // A count that has begun is kept: failures may come far apart.
+            None if silent
+                || (!condition.bad && condition.streak.1 == 0 && so_long >= limits.calm) =>
+            {
                 self.conditions.remove(&key);
                 return;
             }

@@ -102,6 +102,19 @@ fn another_kind_of_failure_does_not_heal_and_a_success_does() {
 }
 
 #[test]
+fn failures_far_apart_are_counted_together() {
+    let mut alerts = Alerts::new(limits());
+    let mut told = Vec::new();
+    for hour in 0..3 {
+        let kind = Some(Kind::Overloaded);
+        alerts.see(at(hour * 3_600), Sighting::Target { provider: "a", model: None, kind });
+        told.extend(changes(&alerts.tick(at(hour * 3_600))));
+        told.extend(changes(&alerts.tick(at(hour * 3_600 + 1_800))));
+    }
+    assert_eq!(told, [(Rule::PermanentFailure, Change::Raised)]);
+}
+
+#[test]
 fn a_used_up_quota_is_told_at_once_and_ends_with_an_answer() {
     let mut alerts = Alerts::new(limits());
     let mut see = |second, kind| {

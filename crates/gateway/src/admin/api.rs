@@ -16,6 +16,7 @@ use crate::admission::LimitDesk;
 use crate::config::{Tier, Tiers};
 use crate::shared::Shared;
 
+mod alerts;
 mod audit;
 mod budgets;
 mod keys;
@@ -36,6 +37,7 @@ pub(super) const FAMILIES: &[&[Route]] = &[
     usage::ROUTES,
     audit::ROUTES,
     requests::ROUTES,
+    alerts::ROUTES,
 ];
 
 /// Largest request body, bytes.

@@ -124,6 +124,7 @@ const THINGS: &[(&str, &[&str], &[&str])] = &[
     ("Usage", &["id", "name", "cost_usd"], &[]),
     ("Request", REQUEST, REQUEST_MAYBE),
     ("RequestDetail", REQUEST, REQUEST_MAYBE),
+    ("Alerts", &["object"], &[]),
 ];
 
 const BUDGET: &[&str] = &[
@@ -167,6 +168,7 @@ fn more(name: &str) -> Vec<(&'static str, Value)> {
         ],
         "Request" => request(false),
         "RequestDetail" => request(true),
+        "Alerts" => alerts(),
         "Tier" => vec![("limits", list(json!({"type": "object"})))],
         "Budget" => vec![("id", number()), ("hard", flag()), ("alerts", list(number()))],
         "Usage" => vec![
@@ -245,4 +247,26 @@ fn request(detail: bool) -> Vec<(&'static str, Value)> {
         }
     }
     all
+}
+
+/// The members of the state of alerts that are no text.
+fn alerts() -> Vec<(&'static str, Value)> {
+    let object = |texts: &[&str], numbers: &[&str]| {
+        let mut properties = Map::new();
+        for (fields, kind) in [(texts, "string"), (numbers, "integer")] {
+            properties
+                .extend(fields.iter().map(|name| ((*name).to_owned(), json!({"type": kind}))));
+        }
+        json!({"type": "array", "items": {"type": "object", "properties": properties}})
+    };
+    let active = ["rule", "severity", "subject", "since", "raised_at", "what", "fix"];
+    let recent = ["at", "rule", "severity", "change", "subject", "since", "what", "fix"];
+    let counts = ["delivered", "failed", "dropped", "waiting"];
+    vec![
+        ("active", object(&active, &[])),
+        ("recent", object(&recent, &["id"])),
+        ("receivers", object(&["name", "place", "trouble"], &counts)),
+        ("rules", json!({"type": "array", "items": {"type": "string"}})),
+        ("lost", json!({"type": "integer"})),
+    ]
 }

@@ -31,10 +31,10 @@ const fn key(
 }
 
 /// Sections that may stand several times, as `[[name]]`.
-pub(super) const LISTS: [&str; 5] = ["provider", "route", "access", "price", "tier"];
+pub(super) const LISTS: [&str; 6] = ["provider", "route", "access", "price", "tier", "alert"];
 
 /// Sections, in the order of the documentation, with what each is for.
-pub const SECTIONS: [(&str, &str); 30] = [
+pub const SECTIONS: [(&str, &str); 32] = [
     ("", "The file itself"),
     ("server", "The data plane: where programs send their calls."),
     ("server.tls", "TLS of the data plane; both keys or neither."),
@@ -77,6 +77,8 @@ pub const SECTIONS: [(&str, &str); 30] = [
     ("idempotency", "How `Idempotency-Key` of POST requests is honoured."),
     ("log", "What is logged. Keys, prompts and answers are not, unless `bodies` says so."),
     ("records", "The record that is kept of each request, for `mainstay explain` and the console."),
+    ("alerts", "When somebody is told of trouble; see [alerts.md](alerts.md)."),
+    ("alert", "Who is told: a webhook. May stand several times."),
 ];
 
 /// Every key, in the order of the documentation.
@@ -97,6 +99,8 @@ pub const KEYS: &[Key] = &[
     key("", "idempotency", "table", "", "See `[idempotency]`."),
     key("", "price", "tables", "", "See `[[price]]`."),
     key("", "budget", "table", "", "See `[budget]`."),
+    key("", "alerts", "table", "", "See `[alerts]`."),
+    key("", "alert", "tables", "", "See `[[alert]]`."),
 
     key("server", "listen", "address", "\"127.0.0.1:8080\"", "Address and port of the data plane; port 0 lets the system choose."),
     key("server", "workers", "number", "0", "Threads that carry calls, 0 to 256; 0 means one a core."),
@@ -233,6 +237,21 @@ pub const KEYS: &[Key] = &[
     key("idempotency", "enabled", "true or false", "true", "Whether the header is honoured."),
     key("idempotency", "body_max", "size", "\"1MiB\"", "Largest body of an answer that is kept to be given again, 0B to 64MiB; a repeated request with a larger one is refused."),
     key("idempotency", "keep", "duration", "\"24h\"", "How long an answer is kept, 1s to 31d."),
+
+    key("alerts", "circuit_after", "duration", "\"30s\"", "How long a circuit breaker is not closed before it is told, 0s to 24h."),
+    key("alerts", "failures", "number", "3", "Calls that fail in the same way at one target, none answered between, 1 to 1000."),
+    key("alerts", "error_percent", "number", "25", "Share of failed calls that is told, percent, 1 to 100; mistakes of callers do not count."),
+    key("alerts", "error_calls_min", "number", "20", "Calls in the window below which a share says nothing, 1 to 1000000."),
+    key("alerts", "error_window", "duration", "\"5m\"", "Window of that share, 10s to 24h."),
+    key("alerts", "store_after", "duration", "\"10s\"", "How long a part of the store is in trouble before it is told, 0s to 24h."),
+    key("alerts", "calm", "duration", "\"1m\"", "How long all is well before that is told, 0s to 24h."),
+    key("alerts", "repeat", "duration", "never", "How often what lasts is told again, 1m to 31d."),
+    key("alerts", "queue_max", "number", "256", "Messages that may wait for each receiver, 1 to 100000; further ones are dropped and counted."),
+    key("alert", "name", "string", "required", "Its name; unique."),
+    key("alert", "url", "secret", "required", "Where messages are posted, https or http; its path is never shown. `HTTPS_PROXY` and `NO_PROXY` hold."),
+    key("alert", "kind", "word", "\"json\"", "`json`: all fields. `slack`: a text, as Slack and what imitates it take."),
+    key("alert", "secret", "secret", "none", "Signs messages (`x-mainstay-signature`), at least 16 characters, usually `\"${…}\"`."),
+    key("alert", "rules", "list of words", "all", "`budget`, `circuit_open`, `permanent_failure`, `error_rate`, `quota_exhausted`, `store_degraded`."),
 
     key("price", "model", "string", "required", "The model, or `provider/model`; `*` at the end matches any rest."),
     key("price", "input_per_1m", "money", "\"0\"", "A million input tokens, up to 6 decimals."),

@@ -14,6 +14,7 @@ use mainstay_core::policy::{CodeSet, Policy};
 use toml::de::DeTable;
 
 mod access;
+mod alerts;
 mod check;
 mod env;
 mod fault;
@@ -35,6 +36,7 @@ mod unused;
 mod values;
 
 pub use access::{AccessFor, AccessRule, Gate};
+pub use alerts::{AlertSettings, MessageShape, Receiver, WebhookUrl};
 pub use check::check_files;
 pub use env::Environment;
 pub use fault::{ConfigFault, Severity};
@@ -97,6 +99,8 @@ pub struct Config {
     pub log: LogSettings,
     /// How records of requests are kept.
     pub records: RecordSettings,
+    /// When somebody is told of trouble, and who.
+    pub alerts: AlertSettings,
     /// Findings that do not stop it from being used.
     pub warnings: Vec<ConfigFault>,
     /// The file it was read from.
@@ -193,6 +197,7 @@ fn read(reader: &mut Reader<'_>, root: &reader::Section<'_>) -> Config {
         idempotency: limits::read_idempotency(reader, root),
         log: seen::read_log(reader, root),
         records: seen::read_records(reader, root),
+        alerts: alerts::read_alerts(reader, root),
         providers,
         policy,
         errors,

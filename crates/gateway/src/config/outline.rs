@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::money::Reserve;
 
+use super::alerts::{AlertSettings, MessageShape};
 use super::provider::{ProviderConfig, Upstream};
 use super::server::{Auth, Expose, LedgerMode, StoreUrl};
 use super::values::{duration_text, size_text};
@@ -73,6 +74,7 @@ impl Config {
                 "default_tier": self.tiers.default,
             },
             "tiers": self.tiers.all.iter().map(|tier| tier.name.as_str()).collect::<Vec<_>>(),
+            "alerts": alerts(&self.alerts),
             "budget": {
                 "reserve": match self.budget.reserve { Reserve::Worst => "worst", Reserve::Likely => "likely" },
                 "output_default": self.budget.output_default,
@@ -105,6 +107,28 @@ impl Config {
             "tls": server.tls.as_ref().map(|tls| json!({"cert": tls.cert, "key": tls.key})),
         })
     }
+}
+
+fn alerts(alerts: &AlertSettings) -> Value {
+    let limits = &alerts.limits;
+    json!({
+        "circuit_after": duration_text(limits.circuit_after),
+        "failures": limits.failures,
+        "error_percent": limits.error_percent,
+        "error_calls_min": limits.error_calls_min,
+        "error_window": duration_text(limits.error_window),
+        "store_after": duration_text(limits.store_after),
+        "calm": duration_text(limits.calm),
+        "repeat": limits.repeat.map(duration_text),
+        "queue_max": alerts.queue_max,
+        "receivers": alerts.receivers.iter().map(|one| json!({
+            "name": one.name,
+            "url": one.url.to_string(),
+            "kind": match one.shape { MessageShape::Json => "json", MessageShape::Slack => "slack" },
+            "secret": one.secret.as_ref().map(hidden),
+            "rules": one.rules.iter().map(|rule| rule.name()).collect::<Vec<_>>(),
+        })).collect::<Vec<_>>(),
+    })
 }
 
 fn hidden(_: &Secret) -> &'static str {

@@ -53,6 +53,8 @@ fn every_documented_name_is_accepted() {
     assert_eq!(config.prices[1].cached_input, config.prices[1].input);
     assert_eq!((config.prices[0].image, config.prices[0].request), (40_000_000_000, 1_000_000));
     assert!(config.budget.unpriced_free && !config.budget.shipped_prices);
+    assert_eq!(config.alerts.limits.repeat, Some(Duration::from_hours(4)));
+    assert_eq!(config.alerts.receivers[1].rules.len(), 2);
 }
 
 #[test]
@@ -95,7 +97,7 @@ fn defaults_are_the_documented_ones() {
     // What the table of keys calls the default is the default: written out, it changes nothing.
     for (section, _) in SECTIONS {
         if !section.starts_with("policy.")
-            && !["server", "admin", "store", "limits", "idempotency", "log", "records"]
+            && !["server", "admin", "store", "limits", "idempotency", "log", "records", "alerts"]
                 .contains(&section)
         {
             continue;
@@ -298,7 +300,7 @@ proptest! {
     }
 }
 
-const LISTS_OF: [&str; 5] = keys::LISTS;
+const LISTS_OF: [&str; 6] = keys::LISTS;
 
 fn any_value() -> impl Strategy<Value = String> {
     prop_oneof![
