@@ -227,7 +227,7 @@ impl Alerts {
             })
         });
         let mut active: Vec<Active> = raised.collect();
-        active.sort_by(|a, b| a.raised.cmp(&b.raised));
+        active.sort_by_key(|one| one.raised);
         active
     }
 
@@ -324,13 +324,11 @@ impl Alerts {
         }
         let quiet = self.conditions.iter().filter(|(_, condition)| condition.raised.is_none());
         let oldest = quiet.min_by_key(|(_, condition)| condition.seen).map(|(key, _)| key.clone());
-        match oldest {
-            Some(key) => self.conditions.remove(&key).is_some(),
-            None => {
-                self.overlooked = self.overlooked.saturating_add(1);
-                false
-            }
+        if let Some(key) = oldest {
+            return self.conditions.remove(&key).is_some();
         }
+        self.overlooked = self.overlooked.saturating_add(1);
+        false
     }
 
     /// Moves one condition on.

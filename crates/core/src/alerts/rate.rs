@@ -5,7 +5,7 @@ use core::time::Duration;
 use crate::store::UnixMillis;
 
 /// Parts of the window: a call leaves it at most a tenth of the window late.
-const PARTS: u64 = 10;
+const PARTS: usize = 10;
 
 /// Calls and failures of a window that moves on.
 #[derive(Debug)]
@@ -13,18 +13,19 @@ pub(super) struct Rate {
     /// Milliseconds of one part.
     part: u64,
     /// Number of a part since 1970, calls, failures.
-    parts: [(u64, u64, u64); PARTS as usize],
+    parts: [(u64, u64, u64); PARTS],
 }
 
 impl Rate {
     pub(super) fn new(window: Duration) -> Rate {
         let millis = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
-        Rate { part: (millis / PARTS).max(1), parts: [(0, 0, 0); PARTS as usize] }
+        Rate { part: (millis / PARTS as u64).max(1), parts: [(0, 0, 0); PARTS] }
     }
 
     pub(super) fn add(&mut self, now: UnixMillis, failed: bool) {
         let number = now.0 / self.part;
-        let Some(part) = self.parts.get_mut(usize::try_from(number % PARTS).unwrap_or(0)) else {
+        let Some(part) = self.parts.get_mut(usize::try_from(number % PARTS as u64).unwrap_or(0))
+        else {
             return;
         };
         if part.0 != number {
@@ -37,7 +38,7 @@ impl Rate {
     /// Calls and failures of the window that ends now.
     pub(super) fn sums(&self, now: UnixMillis) -> (u64, u64) {
         let newest = now.0 / self.part;
-        let inside = |part: &&(u64, u64, u64)| part.0 <= newest && newest - part.0 < PARTS;
+        let inside = |part: &&(u64, u64, u64)| part.0 <= newest && newest - part.0 < PARTS as u64;
         let parts = self.parts.iter().filter(inside);
         parts.fold((0, 0), |(calls, failed), part| (calls + part.1, failed + part.2))
     }

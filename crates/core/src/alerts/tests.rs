@@ -64,11 +64,11 @@ fn every_short_story_of_a_condition_is_told_as_defined() {
 
 #[test]
 fn every_short_story_of_a_target_raises_at_the_third_same_failure() {
-    const STEPS: usize = 7;
+    const STEPS: u32 = 7;
     let alphabet = [None, Some(Kind::Overloaded), Some(Kind::Connection), Some(Kind::InvalidValue)];
-    for number in 0..alphabet.len().pow(STEPS as u32) {
+    for number in 0..alphabet.len().pow(STEPS) {
         let story: Vec<Option<Kind>> =
-            (0..STEPS).map(|step| alphabet[number / alphabet.len().pow(step as u32) % 4]).collect();
+            (0..STEPS).map(|step| alphabet[number / alphabet.len().pow(step) % 4]).collect();
         let mut alerts = Alerts::new(AlertLimits { calm: Duration::MAX, ..limits() });
         let mut raised = 0;
         for (second, kind) in (0..).zip(&story) {

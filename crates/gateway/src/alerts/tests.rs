@@ -154,7 +154,7 @@ fn what_waits_is_bounded_and_counted() {
     let (mut watcher, board) = watcher(&settings);
     let (owner, spent, limit) = ("project `web`", "1", "2");
     for percent in 0..20 {
-        watcher.budget(UnixMillis(1_000), Sighting::Budget { owner, percent, spent, limit });
+        watcher.see(UnixMillis(1_000), Sighting::Budget { owner, percent, spent, limit });
     }
     watcher.look(&Look::default(), UnixMillis(1_000));
     drop(watcher); // gives what waits two seconds, not one try of ten

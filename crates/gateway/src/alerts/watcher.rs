@@ -101,9 +101,10 @@ impl Watcher {
         now.0.abs_diff(self.looked.0) >= LOOK_EVERY
     }
 
-    /// A budget has passed one of its percentages.
-    pub(crate) fn budget(&mut self, now: UnixMillis, budget: Sighting<'_>) {
-        self.alerts.see(now, budget);
+    /// Anything else that was seen.
+    #[cfg(test)]
+    pub(super) fn see(&mut self, now: UnixMillis, sighting: Sighting<'_>) {
+        self.alerts.see(now, sighting);
     }
 
     /// Takes in what was looked at, and tells what there is to tell.

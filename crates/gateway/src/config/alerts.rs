@@ -186,15 +186,14 @@ fn read_rules(reader: &mut Reader<'_>, section: &Section<'_>) -> Vec<Rule> {
     };
     let mut rules = Vec::new();
     for found in named {
-        match Rule::ALL.into_iter().find(|rule| rule.name() == found.value) {
-            Some(rule) => rules.push(rule),
-            None => {
-                let what = format!("there is no rule `{}`", cut(&found.value));
-                let known = join(Rule::ALL.map(Rule::name));
-                let why = "rules are named as they are in messages";
-                reader.error(found.line, words(what, why, format!("known are: {known}")));
-            }
+        if let Some(rule) = Rule::ALL.into_iter().find(|rule| rule.name() == found.value) {
+            rules.push(rule);
+            continue;
         }
+        let what = format!("there is no rule `{}`", cut(&found.value));
+        let known = join(Rule::ALL.map(Rule::name));
+        let why = "rules are named as they are in messages";
+        reader.error(found.line, words(what, why, format!("known are: {known}")));
     }
     rules
 }
