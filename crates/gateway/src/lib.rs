@@ -35,6 +35,7 @@ mod meter;
 mod models;
 mod money;
 mod ownership;
+mod quoted;
 mod refused;
 mod reload;
 mod routes;

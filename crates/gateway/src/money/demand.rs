@@ -20,6 +20,7 @@ use mainstay_tokens::models::{Vocabulary, Window};
 use serde::Deserialize;
 
 use super::{MoneyAsk, MoneyRules, Reserve};
+use crate::quoted;
 
 /// What a body says about how much is asked for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -124,8 +125,9 @@ fn prompt(call: &Call) -> u64 {
     let CallBody::Buffered(body) = &call.body else { return 0 };
     let model = call.model.as_deref();
     let media = [&b"image_url"[..], b"input_image", b"input_audio", b"input_file", b"file_data"];
-    let has_media = media.iter().any(|word| memchr::memmem::find(body, word).is_some());
-    let counted = has_media.then(|| mainstay_tokens::request::count(body, model).ok()).flatten();
+    let counted = quoted::any_ends_with(body, &media)
+        .then(|| mainstay_tokens::request::count(body, model).ok())
+        .flatten();
     match counted {
         Some(count) => count.prompt(),
         None => estimate::tokens(model.and_then(Vocabulary::of), body),

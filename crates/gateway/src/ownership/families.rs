@@ -3,7 +3,8 @@
 
 use http::Method;
 use mainstay::call::CallBody;
-use memchr::memmem;
+
+use crate::quoted;
 
 /// What a request does with objects.
 #[derive(Debug, PartialEq, Eq)]
@@ -121,9 +122,9 @@ pub(super) fn names_others(family: &str) -> bool {
 pub(super) fn is_kept(family: &str, body: &CallBody) -> bool {
     let CallBody::Buffered(bytes) = body else { return true };
     // A key may be written with escapes, so a body with escapes of ASCII counts as naming it.
-    let named =
-        memmem::find(bytes, b"\"store\"").is_some() || memmem::find(bytes, b"\\u00").is_some();
-    family != "chat/completions" || named
+    family != "chat/completions"
+        || quoted::any_ends_with(bytes, &[b"\"store"])
+        || quoted::hides_ascii(bytes)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use mainstay_core::failure::Kind;
 use memchr::memmem;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use crate::quoted;
 use crate::refused::Refused;
 
 /// Most objects that one body may name.
@@ -35,10 +36,9 @@ const FIELDS: &[(&str, &str)] = &[
 /// What is the caller's own text, and means nothing to the provider.
 const OPAQUE: &[&str] = &["metadata", "parameters", "schema", "arguments"];
 
-/// Bytes without one of which a body names nothing. The last stands for keys that are written with
+/// What stands before a quote in every body that names something, unless a key is written with
 /// escapes.
-const HINTS: [&[u8]; 6] =
-    [b"_id\"", b"_ids\"", b"_file\"", b"\"conversation\"", b"\"container\"", b"\\u00"];
+const HINTS: [&[u8]; 5] = [b"_id", b"_ids", b"_file", b"\"conversation", b"\"container"];
 
 /// An object named in a body: its family, its id and the field.
 pub(super) type Named = (&'static str, String, &'static str);
@@ -52,10 +52,8 @@ pub(super) fn of(call: &Call, passing: bool, may_pass: bool) -> Result<Vec<Named
         CallBody::Empty | CallBody::Streamed { .. } => return Ok(Vec::new()),
         CallBody::Buffered(bytes) => bytes,
     };
-    if HINTS.iter().all(|hint| memmem::find(bytes, hint).is_none()) {
-        return form_reference(bytes, may_pass);
-    }
-    if bytes.trim_ascii_start().first() != Some(&b'{') {
+    let is_object = bytes.trim_ascii_start().first() == Some(&b'{');
+    if !(is_object && hints(bytes)) {
         return form_reference(bytes, may_pass);
     }
     let mut found = Vec::new();
@@ -72,6 +70,11 @@ pub(super) fn of(call: &Call, passing: bool, may_pass: bool) -> Result<Vec<Named
     Ok(found)
 }
 
+/// Whether the body may name something.
+fn hints(bytes: &[u8]) -> bool {
+    quoted::any_ends_with(bytes, &HINTS) || quoted::hides_ascii(bytes)
+}
+
 /// Bodies that are data: bytes of a file name no object.
 fn is_upload(path: &str) -> bool {
     ["/files", "/uploads", "/images/", "/videos"].iter().any(|start| path.starts_with(start))
@@ -79,8 +82,8 @@ fn is_upload(path: &str) -> bool {
 
 /// A form names a file in a field of its own; that is told to be sent as JSON, which is looked into.
 fn form_reference(bytes: &[u8], may_pass: bool) -> Result<Vec<Named>, Refused> {
-    let names = [&b"name=\"file_id\""[..], b"name=file_id"];
-    if may_pass || names.iter().all(|name| memmem::find(bytes, name).is_none()) {
+    let quoted = quoted::any_ends_with(bytes, &[b"name=\"file_id"]);
+    if may_pass || !(quoted || memmem::find(bytes, b"name=file_id").is_some()) {
         return Ok(Vec::new());
     }
     let message = "Name a file by its id in a JSON body, not in a form.";
@@ -219,7 +222,7 @@ mod tests {
             let text = value.to_string();
             let found = named(&text);
             prop_assert!(found.iter().any(|one| one.0 == family && one.1 == id), "{text}");
-            prop_assert!(HINTS.iter().any(|hint| memmem::find(text.as_bytes(), hint).is_some()), "{text}");
+            prop_assert!(hints(text.as_bytes()), "{text}");
         }
     }
 }
