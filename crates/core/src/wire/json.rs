@@ -394,8 +394,26 @@ impl Levels {
     }
 }
 
-/// The first quote, backslash or control character at or behind `at`, eight bytes at a step.
-fn plain_end(bytes: &[u8], mut at: usize) -> usize {
+/// The first quote, backslash or control character at or behind `at`.
+fn plain_end(bytes: &[u8], at: usize) -> usize {
+    /// Longer than most keys and words: only a text is worth the wide search.
+    const SHORT: usize = 24;
+    let near = bytes.len().min(at + SHORT);
+    let found = narrow_end(&bytes[..near], at);
+    if found < near {
+        return found;
+    }
+    let far = memchr::memchr2(b'"', b'\\', &bytes[found..]).map_or(bytes.len(), |far| found + far);
+    if has_control(&bytes[found..far]) { narrow_end(&bytes[..far], found) } else { far }
+}
+
+/// Whether a control character is among the bytes; many are compared at once.
+fn has_control(bytes: &[u8]) -> bool {
+    bytes.chunks(256).any(|chunk| chunk.iter().fold(u8::MAX, |least, byte| least.min(*byte)) < 0x20)
+}
+
+/// The same as [`plain_end`], eight bytes at a step.
+fn narrow_end(bytes: &[u8], mut at: usize) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = 0x8080_8080_8080_8080;
     while let Some(chunk) = bytes.get(at..at + 8).and_then(|chunk| <[u8; 8]>::try_from(chunk).ok())

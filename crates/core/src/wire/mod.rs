@@ -1,5 +1,6 @@
 //! The wire: what requests and answers of OpenAI-compatible APIs look like as bytes.
 
+pub mod answer;
 pub mod endpoint;
 pub mod error_body;
 pub mod form;

@@ -11,11 +11,13 @@ mod pieces;
 
 use alloc::vec::Vec;
 
+use serde_json::value::RawValue;
+
 use super::endpoint::{Endpoint, Group};
 use super::sse;
 use super::transcript::Transcript;
 use super::usage::{Usage, UsageWire};
-use pieces::{Chunk, Run, Typed, is_error};
+use pieces::{Chunk, Run, Typed, is_error, quick};
 
 /// Whose events they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,13 +220,16 @@ impl Judge {
     }
 
     fn completions(&mut self, data: &[u8]) -> Event {
-        let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(data) else { return Event::Malformed };
+        let slowly = || serde_json::from_slice::<Chunk<'_>>(data).ok();
+        let Some(chunk) = quick::chunk(data).or_else(slowly) else { return Event::Malformed };
         if let Some(transcript) = &mut self.transcript {
             chunk.note_id(transcript);
         }
         let choices = chunk.choices.unwrap_or_default();
         // Looked for first: what an error brings with it is not delivered.
-        if is_error(chunk.error) || choices.iter().any(|c| c.finish() == Some("error")) {
+        if is_error(chunk.error.map(|error| error.0))
+            || choices.iter().any(|c| c.finish() == Some("error"))
+        {
             return Event::Error;
         }
         if let Some(usage) = chunk.usage.as_ref().and_then(UsageWire::usage) {
@@ -272,7 +277,7 @@ impl Judge {
             self.sequence = sequence.saturating_add(1);
         }
         let kind = event.kind();
-        if is_error(event.error) || matches!(kind, "error" | "response.failed") {
+        if is_error(event.error.map(RawValue::get)) || matches!(kind, "error" | "response.failed") {
             return Event::Error;
         }
         if is_alive(kind) {
@@ -298,7 +303,7 @@ impl Judge {
     fn media(&mut self, name: Option<&[u8]>, data: &[u8]) -> Event {
         let Ok(event) = serde_json::from_slice::<Typed<'_>>(data) else { return Event::Malformed };
         let kind = event.kind();
-        if is_error(event.error) || kind == "error" || name == Some(b"error") {
+        if is_error(event.error.map(RawValue::get)) || kind == "error" || name == Some(b"error") {
             return Event::Error;
         }
         if is_alive(kind) {
@@ -313,7 +318,7 @@ impl Judge {
 
     fn other(&mut self, name: Option<&[u8]>, data: &[u8]) -> Event {
         let event = serde_json::from_slice::<Typed<'_>>(data).ok();
-        let error = event.as_ref().is_some_and(|event| is_error(event.error));
+        let error = event.as_ref().is_some_and(|event| is_error(event.error.map(RawValue::get)));
         if error || name == Some(b"error") {
             return Event::Error;
         }
@@ -332,7 +337,7 @@ impl Judge {
         let Ok(event) = serde_json::from_slice::<Run<'_>>(data) else { return Event::Malformed };
         let name = name.unwrap_or_default();
         // What the vendor's own events name `error` is theirs.
-        if !name.starts_with(b"thread.") && is_error(event.error) {
+        if !name.starts_with(b"thread.") && is_error(event.error.map(RawValue::get)) {
             return Event::Error;
         }
         if let Some(transcript) = &mut self.transcript {

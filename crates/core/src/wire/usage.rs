@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use super::json::{Reader, Syntax, Type};
+
 /// Tokens of one call, as the provider counts them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
@@ -60,7 +62,71 @@ impl UsageWire {
 /// Reads the value of an answer's `usage` member. `None` when it is null, names no number, or
 /// is nothing like usage.
 pub fn of_member(usage: &str) -> Option<Usage> {
-    serde_json::from_str::<Option<UsageWire>>(usage).ok()??.usage()
+    wire_of(usage)?.usage()
+}
+
+/// The same, as it is written.
+pub(super) fn wire_of(usage: &str) -> Option<UsageWire> {
+    read(&mut Reader::new(usage)).ok().flatten()
+}
+
+/// `None` when it is not of the form that [`UsageWire`] describes.
+fn read(reader: &mut Reader<'_>) -> Result<Option<UsageWire>, Syntax> {
+    if reader.next_type()? != Type::Object {
+        return Ok(None);
+    }
+    let mut usage = UsageWire::default();
+    let mut first = true;
+    while let Some(key) = reader.key(&mut first)? {
+        let known = match key.text().as_deref() {
+            Some("prompt_tokens") => count(reader, &mut usage.prompt_tokens)?,
+            Some("completion_tokens") => count(reader, &mut usage.completion_tokens)?,
+            Some("input_tokens") => count(reader, &mut usage.input_tokens)?,
+            Some("output_tokens") => count(reader, &mut usage.output_tokens)?,
+            Some("total_tokens") => count(reader, &mut usage.total_tokens)?,
+            Some("prompt_tokens_details") => details(reader, &mut usage.prompt_tokens_details)?,
+            Some("input_tokens_details") => details(reader, &mut usage.input_tokens_details)?,
+            Some(_) | None => reader.skip().map(|()| true)?,
+        };
+        if !known {
+            return Ok(None);
+        }
+    }
+    reader.end()?;
+    Ok(Some(usage))
+}
+
+/// Reads a count or `null`; `false` when it is something else.
+fn count(reader: &mut Reader<'_>, to: &mut Option<u64>) -> Result<bool, Syntax> {
+    match reader.next_type()? {
+        Type::Null => reader.null()?,
+        Type::Number => {
+            *to = reader.number()?.parse().ok();
+            return Ok(to.is_some());
+        }
+        Type::Bool | Type::String | Type::Array | Type::Object => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// Reads details or `null`; `false` when it is something else.
+fn details(reader: &mut Reader<'_>, to: &mut Option<Details>) -> Result<bool, Syntax> {
+    match reader.next_type()? {
+        Type::Null => reader.null().map(|()| true),
+        Type::Object => {
+            let (mut found, mut first) = (Details::default(), true);
+            while let Some(key) = reader.key(&mut first)? {
+                if !key.is("cached_tokens") {
+                    reader.skip()?;
+                } else if !count(reader, &mut found.cached_tokens)? {
+                    return Ok(false);
+                }
+            }
+            *to = Some(found);
+            Ok(true)
+        }
+        Type::Bool | Type::Number | Type::String | Type::Array => Ok(false),
+    }
 }
 
 #[cfg(test)]
@@ -76,6 +142,12 @@ mod tests {
         assert_eq!(of_member(responses), Some(Usage { input: 7, output: 3, cached: 0 }));
         let embeddings = r#"{"prompt_tokens":9,"total_tokens":9}"#;
         assert_eq!(of_member(embeddings), Some(Usage { input: 9, output: 0, cached: 0 }));
+        let partly = r#"{"x":[1,{}],"prompt_tokens":2,"completion_tokens":null,"total_tokens":6,"prompt_tokens_details":null}"#;
+        assert_eq!(of_member(partly), Some(Usage { input: 2, output: 4, cached: 0 }));
+        let odd = [r#"{"prompt_tokens":-1}"#, r#"{"prompt_tokens":1.5}"#, r#"{"prompt_tokens":1"#];
+        for nothing in odd {
+            assert_eq!(of_member(nothing), None, "{nothing}");
+        }
         for nothing in ["null", "{}", "7", r#"{"prompt_tokens":"many"}"#, "not json"] {
             assert_eq!(of_member(nothing), None, "{nothing}");
         }

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
+use mainstay_core::wire::answer;
 use mainstay_core::wire::endpoint::{Endpoint, Group};
 use mainstay_core::wire::sse;
 use mainstay_core::wire::usage::{self, Usage};
@@ -50,6 +51,9 @@ pub(super) fn sound_answer(body: &[u8]) -> Option<Sound> {
         error: Option<&'a RawValue>,
         #[serde(borrow, default)]
         usage: Option<&'a RawValue>,
+    }
+    if let Some(told) = std::str::from_utf8(body).ok().and_then(answer::look) {
+        return (!told.error).then_some(Sound { usage: told.usage });
     }
     if !body.trim_ascii_start().starts_with(b"{") {
         return serde_json::from_slice::<serde::de::IgnoredAny>(body)

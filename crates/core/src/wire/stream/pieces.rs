@@ -15,6 +15,8 @@ use crate::wire::transcript::{Shape, Transcript};
 use crate::wire::usage::UsageWire;
 use crate::wire::verify::{TEXTS, TOOL_TEXTS, item_place, item_words};
 
+pub(super) mod quick;
+
 /// A member as `T`, or `None` when it is of another kind.
 fn lenient<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
@@ -84,15 +86,25 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for FewVisitor<T> {
 #[derive(Deserialize)]
 pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
+/// The text of a value.
+#[derive(Clone, Copy)]
+pub(super) struct Raw<'a>(pub(super) &'a str);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Raw<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Raw<'a>, D::Error> {
+        <&RawValue>::deserialize(deserializer).map(|raw| Raw(raw.get()))
+    }
+}
+
 /// A chunk of chat or legacy completions.
 #[derive(Deserialize)]
 pub(super) struct Chunk<'a> {
     #[serde(borrow, default)]
-    id: Option<&'a RawValue>,
+    id: Option<Raw<'a>>,
     #[serde(borrow, default)]
     pub(super) choices: Option<Few<Choice<'a>>>,
     #[serde(borrow, default)]
-    pub(super) error: Option<&'a RawValue>,
+    pub(super) error: Option<Raw<'a>>,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) usage: Option<UsageWire>,
 }
@@ -101,7 +113,7 @@ impl Chunk<'_> {
     /// Notes the stream's id, which is read once.
     pub(super) fn note_id(&self, transcript: &mut Transcript) {
         if transcript.id.is_none()
-            && let Some(id) = self.id.and_then(parsed::<Text<'_>>)
+            && let Some(id) = self.id.and_then(|id| serde_json::from_str::<Text<'_>>(id.0).ok())
         {
             transcript.note_id(&id.0);
         }
@@ -117,26 +129,26 @@ pub(super) struct Choice<'a> {
     #[serde(borrow, default)]
     delta: Option<Delta<'a>>,
     #[serde(borrow, default)]
-    text: Option<&'a RawValue>,
+    text: Option<Raw<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Delta<'a> {
     #[serde(borrow, default)]
-    content: Option<&'a RawValue>,
+    content: Option<Raw<'a>>,
     #[serde(borrow, default)]
-    refusal: Option<&'a RawValue>,
+    refusal: Option<Raw<'a>>,
     #[serde(borrow, default)]
-    tool_calls: Option<&'a RawValue>,
+    tool_calls: Option<Raw<'a>>,
     #[serde(borrow, default)]
-    function_call: Option<&'a RawValue>,
+    function_call: Option<Raw<'a>>,
     #[serde(borrow, default)]
-    audio: Option<&'a RawValue>,
+    audio: Option<Raw<'a>>,
     // Reasoning text, as DeepSeek, vLLM (`reasoning_content`) and OpenRouter (`reasoning`) name it.
     #[serde(borrow, default)]
-    reasoning_content: Option<&'a RawValue>,
+    reasoning_content: Option<Raw<'a>>,
     #[serde(borrow, default)]
-    reasoning: Option<&'a RawValue>,
+    reasoning: Option<Raw<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -152,15 +164,15 @@ struct ToolCall<'a> {
 #[derive(Deserialize)]
 struct Called<'a> {
     #[serde(borrow, default)]
-    name: Option<&'a RawValue>,
+    name: Option<Raw<'a>>,
     #[serde(borrow, default)]
-    arguments: Option<&'a RawValue>,
+    arguments: Option<Raw<'a>>,
     #[serde(borrow, default)]
-    input: Option<&'a RawValue>,
+    input: Option<Raw<'a>>,
 }
 
-fn filled(value: Option<&RawValue>) -> Option<&RawValue> {
-    value.filter(|value| !matches!(value.get(), "null" | "\"\"" | "[]" | "{}"))
+fn filled(value: Option<Raw<'_>>) -> Option<Raw<'_>> {
+    value.filter(|value| !matches!(value.0, "null" | "\"\"" | "[]" | "{}"))
 }
 
 impl Choice<'_> {
@@ -173,7 +185,7 @@ impl Choice<'_> {
         self.finish_reason.as_ref().map(|reason| reason.0.as_ref()).filter(|r| !r.is_empty())
     }
 
-    fn texts(&self) -> [(&'static str, Option<&RawValue>); 5] {
+    fn texts(&self) -> [(&'static str, Option<Raw<'_>>); 5] {
         let delta = self.delta.as_ref();
         let [content, refusal, reasoning_content, reasoning] = TEXTS;
         [
@@ -200,7 +212,7 @@ impl Choice<'_> {
         let index = self.index();
         for (kind, text) in self.texts() {
             if let Some(text) = text {
-                transcript.note(index, kind, 0, text.get());
+                transcript.note(index, kind, 0, text.0);
             }
         }
         if let Some(delta) = &self.delta {
@@ -215,13 +227,13 @@ impl Choice<'_> {
 impl Delta<'_> {
     fn note_calls(&self, index: u64, transcript: &mut Transcript) {
         if let Some(tools) = filled(self.tool_calls) {
-            match serde_json::from_str::<Vec<ToolCall<'_>>>(tools.get()) {
+            match serde_json::from_str::<Vec<ToolCall<'_>>>(tools.0) {
                 Ok(calls) => calls.iter().for_each(|call| call.note(index, transcript)),
                 Err(_) => transcript.note_incomparable(),
             }
         }
         if let Some(call) = filled(self.function_call) {
-            match serde_json::from_str::<Called<'_>>(call.get()) {
+            match serde_json::from_str::<Called<'_>>(call.0) {
                 Ok(call) => {
                     let (name, arguments) = ("function name", "function arguments");
                     note_all(
@@ -257,11 +269,11 @@ fn note_all<const N: usize>(
     transcript: &mut Transcript,
     index: u64,
     part: u64,
-    texts: [(&str, Option<&RawValue>); N],
+    texts: [(&str, Option<Raw<'_>>); N],
 ) {
     for (kind, text) in texts {
         if let Some(text) = text {
-            transcript.note(index, kind, part, text.get());
+            transcript.note(index, kind, part, text.0);
         }
     }
 }
@@ -407,6 +419,6 @@ impl Run<'_> {
 }
 
 /// An `error` member that is there and neither null, false nor empty.
-pub(super) fn is_error(error: Option<&RawValue>) -> bool {
-    error.is_some_and(|error| !matches!(error.get(), "null" | "false" | "\"\"" | "{}"))
+pub(super) fn is_error(error: Option<&str>) -> bool {
+    error.is_some_and(|error| !matches!(error, "null" | "false" | "\"\"" | "{}"))
 }
