@@ -47,7 +47,7 @@ pub(crate) fn delivered(
     let mut headers = HeaderMap::with_capacity(theirs.len() + 8);
     provider_headers(theirs, settings.expose, &mut headers);
     if let Some(length) = length {
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        headers.insert(header::CONTENT_LENGTH, headers::number(length));
     }
     let now = ticket.worker().shared.engine.now();
     let overhead = ticket.overhead(received, now, &trace);
@@ -258,12 +258,12 @@ fn passed_on(
 /// Headers of every answer.
 fn stamp(headers: &mut HeaderMap, ticket: &Ticket, trace: &Trace, overhead: u64) {
     headers.insert(headers::REQUEST_ID, ticket.id_value.clone());
-    headers.insert(headers::OVERHEAD, HeaderValue::from(overhead));
+    headers.insert(headers::OVERHEAD, headers::number(overhead));
     admission::show(&ticket.standing(), headers);
     match ticket.worker().shared.settings().expose {
         Expose::Minimal => {}
         Expose::All => {
-            headers.insert(headers::ATTEMPTS, HeaderValue::from(trace.attempts));
+            headers.insert(headers::ATTEMPTS, headers::number(trace.attempts.into()));
             if let Some(provider) = &trace.provider {
                 headers.insert(headers::PROVIDER, value_of(provider));
             }

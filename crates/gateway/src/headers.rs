@@ -168,6 +168,21 @@ fn limit_name(rest: &str) -> Option<HeaderName> {
     Some(HeaderName::from_static(name))
 }
 
+/// A number as a header value, in one allocation.
+pub(crate) fn number(number: u64) -> HeaderValue {
+    let (mut digits, mut rest) = ([b'0'; 20], number);
+    let mut start = digits.len();
+    loop {
+        start -= 1;
+        digits[start] = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    HeaderValue::from_bytes(&digits[start..]).unwrap_or(HeaderValue::from_static("0"))
+}
+
 /// A header value for text that may hold anything; what HTTP does not allow becomes `?`.
 pub(crate) fn value_of(text: &str) -> HeaderValue {
     const LONGEST: usize = 256;

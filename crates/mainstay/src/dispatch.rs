@@ -119,8 +119,10 @@ fn headers(call: &Call, target: &Target) -> HeaderMap {
     for (name, value) in &provider.headers {
         headers.insert(name.clone(), value.clone());
     }
-    if let Some((name, value)) = credential(call, target) {
-        headers.insert(name, value);
+    match (&call.credential, &target.pass) {
+        (Some(callers), _) => drop(headers.insert(AUTHORIZATION, callers.clone())),
+        (None, Some((name, ours))) => drop(headers.insert(name.clone(), ours.clone())),
+        (None, None) => {}
     }
     headers
 }
@@ -137,15 +139,16 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<String> {
         .collect()
 }
 
-fn credential(call: &Call, target: &Target) -> Option<(HeaderName, HeaderValue)> {
-    if let Some(callers) = &call.credential {
-        return Some((AUTHORIZATION, callers.clone()));
-    }
-    let key = target.provider.credentials.get(target.credential)?.reveal();
+/// The header that carries one of a provider's credentials; `None` without one.
+pub(crate) fn pass(
+    provider: &ProviderSpec,
+    credential: usize,
+) -> Option<(HeaderName, HeaderValue)> {
+    let key = provider.credentials.get(credential)?.reveal();
     if key.is_empty() {
         return None;
     }
-    let (name, text) = match target.provider.kind {
+    let (name, text) = match provider.kind {
         ProviderKind::Azure => (HeaderName::from_static("api-key"), key.to_owned()),
         ProviderKind::OpenAi | ProviderKind::Compatible => (AUTHORIZATION, format!("Bearer {key}")),
     };

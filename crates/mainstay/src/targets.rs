@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use arc_swap::ArcSwap;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use mainstay_core::plan::Handle;
 use mainstay_core::policy::Policy;
 use mainstay_core::rules::pacer::{Pacer, Ticket};
@@ -20,6 +20,7 @@ use mainstay_core::time::Moment;
 
 use crate::call::TargetLook;
 use crate::clock::Clock;
+use crate::dispatch;
 use crate::spec::ProviderSpec;
 use pacers::{PacerCell, PacerKey, Pacers};
 
@@ -38,6 +39,8 @@ pub(crate) struct Target {
     pub(crate) model: Option<String>,
     /// Its context window in tokens, where it is known.
     pub(crate) window: Option<u64>,
+    /// The header that carries our credential, if there is one.
+    pub(crate) pass: Option<(HeaderName, HeaderValue)>,
     state: Mutex<TargetState>,
     circuit_wakers: Mutex<Vec<Waker>>,
     /// The pacer of calls that begin; one that is under way stays with the one it began with.
@@ -219,6 +222,7 @@ impl Registry {
             credential,
             model: model.map(str::to_owned),
             window: model.and_then(|model| provider.window(model)).map(|window| window.context),
+            pass: dispatch::pass(provider, credential),
             state: Mutex::new(TargetState::new(policy)),
             circuit_wakers: Mutex::new(Vec::new()),
             may_be_told: AtomicBool::new(PacerKey::may_be_told(provider)),

@@ -180,6 +180,8 @@ impl<U: Upstream> Run<U> {
     /// The next thing for the caller.
     pub(crate) fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<Out> {
         if self.out.is_empty() {
+            // One reading of the clock a turn: what is done in a turn takes no time worth telling.
+            self.now = self.clock.now();
             self.excuse_caller();
         }
         let out = self.poll_next(cx);
@@ -193,7 +195,6 @@ impl<U: Upstream> Run<U> {
     /// it may be on its way to us.
     fn excuse_caller(&mut self) {
         let Some(given) = self.given_at.take() else { return };
-        self.now = self.clock.now();
         let time = self.now.since(given);
         if time >= AWAY {
             self.plan.saw(Seen::CallerAway { time }, self.now);
@@ -214,8 +215,7 @@ impl<U: Upstream> Run<U> {
             if !self.out.is_empty() {
                 continue;
             }
-            let now = self.clock.now();
-            self.now = now;
+            let now = self.now;
             match self.plan.step(now) {
                 Step::Start(start) => self.start(start, now),
                 Step::Cancel { slot } => self.cancel(slot, now),
@@ -227,9 +227,13 @@ impl<U: Upstream> Run<U> {
                 }
                 Step::Wait { until, on } => {
                     let until = until.min(self.alive_at);
-                    if !moved && self.poll_wait(until, on, cx).is_pending() {
+                    if moved {
+                        continue;
+                    }
+                    if self.poll_wait(until, on, cx).is_pending() {
                         return Poll::Pending;
                     }
+                    self.now = self.clock.now();
                 }
             }
         }
@@ -287,8 +291,7 @@ impl<U: Upstream> Run<U> {
     }
 
     fn event(&mut self, slot: usize, event: AttemptEvent) {
-        let now = self.clock.now();
-        self.now = now;
+        let now = self.now;
         let Some(live) = &mut self.live[slot] else { return };
         let saw = match event {
             AttemptEvent::Sending { .. } => {

@@ -7,6 +7,7 @@ use mainstay_core::failure::{Kind, Origin, Scope};
 use mainstay_core::rules::limits::{Fits, Left, Measure, Refusal, Standing};
 use mainstay_core::store::LimitRecord;
 
+use crate::headers::number;
 use crate::refused::{OverLimit, Refused};
 
 /// When to come again where only the end of another call makes room: nobody knows when that is, and
@@ -117,8 +118,8 @@ pub(super) fn headers(standing: &Standing, headers: &mut HeaderMap) {
     for (names, left) in [(&REQUESTS, standing.requests), (&TOKENS, standing.tokens)] {
         let Some(Left { limit, remaining, reset }) = left else { continue };
         let [limit_name, remaining_name, reset_name] = names;
-        headers.insert(limit_name, HeaderValue::from(limit));
-        headers.insert(remaining_name, HeaderValue::from(remaining));
+        headers.insert(limit_name, number(limit));
+        headers.insert(remaining_name, number(remaining));
         // Letters, digits and dots only.
         if let Ok(value) = HeaderValue::try_from(go_duration(reset)) {
             headers.insert(reset_name, value);

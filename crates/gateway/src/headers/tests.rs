@@ -72,3 +72,10 @@ fn every_text_becomes_a_header_value() {
     assert_eq!(value_of(&"x".repeat(10_000)).len(), 256);
     assert_eq!(value_of("通"), "???");
 }
+
+#[test]
+fn numbers_are_written_as_they_are() {
+    for count in [0, 7, 10, 999, 1_000, u64::MAX] {
+        assert_eq!(number(count), count.to_string().as_str());
+    }
+}

@@ -9,17 +9,17 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1};
 use hyper_util::rt::TokioIo;
 use mainstay_core::classify::TransportFault;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take};
 
 use super::body::Outgoing;
-use super::settings::HttpSettings;
+use super::settings::{HEADERS_MAX, HttpSettings};
 use super::socket::Socket;
 
 /// What a sent request becomes. The error gives the request back if nothing of it has left.
@@ -38,12 +38,12 @@ pub(super) struct Conn1 {
 /// A socket that is read in small pieces while it carries a stream of events. Whatever was read ahead
 /// for a caller who does not take it stays in memory, piece by piece.
 struct Sipped {
-    socket: Socket,
+    socket: Take<Socket>,
     sips: Arc<AtomicBool>,
 }
 
 /// Largest piece then, bytes: some events, and few enough of them.
-const SIP: usize = 4096;
+const SIP: u64 = 4096;
 
 impl AsyncRead for Sipped {
     fn poll_read(
@@ -52,15 +52,9 @@ impl AsyncRead for Sipped {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let socket = Pin::new(&mut this.socket);
-        if buf.remaining() <= SIP || !this.sips.load(Ordering::Relaxed) {
-            return socket.poll_read(cx, buf);
-        }
-        let mut sip = ReadBuf::new(buf.initialize_unfilled_to(SIP));
-        ready!(socket.poll_read(cx, &mut sip))?;
-        let read = sip.filled().len();
-        buf.advance(read);
-        Poll::Ready(Ok(()))
+        let most = if this.sips.load(Ordering::Relaxed) { SIP } else { u64::MAX };
+        this.socket.set_limit(most);
+        Pin::new(&mut this.socket).poll_read(cx, buf)
     }
 }
 
@@ -70,15 +64,15 @@ impl AsyncWrite for Sipped {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().socket).poll_write(cx, buf)
+        Pin::new(self.get_mut().socket.get_mut()).poll_write(cx, buf)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().socket).poll_flush(cx)
+        Pin::new(self.get_mut().socket.get_mut()).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().socket).poll_shutdown(cx)
+        Pin::new(self.get_mut().socket.get_mut()).poll_shutdown(cx)
     }
 
     fn poll_write_vectored(
@@ -86,11 +80,11 @@ impl AsyncWrite for Sipped {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().socket).poll_write_vectored(cx, bufs)
+        Pin::new(self.get_mut().socket.get_mut()).poll_write_vectored(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.socket.is_write_vectored()
+        self.socket.get_ref().is_write_vectored()
     }
 }
 
@@ -101,9 +95,12 @@ impl Conn1 {
         settings: &HttpSettings,
     ) -> Result<Box<Self>, TransportFault> {
         let sips = Arc::new(AtomicBool::new(false));
-        let socket = Sipped { socket, sips: Arc::clone(&sips) };
-        let (sender, driver) = http1::Builder::new()
-            .max_headers(settings.headers_max)
+        let socket = Sipped { socket: socket.take(u64::MAX), sips: Arc::clone(&sips) };
+        let mut builder = http1::Builder::new();
+        if settings.headers_max != HEADERS_MAX {
+            builder.max_headers(settings.headers_max);
+        }
+        let (sender, driver) = builder
             .max_header_size(settings.head_bytes_max)
             .max_buf_size(settings.buffer_bytes())
             .handshake(TokioIo::new(socket))

@@ -13,7 +13,7 @@ pub struct HttpSettings {
     /// Most HTTP/1.1 connections to one destination; an attempt beyond waits, within its connect
     /// timeout, for one to become free. Default `None`: the limit is how many attempts are made.
     pub connections_max: Option<usize>,
-    /// Most header lines in an answer. Default 256.
+    /// Most header lines in an answer. Default 100, for which hyper needs no memory beside the stack.
     pub headers_max: usize,
     /// Most bytes in an answer's head. Default 64 KiB.
     pub head_bytes_max: usize,
@@ -42,6 +42,8 @@ impl HttpSettings {
     }
 }
 
+/// The number of header lines that hyper is made for.
+pub(super) const HEADERS_MAX: usize = 100;
 /// How many sweeps an unused connection sees at most.
 pub(super) const SWEEPS_A_LIFE: u32 = 10;
 
@@ -51,7 +53,7 @@ impl Default for HttpSettings {
             idle_max: Duration::from_secs(55),
             idle_connections_max: 512,
             connections_max: None,
-            headers_max: 256,
+            headers_max: HEADERS_MAX,
             head_bytes_max: 64 * 1024,
             piece_bytes_max: 64 * 1024,
             h2_stream_window: 512 * 1024,
