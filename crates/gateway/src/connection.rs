@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,16 +86,26 @@ impl Host {
                     self.speak(stream, peer, protocol, worker, phase).await;
                 }
             }
-            Some(tls) => {
-                const HANDSHAKE: Duration = Duration::from_secs(10);
-                if let Ok(Ok(stream)) = timeout(HANDSHAKE, tls.accept(stream)).await {
-                    let two = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                    let protocol = if two { Protocol::Two } else { Protocol::One };
-                    self.speak(stream, peer, protocol, worker, phase).await;
-                }
-            }
+            // Apart, so that a plain connection need not have room for it.
+            Some(tls) => Box::pin(self.serve_tls(tls, stream, peer, worker, phase)).await,
         }
         meter.disconnected();
+    }
+
+    async fn serve_tls(
+        &self,
+        tls: &TlsAcceptor,
+        stream: TcpStream,
+        peer: Option<IpAddr>,
+        worker: Arc<Worker>,
+        phase: watch::Receiver<Phase>,
+    ) {
+        const HANDSHAKE: Duration = Duration::from_secs(10);
+        if let Ok(Ok(stream)) = timeout(HANDSHAKE, tls.accept(stream)).await {
+            let two = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+            let protocol = if two { Protocol::Two } else { Protocol::One };
+            self.speak(stream, peer, protocol, worker, phase).await;
+        }
     }
 
     async fn speak<I>(
@@ -112,12 +122,14 @@ impl Host {
         match protocol {
             Protocol::One => {
                 let io = TokioIo::new(Voice::new(io));
-                let serving = self.one.serve_connection(io, service);
+                let serving = pin!(self.one.serve_connection(io, service));
                 to_the_end(serving, http1::Connection::graceful_shutdown, phase).await;
             }
             Protocol::Two => {
-                let serving = self.two.serve_connection(TokioIo::new(io), service);
-                to_the_end(serving, http2::Connection::graceful_shutdown, phase).await;
+                // In memory of its own: most connections are of the other kind.
+                let mut serving = Box::pin(self.two.serve_connection(TokioIo::new(io), service));
+                let end = http2::Connection::graceful_shutdown;
+                to_the_end(serving.as_mut(), end, phase).await;
             }
         }
     }
@@ -133,13 +145,12 @@ async fn first_words(stream: &TcpStream) -> io::Result<Protocol> {
 
 /// Drives a connection; when a stop is asked for it ends after the call in flight.
 async fn to_the_end<C>(
-    serving: C,
-    end: impl Fn(std::pin::Pin<&mut C>),
+    mut serving: Pin<&mut C>,
+    end: impl Fn(Pin<&mut C>),
     mut phase: watch::Receiver<Phase>,
 ) where
     C: Future<Output = Result<(), hyper::Error>>,
 {
-    let mut serving = pin!(serving);
     tokio::select! {
         biased;
         _ = serving.as_mut() => return,
