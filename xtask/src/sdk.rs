@@ -30,6 +30,8 @@ pub(crate) enum Tool {
     PythonSdkTests,
     /// Node with the official SDK.
     NodeSdk,
+    /// Python with the official SDK, and Chromium with its driver.
+    Browser,
 }
 
 /// What the tests of the SDK for Python import.
@@ -61,7 +63,23 @@ pub(crate) fn ready(tool: Tool) -> Result<PathBuf, String> {
             venv("sdk-python-tests", &packages)
         }
         Tool::NodeSdk => node(),
+        Tool::Browser => browser(),
     }
+}
+
+/// Debian's Chromium and its driver. Fonts come with it: a page without any is a page of boxes.
+fn browser() -> Result<PathBuf, String> {
+    need(&[
+        Need { program: "chromium", package: "chromium" },
+        Need { program: "chromedriver", package: "chromium-driver" },
+        Need { program: "fc-list", package: "fontconfig" },
+    ])?;
+    let font = Path::new("/usr/share/fonts/truetype/liberation");
+    let newer = Path::new("/usr/share/fonts/truetype/liberation2");
+    if !font.exists() && !newer.exists() {
+        install(&["fonts-liberation"])?;
+    }
+    ready(Tool::PythonSdk)
 }
 
 fn python() -> Result<PathBuf, String> {

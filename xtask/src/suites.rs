@@ -83,6 +83,12 @@ pub(crate) const ALL: &[Suite] = &[
         fronts: &[Front::Surface],
     },
     Suite {
+        name: "suite: console in a browser",
+        tool: Tool::Browser,
+        script: "console/main.py",
+        fronts: &[Front::Gateway],
+    },
+    Suite {
         name: "suite: broken streams, official SDK for Python",
         tool: Tool::PythonSdk,
         script: "sdk/python/streams.py",

@@ -21,19 +21,23 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::connection::Phase;
+use crate::console::{self, Console};
 use crate::first_run::AdminAuth;
 use crate::headers;
-use crate::meter::{Together, prometheus};
+use crate::meter::{Together, prometheus, totals};
 use crate::shared::Shared;
 
 mod api;
 mod desk;
 mod openapi;
+mod providers;
 mod reply;
 
 use api::{Found, Route};
-use desk::Desk;
-use reply::{Problem, Reply, json_reply, refuse};
+pub(crate) use api::{encode, fit, pairs};
+pub(crate) use desk::{Desk, Question};
+use reply::refuse;
+pub(crate) use reply::{Problem, Reply, json_reply};
 
 /// Settings of the administration plane.
 #[derive(Clone, Debug)]
@@ -45,8 +49,17 @@ pub struct AdminSettings {
 }
 
 /// Paths that are no part of the API's lists.
-const PAGES: [&str; 6] =
-    ["/healthz", "/livez", "/readyz", "/metrics", "/mainstay/status", "/mainstay/openapi.json"];
+const PAGES: &[&str] = &[
+    "/healthz",
+    "/livez",
+    "/readyz",
+    "/metrics",
+    "/mainstay/status",
+    "/mainstay/providers",
+    "/mainstay/traffic",
+    "/mainstay/config",
+    "/mainstay/openapi.json",
+];
 /// Connections to the administration plane at once.
 const CONNECTIONS_MAX: usize = 64;
 
@@ -60,7 +73,10 @@ pub(crate) async fn run(
 ) {
     let acting = store.as_ref().map(|store| Arc::from(store.acting("token")));
     let desk = Arc::new(Desk::new(Arc::clone(&shared), acting));
-    let plane = Arc::new(Plane { shared: Arc::clone(&shared), settings, desk });
+    let by_console = store.as_ref().map(|store| Arc::from(store.acting("console")));
+    let console = Desk::new(Arc::clone(&shared), by_console);
+    let console = Arc::new(Console::new(console, settings.auth.clone()));
+    let plane = Arc::new(Plane { shared: Arc::clone(&shared), settings, desk, console });
     tokio::select! {
         () = accept(listener, plane) => {}
         () = tick(&shared, store) => {}
@@ -79,6 +95,8 @@ async fn tick(shared: &Arc<Shared>, store: Option<Arc<dyn Store>>) {
     loop {
         ticks.tick().await;
         shared.wall.tick();
+        let meters = shared.meters.iter().map(AsRef::as_ref);
+        shared.history.tick(shared.wall.now(), || totals(meters));
         let Some(store) = &store else { continue };
         let (own, store) = (Arc::clone(shared), Arc::clone(store));
         // A store may take its time; the clock and the answers to probes must not wait for it.
@@ -113,10 +131,10 @@ async fn accept(listener: StdListener, plane: Arc<Plane>) {
     loop {
         let Ok(seat) = Arc::clone(&room).acquire_owned().await else { return };
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 let plane = Arc::clone(&plane);
                 tokio::spawn(async move {
-                    serve(stream, plane).await;
+                    serve(stream, peer.ip(), plane).await;
                     drop(seat);
                 });
             }
@@ -125,11 +143,11 @@ async fn accept(listener: StdListener, plane: Arc<Plane>) {
     }
 }
 
-async fn serve(stream: TcpStream, plane: Arc<Plane>) {
+async fn serve(stream: TcpStream, peer: IpAddr, plane: Arc<Plane>) {
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| {
         let plane = Arc::clone(&plane);
-        async move { Ok::<_, Infallible>(plane.answer(request).await) }
+        async move { Ok::<_, Infallible>(plane.answer(request, peer).await) }
     });
     let mut builder = http1::Builder::new();
     builder
@@ -145,29 +163,51 @@ struct Plane {
     settings: AdminSettings,
     /// What there is to know and to change.
     desk: Arc<Desk>,
+    /// The same for people.
+    console: Arc<Console>,
 }
 
 impl Plane {
-    async fn answer(&self, request: Request<Incoming>) -> Reply {
+    async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Reply {
         let (head, body) = request.into_parts();
-        let found = api::find(&head.method, head.uri.path());
-        let mut reply = match (self.guard(&head, &found), found) {
-            (Some(refused), _) => refused,
-            (None, Found::Route(route, path)) => self.serve(route, path, &head, body).await,
-            (None, Found::OtherMethods(_) | Found::Nothing) => self.look(head.uri.path()),
+        let mut reply = match foreign(&head.headers) {
+            Some(refused) => refused,
+            None if console::owns(head.uri.path()) => self.show(head, body, peer).await,
+            None => self.tell(&head, body).await,
         };
         let (_, id) = crate::ids::new();
         reply.headers_mut().insert(headers::REQUEST_ID, id);
         reply
     }
 
+    /// Answers a program.
+    async fn tell(&self, head: &Parts, body: Incoming) -> Reply {
+        let found = api::find(&head.method, head.uri.path());
+        match (self.guard(head, &found), found) {
+            (Some(refused), _) => refused,
+            (None, Found::Route(route, path)) => self.serve(route, path, head, body).await,
+            (None, Found::OtherMethods(_) | Found::Nothing) => self.look(head.uri.path()),
+        }
+    }
+
+    /// Answers a person, away from the thread that answers probes.
+    async fn show(&self, head: Parts, body: Incoming, peer: IpAddr) -> Reply {
+        let Ok(body) = Limited::new(body, console::FORM_MAX).collect().await else {
+            let message = format!("The form has more than {} bytes.", console::FORM_MAX);
+            return refuse(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", &message);
+        };
+        let (console, body) = (Arc::clone(&self.console), body.to_bytes());
+        let work = move || console.answer(&head, &body, peer);
+        let broken = |_| {
+            let message = "The page failed in a way that should not happen; see the log.";
+            refuse(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", message)
+        };
+        tokio::task::spawn_blocking(work).await.unwrap_or_else(broken)
+    }
+
     /// Why a request goes no further, if so.
     fn guard(&self, head: &Parts, found: &Found) -> Option<Reply> {
         let path = head.uri.path();
-        if !host_is_ours(&head.headers) {
-            let message = "This Host is not one of the administration plane's: use its address, or localhost.";
-            return Some(refuse(StatusCode::FORBIDDEN, "permission_denied", message));
-        }
         let methods = match found {
             Found::Route(..) => None,
             Found::OtherMethods(methods) => Some(methods.join(", ")),
@@ -260,6 +300,14 @@ impl Plane {
         reply.headers_mut().insert(header::CONTENT_TYPE, kind);
         reply
     }
+}
+
+/// The refusal of a browser that was led here under a foreign name.
+fn foreign(headers: &HeaderMap) -> Option<Reply> {
+    let message =
+        "This Host is not one of the administration plane's: use its address, or localhost.";
+    let refused = || refuse(StatusCode::FORBIDDEN, "permission_denied", message);
+    (!host_is_ours(headers)).then(refused)
 }
 
 /// Whether a browser on this machine cannot have been led here under a foreign name.

@@ -22,6 +22,7 @@ use crate::body::Held;
 use crate::connection::{Host, Phase};
 use crate::fault::ServeError;
 use crate::finished::{Ear, TellTo, Teller, TellerPlan};
+use crate::history::History;
 use crate::idempotency::Idempotency;
 use crate::listen::listeners;
 use crate::meter::Meter;
@@ -137,6 +138,7 @@ impl Gateway {
             money: Money::new(ledger),
             idempotency: Idempotency::new(store.clone()),
             meters: (0..count).map(|_| Arc::new(Meter::default())).collect(),
+            history: History::default(),
             wall: Wall::new(),
             telling: teller.state(),
             alerts: Arc::default(),

@@ -4,6 +4,7 @@
 //!  connection ─▶ door: routes ─▶ auth ─▶ scopes ─▶ tenancy ─▶ body ─▶ Engine (crate `mainstay`) ─▶ answer
 //!   one worker a core, each with its own runtime, socket and upstream connections
 //!  admin: another port, another thread; it also keeps keys and wall clock up to date
+//!         JSON API ─▶ desk ◀─ console (pages for people)
 //! ```
 //!
 //! Not this crate's business: what is tried, retried and waited for (`mainstay`), and what a failure
@@ -18,6 +19,7 @@ mod auth;
 mod body;
 pub mod config;
 mod connection;
+mod console;
 mod cors;
 mod door;
 pub mod explained;
@@ -27,6 +29,7 @@ pub mod first_run;
 mod gateway;
 mod headers;
 pub mod help;
+mod history;
 mod idempotency;
 mod ids;
 mod listen;

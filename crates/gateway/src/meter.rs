@@ -113,6 +113,36 @@ fn get(counter: &AtomicU64) -> u64 {
     counter.load(Ordering::Relaxed)
 }
 
+/// What all workers have counted since their start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Totals {
+    /// Answered with success.
+    pub(crate) succeeded: u64,
+    /// Answered with a status from 400 to 499.
+    pub(crate) refused: u64,
+    /// Answered with a status from 500 on.
+    pub(crate) failed: u64,
+    /// Callers who left before the end.
+    pub(crate) left: u64,
+    /// Attempts sent to providers.
+    pub(crate) attempts: u64,
+    /// Failures, in the order of [`Kind::ALL`].
+    pub(crate) kinds: Vec<u64>,
+}
+
+/// Adds up all workers.
+pub(crate) fn totals<'a>(meters: impl Iterator<Item = &'a Meter> + Clone) -> Totals {
+    let sum = |pick: &dyn Fn(&Meter) -> u64| meters.clone().map(pick).sum::<u64>();
+    Totals {
+        succeeded: (0..4).map(|class| sum(&|m| get(&m.by_class[class]))).sum(),
+        refused: sum(&|m| get(&m.by_class[4])),
+        failed: sum(&|m| get(&m.by_class[5])),
+        left: sum(&|m| get(&m.left)),
+        attempts: sum(&|m| get(&m.attempts)),
+        kinds: (0..Kind::ALL.len()).map(|kind| sum(&|m| get(&m.by_kind[kind]))).collect(),
+    }
+}
+
 /// What is counted for all workers together.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Together {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_core::policy::CodeSet;
+use serde_json::Value;
 
 use crate::access::Access;
 use crate::config::{AlertSettings, Config, ConfigFault, Upstream};
@@ -56,6 +57,8 @@ pub struct Settings {
     pub bounds: Bounds,
     /// Strings that must never appear in an answer: the providers' credentials.
     pub secrets: Secrets,
+    /// The whole configuration in use as JSON, secrets hidden, for people.
+    pub outline: Arc<Value>,
 }
 
 impl Default for Settings {
@@ -79,6 +82,7 @@ impl Default for Settings {
             alerts: Arc::default(),
             bounds: Bounds::default(),
             secrets: Secrets::default(),
+            outline: Arc::default(),
         }
     }
 }
@@ -129,6 +133,7 @@ impl Settings {
                     .map(|key| key.expose().to_owned())
                     .collect(),
             ),
+            outline: Arc::new(config.outline()),
         }
     }
 }

@@ -56,6 +56,7 @@ pub fn budget(record: &BudgetRecord, period: Period, spent: Usd) -> Value {
         "left_usd": left.to_string(),
         "alerts": record.alerts,
         "created_at": time(record.created_at),
+        "starts_at": time(period.start),
         "resets_at": period.end.map(time),
     })
 }

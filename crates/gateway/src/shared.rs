@@ -13,6 +13,7 @@ use crate::alerts::Board;
 use crate::auth::KeyBook;
 use crate::body::Held;
 use crate::finished::{TellTo, TellerState};
+use crate::history::History;
 use crate::idempotency::Idempotency;
 use crate::meter::Meter;
 use crate::money::Money;
@@ -44,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) telling: Arc<TellerState>,
     /// What is told to whoever looks after this gateway.
     pub(crate) alerts: Arc<Board>,
+    /// What the last hour brought.
+    pub(crate) history: History,
     /// Wall-clock time.
     pub(crate) wall: Wall,
     /// Set when a stop was asked for: not ready any more.

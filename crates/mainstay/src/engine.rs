@@ -108,6 +108,12 @@ impl Engine {
         self.directory.load().known_models()
     }
 
+    /// The providers' names, in the order of the configuration.
+    pub fn provider_names(&self) -> Vec<String> {
+        let directory = self.directory.load();
+        directory.providers.iter().map(|provider| provider.name.clone()).collect()
+    }
+
     /// The name by which callers reach a provider's model; `None` where no name leads there.
     pub fn name_of(&self, provider: &str, model: &str) -> Option<String> {
         self.directory.load().name_of(provider, model)

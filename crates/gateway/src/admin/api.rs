@@ -155,7 +155,8 @@ pub(super) fn find(method: &Method, path: &str) -> Found {
     if methods.is_empty() { Found::Nothing } else { Found::OtherMethods(methods) }
 }
 
-fn fit(pattern: &str, path: &str) -> Option<Vec<String>> {
+/// The segments of a path that vary, if it is of this pattern.
+pub(crate) fn fit(pattern: &str, path: &str) -> Option<Vec<String>> {
     let (mut want, mut have) = (pattern.split('/'), path.split('/'));
     let mut segments = Vec::new();
     loop {
@@ -189,14 +190,34 @@ fn decode(text: &str, plus: bool) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
+/// Text as a segment of a path or a value of a query.
+pub(crate) fn encode(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
+        if plain(byte) {
+            out.push(char::from(byte));
+        } else {
+            out.extend(['%', hex(byte >> 4), hex(byte & 15)]);
+        }
+        out
+    })
+}
+
+fn hex(nibble: u8) -> char {
+    char::from_digit(u32::from(nibble), 16).unwrap_or('0').to_ascii_uppercase()
+}
+
 /// Reads a query; later values of one name win, what cannot be decoded is left out.
 pub(super) fn read_query(query: Option<&str>) -> BTreeMap<String, String> {
-    let pairs = query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
-    let read = |pair: &str| {
+    pairs(query.unwrap_or_default()).collect()
+}
+
+/// The names and values of a query or a form, in its order.
+pub(crate) fn pairs(text: &str) -> impl Iterator<Item = (String, String)> {
+    text.split('&').filter(|pair| !pair.is_empty()).filter_map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         Some((decode(name, true)?, decode(value, true)?))
-    };
-    pairs.filter_map(read).collect()
+    })
 }
 
 impl Ask<'_> {

@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use http::StatusCode;
-use mainstay_core::store::Store;
+use http::{Method, StatusCode};
+use mainstay_core::store::{Store, UnixMillis};
+use mainstay_core::time::Moment;
 use serde_json::{Value, json};
 
 use crate::shared::Shared;
 
-use super::api::{Ask, Route};
+use super::api::{self, Ask, Found, Route};
+use super::providers::providers;
 use super::reply::Problem;
 
 /// Answers what is asked. Calls may take as long as the store does.
@@ -31,8 +33,35 @@ impl Desk {
     pub(super) fn look(&self, path: &str) -> Option<Value> {
         match path {
             "/mainstay/status" => Some(self.status()),
+            "/mainstay/providers" => Some(providers(&self.shared.engine)),
+            "/mainstay/traffic" => Some(self.shared.history.report(self.shared.wall.now())),
+            "/mainstay/config" => Some(Value::clone(&self.shared.settings().outline)),
             _ => None,
         }
+    }
+
+    /// The time by the wall clock.
+    pub(crate) fn now(&self) -> UnixMillis {
+        self.shared.wall.now()
+    }
+
+    /// The time on a clock that nobody sets.
+    pub(crate) fn moment(&self) -> Moment {
+        self.shared.engine.now()
+    }
+
+    /// Answers as the JSON API would.
+    pub(crate) fn ask(&self, question: Question) -> Result<Value, Problem> {
+        let Question { method, path, query, body } = question;
+        if let Some(value) = (method == Method::GET).then(|| self.look(&path)).flatten() {
+            return Ok(value);
+        }
+        let Found::Route(route, segments) = api::find(&method, &path) else {
+            let message = format!("There is no {path} here.");
+            return Err(Problem::new(StatusCode::NOT_FOUND, "not_found", message));
+        };
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        self.run(route, segments, query, body.as_bytes())
     }
 
     /// Does what a route of the API says.
@@ -89,5 +118,44 @@ impl Desk {
                 })
             }),
         })
+    }
+}
+
+/// What is asked, in the terms of the JSON API.
+#[derive(Clone, Debug)]
+pub(crate) struct Question {
+    method: Method,
+    path: String,
+    query: BTreeMap<String, String>,
+    body: Value,
+}
+
+impl Question {
+    /// Asks to be told; `path` in segments, after `/mainstay`.
+    pub(crate) fn get(path: &[&str]) -> Question {
+        Question::new(Method::GET, path, Value::Null)
+    }
+
+    /// Asks for a change.
+    pub(crate) fn post(path: &[&str], body: Value) -> Question {
+        Question::new(Method::POST, path, body)
+    }
+
+    /// Asks to take something away.
+    pub(crate) fn delete(path: &[&str], body: Value) -> Question {
+        Question::new(Method::DELETE, path, body)
+    }
+
+    /// The same with a parameter.
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Question {
+        self.query.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    fn new(method: Method, path: &[&str], body: Value) -> Question {
+        let path = path
+            .iter()
+            .fold("/mainstay".to_owned(), |path, segment| path + "/" + &api::encode(segment));
+        Question { method, path, query: BTreeMap::new(), body }
     }
 }

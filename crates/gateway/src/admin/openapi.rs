@@ -14,6 +14,14 @@ pub(super) fn document() -> Value {
     for (path, id, about, open) in [
         ("/mainstay/openapi.json", "openapi", "This document.", false),
         ("/mainstay/status", "status", "What the gateway is doing.", false),
+        (
+            "/mainstay/providers",
+            "providers",
+            "Providers, their circuits, queues and learnt limits.",
+            false,
+        ),
+        ("/mainstay/traffic", "traffic", "The last hour in steps of ten seconds.", false),
+        ("/mainstay/config", "config", "The configuration in use, secrets hidden.", false),
         ("/metrics", "metrics", "Counters as Prometheus text.", false),
         ("/healthz", "healthz", "Whether the process lives.", true),
         ("/livez", "livez", "Whether the process lives.", true),
@@ -130,6 +138,7 @@ const THINGS: &[(&str, &[&str], &[&str])] = &[
 const BUDGET: &[&str] = &[
     "org",
     "period",
+    "starts_at",
     "zone",
     "amount_usd",
     "credits_usd",

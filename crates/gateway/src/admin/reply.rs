@@ -8,30 +8,30 @@ use mainstay_core::store::{RequestId, StoreError};
 use serde_json::{Value, json};
 
 /// An answer.
-pub(super) type Reply = Response<Full<Bytes>>;
+pub(crate) type Reply = Response<Full<Bytes>>;
 
 /// Why something was not done.
 #[derive(Debug)]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     /// The answer's status.
-    pub(super) status: StatusCode,
+    pub(crate) status: StatusCode,
     /// A stable name.
-    pub(super) code: &'static str,
+    pub(crate) code: &'static str,
     /// The field or parameter at fault.
-    pub(super) param: Option<String>,
+    pub(crate) param: Option<String>,
     /// What happened, why, and what to do.
-    pub(super) message: String,
+    pub(crate) message: String,
 }
 
 impl Problem {
     /// A value that will not do.
-    pub(super) fn value(param: &str, message: impl Into<String>) -> Problem {
+    pub(crate) fn value(param: &str, message: impl Into<String>) -> Problem {
         let (status, code) = (StatusCode::BAD_REQUEST, "invalid_value");
         Problem { status, code, param: Some(param.to_owned()), message: message.into() }
     }
 
     /// A problem with no field of its own.
-    pub(super) fn new(
+    pub(crate) fn new(
         status: StatusCode,
         code: &'static str,
         message: impl Into<String>,
@@ -40,7 +40,7 @@ impl Problem {
     }
 
     /// The answer that tells of it.
-    pub(super) fn reply(&self) -> Reply {
+    pub(crate) fn reply(&self) -> Reply {
         let Problem { status, code, param, message } = self;
         let r#type =
             if status.is_server_error() { "server_error" } else { "invalid_request_error" };
@@ -66,7 +66,7 @@ impl From<StoreError> for Problem {
 }
 
 /// A short refusal without a field.
-pub(super) fn refuse(status: StatusCode, code: &'static str, message: &str) -> Reply {
+pub(crate) fn refuse(status: StatusCode, code: &'static str, message: &str) -> Reply {
     Problem::new(status, code, message).reply()
 }
 
@@ -80,7 +80,7 @@ pub(super) fn no_record(id: RequestId) -> Problem {
 }
 
 /// A JSON answer.
-pub(super) fn json_reply(status: StatusCode, value: &Value) -> Reply {
+pub(crate) fn json_reply(status: StatusCode, value: &Value) -> Reply {
     let mut reply = Response::new(Full::new(Bytes::from(value.to_string())));
     *reply.status_mut() = status;
     reply.headers_mut().insert(header::CONTENT_TYPE, crate::answer::JSON);
