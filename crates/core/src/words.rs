@@ -137,22 +137,47 @@ const fn bit_of_beginning(bytes: &[u8], at: usize) -> u16 {
 
 /// Lower-case words of a text, apostrophes dropped, everything else that is no letter or digit
 /// taken as a gap. Letters of other scripts stay as they are.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Words {
     joined: String,
     places: Vec<Word>,
     /// A bit for each word and each beginning of a word: what gates ask.
     seen: [u64; GROUPS],
+    /// The last word of each chain, from 1; 0 for none. Words are found by their hash and by their
+    /// beginning, and not by looking at all of them.
+    by_word: [u16; CHAINS],
+    by_beginning: [u16; CHAINS],
+    /// Words that begin with a digit.
+    digits: Places,
     /// Letters beyond ASCII are there.
     beyond: bool,
 }
 
-/// Where a word stands in the joined text, and its hash.
+/// Chains of words, for each of the two ways to find them.
+const CHAINS: usize = 128;
+
+impl Default for Words {
+    fn default() -> Words {
+        Words {
+            joined: String::new(),
+            places: Vec::new(),
+            seen: [0; GROUPS],
+            by_word: [0; CHAINS],
+            by_beginning: [0; CHAINS],
+            digits: Places::default(),
+            beyond: false,
+        }
+    }
+}
+
+/// Where a word stands in the joined text, its hash, and the words before it in its chains.
 #[derive(Clone, Copy, Debug)]
 struct Word {
     from: usize,
     to: usize,
     hash: u32,
+    before: u16,
+    before_by_beginning: u16,
 }
 
 impl Words {
@@ -202,11 +227,20 @@ impl Words {
     fn end_word(&mut self, from: usize) {
         let (bytes, to) = (self.joined.as_bytes(), self.joined.len());
         let hash = hash(bytes, from, to);
-        self.places.push(Word { from, to, hash });
+        let place = self.places.len();
+        let number = u16::try_from(place + 1).expect("WORDS_MAX and a few signs fit");
         let mut bits = [bit_of_word(hash), UNUSED];
+        let before = core::mem::replace(&mut self.by_word[chain_of(bits[0])], number);
+        let mut before_by_beginning = 0;
         if to - from >= BEGINNING {
             bits[1] = bit_of_beginning(bytes, from);
+            let last = &mut self.by_beginning[chain_of(bits[1])];
+            before_by_beginning = core::mem::replace(last, number);
         }
+        if bytes[from..to].first().is_some_and(u8::is_ascii_digit) {
+            self.digits.add(place);
+        }
+        self.places.push(Word { from, to, hash, before, before_by_beginning });
         for bit in bits {
             if let Some(group) = self.seen.get_mut(usize::from(bit / 64)) {
                 *group |= 1 << (bit % 64);
@@ -265,26 +299,60 @@ impl Words {
 
     /// The places after those of `places` whose word fits one part of a phrase.
     fn past(&self, places: Places, part: &str) -> Places {
-        let mut out = Places::default();
+        let mut found = Places::default();
         for one in part.split('|') {
-            let head = one.strip_suffix('*');
-            let wanted = hash(one.as_bytes(), 0, one.len());
-            places.each(|at| {
-                let Some(word) = self.places.get(at) else { return };
-                let text = || self.joined.get(word.from..word.to).unwrap_or_default();
-                let fits = match (one, head) {
-                    ("?", _) => true,
-                    ("#", _) => text().as_bytes().first().is_some_and(u8::is_ascii_digit),
-                    (_, Some(head)) => text().starts_with(head),
-                    (_, None) => word.hash == wanted && text() == one,
-                };
-                if fits {
-                    out.add(at + 1);
-                }
-            });
+            match (one, one.strip_suffix('*')) {
+                ("?", _) => found = found.or(Places::up_to(self.places.len())),
+                ("#", _) => found = found.or(self.digits),
+                (_, Some(head)) => self.find_beginning(head, &mut found),
+                (_, None) => self.find_word(one, &mut found),
+            }
         }
-        out
+        found.and(places).after()
     }
+
+    fn find_word(&self, one: &str, found: &mut Places) {
+        let wanted = hash(one.as_bytes(), 0, one.len());
+        let mut number = self.by_word[chain_of(bit_of_word(wanted))];
+        while let Some((at, word)) = self.numbered(number) {
+            if word.hash == wanted && self.text_of(word) == one {
+                found.add(at);
+            }
+            number = word.before;
+        }
+    }
+
+    fn find_beginning(&self, head: &str, found: &mut Places) {
+        if head.len() < BEGINNING {
+            for (at, word) in self.places.iter().enumerate() {
+                if self.text_of(word).starts_with(head) {
+                    found.add(at);
+                }
+            }
+            return;
+        }
+        let mut number = self.by_beginning[chain_of(bit_of_beginning(head.as_bytes(), 0))];
+        while let Some((at, word)) = self.numbered(number) {
+            if self.text_of(word).starts_with(head) {
+                found.add(at);
+            }
+            number = word.before_by_beginning;
+        }
+    }
+
+    fn numbered(&self, number: u16) -> Option<(usize, &Word)> {
+        let at = usize::from(number).checked_sub(1)?;
+        Some((at, self.places.get(at)?))
+    }
+
+    fn text_of(&self, word: &Word) -> &str {
+        self.joined.get(word.from..word.to).unwrap_or_default()
+    }
+}
+
+/// The chain of a word or beginning, by its bit.
+fn chain_of(bit: u16) -> usize {
+    usize::from(bit) % CHAINS
 }
 
 /// A set of places between words.
@@ -334,14 +402,23 @@ impl Places {
         }
     }
 
-    fn each(&self, mut then: impl FnMut(usize)) {
-        for (group, bits) in self.0.iter().enumerate() {
-            let mut left = *bits;
-            while left != 0 {
-                then(group * 64 + left.trailing_zeros() as usize);
-                left &= left - 1;
-            }
+    fn and(self, other: Places) -> Places {
+        let mut out = self;
+        for (bits, more) in out.0.iter_mut().zip(other.0) {
+            *bits &= more;
         }
+        out
+    }
+
+    /// The place after each.
+    fn after(self) -> Places {
+        let (mut out, mut carry) = (self, 0);
+        for bits in &mut out.0 {
+            let over = *bits >> 63;
+            *bits = *bits << 1 | carry;
+            carry = over;
+        }
+        out
     }
 }
 
