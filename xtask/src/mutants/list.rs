@@ -56,6 +56,24 @@ pub(super) const ALL: &[Mutant] = &[
         "HalfOpen { lease_end: Moment::FAR, timeouts }",
     ),
     mutant(
+        "every fault is the weather's",
+        BREAKER,
+        "seen >= SEEN_MIN && bad >= seen / 10 && bad < good",
+        "seen >= SEEN_MIN",
+    ),
+    mutant(
+        "no fault is the weather's",
+        BREAKER,
+        "seen >= SEEN_MIN && bad >= seen / 10 && bad < good",
+        "false",
+    ),
+    mutant(
+        "a nanosecond wakes the queue",
+        PACER,
+        ".max(now) + EARLIER_MIN >= until",
+        ".max(now) >= until",
+    ),
+    mutant(
         "a neutral probe keeps its slot",
         BREAKER,
         "self.inner = Inner::Open { until: now, timeouts };",
