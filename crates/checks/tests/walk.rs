@@ -94,6 +94,7 @@ fn chat(world: &World, model: &str, stream: bool) -> Call {
         arrived: world.engine.now(),
         timeout: None,
         read_timeout: None,
+        answer_within: None,
         sdk_retry: 0,
         add_usage: false,
         pin: None,

@@ -222,6 +222,7 @@ fn blank_call(
         arrived: ticket.arrived,
         timeout: None,
         read_timeout: None,
+        answer_within: None,
         sdk_retry: 0,
         add_usage: false,
         pin: None,
@@ -270,6 +271,9 @@ fn read_wishes(call: &mut Call, headers: &HeaderMap) {
         |number: f64| (number > 0.0).then(|| Duration::try_from_secs_f64(number).ok()).flatten();
     call.timeout = number("x-mainstay-timeout-ms").and_then(|millis| wait(millis / 1000.0));
     call.read_timeout = number("x-stainless-read-timeout").and_then(wait);
+    // Node's word, in seconds, and only where the caller has set one: his clock runs to the head of a
+    // stream, else to the body's end (openai-node 7.55 `client.ts`, read 2026-11).
+    call.answer_within = number("x-stainless-timeout").and_then(wait);
     call.sdk_retry = headers
         .get("x-stainless-retry-count")
         .and_then(|value| value.to_str().ok()?.trim().parse().ok())

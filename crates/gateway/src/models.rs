@@ -128,6 +128,7 @@ fn one_call(call: &Call) -> Call {
         arrived: call.arrived,
         timeout: Some(timeout),
         read_timeout: call.read_timeout,
+        answer_within: call.answer_within,
         sdk_retry: call.sdk_retry,
         add_usage: false,
         pin: None,

@@ -48,6 +48,9 @@ pub struct Call {
     pub timeout: Option<Duration>,
     /// The caller's bound on silence (`x-stainless-read-timeout`); may only shorten the route's.
     pub read_timeout: Option<Duration>,
+    /// How long the caller waits for the beginning of a stream, or for the whole of another answer
+    /// (`x-stainless-timeout`); may only shorten the route's.
+    pub answer_within: Option<Duration>,
     /// `x-stainless-retry-count`: how often the caller's own SDK has sent this already.
     pub sdk_retry: u32,
     /// Ask the provider for the tokens used (`stream_options.include_usage`) though the caller did

@@ -40,6 +40,7 @@ impl Call {
             arrived,
             timeout: None,
             read_timeout: None,
+            answer_within: None,
             sdk_retry: 0,
             add_usage: false,
             pin: None,

@@ -355,6 +355,8 @@ fn facts(call: &Call, policy: &Policy) -> Facts {
     // A run changes what is stored: a second one would answer a second time in the same thread.
     let repeatable = Family::of(call.endpoint) != Family::Assistants;
     let silence_max = call.read_timeout.map(with_room);
+    let answer_within =
+        [silence_max, call.answer_within.map(with_room)].into_iter().flatten().min();
     Facts {
         stream: call.stream,
         replayable,
@@ -363,7 +365,7 @@ fn facts(call: &Call, policy: &Policy) -> Facts {
         tokens: call.tokens,
         bytes,
         deadline: total.map_or(Moment::FAR, |total| call.arrived + total),
-        answer_by: silence_max.map_or(Moment::FAR, |silence| call.arrived + silence),
+        answer_by: answer_within.map_or(Moment::FAR, |within| call.arrived + within),
         silence_max,
     }
 }

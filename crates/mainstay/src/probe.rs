@@ -147,6 +147,7 @@ fn call(question: &Question) -> Call {
         arrived: Clock::new().now(),
         timeout: None,
         read_timeout: None,
+        answer_within: None,
         sdk_retry: 0,
         add_usage: false,
         account: None,

@@ -95,6 +95,29 @@ async fn a_gateway_gives_up_before_a_caller_whose_patience_is_as_long_as_its_own
     }
 }
 
+/// Node's SDK names a time only where its caller has set one. Its clock runs to the head of a stream,
+/// and else to the end of the body.
+#[tokio::test]
+async fn the_time_that_nodes_sdk_names_ends_before_the_answer_and_never_within_a_stream() {
+    let silent = format!("[[fault]]\nfault = \"hang\"\nfor = \"{}\"\n", paced_secs(120.0));
+    let gates = gates_with(&silent, &silent, "").await;
+    let (path, streamed) = gates.gate.streamed(Api::Chat, "gpt-4o", "hi").await;
+    for body in [streamed.clone(), streamed.replace("\"stream\":true", "\"stream\":false")] {
+        let heard = gates.gate.post(&path, "x-stainless-timeout: 5\r\n", &body).await;
+        let after = heard.head_after.as_secs_f64();
+        assert!((4.0..5.0).contains(&after), "{after} s of 5 s");
+        assert_eq!(heard.status, 504, "{}", heard.text());
+        assert_eq!(heard.header("x-should-retry"), "false");
+        assert_eq!(heard.header("x-mainstay-kind"), "request_timeout");
+    }
+    let stall = "[[fault]]\nfault = \"stall\"\nafter = 4\nfor = \"1500ms\"\n";
+    let patient = settings().replace("idle = ", "idle = \"20s\" # ");
+    let gates = gates_with(stall, stall, &patient).await;
+    let (path, body) = gates.gate.streamed(Api::Chat, "gpt-4o", "say it in 12 words").await;
+    let heard = gates.gate.post(&path, "x-stainless-timeout: 1\r\n", &body).await;
+    assert!(sdk::read(SDKS[0], &heard.body, heard.is_cut()).looks_whole(), "{}", heard.text());
+}
+
 #[tokio::test]
 async fn a_caller_with_little_patience_hears_something_while_a_stream_is_silent() {
     let stall = "[[fault]]\nfault = \"stall\"\nafter = 4\nfor = \"1500ms\"\n";

@@ -258,6 +258,7 @@ impl<U: Upstream> World<U> {
             arrived: self.engine.now(),
             timeout: None,
             read_timeout: None,
+            answer_within: None,
             sdk_retry: 0,
             add_usage: false,
             pin: None,

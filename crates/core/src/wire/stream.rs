@@ -9,6 +9,7 @@
 
 mod pieces;
 
+use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use serde_json::value::RawValue;
@@ -150,19 +151,12 @@ impl Judge {
             self.marker = true;
             return Event::Marker;
         }
-        let object = data.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
-        let seen = match self.family {
-            Family::Completions | Family::Responses | Family::Assistants | Family::Media
-                if !object =>
-            {
-                Event::Malformed
-            }
-            Family::Completions => self.completions(&data),
-            Family::Responses => self.responses(&data),
-            Family::Assistants => self.assistants(fields.name, &data),
-            Family::Media => self.media(fields.name, &data),
-            Family::Other => self.other(fields.name, &data),
-        };
+        let mut seen = self.look(fields.name, &data);
+        if seen == Event::Malformed
+            && let Some(once) = each_member_once(&data)
+        {
+            seen = self.look(fields.name, &once);
+        }
         match seen {
             Event::Terminal => self.terminal = true,
             Event::Malformed => self.malformed = self.malformed.saturating_add(1),
@@ -174,6 +168,22 @@ impl Judge {
             | Event::Error => {}
         }
         seen
+    }
+
+    fn look(&mut self, name: Option<&[u8]>, data: &[u8]) -> Event {
+        let object = data.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
+        match self.family {
+            Family::Completions | Family::Responses | Family::Assistants | Family::Media
+                if !object =>
+            {
+                Event::Malformed
+            }
+            Family::Completions => self.completions(data),
+            Family::Responses => self.responses(data),
+            Family::Assistants => self.assistants(name, data),
+            Family::Media => self.media(name, data),
+            Family::Other => self.other(name, data),
+        }
     }
 
     /// Whether the stream, ending here, is whole.
@@ -355,6 +365,13 @@ impl Judge {
             _ => Event::StartUp,
         }
     }
+}
+
+/// An object with the last of each member that stands twice, as both official SDKs read it; `None` for
+/// what they cannot read either.
+fn each_member_once(data: &[u8]) -> Option<Vec<u8>> {
+    let value: serde_json::Value = serde_json::from_slice(data).ok()?;
+    value.is_object().then(|| value.to_string().into_bytes())
 }
 
 fn is_alive(kind: &str) -> bool {

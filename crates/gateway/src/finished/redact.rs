@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::settings::Secrets;
 
 /// Headers that may be kept: they tell of the program and its SDK, not of people or content.
-const HEADERS: [&str; 16] = [
+const HEADERS: [&str; 17] = [
     "accept",
     "accept-encoding",
     "content-encoding",
@@ -29,6 +29,7 @@ const HEADERS: [&str; 16] = [
     "x-stainless-retry-count",
     "x-stainless-runtime",
     "x-stainless-runtime-version",
+    "x-stainless-timeout",
 ];
 /// Longest value of a header, in bytes.
 const HEADER_MAX: usize = 128;

@@ -176,6 +176,7 @@ fn copy(call: &Call) -> Call {
         arrived: call.arrived,
         timeout: call.timeout,
         read_timeout: call.read_timeout,
+        answer_within: call.answer_within,
         sdk_retry: call.sdk_retry,
         add_usage: false,
         pin: None,

@@ -200,6 +200,7 @@ fn library_call(engine: &Engine) -> Call {
         arrived: engine.now(),
         timeout: None,
         read_timeout: None,
+        answer_within: None,
         sdk_retry: 0,
         add_usage: false,
         pin: None,

@@ -198,3 +198,24 @@ fn a_stored_response_that_is_told_again_ends_as_it_ended() {
     unknown.see(b"data: anything\n\n");
     assert!(unknown.is_whole(), "what is unknown is judged by its framing");
 }
+
+/// Both official SDKs take the last of a member that stands twice; such an event is sound.
+#[test]
+fn of_a_member_that_stands_twice_the_last_holds() {
+    let mut judge = Judge::new(Family::Completions);
+    let twice = r#"{"usage":null,"choices":[{"index":0,"delta":{"content":"a","content":"b"}}],"usage":null}"#;
+    assert_eq!(chat(&mut judge, twice), Event::Content);
+    let stop =
+        r#"{"choices":[{"index":0,"delta":{},"finish_reason":null,"finish_reason":"stop"}]}"#;
+    assert_eq!(chat(&mut judge, stop), Event::Terminal);
+    let usage = r#"{"choices":[],"usage":null,"usage":{"prompt_tokens":3,"completion_tokens":2}}"#;
+    assert_eq!(chat(&mut judge, usage), Event::Usage);
+    assert_eq!(judge.usage().map(|usage| usage.total()), Some(5));
+    assert_eq!(chat(&mut judge, r#"{"choices":[],"choices":["#), Event::Malformed);
+    assert_eq!(judge.malformed(), 1);
+
+    let mut judge = Judge::new(Family::Responses);
+    let done = r#"{"type":"ping","type":"response.completed","response":{"usage":{"input_tokens":1},"usage":{"input_tokens":2}}}"#;
+    assert_eq!(chat(&mut judge, done), Event::Terminal);
+    assert_eq!(judge.usage().map(|usage| usage.input), Some(2));
+}
