@@ -17,8 +17,10 @@ const PAGES: &[Page] =
     &[Page { file: "docs/errors.md", package: "mainstay-core", example: "errors_page" }];
 
 /// Pages that a test compares, and writes when the variable says so: page, package, test.
-const TESTED: &[(&str, &str, &str)] =
-    &[("docs/settings.md", "mainstay-gateway", "the_settings_page_is_current")];
+const TESTED: &[(&str, &str, &str)] = &[
+    ("docs/settings.md", "mainstay-gateway", "the_settings_page_is_current"),
+    ("docs/providers.md", "mainstay-gateway", "the_page_of_providers_is_current"),
+];
 const WRITE: &str = "MAINSTAY_WRITE_DOCS";
 
 /// Writes every generated page, or with `--check` only compares.

@@ -45,6 +45,8 @@ fn provider(name: &str, sim: &Sim) -> ProviderSpec {
         limits: Limits::default(),
         sharing: Sharing::default(),
         prefill: false,
+        omit: Vec::new(),
+        rename: Vec::new(),
     }
 }
 

@@ -55,6 +55,12 @@ fn provider(config: &ProviderConfig, simulator: Option<SocketAddr>) -> ProviderS
         limits: config.limits,
         sharing: config.sharing.clone(),
         prefill: config.prefill,
+        omit: config.omit.iter().map(|name| name.as_str().into()).collect(),
+        rename: config
+            .rename
+            .iter()
+            .map(|(from, to)| (from.as_str().into(), to.as_str().into()))
+            .collect(),
     }
 }
 

@@ -277,3 +277,28 @@ fn bytes_of_any_kind_arrive_whole_and_a_range_as_the_part_it_names() {
     let beyond = ask("bytes=99-");
     assert_eq!((beyond.status, beyond.header("content-range")), (416, Some("bytes */22")));
 }
+
+#[test]
+fn a_body_is_fitted_to_a_provider_that_refuses_or_renames_fields() {
+    let ours = Provider::fixed(completion());
+    let theirs = Provider::fixed(completion());
+    let more = format!(
+        "[[provider]]\nkind = \"mistral\"\nbase_url = \"http://{}/v1\"\napi_key = \"k\"\nmodels = [\"mistral-*\"]\n",
+        theirs.addr
+    );
+    let front = front(ours.addr, &more);
+    let body = |model: &str| {
+        format!(
+            r#"{{"model":"{model}", "store":false,"max_completion_tokens":7,"messages":[{{"role":"user","content":"hi"}}],"temperature":1.50}}"#
+        )
+    };
+    assert_eq!(front.post("/v1/chat/completions", &body("mistral-small")).status, 200);
+    let fitted = r#"{"model":"mistral-small","max_tokens":7,"messages":[{"role":"user","content":"hi"}],"temperature":1.50}"#;
+    assert_eq!(String::from_utf8_lossy(&theirs.seen()[0].body), fitted);
+    assert_eq!(front.post("/v1/chat/completions", &body("gpt-4o")).status, 200);
+    assert_eq!(
+        String::from_utf8_lossy(&ours.seen()[0].body),
+        body("gpt-4o"),
+        "others get it as it came"
+    );
+}

@@ -168,9 +168,12 @@ fn body(
         CallBody::Empty => Ok(RequestBody::Empty),
         CallBody::Buffered(bytes) => {
             let renamed = continued(target, renamed(call, target, bytes), told)?;
-            let asking = if target.tells_usage() { with_usage(call, &renamed) } else { None };
+            // A provider that does not know the option tells the tokens without being asked, or never.
+            let asks = target.tells_usage() && target.provider.takes("stream_options");
+            let asking = if asks { with_usage(call, &renamed) } else { None };
             let adds_usage = asking.is_some();
-            return Ok((RequestBody::Full(asking.unwrap_or(renamed)), adds_usage));
+            let body = fitted(&target.provider, asking.unwrap_or(renamed));
+            return Ok((RequestBody::Full(body), adds_usage));
         }
         CallBody::Streamed { .. } => match std::mem::replace(&mut call.body, CallBody::Empty) {
             CallBody::Streamed { body, length } => {
@@ -197,6 +200,15 @@ fn renamed(call: &Call, target: &Target, body: &Bytes) -> Bytes {
     edited.put_slice(&model);
     edited.put_slice(&body[span.end..]);
     edited.freeze()
+}
+
+/// The body without what the provider refuses, and with what it names otherwise.
+fn fitted(provider: &ProviderSpec, body: Bytes) -> Bytes {
+    if provider.omit.is_empty() && provider.rename.is_empty() {
+        return body;
+    }
+    let edited = wire::request::edit::fit(&body, &provider.omit, &provider.rename);
+    edited.map_or(body, Bytes::from)
 }
 
 /// The body with a partial answer at its end, and so much less to answer.

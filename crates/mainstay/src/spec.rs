@@ -51,6 +51,11 @@ pub struct ProviderSpec {
     pub sharing: Sharing,
     /// Whether it continues a partial assistant message.
     pub prefill: bool,
+    /// Top-level fields of JSON bodies that it refuses and that change nothing of the answer: they are
+    /// left out.
+    pub omit: Vec<Box<str>>,
+    /// Top-level fields that it has under another name.
+    pub rename: Vec<(Box<str>, Box<str>)>,
 }
 
 impl ProviderSpec {
@@ -78,7 +83,14 @@ impl ProviderSpec {
             limits: Limits::default(),
             sharing: Sharing::default(),
             prefill: false,
+            omit: Vec::new(),
+            rename: Vec::new(),
         }
+    }
+
+    /// Whether it takes a field of a JSON body.
+    pub(crate) fn takes(&self, field: &str) -> bool {
+        self.omit.iter().all(|omitted| **omitted != *field)
     }
 
     /// The provider's name for a model.

@@ -158,6 +158,8 @@ pub(crate) fn provider(name: &str, port: u16) -> ProviderSpec {
         limits: Limits::default(),
         sharing: Sharing::default(),
         prefill: false,
+        omit: Vec::new(),
+        rename: Vec::new(),
     }
 }
 

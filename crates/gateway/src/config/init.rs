@@ -1,6 +1,8 @@
 //! A configuration to start from: small, commented, and sound as it stands.
 
-use super::presets::{self, Preset, SIMULATOR};
+use std::fmt::Write as _;
+
+use super::presets::{self, Preset, SIMULATOR, TAKES};
 
 /// The text of a configuration for a provider of this kind. `None`: there is no such kind.
 pub fn starter(kind: &str) -> Option<String> {
@@ -28,6 +30,15 @@ fn provider(preset: &Preset) -> String {
     match preset.key_variable {
         Some(variable) => lines.extend(["api_key = \"${", variable, "}\"\n"]),
         None => lines.push_str("# api_key = \"${MY_KEY}\"\n"),
+    }
+    if !preset.omit.is_empty() {
+        let names: Vec<String> = preset.omit.iter().map(|name| format!("\"{name}\"")).collect();
+        writeln!(lines, "# omit = [{}]   # it refuses them", names.join(", ")).expect(TAKES);
+    }
+    if !preset.rename.is_empty() {
+        let pairs = preset.rename.iter().map(|(from, to)| format!("{from} = \"{to}\""));
+        let pairs: Vec<String> = pairs.collect();
+        writeln!(lines, "# rename = {{ {} }}", pairs.join(", ")).expect(TAKES);
     }
     lines.push_str(
         "# models = [\"…\"]                       # absent: every model no other provider names\n\

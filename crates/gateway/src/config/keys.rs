@@ -138,6 +138,8 @@ pub const KEYS: &[Key] = &[
     key("provider", "model_map", "table of strings", "{}", "The caller's model to the provider's."),
     key("provider", "windows", "table of numbers", "built-in table", "Context windows in tokens, by the provider's model, 1 to 100000000."),
     key("provider", "models", "list of strings", "every model no other provider names", "Models it answers for; `*` at the end matches any rest. Of several providers without it, the first answers for models nobody lists."),
+    key("provider", "omit", "list of strings", "the preset's", "Top-level fields of JSON bodies that are left out, at most 100; see [providers.md](providers.md)."),
+    key("provider", "rename", "table of strings", "the preset's", "Top-level fields of JSON bodies that are sent under another name."),
     key("provider", "limits", "table", "{}", "See `[provider.limits]`."),
     key("provider", "supports", "table", "{}", "See `[provider.supports]`."),
     key("provider", "api_version", "word", "none", "Azure: the `api-version` of each request."),

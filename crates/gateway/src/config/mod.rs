@@ -45,7 +45,7 @@ pub use keys::{KEYS, Key, SECTIONS, page as settings_page};
 pub use limits::{IdempotencySettings, LimitSettings, Tier, Tiers};
 pub use mainstay::http_url::{HttpUrl, NotAUrl};
 pub use money::{BudgetConfig, Price};
-pub use presets::{PRESETS, Preset};
+pub use presets::{PRESETS, Preset, page_of_providers};
 pub use provider::{ProviderConfig, Upstream};
 pub use route::RouteConfig;
 pub use secret::Secret;

@@ -165,6 +165,8 @@ fn provider(provider: &ProviderConfig) -> Value {
         "models": provider.models,
         "limits": limits(provider),
         "supports": { "prefill": provider.prefill },
+        "omit": provider.omit,
+        "rename": provider.rename,
         "api_version": provider.api_version,
     })
 }

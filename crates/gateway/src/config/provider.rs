@@ -56,6 +56,10 @@ pub struct ProviderConfig {
     pub sharing: Sharing,
     /// Whether an answer can be continued from an assistant message.
     pub prefill: bool,
+    /// Fields of JSON bodies that are left out.
+    pub omit: Vec<String>,
+    /// Fields of JSON bodies that are sent under another name.
+    pub rename: BTreeMap<String, String>,
     /// Azure: the `api-version` of each request.
     pub api_version: Option<String>,
     /// The variable its key is usually kept in.
@@ -81,6 +85,12 @@ impl ProviderConfig {
             limits: Limits::default(),
             sharing: Sharing::default(),
             prefill: preset.prefill,
+            omit: preset.omit.iter().map(|&name| name.to_owned()).collect(),
+            rename: preset
+                .rename
+                .iter()
+                .map(|&(from, to)| (from.to_owned(), to.to_owned()))
+                .collect(),
             api_version: None,
             key_variable: preset.key_variable,
             line: 0,
@@ -136,7 +146,7 @@ fn read(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<ProviderConfig
     provider.proxy = read_proxy(reader, section, &provider.upstream);
     provider.ca_file =
         reader.text(section, "ca_file", Need::Optional).map(|found| PathBuf::from(found.value));
-    provider.model_map = read_model_map(reader, section);
+    provider.model_map = read_names(reader, section, "model_map");
     provider.windows = read_windows(reader, section);
     provider.models = reader
         .texts(section, "models", 10_000)
@@ -144,6 +154,12 @@ fn read(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<ProviderConfig
     (provider.limits, provider.sharing) = sharing::read(reader, section);
     if let Some(supports) = reader.sub(section, "supports", "provider.supports") {
         provider.prefill = reader.flag(&supports, "prefill").unwrap_or(provider.prefill);
+    }
+    if let Some(omit) = reader.texts(section, "omit", 100) {
+        provider.omit = omit.into_iter().map(|found| found.value).collect();
+    }
+    if Reader::has(section, "rename") {
+        provider.rename = read_names(reader, section, "rename");
     }
     provider.api_version =
         reader.text(section, "api_version", Need::Optional).map(|found| found.value);
@@ -325,9 +341,13 @@ pub(super) fn proxy_from(
     Some(proxy)
 }
 
-fn read_model_map(reader: &mut Reader<'_>, section: &Section<'_>) -> BTreeMap<String, String> {
+fn read_names(
+    reader: &mut Reader<'_>,
+    section: &Section<'_>,
+    key: &'static str,
+) -> BTreeMap<String, String> {
     let mut map = BTreeMap::new();
-    for (key, name, item) in reader.entries(section, "model_map", 10_000) {
+    for (key, name, item) in reader.entries(section, key, 10_000) {
         let line = reader.line_at(item.span().start);
         let DeValue::String(raw) = item.get_ref() else {
             reader.wrong_shape(line, &name, "a string", item.get_ref());

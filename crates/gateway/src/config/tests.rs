@@ -266,6 +266,48 @@ fn the_settings_page_is_current() {
     }
 }
 
+#[test]
+fn the_page_of_providers_is_current() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/providers.md");
+    if std::env::var_os("MAINSTAY_WRITE_DOCS").is_some() {
+        std::fs::write(path, page_of_providers()).unwrap();
+    }
+    let page = std::fs::read_to_string(path).unwrap_or_default();
+    let hint = "run the test with MAINSTAY_WRITE_DOCS=1 to write docs/providers.md";
+    assert!(page == page_of_providers(), "{hint}");
+    for kind in [
+        "azure",
+        "groq",
+        "mistral",
+        "together",
+        "openrouter",
+        "gemini",
+        "anthropic",
+        "deepseek",
+        "xai",
+        "vllm",
+        "sglang",
+        "llamacpp",
+        "ollama",
+        "litellm",
+    ] {
+        assert!(page.contains(&format!("\n## `{kind}`\n")), "{kind} is missing");
+    }
+}
+
+#[test]
+fn what_a_provider_refuses_is_left_out_unless_the_file_says_otherwise() {
+    let keys = environment(&[("MISTRAL_API_KEY", "k")]);
+    let config = parse("f", "[[provider]]\nkind = \"mistral\"\n", &keys).unwrap();
+    let provider = &config.providers[0];
+    assert!(provider.omit.iter().any(|name| name == "store"), "{:?}", provider.omit);
+    assert_eq!(provider.rename["max_completion_tokens"], "max_tokens");
+    let text = "[[provider]]\nkind = \"mistral\"\nomit = [\"x\"]\nrename = { a = \"b\" }\n";
+    let config = parse("f", text, &keys).unwrap();
+    assert_eq!(config.providers[0].omit, ["x"]);
+    assert_eq!(config.providers[0].rename.len(), 1);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 

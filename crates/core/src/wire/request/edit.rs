@@ -1,11 +1,14 @@
 //! Changes to a request body by splicing: every byte that is not meant keeps its place and form.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::vec::Vec;
+use core::fmt;
 use core::ops::Range;
 
-use serde::Deserialize;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::Peek;
@@ -41,6 +44,76 @@ pub fn add_include_usage(body: &[u8], peek: &Peek<'_>) -> Option<Vec<u8>> {
         (None, None, None) => insert_key(body, spans.body, spans.empty, OPTIONS),
     })
 }
+
+/// The body without the top-level keys in `omit`, and with those in `rename` under their other name;
+/// `None` when that changes nothing, or the body is no JSON object. What is kept keeps its bytes. Where a
+/// body has a key and the one that it would be renamed to, the latter stays and the former goes.
+pub fn fit(body: &[u8], omit: &[Box<str>], rename: &[(Box<str>, Box<str>)]) -> Option<Vec<u8>> {
+    let members: Members<'_> = serde_json::from_slice(body).ok()?;
+    let has = |name: &str| members.0.iter().any(|(key, _)| key == name);
+    let mut edited = Vec::with_capacity(body.len());
+    let (mut changed, mut kept, mut end) = (false, false, 0);
+    for (key, value) in &members.0 {
+        let value = span(body, value)?;
+        let new = rename.iter().find(|(old, _)| **old == **key).map(|(_, new)| &**new);
+        // From the end of the member before, so that blanks and the comma come along.
+        let lead = body.get(end..value.start)?;
+        let drops = omit.iter().any(|name| **name == **key) || new.is_some_and(has);
+        changed |= drops || new.is_some();
+        if end == 0 {
+            edited.extend_from_slice(&lead[..=lead.iter().position(|byte| *byte == b'{')?]);
+        }
+        if !drops {
+            let begin = lead.iter().position(|byte| *byte == b'"')?;
+            if kept {
+                edited.push(b',');
+            }
+            match new {
+                Some(new) => {
+                    quote(&mut edited, new);
+                    edited.push(b':');
+                }
+                None => edited.extend_from_slice(&lead[begin..]),
+            }
+            edited.extend_from_slice(&body[value.clone()]);
+            kept = true;
+        }
+        end = value.end;
+    }
+    edited.extend_from_slice(body.get(end..)?);
+    changed.then_some(edited)
+}
+
+/// The members of an object in their order, values as they stand.
+struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Members<'de>, D::Error> {
+        deserializer.deserialize_map(MembersVisitor)
+    }
+}
+
+struct MembersVisitor;
+
+impl<'de> Visitor<'de> for MembersVisitor {
+    type Value = Members<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Members<'de>, A::Error> {
+        let mut members = Vec::new();
+        while let Some(Name(key)) = entries.next_key()? {
+            members.push((key, entries.next_value()?));
+        }
+        Ok(Members(members))
+    }
+}
+
+/// A key, borrowed where it has no escapes.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// A chat body that has `text` as its last message, said by the assistant and not finished, and that
 /// allows `spent` tokens less than before, at least one. For targets that go on from such a message.

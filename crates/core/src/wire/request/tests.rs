@@ -179,3 +179,29 @@ fn a_partial_answer_becomes_the_last_message_and_its_tokens_count() {
         assert_eq!(edit::continue_from(body.as_bytes(), "t", 0), None, "{body}");
     }
 }
+
+#[test]
+fn a_body_is_fitted_to_a_provider_by_leaving_out_and_renaming_and_nothing_else() {
+    let boxed = |names: &[&str]| names.iter().map(|name| (*name).into()).collect::<Vec<Box<str>>>();
+    let omit = boxed(&["store", "user"]);
+    let rename = [("max_completion_tokens".into(), "max_tokens".into())];
+    let fitted = |body: &str| {
+        edit::fit(body.as_bytes(), &omit, &rename).map(|edited| String::from_utf8(edited).unwrap())
+    };
+    let cases = [
+        (r#"{"model":"m","x":1.50}"#, None),
+        (r#"{"store":true,"model":"m"}"#, Some(r#"{"model":"m"}"#)),
+        (r#"{ "model" : "m" , "store" : true }"#, Some(r#"{"model" : "m" }"#)),
+        (r#"{"a":[1, 2],"user":"u","b":{"store":1}}"#, Some(r#"{"a":[1, 2],"b":{"store":1}}"#)),
+        (r#"{"store":true,"user":"u"}"#, Some("{}")),
+        (r#"{"max_completion_tokens":7,"a":1}"#, Some(r#"{"max_tokens":7,"a":1}"#)),
+        (r#"{"max_tokens":5,"max_completion_tokens":7}"#, Some(r#"{"max_tokens":5}"#)),
+        (r#"{"st\u006fre":true,"a":1}"#, Some(r#"{"a":1}"#)),
+        ("[1]", None),
+        ("{}", None),
+        ("no json", None),
+    ];
+    for (body, want) in cases {
+        assert_eq!(fitted(body).as_deref(), want, "{body}");
+    }
+}
