@@ -71,6 +71,33 @@ fn cargo_steps(report: &mut Report, wish: &Wish<'_>) {
             report.step(name, || work(wish));
         }
     }
+    oldest_rust(report, wish);
+}
+
+/// The library compiles with the Rust that its manifest states.
+fn oldest_rust(report: &mut Report, wish: &Wish<'_>) {
+    const NAME: &str = "oldest Rust";
+    if !wish.wants(NAME) {
+        return;
+    }
+    if program("rustup").is_none() {
+        report.skip(NAME, "rustup is missing, which brings an older Rust");
+        return;
+    }
+    report.step(NAME, || {
+        let manifest = std::fs::read_to_string(root().join("crates/mainstay/Cargo.toml"));
+        let manifest = manifest.map_err(|error| error.to_string())?;
+        let stated = manifest.lines().find_map(|line| line.strip_prefix("rust-version = "));
+        let version = stated.ok_or("the manifest states no Rust")?.trim_matches('"');
+        let install = format!("toolchain install {version} --profile minimal --no-self-update");
+        let check = "check --locked -p mainstay --lib --target-dir target/oldest";
+        for line in [install, format!("run {version} cargo {check}")] {
+            let mut command = Command::new("rustup");
+            command.args(line.split(' ')).current_dir(root());
+            self::check(&run_command(&mut command, Show::OnFailure, CARGO_LIMIT))?;
+        }
+        Ok(Tally::default())
+    });
 }
 
 fn suite_steps(report: &mut Report, wish: &Wish<'_>) {

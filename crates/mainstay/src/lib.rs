@@ -43,3 +43,7 @@ pub use whole::Whole;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/library.md")]
 mod guide {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/from-try-except.md")]
+mod from_try_except {}

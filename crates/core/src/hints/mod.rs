@@ -20,7 +20,7 @@ use crate::headers::Headers;
 use core::time::Duration;
 
 /// Longest wait believed, in any form. Anything beyond is taken as nonsense and counts as absent.
-pub const WAIT_BELIEVED: Duration = Duration::from_hours(24 * 366);
+pub const WAIT_BELIEVED: Duration = Duration::from_secs(24 * 366 * 3600);
 
 /// The wait the server asks for: `retry-after-ms`, then `retry-after` in seconds, then as an HTTP
 /// date, then prose in `body_text` ("try again in 1m3s"); the first that can be read wins.

@@ -132,9 +132,12 @@ pub(crate) const REQUESTS_PER_TIME: &[Phrase] = &phrases([
 
 fn window(words: &Words) -> Option<Duration> {
     const WINDOWS: [(&[Phrase], Duration); 4] = [
-        (&phrases(["per|a min*", "tpm|rpm|qpm", "limit # min*"]), Duration::from_mins(1)),
-        (&phrases(["per|a day", "daily", "tpd|rpd", "limit # day"]), Duration::from_hours(24)),
-        (&phrases(["per|an hour", "hourly", "tph|rph", "limit # hour"]), Duration::from_hours(1)),
+        (&phrases(["per|a min*", "tpm|rpm|qpm", "limit # min*"]), Duration::from_secs(60)),
+        (
+            &phrases(["per|a day", "daily", "tpd|rpd", "limit # day"]),
+            Duration::from_secs(24 * 3600),
+        ),
+        (&phrases(["per|an hour", "hourly", "tph|rph", "limit # hour"]), Duration::from_secs(3600)),
         (&phrases(["per|a second|sec", "tps|rps|qps"]), Duration::from_secs(1)),
     ];
     WINDOWS.into_iter().find(|(phrases, _)| words.say_any(phrases)).map(|(_, window)| window)

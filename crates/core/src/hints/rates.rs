@@ -65,8 +65,8 @@ struct Names {
     window: Option<Duration>,
 }
 
-const MINUTE: Duration = Duration::from_mins(1);
-const DAY: Duration = Duration::from_hours(24);
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 // Sources, read 2026-11: OpenAI rate-limit guide and Azure (…-requests, -tokens); Anthropic rate
 // limits page; Mistral client-ts#169 (…-req-minute, -tokens-minute); Cerebras docs (-requests-day,
@@ -279,7 +279,7 @@ fn long_window(limit: u64, remaining: u64, reset: Duration) -> Option<Duration> 
     let used = limit.checked_sub(remaining).filter(|used| *used > 0)?;
     let window = reset.as_secs_f64() * limit as f64 / used as f64;
     match window {
-        w if (1800.0..=7200.0).contains(&w) => Some(Duration::from_hours(1)),
+        w if (1800.0..=7200.0).contains(&w) => Some(Duration::from_secs(3600)),
         w if (43_200.0..=172_800.0).contains(&w) => Some(DAY),
         _ => None,
     }

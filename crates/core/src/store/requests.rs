@@ -216,7 +216,7 @@ pub struct RequestsKept {
 
 impl Default for RequestsKept {
     fn default() -> Self {
-        RequestsKept { count_max: 100_000, age_max: Duration::from_hours(24 * 7) }
+        RequestsKept { count_max: 100_000, age_max: Duration::from_secs(24 * 7 * 3600) }
     }
 }
 

@@ -11,10 +11,10 @@ use crate::time::Moment;
 use core::time::Duration;
 
 const LOOK_FIRST: Duration = Duration::from_secs(2);
-const LOOK_MAX: Duration = Duration::from_mins(1);
+const LOOK_MAX: Duration = Duration::from_secs(60);
 
 const REST_FIRST: Duration = Duration::from_millis(100);
-const REST_MAX: Duration = Duration::from_mins(1);
+const REST_MAX: Duration = Duration::from_secs(60);
 
 /// The most calls in flight.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -7,9 +7,9 @@
 use crate::time::Moment;
 use core::time::Duration;
 
-const LONG: Duration = Duration::from_mins(2);
-const LOOK_FIRST: Duration = Duration::from_mins(1);
-const LOOK_MAX: Duration = Duration::from_mins(10);
+const LONG: Duration = Duration::from_secs(2 * 60);
+const LOOK_FIRST: Duration = Duration::from_secs(60);
+const LOOK_MAX: Duration = Duration::from_secs(10 * 60);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Hold {
