@@ -105,3 +105,19 @@ fn a_probe_that_is_told_a_time_is_the_last_until_then() {
     assert_eq!(run.tally.failed, 0);
     assert!((3..=5).contains(&probes.len()), "40 s in steps of 10 s: {probes:?}");
 }
+
+/// The machine slept: our clock is a minute and a half ahead of the world's, in the middle of waits.
+#[test]
+fn a_clock_that_jumps_loses_nobody_who_still_has_time() {
+    for telling in [Telling::Headers, Telling::Text, Telling::Nothing] {
+        let provider = ProviderScene { rpm: 1200.0, telling, ..ProviderScene::default() };
+        let (providers, jumps) = (vec![provider], vec![(6.0, 90.0), (14.0, 3.0)]);
+        let scene = Scene { providers, jumps, ..Scene::default() };
+        let run = lab::check(&scene);
+        assert_eq!(run.accusations, [], "{telling:?}");
+        assert_eq!(run.tally.failed, 0, "{telling:?}: no job is lost");
+        let attempts = lab::own_attempts(&scene, &run.tally);
+        println!("two jumps, {telling:?}: {attempts:.3} attempts a job");
+        assert!(attempts <= 1.4, "{telling:?}: {attempts} attempts a job");
+    }
+}
