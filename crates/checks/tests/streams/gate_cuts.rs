@@ -106,8 +106,14 @@ async fn take_request(stream: &mut TcpStream) -> bool {
     }
 }
 
-/// Short silences, so that many of them fit; the rules are the same.
-const SETTINGS: &str = "[policy.breaker]\nenabled = false\n[policy.retry]\nattempts_max = 2\nattempts_per_call_max = 3\ntransient_base = \"1ms\"\ntransient_cap = \"4ms\"\n[policy.timeouts]\nfirst_content_soft = \"150ms\"\nfirst_content = \"500ms\"\nidle = \"500ms\"\n";
+const ATTEMPTS: &str = "[policy.breaker]\nenabled = false\n[policy.retry]\nattempts_max = 2\nattempts_per_call_max = 3\ntransient_base = \"1ms\"\ntransient_cap = \"4ms\"\n";
+/// Short silences, so that many of them fit; the rules are the same. Longer where many lanes share a
+/// core, so that what is late is not taken for silent.
+const SILENCES: &str = if cfg!(feature = "full") {
+    "[policy.timeouts]\nfirst_content_soft = \"1s\"\nfirst_content = \"3s\"\nidle = \"3s\"\n"
+} else {
+    "[policy.timeouts]\nfirst_content_soft = \"150ms\"\nfirst_content = \"500ms\"\nidle = \"500ms\"\n"
+};
 
 /// A gateway over scripted providers.
 struct Lane {
@@ -121,8 +127,9 @@ impl Lane {
     async fn start(seed: u64) -> Lane {
         let (primary, fallback) =
             (Scripted::start(seed).await, Scripted::start(seed + 500_000).await);
-        let both = Gate::over(&[primary.addr, fallback.addr], SETTINGS);
-        let alone = Gate::over(&[primary.addr], SETTINGS);
+        let settings = format!("{ATTEMPTS}{SILENCES}");
+        let both = Gate::over(&[primary.addr, fallback.addr], &settings);
+        let alone = Gate::over(&[primary.addr], &settings);
         Lane { primary, fallback, both, alone }
     }
 
