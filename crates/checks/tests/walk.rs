@@ -101,6 +101,7 @@ fn chat(world: &World, model: &str, stream: bool) -> Call {
         add_usage: false,
         pin: None,
         account: None,
+        traced: None,
         body_gone: false,
     }
 }

@@ -110,6 +110,7 @@ async fn prepare(
         Route::Api(path) => path,
     };
     ticket.leads_to(path.endpoint);
+    ticket.trace(&settings, &head.headers);
     guard_open_door(settings.auth, &settings.cors, &head.headers, path.endpoint)?;
     let caller = authenticate(settings.auth, &head.headers, &shared.keys, shared.wall.now())?;
     let who = Who::of(&caller);
@@ -215,6 +216,7 @@ fn blank_call(
         credential,
         body: CallBody::Empty,
         body_gone: false,
+        traced: ticket.context(),
         model: None,
         model_span: None,
         stream: false,

@@ -23,6 +23,7 @@ use mainstay_core::wire::endpoint::Endpoint;
 
 use crate::admission::Who;
 use crate::config::Bodies;
+use crate::otel::Traced;
 use crate::refused::Refused;
 use crate::settings::Settings;
 
@@ -48,6 +49,8 @@ pub(crate) struct Finished {
     pub(crate) who: Option<Who>,
     /// What was asked for; `None` when the path led nowhere.
     pub(crate) endpoint: Option<Endpoint>,
+    /// Its place in a trace, where traces are sent.
+    pub(crate) traced: Option<Traced>,
     /// The status sent; 499 when the caller left.
     pub(crate) status: u16,
     /// How it failed, if it did.
@@ -87,6 +90,7 @@ impl Finished {
             took: Duration::from_millis(20),
             who: None,
             endpoint: Some(Endpoint::Chat),
+            traced: None,
             status,
             failed: kind.map(|kind| Box::new(FailureNote::new(kind, Origin::Provider))),
             overhead_us: 60,

@@ -27,6 +27,7 @@ use crate::idempotency::Idempotency;
 use crate::listen::listeners;
 use crate::meter::Meter;
 use crate::money::Money;
+use crate::otel::SpanEar;
 use crate::ownership::Objects;
 use crate::settings::Settings;
 use crate::shared::{Shared, Wall, Worker};
@@ -142,6 +143,7 @@ impl Gateway {
             wall: Wall::new(),
             telling: teller.state(),
             alerts: Arc::default(),
+            spans: Arc::default(),
             stopping: std::sync::atomic::AtomicBool::new(false),
             settings: ArcSwap::from_pointee(settings),
         });
@@ -156,7 +158,10 @@ impl Gateway {
             background: None,
             teller: None,
         };
-        let ears: Vec<Box<dyn Ear>> = vec![Box::new(AlertEar::start(&gateway.shared)?)];
+        let mut ears: Vec<Box<dyn Ear>> = vec![Box::new(AlertEar::start(&gateway.shared)?)];
+        if let Some(ear) = SpanEar::start(&gateway.shared)? {
+            ears.push(Box::new(ear));
+        }
         gateway.teller = Some(teller.start(Arc::clone(&gateway.shared), store.clone(), ears)?);
         let lines: Vec<Line> = sockets.into_iter().zip(tell).collect();
         gateway.start_threads(lines, tls, admin_socket, admin, store)?;

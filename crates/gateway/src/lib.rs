@@ -37,6 +37,7 @@ mod look;
 mod meter;
 mod models;
 mod money;
+mod otel;
 mod ownership;
 mod quoted;
 mod refused;

@@ -121,6 +121,7 @@ fn one_call(call: &Call) -> Call {
         credential: None,
         body: CallBody::Empty,
         body_gone: false,
+        traced: None,
         model: None,
         model_span: None,
         stream: false,

@@ -17,6 +17,7 @@ pub use crate::config::{
 };
 use crate::help::{Help, help_at};
 use crate::money::MoneyRules;
+pub use crate::otel::Otel;
 
 /// Settings of the data plane.
 #[derive(Clone, Debug)]
@@ -53,6 +54,8 @@ pub struct Settings {
     pub records: RecordSettings,
     /// When somebody is told of trouble, and who.
     pub alerts: Arc<AlertSettings>,
+    /// Where traces go; `None` without an endpoint. Read at start only.
+    pub otel: Option<Arc<Otel>>,
     /// Bounds on what callers send.
     pub bounds: Bounds,
     /// Strings that must never appear in an answer: the providers' credentials.
@@ -80,6 +83,7 @@ impl Default for Settings {
             helps: BTreeMap::new(),
             records: RecordSettings::default(),
             alerts: Arc::default(),
+            otel: None,
             bounds: Bounds::default(),
             secrets: Secrets::default(),
             outline: Arc::default(),
@@ -117,6 +121,7 @@ impl Settings {
             helps: helps(config),
             records: config.records.clone(),
             alerts: Arc::new(config.alerts.clone()),
+            otel: Otel::of(config),
             bounds: Bounds {
                 body_max: server.body_max,
                 upload_max: server.upload_max,

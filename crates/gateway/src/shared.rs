@@ -17,6 +17,7 @@ use crate::history::History;
 use crate::idempotency::Idempotency;
 use crate::meter::Meter;
 use crate::money::Money;
+use crate::otel::Sent;
 use crate::ownership::Objects;
 use crate::settings::Settings;
 
@@ -47,6 +48,8 @@ pub(crate) struct Shared {
     pub(crate) alerts: Arc<Board>,
     /// What the last hour brought.
     pub(crate) history: History,
+    /// How sending of traces goes.
+    pub(crate) spans: Arc<Sent>,
     /// Wall-clock time.
     pub(crate) wall: Wall,
     /// Set when a stop was asked for: not ready any more.

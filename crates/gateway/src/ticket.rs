@@ -4,20 +4,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use mainstay::call::{Asked, Trace, Used};
 use mainstay_core::failure::{Kind, Origin};
 use mainstay_core::rules::limits::Standing;
 use mainstay_core::store::FailureNote;
 use mainstay_core::time::Moment;
 use mainstay_core::wire::endpoint::Endpoint;
+use mainstay_core::wire::traceparent::TraceContext;
 
 use crate::admission::{Admitted, Ending, Who};
 use crate::body::Hold;
 use crate::finished::Finished;
 use crate::idempotency::Claim;
 use crate::money::MoneyHold;
+use crate::otel::Traced;
 use crate::ownership::{Mark, Watch};
+use crate::settings::Settings;
 use crate::shared::Worker;
 
 /// The status of a caller who left, in logs and metrics only.
@@ -49,6 +52,8 @@ pub(crate) struct Ticket {
     endpoint: Option<Endpoint>,
     /// What was asked for, of a request that never became a call.
     asked: Asked,
+    /// Its place in a trace, where traces are sent.
+    traced: Option<Traced>,
     /// Time spent here, in microseconds, once that is known.
     pub(crate) overhead_us: u64,
     /// Whether its end has been told.
@@ -73,6 +78,7 @@ impl Ticket {
             money: None,
             endpoint: None,
             asked: Asked::default(),
+            traced: None,
             overhead_us: 0,
             told: false,
         }
@@ -144,6 +150,18 @@ impl Ticket {
         self.asked = asked;
     }
 
+    /// Finds its place in a trace, if traces are sent.
+    pub(crate) fn trace(&mut self, settings: &Settings, headers: &HeaderMap) {
+        let Some(otel) = &settings.otel else { return };
+        let header = headers.get("traceparent").and_then(|value| value.to_str().ok());
+        self.traced = Some(otel.trace(&self.id, header, self.arrived));
+    }
+
+    /// The call's own span.
+    pub(crate) fn context(&self) -> Option<TraceContext> {
+        self.traced.map(|traced| traced.context)
+    }
+
     /// The call failed with an answer of ours or the provider's.
     pub(crate) fn failed(&mut self, status: u16, note: Box<FailureNote>, trace: Trace) {
         let used = trace.used;
@@ -206,6 +224,7 @@ impl Ticket {
             took,
             who: self.who.take(),
             endpoint: self.endpoint,
+            traced: self.traced,
             status,
             failed,
             overhead_us: self.overhead_us,

@@ -12,6 +12,7 @@ pub use mainstay_core::rules::breaker::State as Circuit;
 pub use mainstay_core::rules::pacer::PacerSnapshot;
 use mainstay_core::time::Moment;
 use mainstay_core::wire::endpoint::Endpoint;
+use mainstay_core::wire::traceparent::TraceContext;
 use mainstay_core::wire::usage::Usage;
 
 use crate::upstream::BodyBroken;
@@ -61,6 +62,9 @@ pub struct Call {
     pub account: Option<Arc<dyn Account>>,
     /// The one place that may be asked, whatever routes say: what the call is about is there.
     pub pin: Option<Pin>,
+    /// The call's own span of a trace, whose attempts say so upstream in `traceparent`. `None`: the
+    /// caller's header passes on as it came.
+    pub traced: Option<TraceContext>,
     /// A streamed body has been handed to an attempt and cannot be sent again. Starts `false`.
     pub body_gone: bool,
 }

@@ -32,6 +32,7 @@ impl Call {
             headers,
             credential: None,
             body: CallBody::Empty,
+            traced: None,
             body_gone: false,
             model: None,
             model_span: None,

@@ -152,6 +152,7 @@ fn call(question: &Question) -> Call {
         add_usage: false,
         account: None,
         pin: None,
+        traced: None,
         body_gone: false,
     }
 }

@@ -34,7 +34,7 @@ use crate::flow::{Broken, Expect, Flow, Saw};
 use crate::refusal;
 use crate::targets::Shared;
 use crate::upstream::{Attempt, AttemptEvent, Upstream};
-use record::{Live, content_length, note, note_end, note_time, refuses_usage};
+use record::{Live, content_length, note, note_end, note_time, refuses_usage, trace_context};
 
 /// How long a caller in the middle of a stream hears nothing before he is sent a comment, so that
 /// his own read timeout does not run out while a silent stream is waited for or told again.
@@ -439,7 +439,7 @@ impl<U: Upstream> Run<U> {
             (None, _) => Flow::new(self.expect()),
         };
         let connect = self.policy.timeouts.connect;
-        let Ok((request, adds_usage)) =
+        let Ok((mut request, adds_usage)) =
             dispatch::request(&mut self.call, target, connect, told.as_deref())
         else {
             let verdict = classify::of_transport(TransportFault::Other);
@@ -450,6 +450,7 @@ impl<U: Upstream> Run<U> {
         if adds_usage {
             flow.strip_usage();
         }
+        trace_context(&mut request, self.call.traced, record);
         let attempt = self.upstream.start(request);
         let record = kept.then_some(record);
         self.live[start.slot] =

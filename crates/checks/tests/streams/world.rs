@@ -265,6 +265,7 @@ impl<U: Upstream> World<U> {
             add_usage: false,
             pin: None,
             account: None,
+            traced: None,
             body_gone: false,
         }
     }

@@ -94,6 +94,18 @@ impl Desk {
         })
     }
 
+    fn traces(&self) -> Value {
+        let spans = &self.shared.spans;
+        let get = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        json!({
+            "enabled": self.shared.settings().otel.is_some(),
+            "exported": get(&spans.exported),
+            "dropped": get(&spans.dropped),
+            "failed": get(&spans.failed),
+            "trouble": spans.trouble(),
+        })
+    }
+
     fn status(&self) -> Value {
         let sum = |pick: fn(&crate::meter::Meter) -> u64| {
             self.shared.meters.iter().map(|meter| pick(meter)).sum::<u64>()
@@ -108,6 +120,7 @@ impl Desk {
             "connections": sum(crate::meter::Meter::open_connections),
             "held_body_bytes": self.shared.held.bytes(),
             "records": self.records(),
+            "traces": self.traces(),
             "ledger": self.shared.money.ledger().map(|ledger| {
                 let state = ledger.state();
                 json!({

@@ -35,6 +35,7 @@ mod sharing;
 mod unused;
 mod values;
 
+pub use crate::otel::settings::{OtelSettings, Sampler};
 pub use access::{AccessFor, AccessRule, Gate};
 pub use alerts::{AlertSettings, MessageShape, Receiver, WebhookUrl};
 pub use check::check_files;
@@ -101,6 +102,8 @@ pub struct Config {
     pub records: RecordSettings,
     /// When somebody is told of trouble, and who.
     pub alerts: AlertSettings,
+    /// Where traces go, by the environment's word.
+    pub otel: Option<OtelSettings>,
     /// Findings that do not stop it from being used.
     pub warnings: Vec<ConfigFault>,
     /// The file it was read from.
@@ -198,12 +201,23 @@ fn read(reader: &mut Reader<'_>, root: &reader::Section<'_>) -> Config {
         log: seen::read_log(reader, root),
         records: seen::read_records(reader, root),
         alerts: alerts::read_alerts(reader, root),
+        otel: read_otel(reader),
         providers,
         policy,
         errors,
         warnings: Vec::new(),
         file: None,
     }
+}
+
+/// What OpenTelemetry's variables say. What cannot be used is told; no trace is worth a refusal.
+fn read_otel(reader: &mut Reader<'_>) -> Option<OtelSettings> {
+    let (settings, wrong) = crate::otel::settings::read(reader.environment);
+    for (name, why) in wrong {
+        let what = format!("the variable `{name}` cannot be used as it is");
+        reader.report(Severity::Warning, None, words(what, why, "correct or unset it"));
+    }
+    settings
 }
 
 /// Without a `[[provider]]`: what `OPENAI_BASE_URL` and `OPENAI_API_KEY` name, or the simulator.

@@ -13,6 +13,7 @@ use mainstay_core::store::{RequestRecord, RequestsKept, Store};
 
 use super::{Finished, line, record};
 use crate::fault::ServeError;
+use crate::otel::Traced;
 use crate::shared::Shared;
 
 /// How often the queues are looked into.
@@ -29,6 +30,8 @@ const PENDING_MAX: usize = 20_000;
 pub(crate) trait Ear: Send {
     /// A call is over.
     fn finished(&mut self, call: &RequestRecord);
+    /// A call is over that has a place in a trace; told after [`Ear::finished`].
+    fn traced(&mut self, _call: &RequestRecord, _traced: &Traced) {}
     /// About ten times a second, whether there were calls or not.
     fn tick(&mut self) {}
 }
@@ -204,10 +207,15 @@ impl Work {
         }
         calls.sort_by_key(|call| call.arrived + call.took);
         let now = self.shared.engine.snapshot();
-        for record in calls.into_iter().filter_map(|call| record::of(call, &now)) {
+        for call in calls {
+            let traced = call.traced;
+            let Some(record) = record::of(call, &now) else { continue };
             line::write(&record, settings.log.bodies);
             for ear in &mut self.ears {
                 ear.finished(&record);
+                if let Some(traced) = &traced {
+                    ear.traced(&record, traced);
+                }
             }
             if keep {
                 self.pending.push(record);

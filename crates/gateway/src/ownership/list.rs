@@ -169,6 +169,7 @@ fn copy(call: &Call) -> Call {
         credential: call.credential.clone(),
         body: CallBody::Empty,
         body_gone: false,
+        traced: None,
         model: None,
         model_span: None,
         stream: false,

@@ -205,6 +205,7 @@ fn library_call(engine: &Engine) -> Call {
         add_usage: false,
         pin: None,
         account: None,
+        traced: None,
         body_gone: false,
     }
 }

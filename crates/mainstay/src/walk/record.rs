@@ -1,12 +1,15 @@
 //! A live attempt, and what goes on record of it.
 
+use http::{HeaderName, HeaderValue};
 use mainstay_core::classify::Verdict;
 use mainstay_core::failure::Kind;
 use mainstay_core::time::Moment;
+use mainstay_core::wire::traceparent::TraceContext;
 
 use crate::call::{AttemptRecord, Trace, Used};
 use crate::flow::Flow;
 use crate::targets::Shared;
+use crate::upstream::AttemptRequest;
 
 /// A live attempt.
 pub(super) struct Live<A> {
@@ -48,6 +51,21 @@ pub(super) fn refuses_usage(verdict: &Verdict) -> bool {
     let named = |text: &str| text.contains("stream_options") || text.contains("include_usage");
     matches!(verdict.failure.provider.status, Some(400 | 422)) && (named(said) || named(param))
 }
+
+/// Puts the attempt's own span into its request, in place of the caller's.
+pub(super) fn trace_context(
+    request: &mut AttemptRequest,
+    call: Option<TraceContext>,
+    number: usize,
+) {
+    let Some(call) = call else { return };
+    let span = call.attempt(u32::try_from(number).unwrap_or(u32::MAX));
+    if let Ok(value) = HeaderValue::try_from(span.header()) {
+        request.headers.insert(TRACEPARENT, value);
+    }
+}
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 pub(super) fn note(
     trace: &mut Trace,
