@@ -140,3 +140,15 @@ proptest! {
         tokens(None, &bytes);
     }
 }
+
+#[test]
+fn ascii_is_counted_as_the_table_counts_it() {
+    let every: Vec<u8> = (0..=u8::MAX).collect();
+    let ascii: Vec<u8> = (0..128).cycle().take(1_000).collect();
+    for text in [&every[..], &ascii, &ascii[..127], &[b'a'; 128], b"", b" 7Z{`@[\x7f\x00"] {
+        let (mut pieces, mut table) = (Counts::default(), Counts::default());
+        text.chunks(PIECE).for_each(|piece| count(piece, &mut pieces));
+        text.iter().for_each(|byte| *table.of(*byte) += 1);
+        assert_eq!(pieces.0, table.0, "{text:?}");
+    }
+}
