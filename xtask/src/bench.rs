@@ -1,8 +1,15 @@
-//! `cargo xtask bench`: CPU per request of the gateway beside nginx in front of the same upstream.
+//! `cargo xtask bench`: what the gateway costs beside nginx in front of the same upstream.
 //!
-//! The load (wrk) and the simulator share core 0, the proxy has core 1 to itself. A round measures
-//! each proxy in turn, so that a slow minute of the machine meets all of them. CPU is user and
-//! system time of the proxy's whole process tree. Differences under about 10 % are noise.
+//! The load and the simulator share core 0, the proxy has core 1 to itself; the gateway has a key
+//! with limits and a hard budget, and everything else as it comes. A round measures each proxy in
+//! turn, so that a slow minute of the machine meets all of them. CPU is user and system time of the
+//! proxy's whole process tree. How busy the cores were is in every line: while others work on the
+//! machine, no figure counts. Differences under about 10 % are noise.
+
+mod figures;
+pub(crate) mod load;
+mod machine;
+mod streams;
 
 use crate::debian::{Need, need};
 use crate::nginx::Nginx;
@@ -10,12 +17,14 @@ use crate::places::{binary, fresh, known, option, program};
 use crate::process::{Show, run as run_command};
 use crate::server::Server;
 use crate::test::build_release;
-use std::collections::BTreeMap;
+use figures::{Figures, Line};
+use load::Load;
+use machine::{Cores, cpu_seconds, memory_mib};
 use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use std::thread::available_parallelism;
+use std::thread::{available_parallelism, sleep};
 use std::time::Duration;
 
 const NEEDS: &[Need] = &[
@@ -24,18 +33,11 @@ const NEEDS: &[Need] = &[
     Need { program: "taskset", package: "util-linux" },
 ];
 
-/// Kernel clock ticks a second in `/proc/PID/stat`: 100 on every Linux that Debian builds.
-const TICKS: f64 = 100.0;
-const CONNECTIONS: u32 = 64;
-const BODY: &str = r#"{"model":"gpt-4o-mini","messages":[{"role":"system","content":"You are a helpful assistant."},{"role":"user","content":"Say hello in one short sentence."}],"max_tokens":16}"#;
-
-/// One measurement of one proxy.
-#[derive(Clone, Copy, Debug)]
-struct Sample {
-    per_second: f64,
-    cpu_us: f64,
-    failed: f64,
-}
+/// Words of a stream that is paced, and events around them: role, finish, usage, marker.
+const WORDS: u32 = 50;
+const EVENTS: f64 = WORDS as f64 + 3.0;
+/// Streams held open for their memory.
+const OPEN: usize = 1_000;
 
 /// Builds, measures and prints the figures.
 ///
@@ -43,7 +45,7 @@ struct Sample {
 ///
 /// When tools are missing, fewer than two cores are there, or an answer was no success.
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
-    known(arguments, &[], &["--rounds", "--secs"])?;
+    known(arguments, &["--scaling"], &["--rounds", "--secs"])?;
     let number = |name: &str, default: u64| -> Result<u64, String> {
         option(arguments, name).map_or(Ok(default), |text| {
             text.parse().map_err(|_| format!("{name} wants a number, not `{text}`"))
@@ -54,20 +56,26 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
         return Err("two cores are needed: one for the load, one for the proxy".to_owned());
     }
     need(NEEDS)?;
-    build_release()?;
+    if std::env::var_os("MAINSTAY_BIN").is_none() {
+        build_release()?;
+    }
     let directory = fresh("bench")?;
+    let mut figures = Figures::new(&directory)?;
     let place = Place::set_up(&directory)?;
-    println!("idle memory of the gateway: {:.1} MiB", memory_mib(place.gateway.pid()));
-    println!("start-up: {} ms to the first answer", place.gateway.start_up.as_millis());
     let size = fs::metadata(binary()).map_or(0, |file| file.len());
+    println!("start-up: {} ms to the first answer", place.gateway.start_up.as_millis());
     println!("binary: {:.1} MiB\n", size as f64 / f64::from(1 << 20));
-    let samples = place.measure(rounds, secs)?;
-    println!(
-        "\nmemory of the gateway after the load: {:.1} MiB\n",
-        memory_mib(place.gateway.pid())
-    );
-    print_table(&samples);
-    if samples.values().flatten().any(|sample| sample.failed > 0.0) {
+    if arguments.iter().any(|one| one == "--scaling") {
+        place.scale(secs, &mut figures)?;
+    } else {
+        place.idle(&mut figures)?;
+        for round in 1..=rounds {
+            place.round(round, secs, &mut figures)?;
+        }
+        place.open_streams(&mut figures)?;
+    }
+    figures.print();
+    if figures.has_failures() {
         return Err("some answers were no successes: the figures do not count".to_owned());
     }
     Ok(())
@@ -78,7 +86,15 @@ struct Place {
     sim: Server,
     nginx: Nginx,
     gateway: Server,
-    script: PathBuf,
+    load: Load,
+}
+
+/// A proxy, or the simulator itself.
+#[derive(Clone, Copy)]
+struct Peer {
+    name: &'static str,
+    address: SocketAddr,
+    pid: u32,
 }
 
 impl Place {
@@ -91,161 +107,121 @@ impl Place {
             sim.base_url()
         );
         let gateway = Server::serve(directory, &config, Some(1))?;
-        let script = directory.join("chat.lua");
-        let lua = format!(
-            "wrk.method = \"POST\"\nwrk.body = [[{BODY}]]\nwrk.headers[\"content-type\"] = \"application/json\"\nwrk.headers[\"authorization\"] = \"Bearer {}\"\n",
-            gateway.key
-        );
-        fs::write(&script, lua).map_err(|e| format!("write {}: {e}", script.display()))?;
-        Ok(Place { sim, nginx, gateway, script })
+        for words in [
+            "budget set --project default --amount 1000000 --period day",
+            "limit set --project default --rpm 100000000 --tpm 1000000000000",
+        ] {
+            tool(directory, words)?;
+        }
+        // The gateway notices within a second.
+        sleep(Duration::from_millis(1500));
+        let load = Load::new(directory, &gateway.key);
+        Ok(Place { sim, nginx, gateway, load })
     }
 
+    fn peers(&self) -> [Peer; 3] {
+        [
+            Peer { name: "direct", address: self.sim.address, pid: self.sim.pid() },
+            Peer { name: "nginx", address: self.nginx.address, pid: self.nginx.pid() },
+            Peer { name: "mainstay", address: self.gateway.address, pid: self.gateway.pid() },
+        ]
+    }
+
+    fn proxies(&self) -> [Peer; 2] {
+        let [_, nginx, gateway] = self.peers();
+        [nginx, gateway]
+    }
+
+    fn idle(&self, figures: &mut Figures) -> Result<(), String> {
+        for peer in self.proxies() {
+            figures.add(Line::new(peer.name, 0, "idle").with("rss_mib", memory_mib(peer.pid)))?;
+        }
+        Ok(())
+    }
+
+    /// Each peer once: whole answers, paced streams, first events.
+    fn round(&self, round: u64, secs: u64, figures: &mut Figures) -> Result<(), String> {
+        for peer in self.peers() {
+            let body = load::chat(800, false);
+            let line = self.measure(peer, round, "answers", &body, (secs, 64), 1.0)?;
+            figures.add(line)?;
+        }
+        streams::play(
+            self.sim.address,
+            &format!("[answer]\nwords = {WORDS}\n[latency]\ntoken = \"10ms\"\n"),
+        )?;
+        for peer in self.peers() {
+            let body = load::chat(800, true);
+            let line = self.measure(peer, round, "streams", &body, (secs, 64), EVENTS)?;
+            figures.add(line)?;
+        }
+        streams::play(self.sim.address, "")?;
+        for peer in self.peers() {
+            let first = streams::first_events(peer.address, &self.gateway.key, 200)?;
+            let line = Line::new(peer.name, round, "first event").with("p50_us", first.p50);
+            figures.add(line.with("p99_us", first.p99))?;
+        }
+        Ok(())
+    }
+
+    /// CPU of one peer under a closed loop of some connections. `pieces`: what one answer has.
     fn measure(
         &self,
-        rounds: u64,
-        secs: u64,
-    ) -> Result<BTreeMap<&'static str, Vec<Sample>>, String> {
-        let peers = [
-            ("1 direct", self.sim.address, self.sim.pid()),
-            ("2 nginx", self.nginx.address, self.nginx.pid()),
-            ("3 mainstay", self.gateway.address, self.gateway.pid()),
-        ];
-        let mut samples: BTreeMap<&'static str, Vec<Sample>> = BTreeMap::new();
-        for round in 1..=rounds {
-            for (name, address, pid) in peers {
-                self.load(address, 1)?;
-                let before = cpu_seconds(pid);
-                let (requests, per_second, failed) = self.load(address, secs)?;
-                let cpu_us = (cpu_seconds(pid) - before) * 1e6 / requests.max(1.0);
-                println!(
-                    "round {round} {name:<11} {per_second:>9.0} req/s {cpu_us:>8.1} µs CPU/request, {failed} failed"
-                );
-                samples.entry(name).or_default().push(Sample { per_second, cpu_us, failed });
+        peer: Peer,
+        round: u64,
+        test: &str,
+        body: &str,
+        (secs, connections): (u64, u32),
+        pieces: f64,
+    ) -> Result<Line, String> {
+        self.load.run(peer.address, body, 1, connections)?;
+        let (cores, before) = (Cores::now(), cpu_seconds(peer.pid));
+        let done = self.load.run(peer.address, body, secs, connections)?;
+        let cpu_us = (cpu_seconds(peer.pid) - before) * 1e6 / done.requests.max(1.0);
+        let mut line = Line::new(peer.name, round, test).with("per_second", done.per_second);
+        line = line.with("cpu_us", cpu_us / pieces).with("failed", done.failed);
+        for (name, share) in cores.busy_since() {
+            line = line.with(&name, share);
+        }
+        Ok(line)
+    }
+
+    /// Memory with a thousand streams that go on.
+    fn open_streams(&self, figures: &mut Figures) -> Result<(), String> {
+        streams::play(self.sim.address, "[answer]\nwords = 1000\n[latency]\ntoken = \"200ms\"\n")?;
+        for peer in self.proxies() {
+            let before = memory_mib(peer.pid);
+            let open = streams::open(peer.address, &self.gateway.key, OPEN)?;
+            sleep(Duration::from_secs(5));
+            let (with, kib) = (memory_mib(peer.pid), |mib: f64| mib * 1024.0 / OPEN as f64);
+            let line = Line::new(peer.name, 0, "open streams").with("streams", open.len() as f64);
+            figures.add(line.with("rss_mib", with).with("kib_a_stream", kib(with - before)))?;
+            drop(open);
+            sleep(Duration::from_secs(1));
+        }
+        streams::play(self.sim.address, "")
+    }
+
+    /// How cost grows with bodies, keys and connections.
+    fn scale(&self, secs: u64, figures: &mut Figures) -> Result<(), String> {
+        for peer in self.proxies() {
+            for kib in [1, 10, 100, 1024] {
+                let (test, body) = (format!("body {kib} KiB"), load::chat(kib * 1024, false));
+                figures.add(self.measure(peer, 1, &test, &body, (secs, 16), 1.0)?)?;
+            }
+            for connections in [1, 16, 256, 1_000, 4_000] {
+                let (test, body) = (format!("{connections} connections"), load::chat(800, false));
+                figures.add(self.measure(peer, 1, &test, &body, (secs, connections), 1.0)?)?;
             }
         }
-        Ok(samples)
-    }
-
-    /// Requests done, requests a second, and answers that were no success.
-    fn load(&self, address: SocketAddr, secs: u64) -> Result<(f64, f64, f64), String> {
-        let mut wrk = Command::new("taskset");
-        wrk.args([
-            "-c",
-            "0",
-            "wrk",
-            "-t1",
-            &format!("-c{CONNECTIONS}"),
-            &format!("-d{secs}s"),
-            "-s",
-        ]);
-        wrk.arg(&self.script).arg(format!("http://{address}/v1/chat/completions"));
-        let ran = run_command(&mut wrk, Show::OnFailure, Duration::from_secs(secs + 60));
-        if !ran.ok {
-            return Err(format!("wrk: {}", ran.end));
-        }
-        let text = ran.lines.join("\n");
-        let requests = number_before(&text, " requests in").ok_or("wrk printed no count")?;
-        let rate = number_after(&text, "Requests/sec:").ok_or("wrk printed no rate")?;
-        let refused = number_after(&text, "Non-2xx or 3xx responses:").unwrap_or(0.0);
-        let broken = if text.contains("Socket errors:") { 1.0 } else { 0.0 };
-        Ok((requests, rate, refused + broken))
+        Ok(())
     }
 }
 
-fn number_before(text: &str, mark: &str) -> Option<f64> {
-    text[..text.find(mark)?].rsplit(char::is_whitespace).next()?.parse().ok()
-}
-
-fn number_after(text: &str, mark: &str) -> Option<f64> {
-    text[text.find(mark)? + mark.len()..].split_whitespace().next()?.parse().ok()
-}
-
-/// User and system time of a process and its descendants, in seconds.
-fn cpu_seconds(pid: u32) -> f64 {
-    tree(pid).into_iter().map(|pid| ticks(pid).map_or(0.0, |(_, ticks)| ticks / TICKS)).sum()
-}
-
-fn tree(root: u32) -> Vec<u32> {
-    let all: Vec<u32> = fs::read_dir("/proc")
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .collect();
-    let mut found = vec![root];
-    let mut at = 0;
-    while at < found.len() {
-        let parent = found[at];
-        found.extend(all.iter().filter(|pid| ticks(**pid).is_some_and(|(of, _)| of == parent)));
-        at += 1;
-    }
-    found
-}
-
-/// Parent and user plus system time in ticks, from `/proc/PID/stat`: fields 4, 14 and 15; the
-/// second field is a name in parentheses that may hold anything.
-fn ticks(pid: u32) -> Option<(u32, f64)> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
-    let number = |n: usize| fields.get(n)?.parse::<f64>().ok();
-    Some((fields.get(1)?.parse().ok()?, number(11)? + number(12)?))
-}
-
-/// Resident memory of a process tree.
-fn memory_mib(pid: u32) -> f64 {
-    let resident = |pid: u32| -> Option<f64> {
-        let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        number_after(&text, "VmRSS:")
-    };
-    tree(pid).into_iter().filter_map(resident).sum::<f64>() / 1024.0
-}
-
-fn print_table(samples: &BTreeMap<&'static str, Vec<Sample>>) {
-    println!("{:<12} {:>28} {:>28}", "", "req/s min/median/max", "CPU µs/request");
-    for (name, all) in samples {
-        let rates = spread(all.iter().map(|sample| sample.per_second));
-        let costs = spread(all.iter().map(|sample| sample.cpu_us));
-        println!("{name:<12} {:>28} {:>28}", show(rates, 0), show(costs, 1));
-    }
-    let cost = |name: &str| samples.get(name).into_iter().flatten().map(|sample| sample.cpu_us);
-    let ratios = cost("3 mainstay").zip(cost("2 nginx")).map(|(ours, nginx)| ours / nginx);
-    println!("CPU per request, mainstay to nginx: {}", show(spread(ratios), 2));
-}
-
-/// Least, median and greatest of some numbers.
-fn spread(numbers: impl Iterator<Item = f64>) -> [f64; 3] {
-    let mut all: Vec<f64> = numbers.collect();
-    all.sort_by(f64::total_cmp);
-    match all.as_slice() {
-        [] => [0.0; 3],
-        some => [some[0], some[some.len() / 2], some[some.len() - 1]],
-    }
-}
-
-fn show([least, median, greatest]: [f64; 3], digits: usize) -> String {
-    format!("{least:.digits$} / {median:.digits$} / {greatest:.digits$}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn figures_are_read_as_wrk_prints_them() {
-        let text = "  164050 requests in 3.00s, 30.1MB read\n  Non-2xx or 3xx responses: 12\nRequests/sec:  54683.2";
-        assert_eq!(number_before(text, " requests in"), Some(164_050.0));
-        assert_eq!(number_after(text, "Requests/sec:"), Some(54_683.2));
-        assert_eq!(number_after(text, "Non-2xx or 3xx responses:"), Some(12.0));
-    }
-
-    #[test]
-    fn a_process_tree_has_its_root_and_costs_time() {
-        let own = std::process::id();
-        assert!(tree(own).contains(&own) && ticks(own).is_some() && memory_mib(own) > 0.0);
-    }
-
-    #[test]
-    fn a_spread_is_least_median_greatest() {
-        assert_eq!(show(spread([3.0, 1.0, 2.0].into_iter()), 0), "1 / 2 / 3");
-    }
+/// Runs one of the binary's own commands beside the gateway's configuration.
+fn tool(directory: &Path, words: &str) -> Result<(), String> {
+    let mut command = Command::new(binary());
+    command.args(words.split(' ')).current_dir(directory);
+    let ran = run_command(&mut command, Show::OnFailure, Duration::from_secs(30));
+    if ran.ok { Ok(()) } else { Err(format!("{words}: {}", ran.end)) }
 }

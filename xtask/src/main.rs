@@ -14,6 +14,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a task talks to its developer")]
 
 mod bench;
+mod cost;
 mod crash;
 mod debian;
 mod docs;
@@ -40,7 +41,9 @@ const USAGE: &str = "usage: cargo xtask <task> [options]
                                   --allow-skips accepts suites whose tools are missing,
                                   --only runs the steps whose names contain STEP
   docs  [--check]                 write the generated pages, or only compare them
-  bench [--rounds N] [--secs N]   CPU per request beside nginx
+  bench [--rounds N] [--secs N] [--scaling]
+                                  cost beside nginx; --scaling: how it grows
+  cost  [--record]                instructions per request, held against xtask/cost.txt
   judge [--dir D] [--scenario S] [--mode gateway|run|both]
                                   share of a rate limit turned into finished work
   lab   [ARGS…]                   the laboratory, ARGS as its own help says
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         "docs" => docs::run(&arguments),
         "examples" => examples::run(&arguments),
         "bench" => bench::run(&arguments),
+        "cost" => cost::run(&arguments),
         "judge" => judge::run(&arguments),
         "fuzz" => fuzz::run(&arguments),
         "lab" => lab::run(&arguments),

@@ -12,7 +12,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// How long a server may take from its start to its first answer.
-const START_LIMIT: Duration = Duration::from_secs(20);
+const START_LIMIT: Duration = Duration::from_secs(60);
 /// How long a server may take to drain and stop.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
 
@@ -46,7 +46,8 @@ impl Server {
         let listen = address.to_string();
         let arguments = [&["sim", "--listen", &listen][..], arguments].concat();
         let log = directory.join("sim.log");
-        let mut server = Server::spawn(directory, &arguments, core, address, address, log)?;
+        let tool = core.map_or_else(Vec::new, taskset);
+        let mut server = Server::spawn(&tool, directory, &arguments, [address; 2], log)?;
         server.wait_for("/v1/models", false)?;
         Ok(server)
     }
@@ -61,34 +62,48 @@ impl Server {
         config: &str,
         core: Option<u32>,
     ) -> Result<Server, String> {
+        let tool = core.map_or_else(Vec::new, taskset);
+        Server::serve_under(&tool, directory, config)
+    }
+
+    /// Starts `mainstay serve` as an argument of another command.
+    ///
+    /// # Errors
+    ///
+    /// Why it did not start, with the end of its output.
+    pub(crate) fn serve_under(
+        tool: &[String],
+        directory: &Path,
+        config: &str,
+    ) -> Result<Server, String> {
         let file = directory.join("mainstay.toml");
         fs::write(&file, config).map_err(|e| format!("write {}: {e}", file.display()))?;
         let (address, admin) = (free_address()?, free_address()?);
         let (listen, admin_listen) = (address.to_string(), admin.to_string());
         let arguments = ["serve", "--listen", &listen, "--admin-listen", &admin_listen];
         let log = directory.join("serve.log");
-        let mut server = Server::spawn(directory, &arguments, core, address, admin, log)?;
+        let addresses = [address, admin];
+        let mut server = Server::spawn(tool, directory, &arguments, addresses, log)?;
         // Where callers bring the provider's key there is none of ours to print.
         server.wait_for("/healthz", !config.contains("auth = \"pass\""))?;
         Ok(server)
     }
 
     fn spawn(
+        tool: &[String],
         directory: &Path,
         arguments: &[&str],
-        core: Option<u32>,
-        address: SocketAddr,
-        admin: SocketAddr,
+        [address, admin]: [SocketAddr; 2],
         log: PathBuf,
     ) -> Result<Server, String> {
         let program = binary();
-        let mut command = match core {
-            Some(core) => {
-                let mut command = Command::new("taskset");
-                command.args(["-c", &core.to_string()]).arg(&program);
+        let mut command = match tool {
+            [] => Command::new(&program),
+            [tool, rest @ ..] => {
+                let mut command = Command::new(tool);
+                command.args(rest).arg(&program);
                 command
             }
-            None => Command::new(&program),
         };
         let out = File::create(&log).map_err(|e| format!("create {}: {e}", log.display()))?;
         let errors = out.try_clone().map_err(|e| format!("share {}: {e}", log.display()))?;
@@ -152,6 +167,11 @@ impl Drop for Server {
         }
         end_group(&mut self.child);
     }
+}
+
+/// What keeps a command on one core.
+fn taskset(core: u32) -> Vec<String> {
+    vec!["taskset".to_owned(), "-c".to_owned(), core.to_string()]
 }
 
 /// A loopback address that is free at this moment.

@@ -3,7 +3,7 @@
 use crate::places::{known, option, program, root};
 use crate::process::{Ran, Show, run as run_command};
 use crate::tally::{Report, Tally};
-use crate::{examples, sdk, suites};
+use crate::{cost, examples, sdk, suites};
 use std::process::Command;
 use std::time::Duration;
 
@@ -38,6 +38,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
         return report.finish(wish.allow_skips);
     }
     suite_steps(&mut report, &wish);
+    cost_step(&mut report, &wish);
     report.finish(wish.allow_skips)
 }
 
@@ -111,6 +112,22 @@ fn suite_steps(report: &mut Report, wish: &Wish<'_>) {
             }
             Err(why) => report.skip(suite.name, &why),
         }
+    }
+}
+
+fn cost_step(report: &mut Report, wish: &Wish<'_>) {
+    const NAME: &str = "instructions per request";
+    if !wish.wants(NAME) {
+        return;
+    }
+    match cost::ready() {
+        Ok(()) if !cost::is_on_record() => {
+            report.skip(NAME, "nothing is on record: `cargo xtask cost --record`");
+        }
+        Ok(()) => {
+            report.step(NAME, cost::step);
+        }
+        Err(why) => report.skip(NAME, &why),
     }
 }
 
