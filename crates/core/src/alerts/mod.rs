@@ -38,7 +38,7 @@ pub const RECENT_MAX: usize = 200;
 /// Longest subject and detail, in bytes: parts of both are foreign.
 pub const TEXT_MAX: usize = 200;
 /// A raised condition of which nothing was seen for so long is over: nobody calls that target any more.
-pub const SILENCE_MAX: Duration = Duration::from_hours(24);
+pub const SILENCE_MAX: Duration = Duration::from_secs(24 * 3_600);
 
 /// What was seen.
 #[derive(Clone, Copy, Debug)]

@@ -71,9 +71,9 @@ impl Default for AlertLimits {
             failures: 3,
             error_percent: 25,
             error_calls_min: 20,
-            error_window: Duration::from_mins(5),
+            error_window: Duration::from_secs(300),
             store_after: Duration::from_secs(10),
-            calm: Duration::from_mins(1),
+            calm: Duration::from_secs(60),
             repeat: None,
         }
     }
