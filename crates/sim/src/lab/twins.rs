@@ -7,20 +7,23 @@
 //!   not extra goes at another time or to another target than without the wish.
 //! * 13, replay: the same scene gives the same run.
 
+use super::money::{Bank, Wrong};
 use super::scene::{Neighbour, ProviderScene, Scene, Traffic};
-use super::{Run, play};
+use super::{Run, play, watch};
 use crate::judge::Accusation;
 use std::time::Duration;
 
-/// Plays a scene, and its twins: everything it can be accused of. A twin gives what it shows, and
-/// how many events it took.
+/// Plays a scene with its money, and its twins: everything it can be accused of. A twin gives what
+/// it shows, and how many events it took.
 pub fn check(scene: &Scene) -> Run {
-    let mut run = play(scene);
+    let mut bank = Bank::new(scene, Wrong::Nothing);
+    let mut run = watch(scene, |seconds, note| bank.see(seconds, note));
     let twins = [replayed(scene, &run), neighbours(scene, &run), denied_extras(scene)];
     for (accusation, events) in twins {
         run.events += events;
         run.accusations.extend(accusation);
     }
+    run.accusations.extend(bank.close());
     run
 }
 
