@@ -131,6 +131,9 @@ headers = \"2s\"
 total = \"8s\"
 ";
 
+/// Who is believed about where a caller is: whoever is on this machine.
+const PLACES: &str = "trusted_proxies = [\"127.0.0.1/32\"]\ncountry_header = \"x-country\"\n";
+
 /// Short silences, and no memory of failures: each stream is broken on purpose.
 const BREAKING: &str = "
 [policy.retry]
@@ -174,7 +177,7 @@ fn config(auth: &str, sim: &Server) -> String {
 
 fn config_with(auth: &str, policy: &str, sim: &Server) -> String {
     format!(
-        "[server]\nauth = \"{auth}\"\n{policy}\n[[provider]]\nname = \"sim\"\nkind = \"openai\"\nbase_url = \"{}\"\napi_key = \"sk-sim-upstream-0001\"\n",
+        "[server]\nauth = \"{auth}\"\n{PLACES}{policy}\n[[provider]]\nname = \"sim\"\nkind = \"openai\"\nbase_url = \"{}\"\napi_key = \"sk-sim-upstream-0001\"\n",
         sim.base_url()
     )
 }

@@ -3,6 +3,7 @@
 
 import * as calls from "./calls.mjs";
 import * as errors from "./errors.mjs";
+import * as keys from "./keys.mjs";
 import * as limits from "./limits.mjs";
 import * as money from "./money.mjs";
 import * as retries from "./retries.mjs";
@@ -16,6 +17,7 @@ await test("node: the SDK is the pinned one", () => {
 });
 await calls.run();
 await errors.run();
+await keys.run();
 await limits.run();
 await money.run();
 await retries.run();

@@ -10,6 +10,7 @@ import openai
 
 import calls
 import errors
+import keys
 import limits
 import money
 import retries
@@ -23,6 +24,7 @@ def main():
     case("python: the SDK is the pinned one", lambda: same("version", openai.__version__, PINNED))
     calls.run()
     errors.run()
+    keys.run()
     limits.run()
     money.run()
     retries.run()
