@@ -8,6 +8,7 @@
 //! lab    play the policies in the laboratory, many seeds
 //! examples  run the examples with other HTTP clients; what a call costs beside them
 //! fuzz   give parsers, validator and token counter inputs made from seeds
+//! keys   what a million keys cost to start with, to hold and to look up
 //! crash  kill a gateway under load, again and again, and audit its ledger
 //! mutants  break one rule at a time and see who objects
 //! ```
@@ -21,6 +22,7 @@ mod docs;
 mod examples;
 mod fuzz;
 mod judge;
+mod keys;
 mod lab;
 mod mutants;
 mod nginx;
@@ -49,6 +51,7 @@ const USAGE: &str = "usage: cargo xtask <task> [options]
   lab   [ARGS…]                   the laboratory, ARGS as its own help says
   examples [--overhead]           examples with other HTTP clients, or what a call costs beside them
   fuzz  [--minutes N] [--target T] give parsers, validator and counter inputs made from seeds
+  keys  [--count N] [--no-gateway] what so many keys (1000000) cost: start, memory, lookup
   crash [--kills N]               kill a gateway under load N times (200), audit its ledger
   mutants [--only TEXT]           break one rule at a time and see who objects
 ";
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         "cost" => cost::run(&arguments),
         "judge" => judge::run(&arguments),
         "fuzz" => fuzz::run(&arguments),
+        "keys" => keys::run(&arguments),
         "lab" => lab::run(&arguments),
         "crash" => crash::run(&arguments),
         "mutants" => mutants::run(&arguments),

@@ -89,6 +89,23 @@ impl Server {
         Ok(server)
     }
 
+    /// As [`Server::serve`], on a store that has keys already, so that none is printed.
+    ///
+    /// # Errors
+    ///
+    /// Why it did not start, with the end of its output.
+    pub(crate) fn serve_known(directory: &Path, config: &str) -> Result<Server, String> {
+        let file = directory.join("mainstay.toml");
+        fs::write(&file, config).map_err(|e| format!("write {}: {e}", file.display()))?;
+        let (address, admin) = (free_address()?, free_address()?);
+        let (listen, admin_listen) = (address.to_string(), admin.to_string());
+        let arguments = ["serve", "--listen", &listen, "--admin-listen", &admin_listen];
+        let log = directory.join("serve.log");
+        let mut server = Server::spawn(directory, &arguments, None, address, admin, log)?;
+        server.wait_for("/healthz", false)?;
+        Ok(server)
+    }
+
     fn spawn(
         tool: &[String],
         directory: &Path,
