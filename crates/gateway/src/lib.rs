@@ -41,6 +41,7 @@ mod otel;
 mod ownership;
 mod quoted;
 mod refused;
+pub mod rehearsal;
 mod reload;
 mod routes;
 mod scopes;
