@@ -21,12 +21,12 @@ mod replays;
 mod requests;
 mod scope;
 mod usage;
-pub use budgets::{BudgetOf, BudgetRecord, BudgetStore, NewBudget};
+pub use budgets::{ALERTS_MAX, BudgetAlert, BudgetOf, BudgetRecord, BudgetStore, NewBudget};
 pub use ledger::{
     Basis, Durability, Entry, EntryKind, FURTHER_MAX, Ledger, LedgerState, LedgerTrouble, Recovery,
     ReservationId, SpentOf, Summed, Written,
 };
-pub use limits::{Change, LimitPatch, LimitRecord, LimitStore, Subject, TierLimit};
+pub use limits::{Change, LimitLevel, LimitPatch, LimitRecord, LimitStore, Subject, TierLimit};
 pub use members::{
     AuditEntry, AuditStore, Group, Member, MemberStore, NotARole, Role, User, role_in,
 };

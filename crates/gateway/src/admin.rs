@@ -63,6 +63,9 @@ const PAGES: &[&str] = &[
 /// Connections to the administration plane at once.
 const CONNECTIONS_MAX: usize = 64;
 
+/// Ticks between two writings of what is used of requests per day: a second.
+const LEVELS_EVERY: u64 = 4;
+
 /// Runs until the gateway is cut.
 pub(crate) async fn run(
     shared: Arc<Shared>,
@@ -77,13 +80,36 @@ pub(crate) async fn run(
     let console = Desk::new(Arc::clone(&shared), by_console);
     let console = Arc::new(Console::new(console, settings.auth.clone()));
     let plane = Arc::new(Plane { shared: Arc::clone(&shared), settings, desk, console });
+    let last = store.clone();
     tokio::select! {
         () = accept(listener, plane) => {}
         () = tick(&shared, store) => {}
+        () = write_objects(&shared) => {}
         _ = phase.wait_for(|phase| *phase == Phase::Cut) => {}
     }
     if let Err(error) = shared.objects.flush(shared.wall.now()) {
         tracing::error!(%error, "records of the last objects are lost: nobody can use them");
+    }
+    if let Some(store) = last {
+        let (limits, now) = (&shared.admission.limits, shared.engine.now());
+        let told = shared.money.tell_alerts(store.as_ref(), shared.wall.now());
+        if let Err(error) = told {
+            tracing::error!(%error, "the last alerts of budgets are told of after the next start");
+        }
+        if let Err(error) = limits.remember(store.as_ref(), now, shared.wall.now()) {
+            tracing::error!(%error, "the last requests are not counted in their day");
+        }
+    }
+}
+
+/// Writes records of objects as soon as there are some: what a kill can take is what came within one
+/// writing of the disk.
+async fn write_objects(shared: &Arc<Shared>) {
+    loop {
+        shared.objects.waited().await;
+        let own = Arc::clone(shared);
+        // A failure is told of, and tried again, by the ticks.
+        let _ = tokio::task::spawn_blocking(move || own.objects.flush(own.wall.now())).await;
     }
 }
 
@@ -92,7 +118,7 @@ async fn tick(shared: &Arc<Shared>, store: Option<Arc<dyn Store>>) {
     let mut ticks = interval(Duration::from_millis(250));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut failing = false;
-    loop {
+    for turn in 1_u64.. {
         ticks.tick().await;
         shared.wall.tick();
         let meters = shared.meters.iter().map(AsRef::as_ref);
@@ -105,7 +131,11 @@ async fn tick(shared: &Arc<Shared>, store: Option<Arc<dyn Store>>) {
             own.keys.refresh(store.as_ref())?;
             own.objects.flush(own.wall.now())?;
             own.admission.limits.refresh(store.as_ref())?;
-            own.money.refresh(store.as_ref(), own.wall.now())
+            if turn % LEVELS_EVERY == 0 {
+                own.admission.limits.remember(store.as_ref(), own.engine.now(), own.wall.now())?;
+            }
+            own.money.refresh(store.as_ref(), own.wall.now())?;
+            own.money.tell_alerts(store.as_ref(), own.wall.now())
         };
         let refreshed = tokio::task::spawn_blocking(refresh).await;
         let error = match refreshed {

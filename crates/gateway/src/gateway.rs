@@ -148,6 +148,15 @@ impl Gateway {
             settings: ArcSwap::from_pointee(settings),
         });
         open_books(&shared, store.as_deref())?;
+        if let Some(store) = &store {
+            let (limits, now) = (&shared.admission.limits, shared.engine.now());
+            let resumed = limits.resume(store.as_ref(), now, shared.wall.now());
+            resumed.map_err(|error| ServeError {
+                what: "could not read what is used of limits".to_owned(),
+                why: error.to_string(),
+                fix: error.fix(),
+            })?;
+        }
         let (phase, _) = watch::channel(Phase::Running);
         let mut gateway = Gateway {
             addr,

@@ -5,8 +5,8 @@ use mainstay_core::money::Usd;
 use mainstay_core::money::budget::{Owner, Period};
 use mainstay_core::rules::limits::LimitSpec;
 use mainstay_core::store::{
-    AuditEntry, BudgetRecord, Group, KeyRecord, LimitRecord, Member, Organization, Project, Scope,
-    UnixMillis, User, key_id,
+    AuditEntry, BudgetAlert, BudgetRecord, Group, KeyRecord, LimitRecord, Member, Organization,
+    Project, Scope, UnixMillis, User, key_id,
 };
 use serde_json::{Value, json};
 
@@ -58,6 +58,28 @@ pub fn budget(record: &BudgetRecord, period: Period, spent: Usd) -> Value {
         "created_at": time(record.created_at),
         "starts_at": time(period.start),
         "resets_at": period.end.map(time),
+    })
+}
+
+/// An alert of a budget.
+pub fn alert(raised: &BudgetAlert) -> Value {
+    let BudgetAlert { id, at, org, alert } = raised;
+    let (project, key) = match &alert.owner {
+        Owner::Organization => (None, None),
+        Owner::Project(id) => (Some(id), None),
+        Owner::Key(id) => (None, Some(id)),
+    };
+    json!({
+        "id": id,
+        "at": time(*at),
+        "budget": alert.rule,
+        "org": org,
+        "project": project,
+        "key": key,
+        "percent": alert.percent,
+        "since": time(alert.since),
+        "spent_usd": alert.settled.to_string(),
+        "limit_usd": alert.limit.to_string(),
     })
 }
 

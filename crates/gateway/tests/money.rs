@@ -5,6 +5,8 @@
 mod admin;
 #[path = "money/provider.rs"]
 mod billing;
+#[path = "money/families.rs"]
+mod families;
 mod support;
 
 use std::net::SocketAddr;
@@ -51,11 +53,16 @@ struct Bank {
 impl Bank {
     /// A gateway with a ledger before `upstream`.
     fn open(upstream: SocketAddr, more: &str) -> Bank {
-        let folder = tempfile::tempdir().expect("a folder");
+        Bank::open_in(tempfile::tempdir().expect("a folder"), upstream, more)
+    }
+
+    /// The same over a store that may have been used before; with a new key.
+    fn open_in(folder: TempDir, upstream: SocketAddr, more: &str) -> Bank {
         let path = folder.path().join("m.db");
         let store = Arc::new(Sqlite::open(&path).expect("a store"));
         let key = add_key(&*store, Scopes::default().with(Scope::Passthrough), None);
-        let key_id = mainstay_core::store::Store::keys(&*store).expect("keys")[0].id();
+        let keys = mainstay_core::store::Store::keys(&*store).expect("keys");
+        let key_id = keys.last().expect("one was made").id();
         let text = format!(
             "{more}\n{PRICES}\n[[provider]]\nname = \"up\"\nbase_url = \"http://{upstream}/v1\"\napi_key = \"sk-x\"\n"
         );
@@ -116,6 +123,12 @@ impl Bank {
         let mut caller = Caller::to(self.addr);
         caller.send(&self.request(path, body));
         caller.answer()
+    }
+
+    /// Stops it in good order and gives its ground.
+    fn leave(mut self) -> TempDir {
+        self.gateway.take().expect("it runs").stop();
+        self.folder
     }
 
     /// Stops it in good order and gives the sum of what was settled.

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use mainstay_core::keys::PublicPart;
 use mainstay_core::store::{
-    AuditEntry, BudgetRecord, Changes, Digest, KeyRecord, LimitRecord, Member, NewKey,
-    ObjectRecord, Organization, Project, RequestRecord, Store, StoreError, Subject, UnixMillis,
-    User, key_id,
+    AuditEntry, BudgetAlert, BudgetRecord, Changes, Digest, KeyRecord, LimitLevel, LimitRecord,
+    Member, NewKey, ObjectRecord, Organization, Project, RequestRecord, Store, StoreError, Subject,
+    UnixMillis, User, key_id,
 };
 
 use crate::{describe, model};
@@ -46,6 +46,8 @@ struct World {
     places: BTreeMap<PublicPart, usize>,
     notes: BTreeMap<String, String>,
     budgets: Vec<(u64, BudgetRecord)>,
+    alerts: VecDeque<BudgetAlert>,
+    levels: BTreeMap<u64, LimitLevel>,
     users: Vec<(u64, User)>,
     members: Vec<(u64, Member)>,
     audit: VecDeque<AuditEntry>,
@@ -65,6 +67,8 @@ impl Default for World {
             places: BTreeMap::new(),
             notes: BTreeMap::new(),
             budgets: Vec::new(),
+            alerts: VecDeque::new(),
+            levels: BTreeMap::new(),
             users: Vec::new(),
             members: Vec::new(),
             audit: VecDeque::new(),

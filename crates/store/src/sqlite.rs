@@ -20,6 +20,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 
 use crate::{describe, model};
 
+mod alerts;
 mod budgets;
 mod inspect;
 mod limits;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mainstay_core::money::Usd;
-use mainstay_core::money::budget::{Every, Owner};
+use mainstay_core::money::budget::{Alert, Every, Owner};
 use mainstay_core::store::{
     BudgetOf, DEFAULT_ORG, NewBudget, NewKey, Scopes, Store, StoreError, UnixMillis,
 };
@@ -87,5 +87,37 @@ fn the_successor_of_a_key_has_its_budgets_with_nothing_spent() {
             (all[1].amount, all[1].every, all[1].baseline),
             (set.amount, set.every, Usd::ZERO)
         );
+    });
+}
+
+#[test]
+fn an_alert_is_raised_once_for_a_period_a_percentage_and_a_limit() {
+    on_every_store(|store| {
+        let owner = Owner::Project("p".into());
+        let first = Alert {
+            rule: 7,
+            owner,
+            percent: 80,
+            since: NOW,
+            settled: usd("8.000000000001"),
+            limit: usd("10"),
+        };
+        let raised = store.raise_alert(DEFAULT_ORG, &first, NOW).unwrap().unwrap();
+        assert_eq!((&*raised.org, &raised.alert), (DEFAULT_ORG, &first));
+        let again = Alert { settled: usd("9"), ..first.clone() };
+        assert_eq!(store.raise_alert(DEFAULT_ORG, &again, NOW).unwrap(), None);
+        let others = [
+            Alert { percent: 100, ..first.clone() },
+            Alert { limit: usd("20"), ..first.clone() },
+            Alert { since: UnixMillis(2_000_000), ..first.clone() },
+            Alert { rule: 8, ..first.clone() },
+        ];
+        for other in &others {
+            assert!(store.raise_alert(DEFAULT_ORG, other, NOW).unwrap().is_some(), "{other:?}");
+        }
+        let all = store.alerts(0, 100).unwrap();
+        assert_eq!(all.len(), 5);
+        assert_eq!(all[0], raised);
+        assert_eq!(store.alerts(raised.id, 2).unwrap(), all[1..3]);
     });
 }

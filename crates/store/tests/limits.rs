@@ -5,8 +5,8 @@ use std::time::Duration;
 use mainstay_core::rules::limits::LimitSpec;
 use mainstay_core::store::{
     Change::{Clear, To},
-    DEFAULT_ORG, DEFAULT_PROJECT, LimitPatch, NewKey, Scopes, Store, StoreError, Subject,
-    TierLimit, UnixMillis,
+    DEFAULT_ORG, DEFAULT_PROJECT, LimitLevel, LimitPatch, NewKey, Scopes, Store, StoreError,
+    Subject, TierLimit, UnixMillis,
 };
 use mainstay_store::{Memory, Sqlite, digest, mint};
 
@@ -181,5 +181,21 @@ fn the_successor_of_a_key_has_its_limits() {
         let all = store.limits().unwrap();
         assert_eq!(all.len(), 2);
         assert_eq!((&all[1].subject, all[1].spec), (&Subject::Key(fresh.public()), set.spec));
+    });
+}
+
+#[test]
+fn levels_are_remembered_for_as_long_as_something_is_left_of_them() {
+    on_every_store(|store| {
+        let epoch = store.epoch().unwrap();
+        let level = |id: u64, used: u64, at: UnixMillis| LimitLevel { id, used, at };
+        store.put_levels(&[level(1, 5, NOW), level(2, 7, NOW)], NOW).unwrap();
+        let later = NOW.plus(Duration::from_hours(47));
+        store.put_levels(&[level(2, 9, later)], later).unwrap();
+        assert_eq!(store.levels().unwrap(), [level(1, 5, NOW), level(2, 9, later)]);
+        let last = NOW.plus(Duration::from_hours(49));
+        store.put_levels(&[], last).unwrap();
+        assert_eq!(store.levels().unwrap(), [level(2, 9, later)]);
+        assert_eq!(store.epoch().unwrap(), epoch, "gateways do not read limits again for it");
     });
 }

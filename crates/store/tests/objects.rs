@@ -64,3 +64,21 @@ fn a_projects_objects_are_listed_newest_first_and_old_ones_are_swept_by_family()
         assert_eq!(ids(100).len(), 5, "other families stay");
     });
 }
+
+#[test]
+fn of_each_project_and_family_the_newest_stay() {
+    on_every_store(|store| {
+        let many = (0..10).map(|n| object("files", &format!("f{n}"), "a", n));
+        let others = (0..3).flat_map(|n| {
+            [object("threads", &format!("t{n}"), "a", n), object("files", &format!("g{n}"), "b", n)]
+        });
+        store.put_objects(&many.chain(others).collect::<Vec<_>>()).unwrap();
+        assert_eq!(store.bound_objects(4).unwrap(), 6);
+        let left = store.objects_of("a", "files", 100).unwrap();
+        let ids: Vec<&str> = left.iter().map(|one| &*one.id).collect();
+        assert_eq!(ids, ["f9", "f8", "f7", "f6"]);
+        assert_eq!(store.objects_of("a", "threads", 100).unwrap().len(), 3);
+        assert_eq!(store.objects_of("b", "files", 100).unwrap().len(), 3);
+        assert_eq!(store.bound_objects(4).unwrap(), 0);
+    });
+}

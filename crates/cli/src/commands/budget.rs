@@ -50,6 +50,20 @@ pub(crate) enum BudgetCommand {
     /// List all budgets and what is spent of them
     #[command(after_help = "Example:\n  mainstay budget list")]
     List(At),
+    /// List the percentages that budgets have passed, each once for a period
+    #[command(
+        after_help = "Examples:\n  mainstay budget alerts\n  mainstay budget alerts --after 17 --json"
+    )]
+    Alerts {
+        /// Only those after the one with this id
+        #[arg(long, value_name = "ID", default_value_t = 0)]
+        after: u64,
+        /// How many, 1 to 10000
+        #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+        most: u16,
+        #[command(flatten)]
+        at: At,
+    },
     /// Take a budget away
     #[command(
         after_help = "Example:\n  mainstay budget remove --key key_4fGh27KqLm3x --period day"
@@ -150,6 +164,12 @@ pub(super) fn run(command: &BudgetCommand, show: &mut Show) -> Result<Exit, Trou
             }
             tell(&found, &*store, show)?;
         }
+        BudgetCommand::Alerts { after, most, at } => {
+            for raised in super::store(at)?.alerts(*after, usize::from(*most))? {
+                let value = shapes::alert(&raised);
+                show.either(&value, &alert_line(&value))?;
+            }
+        }
         BudgetCommand::Remove { of, period, at } => {
             let every = period.map(PeriodArg::every);
             let store = super::store(at)?;
@@ -216,14 +236,33 @@ fn object(record: &BudgetRecord, spent: &BTreeMap<u64, Usd>) -> Value {
     shapes::budget(record, budget_period(record, now()), spent)
 }
 
+fn alert_line(value: &Value) -> String {
+    let text = |name: &str| value[name].as_str().unwrap_or("").to_owned();
+    format!(
+        "{:<6} {} {:<22} {:>3} %  spent {:>10} of {:>10} USD since {}",
+        value["id"],
+        text("at"),
+        owner(value),
+        value["percent"],
+        text("spent_usd"),
+        text("limit_usd"),
+        text("since")
+    )
+}
+
+/// The id of whom it belongs to.
+fn owner(value: &Value) -> &str {
+    let ids = ["key", "project", "org"].iter().filter_map(|name| value[name].as_str());
+    ids.map(str::trim).find(|id| !id.is_empty()).unwrap_or_default()
+}
+
 fn line(value: &Value) -> String {
     let text = |name: &str| value[name].as_str().unwrap_or("").to_owned();
-    let owner = ["key", "project", "org"].iter().map(|name| text(name)).find(|id| !id.is_empty());
     let resets = value["resets_at"].as_str().map_or(String::new(), |at| format!("  resets {at}"));
     let hard = if value["hard"] == true { "hard" } else { "soft" };
     format!(
         "{:<22} {:<6} {hard}  spent {:>10} of {:>10} USD{resets}",
-        owner.unwrap_or_default(),
+        owner(value),
         text("period"),
         text("spent_usd"),
         text("limit_usd")

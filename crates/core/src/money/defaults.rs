@@ -5,8 +5,13 @@
 
 use super::Price;
 
-/// When the table was last compared with its sources.
+/// When the table was last gone through. What its rows are worth is said by each row's
+/// [`known`](DefaultPrice::known): most are older than this.
 pub const DEFAULTS_DATE: &str = "2026-11-21";
+/// What most rows are known of.
+const OLD: &str = "2025-10";
+/// What the rows from a reprint are known of.
+const REPRINT: &str = "2026-06";
 
 /// A shipped price.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +22,8 @@ pub struct DefaultPrice {
     pub tuned: bool,
     /// The price.
     pub price: Price,
+    /// As of which month it is known, `YYYY-MM`: later changes are not in it.
+    pub known: &'static str,
 }
 
 /// The shipped prices.
@@ -25,7 +32,11 @@ pub fn default_prices() -> &'static [DefaultPrice] {
 }
 
 const fn row(model: &'static str, input: u64, cached: u64, output: u64) -> DefaultPrice {
-    DefaultPrice { model, tuned: false, price: Price::tokens(input, cached, output) }
+    DefaultPrice { model, tuned: false, price: Price::tokens(input, cached, output), known: OLD }
+}
+
+const fn reprinted(model: &'static str, input: u64, cached: u64, output: u64) -> DefaultPrice {
+    DefaultPrice { known: REPRINT, ..row(model, input, cached, output) }
 }
 
 const fn tuned(model: &'static str, input: u64, cached: u64, output: u64) -> DefaultPrice {
@@ -33,7 +44,7 @@ const fn tuned(model: &'static str, input: u64, cached: u64, output: u64) -> Def
 }
 
 const fn other(model: &'static str, price: Price) -> DefaultPrice {
-    DefaultPrice { model, tuned: false, price }
+    DefaultPrice { model, tuned: false, price, known: OLD }
 }
 
 const FREE: Price = Price::tokens(0, 0, 0);
@@ -49,12 +60,12 @@ const TABLE: &[DefaultPrice] = &[
     row("gpt-4.1", 2_000_000, 500_000, 8_000_000), // Source: the vendor's price page, as known of 2025-10.
     row("gpt-4.1-mini", 400_000, 100_000, 1_600_000), // Source: the vendor's price page, as known of 2025-10.
     row("gpt-4.1-nano", 100_000, 25_000, 400_000), // Source: the vendor's price page, as known of 2025-10.
-    row("gpt-5.5", 5_000_000, 500_000, 30_000_000), // Source: reprint of the vendor's price page of 2026-06 (morphllm.com), read 2026-11.
-    row("gpt-5.5-pro", 30_000_000, 30_000_000, 180_000_000), // Source: reprint of the vendor's price page of 2026-06 (morphllm.com), read 2026-11.
-    row("gpt-5.4", 2_500_000, 250_000, 15_000_000), // Source: reprint of the vendor's price page of 2026-06 (morphllm.com), read 2026-11.
-    row("gpt-5.4-mini", 750_000, 75_000, 4_500_000), // Source: reprint of the vendor's price page of 2026-06 (morphllm.com), read 2026-11.
-    row("gpt-5.4-nano", 200_000, 20_000, 1_250_000), // Source: reprint of the vendor's price page of 2026-06 (morphllm.com), read 2026-11.
-    row("gpt-5.4-pro", 30_000_000, 30_000_000, 180_000_000), // Source: reprint of the vendor's price page of 2026-06 (morphllm.com), read 2026-11.
+    reprinted("gpt-5.5", 5_000_000, 500_000, 30_000_000), // Source: reprint of the vendor's price page of 2026-06 (morphllm.com), read 2026-11.
+    reprinted("gpt-5.5-pro", 30_000_000, 30_000_000, 180_000_000), // Source: reprint of the vendor's price page of 2026-06 (morphllm.com), read 2026-11.
+    reprinted("gpt-5.4", 2_500_000, 250_000, 15_000_000), // Source: reprint of the vendor's price page of 2026-06 (morphllm.com), read 2026-11.
+    reprinted("gpt-5.4-mini", 750_000, 75_000, 4_500_000), // Source: reprint of the vendor's price page of 2026-06 (morphllm.com), read 2026-11.
+    reprinted("gpt-5.4-nano", 200_000, 20_000, 1_250_000), // Source: reprint of the vendor's price page of 2026-06 (morphllm.com), read 2026-11.
+    reprinted("gpt-5.4-pro", 30_000_000, 30_000_000, 180_000_000), // Source: reprint of the vendor's price page of 2026-06 (morphllm.com), read 2026-11.
     row("gpt-5.1", 1_250_000, 125_000, 10_000_000), // Source: the vendor's price page, as known of 2025-10.
     row("gpt-5", 1_250_000, 125_000, 10_000_000), // Source: the vendor's price page, as known of 2025-10.
     row("gpt-5-chat", 1_250_000, 125_000, 10_000_000), // Source: the vendor's price page, as known of 2025-10.

@@ -227,3 +227,15 @@ proptest! {
         prop_assert!(bound >= a.cost(&quantity).unwrap() && bound >= b.cost(&quantity).unwrap());
     }
 }
+
+#[test]
+fn every_shipped_price_says_as_of_when_it_is_known() {
+    for row in default_prices() {
+        let parts: Vec<&str> = row.known.split('-').collect();
+        assert!(
+            matches!(parts[..], [year, month] if year.len() == 4 && month.len() == 2),
+            "{row:?}"
+        );
+        assert!(row.known <= &DEFAULTS_DATE[..7], "{row:?} is known of later than the table is");
+    }
+}

@@ -155,10 +155,11 @@ impl Books {
 
     /// Says what a budget had spent in `period` when it was put in place; without this a new hard
     /// budget refuses. Ignored when the budget has gone or moved on to another period.
-    pub fn loaded(&mut self, id: u64, period: Period, spent: Usd) {
-        if let Some(place) = self.place_of(id) {
-            self.purses[place].loaded(period, spent);
-        }
+    ///
+    /// Gives the alert that this has passed, also when an earlier process has told of it.
+    pub fn loaded(&mut self, id: u64, period: Period, spent: Usd) -> Option<Alert> {
+        let place = self.place_of(id)?;
+        self.purses[place].loaded(period, spent)
     }
 
     /// Begins the adding up of a new budget's past again, after it failed: the period to ask about,

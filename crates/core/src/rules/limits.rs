@@ -17,9 +17,11 @@ use crate::time::Moment;
 
 mod account;
 mod bucket;
+mod day;
 mod spec;
 
 use account::Account;
+pub use day::DayLevel;
 pub use spec::{LimitSpec, Measure, NotALimit};
 
 /// The state of many limits, by number. One lock's worth: the limits that apply to one call belong

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::{StoreError, UnixMillis};
 use crate::money::Usd;
-use crate::rules::budget::{Every, Owner, Rule};
+use crate::rules::budget::{Alert, Every, Owner, Rule};
 
 /// A budget.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +88,23 @@ pub enum BudgetOf {
     Key(String),
 }
 
+/// A budget has passed one of its percentages: told once for each period, percentage and limit,
+/// whatever restarts come between.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BudgetAlert {
+    /// Its number, ascending: whoever tells of alerts goes on from the last one he told of.
+    pub id: u64,
+    /// When it was noticed.
+    pub at: UnixMillis,
+    /// The organization's id.
+    pub org: Box<str>,
+    /// What was passed.
+    pub alert: Alert,
+}
+
+/// Most alerts that are kept; older ones are forgotten.
+pub const ALERTS_MAX: usize = 100_000;
+
 /// Where budgets are remembered. Every change raises the store's epoch and is put on record.
 pub trait BudgetStore {
     /// Sets a budget, over the one of the same owner and kind of period if there is one: what is
@@ -112,4 +129,14 @@ pub trait BudgetStore {
     fn budget_owner(&self, of: &BudgetOf) -> Result<(Box<str>, Owner), StoreError>;
     /// Budgets that changed after `epoch`, removed ones among them; 0 gives all.
     fn budgets_since(&self, epoch: u64) -> Result<Vec<BudgetRecord>, StoreError>;
+    /// Puts an alert on record, unless it is there: the record when it is new. The newest
+    /// [`ALERTS_MAX`] are kept. Raises no epoch.
+    fn raise_alert(
+        &self,
+        org: &str,
+        alert: &Alert,
+        now: UnixMillis,
+    ) -> Result<Option<BudgetAlert>, StoreError>;
+    /// Alerts with a higher number than `after`, oldest first, at most `most`.
+    fn alerts(&self, after: u64, most: usize) -> Result<Vec<BudgetAlert>, StoreError>;
 }

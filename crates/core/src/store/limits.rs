@@ -116,6 +116,18 @@ pub struct TierLimit {
     pub spec: LimitSpec,
 }
 
+/// How much of a limit's requests per day counted as used at a time, so that a restart does not give
+/// the day anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitLevel {
+    /// The limit's number.
+    pub id: u64,
+    /// Requests.
+    pub used: u64,
+    /// When.
+    pub at: UnixMillis,
+}
+
 /// Where limits are remembered. Every change raises the store's epoch and is put on record.
 ///
 /// In a subject an organization or project may be given by its name in the place of its id, as
@@ -174,4 +186,19 @@ pub trait LimitStore {
     ///
     /// The store failed.
     fn limits_since(&self, epoch: u64) -> Result<(u64, Vec<LimitRecord>), StoreError>;
+
+    /// Remembers levels, each over the one of the same limit, and forgets those older than a day: of
+    /// them nothing is left. Raises no epoch and is not put on record.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    fn put_levels(&self, levels: &[LimitLevel], now: UnixMillis) -> Result<(), StoreError>;
+
+    /// Levels that are remembered, by the limit's number.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    fn levels(&self) -> Result<Vec<LimitLevel>, StoreError>;
 }

@@ -42,4 +42,6 @@ pub trait ObjectStore {
     fn forget_object(&self, family: &str, id: &str) -> Result<(), StoreError>;
     /// Forgets the objects of a family made before a time, and tells how many.
     fn sweep_objects(&self, family: &str, before: UnixMillis) -> Result<usize, StoreError>;
+    /// Forgets, of each project and family, the oldest beyond `most`, and tells how many.
+    fn bound_objects(&self, most: usize) -> Result<usize, StoreError>;
 }

@@ -129,6 +129,7 @@ const THINGS: &[(&str, &[&str], &[&str])] = &[
     ("Limit", &["of", "subject"], &["model", "burst", "tier"]),
     ("Tier", &["name"], &[]),
     ("Budget", BUDGET, &["project", "key", "resets_at"]),
+    ("BudgetAlert", &["at", "org", "since", "spent_usd", "limit_usd"], &["project", "key"]),
     ("Usage", &["id", "name", "cost_usd"], &[]),
     ("Request", REQUEST, REQUEST_MAYBE),
     ("RequestDetail", REQUEST, REQUEST_MAYBE),
@@ -180,6 +181,7 @@ fn more(name: &str) -> Vec<(&'static str, Value)> {
         "Alerts" => alerts(),
         "Tier" => vec![("limits", list(json!({"type": "object"})))],
         "Budget" => vec![("id", number()), ("hard", flag()), ("alerts", list(number()))],
+        "BudgetAlert" => vec![("id", number()), ("budget", number()), ("percent", number())],
         "Usage" => vec![
             ("requests", number()),
             ("input_tokens", number()),

@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
-use mainstay_core::rules::limits::{LimitTable, Measure, Need, Reading, Refusal, Share, Standing};
+use mainstay_core::rules::limits::{
+    DayLevel, LimitTable, Measure, Need, Reading, Refusal, Share, Standing,
+};
 use mainstay_core::store::{Store, StoreError};
 use mainstay_core::time::Moment;
 use mainstay_tokens::fits::must_count;
@@ -19,9 +21,9 @@ use super::learnt::Learnt;
 use super::{Ask, Denied, Ending, Who, tell};
 
 /// Locks. More than the cores of most machines, so that few callers meet.
-const SHARDS: usize = 64;
+pub(super) const SHARDS: usize = 64;
 /// States looked at for whether they can be forgotten, each tick and lock.
-const SWEPT: usize = 2_000;
+pub(super) const SWEPT: usize = 2_000;
 
 /// All limits and how much of them is used.
 #[derive(Debug)]
@@ -34,6 +36,8 @@ pub(crate) struct LimitDesk {
     learnt: Learnt,
     /// Calls that shadows would have refused.
     over_shadows: AtomicU64,
+    /// What the store remembers of requests per day.
+    written: Mutex<HashMap<u64, DayLevel>>,
 }
 
 impl Default for LimitDesk {
@@ -44,6 +48,7 @@ impl Default for LimitDesk {
             shards: std::array::from_fn(|_| Mutex::default()),
             learnt: Learnt::default(),
             over_shadows: AtomicU64::new(0),
+            written: Mutex::default(),
         }
     }
 }
@@ -238,14 +243,24 @@ impl LimitDesk {
             .collect()
     }
 
-    fn lock(&self, shard: usize) -> MutexGuard<'_, LimitTable> {
+    /// The limits as they are known.
+    pub(super) fn book(&self) -> Arc<Book> {
+        self.book.load_full()
+    }
+
+    /// What the store remembers of requests per day.
+    pub(super) fn written(&self) -> MutexGuard<'_, HashMap<u64, DayLevel>> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn lock(&self, shard: usize) -> MutexGuard<'_, LimitTable> {
         // Every change of a table is complete before anything can panic.
         self.shards[shard % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Which lock the limits of an organization, its projects and its keys are under.
-fn shard(org: &str) -> usize {
+pub(super) fn shard(org: &str) -> usize {
     // FNV-1a: ids are random and need no better one.
     let hash = org.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)

@@ -20,6 +20,7 @@ use crate::refused::Refused;
 
 mod book;
 mod learnt;
+mod levels;
 mod limits;
 mod report;
 mod tell;

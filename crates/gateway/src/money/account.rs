@@ -179,10 +179,8 @@ impl Account {
             self.money.counts.debts.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(reservation = %self.reservation, %debt, "a call cost more than it held");
         }
-        for alert in settled.alerts {
-            self.money.counts.alerts.fetch_add(1, Ordering::Relaxed);
-            let (budget, percent) = (alert.rule, alert.percent);
-            tracing::warn!(budget, percent, spent = %alert.settled, limit = %alert.limit, "a budget passed an alert");
+        if !settled.alerts.is_empty() {
+            self.money.books.passed(home(self.payer.key.as_ref()).0, settled.alerts);
         }
     }
 

@@ -5,13 +5,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use mainstay_core::money::Usd;
-use mainstay_core::money::budget::{Books, Owner, Period};
+use mainstay_core::money::budget::{Alert, Books, Owner, Period};
 use mainstay_core::store::{BudgetRecord, Ledger, SpentOf, Store, StoreError, UnixMillis};
 
 use super::Zones;
 
 /// An organization's budgets.
 pub(crate) type OrgBooks = Arc<Mutex<Books>>;
+
+/// Alerts to be put on record, with their organization.
+type Waiting = Arc<Mutex<Vec<(Box<str>, Alert)>>>;
+
+/// Alerts that may wait; the store takes them four times a second.
+const ALERTS_MAX: usize = 10_000;
 
 /// The budgets of all organizations.
 #[derive(Debug)]
@@ -21,6 +27,8 @@ pub(crate) struct AllBooks {
     known: Mutex<Known>,
     /// The latest admission on record at the start: a clock that was set back since stands still.
     latest: UnixMillis,
+    /// Alerts that were passed and are not on record.
+    pub(super) alerts: Waiting,
 }
 
 /// Budgets as the store has them.
@@ -39,12 +47,18 @@ pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl AllBooks {
     pub(crate) fn new(latest: UnixMillis) -> AllBooks {
-        AllBooks { books: ArcSwap::default(), known: Mutex::default(), latest }
+        let alerts = Waiting::default();
+        AllBooks { books: ArcSwap::default(), known: Mutex::default(), latest, alerts }
     }
 
     /// The budgets of an organization, if it has any.
     pub(crate) fn of(&self, org: &str) -> Option<OrgBooks> {
         self.books.load().get(org).cloned()
+    }
+
+    /// Notes alerts of an organization's budgets, to be put on record.
+    pub(crate) fn passed(&self, org: &str, alerts: impl IntoIterator<Item = Alert>) {
+        note(&self.alerts, org, alerts);
     }
 
     /// The time as ledger and budgets see it.
@@ -73,7 +87,7 @@ impl AllBooks {
             if let Some(books) = self.of(&record.org) {
                 let mut open = locked(&books);
                 if let Some(period) = open.reload(record.id) {
-                    ask(&books, &known.again, record, period, ledger);
+                    ask(&books, &known.again, &self.alerts, record, period, ledger);
                 }
             }
         }
@@ -100,14 +114,29 @@ impl AllBooks {
         } else if let Some(period) = open.set(record.rule(), self.clock(now), &Zones) {
             // Asked under the lock: what is settled later is counted here, what was settled before
             // is in the sum.
-            ask(&books, &known.again, record, period, ledger);
+            ask(&books, &known.again, &self.alerts, record, period, ledger);
         }
+    }
+}
+
+fn note(waiting: &Waiting, org: &str, alerts: impl IntoIterator<Item = Alert>) {
+    let mut waiting = locked(waiting);
+    for alert in alerts {
+        if waiting.len() >= ALERTS_MAX {
+            tracing::error!(
+                budget = alert.rule,
+                "alerts cannot be put on record, so this one is lost"
+            );
+            continue;
+        }
+        waiting.push((org.into(), alert));
     }
 }
 
 fn ask(
     books: &OrgBooks,
     again: &Arc<Mutex<Vec<u64>>>,
+    alerts: &Waiting,
     record: &BudgetRecord,
     period: Period,
     ledger: &dyn Ledger,
@@ -122,12 +151,14 @@ fn ask(
     // What had been spent when it was made does not count against a budget without periods.
     let before = if period.end.is_none() { record.baseline } else { Usd::ZERO };
     let (books, again, id) = (Arc::clone(books), Arc::clone(again), record.id);
+    let (alerts, org) = (Arc::clone(alerts), record.org.clone());
     ledger.spent(
         of,
         Box::new(move |sum| match sum {
             Ok(sum) => {
                 let spent = sum.minus(before).unwrap_or(sum);
-                locked(&books).loaded(id, period, spent);
+                let alert = locked(&books).loaded(id, period, spent);
+                note(&alerts, &org, alert);
             }
             Err(trouble) => {
                 tracing::warn!(budget = id, %trouble, "what a budget has spent could not be added up; it is tried again");

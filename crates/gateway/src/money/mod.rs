@@ -36,6 +36,7 @@ mod words;
 pub(crate) use account::MoneyHold;
 use account::{Account, Payer};
 pub(crate) use books::AllBooks;
+use books::locked;
 pub(crate) use calendar::Zones;
 pub use calendar::{budget_period, is_time_zone};
 pub(crate) use demand::Asked;
@@ -99,6 +100,31 @@ impl Money {
             books: Arc::new(AllBooks::new(latest)),
             counts: Counts::default(),
         })
+    }
+
+    /// Puts alerts on record that budgets have passed. Each is told once, whatever restarts come
+    /// between. Blocks; for the background thread.
+    ///
+    /// # Errors
+    ///
+    /// The store failed; they are put on record the next time.
+    pub(crate) fn tell_alerts(&self, store: &dyn Store, now: UnixMillis) -> Result<(), StoreError> {
+        let mut waiting = std::mem::take(&mut *locked(&self.books.alerts)).into_iter();
+        while let Some((org, alert)) = waiting.next() {
+            match store.raise_alert(&org, &alert, now) {
+                Ok(None) => {}
+                Ok(Some(raised)) => {
+                    self.counts.alerts.fetch_add(1, Ordering::Relaxed);
+                    let (budget, percent) = (alert.rule, alert.percent);
+                    tracing::warn!(alert = raised.id, budget, percent, spent = %alert.settled, limit = %alert.limit, "a budget passed an alert");
+                }
+                Err(error) => {
+                    locked(&self.books.alerts).extend(std::iter::once((org, alert)).chain(waiting));
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Learns of budgets that changed.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mainstay_core::store::{ObjectRecord, Store, StoreError, UnixMillis};
+use tokio::sync::Notify;
 
 use crate::refused::Refused;
 
@@ -15,6 +16,9 @@ const QUEUE_MAX: usize = 100_000;
 /// How long records of what the provider itself forgets are kept: it keeps responses and chat
 /// completions for 30 days. Source: the vendor's page on data controls, read 2026-11.
 const KEPT: Duration = Duration::from_hours(31 * 24);
+/// Objects of one project and family that are on record; the oldest beyond them are forgotten, and
+/// are then open to operators only. A tenth of it is all that a list can show.
+const EACH_MAX: usize = 1_000_000;
 /// Families that are forgotten after that.
 const FORGOTTEN: [&str; 2] = ["responses", "chat/completions"];
 
@@ -25,6 +29,10 @@ type Place = (Box<str>, Box<str>);
 pub(crate) struct Objects {
     store: Option<Arc<dyn Store>>,
     state: Mutex<State>,
+    /// Held while records are written, so that one writing does not end another one's.
+    writing: Mutex<()>,
+    /// There is something to write.
+    news: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -54,7 +62,7 @@ impl State {
 impl Objects {
     /// Over this store. Without one, records last as long as the cache keeps them.
     pub(crate) fn new(store: Option<Arc<dyn Store>>) -> Objects {
-        Objects { store, state: Mutex::default() }
+        Objects { store, state: Mutex::default(), writing: Mutex::default(), news: Notify::new() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -115,6 +123,13 @@ impl Objects {
             return;
         }
         state.queue.push(record);
+        drop(state);
+        self.news.notify_one();
+    }
+
+    /// Waits until there is something to write.
+    pub(crate) async fn waited(&self) {
+        self.news.notified().await;
     }
 
     /// Forgets an object that was deleted.
@@ -134,13 +149,14 @@ impl Objects {
         });
     }
 
-    /// Writes what waits. Blocks; called four times a second and at the end.
+    /// Writes what waits. Blocks; called when something waits, four times a second and at the end.
     ///
     /// # Errors
     ///
     /// The store failed; what waits is written the next time.
     pub(crate) fn flush(&self, now: UnixMillis) -> Result<(), StoreError> {
         let Some(store) = &self.store else { return Ok(()) };
+        let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let (waiting, sweep) = {
             let mut state = self.state();
             // What could not be written the last time goes first.
@@ -156,6 +172,14 @@ impl Objects {
             let kept = u64::try_from(KEPT.as_millis()).unwrap_or(u64::MAX);
             for family in FORGOTTEN {
                 store.sweep_objects(family, UnixMillis(now.0.saturating_sub(kept)))?;
+            }
+            let gone = store.bound_objects(EACH_MAX)?;
+            if gone > 0 {
+                tracing::warn!(
+                    gone,
+                    most = EACH_MAX,
+                    "the oldest objects of a project are forgotten"
+                );
             }
             self.state().swept = now;
         }

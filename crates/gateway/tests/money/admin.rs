@@ -1,6 +1,8 @@
 //! Limits, budgets and usage over the administration API: what is set there holds for calls, within
 //! a second and with a record of who set it.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::support::{Caller, Reply, TOKEN, until};
@@ -161,5 +163,63 @@ fn what_cannot_be_set_says_which_field_and_why() {
     let whose = json!({"org": "default"});
     refused(&bank, "POST", "/mainstay/tiers/none/give", &whose, 404, "tier");
     assert_eq!(verbs(&bank), [""; 0], "nothing of this was done");
+    bank.close();
+}
+
+#[test]
+fn a_budgets_alert_is_told_once_also_across_restarts() {
+    let (_runtime, sim) = simulator();
+    let bank = Bank::open(sim.addr(), "");
+    let new =
+        json!({"project": "default", "amount_usd": "0.0004", "hard": false, "alerts": [50, 100]});
+    done(&bank, "POST", "/mainstay/budgets", &new);
+    let alerts = |bank: &Bank| done(bank, "GET", "/mainstay/budget-alerts", &Value::Null);
+    let percents = |bank: &Bank| -> Vec<u64> {
+        let list = alerts(bank);
+        let all = list["data"].as_array().expect("a list").iter();
+        all.map(|alert| alert["percent"].as_u64().expect("a number")).collect()
+    };
+    std::thread::sleep(Duration::from_millis(600));
+    // Each call costs about 0.00016 USD.
+    for _ in 0..2 {
+        assert_eq!(bank.post(CHAT, HI).status, 200);
+    }
+    until("half of it is told", || percents(&bank) == [50]);
+    let first = alerts(&bank)["data"][0].clone();
+    assert_eq!(
+        (&first["project"], &first["limit_usd"]),
+        (&json!("proj_default"), &json!("0.0004"))
+    );
+    let bank = Bank::open_in(bank.leave(), sim.addr(), "");
+    for _ in 0..4 {
+        assert_eq!(bank.post(CHAT, HI).status, 200, "a soft budget refuses nothing");
+    }
+    until("all of it is told", || percents(&bank) == [50, 100]);
+    let bank = Bank::open_in(bank.leave(), sim.addr(), "");
+    assert_eq!(bank.post(CHAT, HI).status, 200);
+    std::thread::sleep(Duration::from_millis(600));
+    assert_eq!(percents(&bank), [50, 100], "nothing is told again");
+    let after = format!("/mainstay/budget-alerts?after={}", first["id"]);
+    let rest = done(&bank, "GET", &after, &Value::Null);
+    assert_eq!(rest["data"][0]["percent"], 100);
+    bank.close();
+}
+
+#[test]
+fn a_day_of_requests_is_not_given_anew_by_a_restart() {
+    let (_runtime, sim) = simulator();
+    let bank = Bank::open(sim.addr(), "");
+    done(&bank, "POST", "/mainstay/limits", &json!({"org": "default", "rpd": 3}));
+    until("the limit is known", || {
+        bank.post(CHAT, HI).header("x-ratelimit-limit-requests") == Some("3")
+    });
+    let first = bank.post(CHAT, HI);
+    let left = first.header("x-ratelimit-remaining-requests").map(str::to_owned);
+    let bank = Bank::open_in(bank.leave(), sim.addr(), "");
+    let next = bank.post(CHAT, HI);
+    let now = next.header("x-ratelimit-remaining-requests").map(str::to_owned);
+    assert_eq!((left.as_deref(), now.as_deref(), next.status), (Some("1"), Some("0"), 200));
+    let over = bank.post(CHAT, HI);
+    assert_eq!(over.header("x-mainstay-kind"), Some("rate_limit_requests"), "{}", text(&over));
     bank.close();
 }

@@ -1,10 +1,10 @@
 //! Budgets and usage in memory. There is no ledger here, so nothing is ever spent.
 
 use mainstay_core::money::Usd;
-use mainstay_core::money::budget::{Every, Owner};
+use mainstay_core::money::budget::{Alert, Every, Owner};
 use mainstay_core::store::{
-    BudgetOf, BudgetRecord, BudgetStore, KeyRecord, NewBudget, StoreError, UnixMillis, UsageRow,
-    UsageStore, public_of_id,
+    ALERTS_MAX, BudgetAlert, BudgetOf, BudgetRecord, BudgetStore, KeyRecord, NewBudget, StoreError,
+    UnixMillis, UsageRow, UsageStore, public_of_id,
 };
 
 use super::{Memory, World, after};
@@ -143,6 +143,34 @@ impl BudgetStore for Memory {
 
     fn budgets_since(&self, epoch: u64) -> Result<Vec<BudgetRecord>, StoreError> {
         Ok(after(&self.world().budgets, epoch))
+    }
+
+    fn raise_alert(
+        &self,
+        org: &str,
+        alert: &Alert,
+        now: UnixMillis,
+    ) -> Result<Option<BudgetAlert>, StoreError> {
+        let mut world = self.world();
+        let same = |one: &&BudgetAlert| {
+            let (a, b) = (&one.alert, alert);
+            (a.rule, a.since, a.percent, a.limit) == (b.rule, b.since, b.percent, b.limit)
+        };
+        if world.alerts.iter().any(|one| same(&one)) {
+            return Ok(None);
+        }
+        let id = world.alerts.back().map_or(1, |last| last.id + 1);
+        if world.alerts.len() >= ALERTS_MAX {
+            world.alerts.pop_front();
+        }
+        let raised = BudgetAlert { id, at: now, org: org.into(), alert: alert.clone() };
+        world.alerts.push_back(raised.clone());
+        Ok(Some(raised))
+    }
+
+    fn alerts(&self, after: u64, most: usize) -> Result<Vec<BudgetAlert>, StoreError> {
+        let world = self.world();
+        Ok(world.alerts.iter().filter(|one| one.id > after).take(most).cloned().collect())
     }
 }
 

@@ -1,8 +1,8 @@
 //! Limits in memory.
 
 use mainstay_core::store::{
-    LimitPatch, LimitRecord, LimitStore, Organization, Project, StoreError, Subject, TierLimit,
-    UnixMillis,
+    LimitLevel, LimitPatch, LimitRecord, LimitStore, Organization, Project, StoreError, Subject,
+    TierLimit, UnixMillis,
 };
 
 use super::{Memory, World, after};
@@ -102,5 +102,16 @@ impl LimitStore for Memory {
     fn limits_since(&self, epoch: u64) -> Result<(u64, Vec<LimitRecord>), StoreError> {
         let world = self.world();
         Ok((world.epoch, after(&world.limits, epoch)))
+    }
+
+    fn put_levels(&self, levels: &[LimitLevel], now: UnixMillis) -> Result<(), StoreError> {
+        let mut world = self.world();
+        world.levels.extend(levels.iter().map(|level| (level.id, *level)));
+        world.levels.retain(|_, level| !limits::is_over(level, now));
+        Ok(())
+    }
+
+    fn levels(&self) -> Result<Vec<LimitLevel>, StoreError> {
+        Ok(self.world().levels.values().copied().collect())
     }
 }

@@ -48,4 +48,23 @@ impl ObjectStore for Memory {
         world.objects.retain(|_, one| *one.family != *family || one.made_at >= before);
         Ok(count - world.objects.len())
     }
+
+    fn bound_objects(&self, most: usize) -> Result<usize, StoreError> {
+        let mut world = self.world();
+        let mut ages: std::collections::BTreeMap<_, Vec<_>> = std::collections::BTreeMap::new();
+        for (place, one) in &world.objects {
+            let group = (one.project.clone(), one.family.clone());
+            ages.entry(group).or_default().push((one.made_at, place.clone()));
+        }
+        let mut gone = 0;
+        for mut group in ages.into_values() {
+            group.sort_unstable();
+            let over = group.len().saturating_sub(most);
+            for (_, place) in group.into_iter().take(over) {
+                world.objects.remove(&place);
+                gone += 1;
+            }
+        }
+        Ok(gone)
+    }
 }

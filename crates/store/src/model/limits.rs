@@ -1,8 +1,11 @@
 //! The rules of remembered limits. Every store runs this text.
 
+use std::time::Duration;
+
 use mainstay_core::rules::limits::LimitSpec;
 use mainstay_core::store::{
-    LimitPatch, LimitRecord, Organization, Project, StoreError, Subject, TierLimit,
+    LimitLevel, LimitPatch, LimitRecord, Organization, Project, StoreError, Subject, TierLimit,
+    UnixMillis,
 };
 
 /// Most limits one subject may have.
@@ -19,6 +22,20 @@ pub(crate) trait Rows {
     /// Puts a change on record.
     fn note(&mut self, verb: &str, old: &LimitRecord, new: &LimitRecord)
     -> Result<(), Self::Error>;
+}
+
+/// How long something may be left of a level: two of its windows, since a limit may have been exceeded
+/// by as much as it allows.
+const LEVEL_KEPT: Duration = Duration::from_hours(48);
+
+/// Whether nothing is left of a level.
+pub(crate) fn is_over(level: &LimitLevel, now: UnixMillis) -> bool {
+    level.at.plus(LEVEL_KEPT) < now
+}
+
+/// The time before which nothing is left of a level.
+pub(crate) fn levels_from(now: UnixMillis) -> UnixMillis {
+    UnixMillis(now.0.saturating_sub(u64::try_from(LEVEL_KEPT.as_millis()).unwrap_or(u64::MAX)))
 }
 
 /// The subject with its id in the place of a name. Keys are not looked for here.

@@ -1,14 +1,15 @@
 //! Budgets in the store's file.
 
 use mainstay_core::money::Usd;
-use mainstay_core::money::budget::{Every, Owner};
+use mainstay_core::money::budget::{Alert, Every, Owner};
 use mainstay_core::store::{
-    BudgetOf, BudgetRecord, BudgetStore, NewBudget, StoreError, UnixMillis, key_id, public_of_id,
+    BudgetAlert, BudgetOf, BudgetRecord, BudgetStore, NewBudget, StoreError, UnixMillis, key_id,
+    public_of_id,
 };
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use super::{Change, Fault, Sqlite, one_key, rows, tick};
+use super::{Change, Fault, Sqlite, alerts, one_key, rows, tick};
 use crate::ledger::tables;
 use crate::{describe, model};
 
@@ -90,6 +91,19 @@ impl BudgetStore for Sqlite {
             let mut query = connection.prepare(&sql)?;
             Ok(query.query_map([after], read)?.collect::<rusqlite::Result<_>>()?)
         })
+    }
+
+    fn raise_alert(
+        &self,
+        org: &str,
+        alert: &Alert,
+        now: UnixMillis,
+    ) -> Result<Option<BudgetAlert>, StoreError> {
+        alerts::raise(self, org, alert, now)
+    }
+
+    fn alerts(&self, after: u64, most: usize) -> Result<Vec<BudgetAlert>, StoreError> {
+        alerts::list(self, after, most)
     }
 }
 
@@ -217,7 +231,7 @@ fn put(change: &Transaction<'_>, mut record: BudgetRecord) -> Result<BudgetRecor
     Ok(record)
 }
 
-fn words<'r>(owner: &'r Owner, org: &'r str) -> (&'static str, &'r str) {
+pub(super) fn words<'r>(owner: &'r Owner, org: &'r str) -> (&'static str, &'r str) {
     match owner {
         Owner::Organization => ("org", org),
         Owner::Project(id) => ("project", id),

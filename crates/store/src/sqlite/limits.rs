@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mainstay_core::rules::limits::LimitSpec;
 use mainstay_core::store::{
-    LimitPatch, LimitRecord, LimitStore, StoreError, Subject, TierLimit, UnixMillis,
+    LimitLevel, LimitPatch, LimitRecord, LimitStore, StoreError, Subject, TierLimit, UnixMillis,
 };
 use rusqlite::{Connection, Params, Result, Row, Transaction, params};
 
@@ -31,6 +31,11 @@ CREATE TABLE rate_limit (
   UNIQUE (kind, subject, model)
 ) STRICT;
 CREATE INDEX rate_limit_changed ON rate_limit (changed);
+";
+
+/// What counts as used of requests per day, a step of the migrations.
+pub(super) const LEVELS: &str = "
+CREATE TABLE limit_level (id INTEGER PRIMARY KEY, used INTEGER NOT NULL, at INTEGER NOT NULL) STRICT;
 ";
 
 /// The rows, within a transaction.
@@ -193,6 +198,32 @@ impl LimitStore for Sqlite {
             let view = connection.transaction()?;
             let changed = select(&view, "WHERE changed > ?1 ORDER BY id", [after])?;
             Ok((rows::epoch(&view)?, changed))
+        })
+    }
+
+    fn put_levels(&self, levels: &[LimitLevel], now: UnixMillis) -> Result<(), StoreError> {
+        let levels = levels.to_vec();
+        self.change("remember what is used of limits", move |change| {
+            let sql = "INSERT OR REPLACE INTO limit_level (id, used, at) VALUES (?1, ?2, ?3)";
+            let mut put = change.prepare(sql)?;
+            for LimitLevel { id, used, at } in &levels {
+                put.execute(params![number(*id), number(*used), number(at.0)])?;
+            }
+            let before = number(limits::levels_from(now).0);
+            change.execute("DELETE FROM limit_level WHERE at < ?1", [before])?;
+            Ok(())
+        })
+    }
+
+    fn levels(&self) -> Result<Vec<LimitLevel>, StoreError> {
+        self.ask("read what is used of limits", |connection| {
+            let mut query =
+                connection.prepare("SELECT id, used, at FROM limit_level ORDER BY id")?;
+            let levels = query.query_map([], |row| {
+                let number = |column: usize| row.get::<_, i64>(column).map(i64::unsigned_abs);
+                Ok(LimitLevel { id: number(0)?, used: number(1)?, at: UnixMillis(number(2)?) })
+            })?;
+            Ok(levels.collect::<Result<_>>()?)
         })
     }
 }

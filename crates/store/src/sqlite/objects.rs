@@ -88,6 +88,27 @@ impl ObjectStore for Sqlite {
             Ok(change.execute(sql, params![family, millis(before)])?)
         })
     }
+
+    fn bound_objects(&self, most: usize) -> Result<usize, StoreError> {
+        const MANY: &str = "SELECT project, family, count(*) FROM object
+                            GROUP BY project, family HAVING count(*) > ?1";
+        const OLDEST: &str = "
+            DELETE FROM object WHERE (family, id) IN (
+              SELECT family, id FROM object WHERE project = ?1 AND family = ?2
+              ORDER BY made_at LIMIT ?3)";
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        self.change("bound objects", move |change| {
+            let mut query = change.prepare(MANY)?;
+            let many =
+                query.query_map([most], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+            let mut gone = 0;
+            for group in many.collect::<Result<Vec<(String, String, i64)>>>()? {
+                let (project, family, count) = group;
+                gone += change.execute(OLDEST, params![project, family, count - most])?;
+            }
+            Ok(gone)
+        })
+    }
 }
 
 fn read(row: &Row<'_>) -> Result<ObjectRecord> {

@@ -5,11 +5,11 @@ use std::path::Path;
 use mainstay_core::store::StoreError;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
 
-use super::{BUSY_MAX, limits, members, objects, replays, requests, rows};
+use super::{BUSY_MAX, alerts, limits, members, objects, replays, requests, rows};
 use crate::model;
 
 /// Newest version of the tables this program knows.
-pub const SCHEMA_VERSION: u32 = 8;
+pub const SCHEMA_VERSION: u32 = 10;
 
 /// Marks a file as ours: `MSTY` in ASCII, in SQLite's own field for it.
 const APPLICATION_ID: i32 = 0x4D53_5459;
@@ -64,6 +64,8 @@ CREATE INDEX key_changed ON key (changed);
     objects::OBJECTS,
     requests::REQUESTS,
     crate::ledger::tables::JOURNAL,
+    limits::LEVELS,
+    alerts::TABLE,
 ];
 
 pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {

@@ -86,8 +86,8 @@ impl Purse {
 
     pub(super) fn change(&mut self, rule: Rule) {
         self.rule = rule;
-        // With more room an alert may come again.
-        self.told = self.passed();
+        // With more room an alert may come again; with less the next cost tells of it.
+        self.told = self.told.min(self.passed());
     }
 
     /// Begins a new period when the time has come. Holdings of the old one are let go: what they
@@ -140,6 +140,11 @@ impl Purse {
             return None;
         }
         self.settled = self.settled.plus(cost).unwrap_or(Usd::MAX);
+        self.alert()
+    }
+
+    /// The highest alert that is passed and was not told of.
+    fn alert(&mut self) -> Option<Alert> {
         let passed = self.passed();
         if passed <= self.told || !self.ready {
             return None;
@@ -149,6 +154,7 @@ impl Purse {
             rule: self.rule.id,
             owner: self.rule.owner.clone(),
             percent: self.rule.alerts[passed - 1],
+            since: self.period.start,
             settled: self.settled,
             limit: self.rule.limit,
         })
@@ -163,13 +169,15 @@ impl Purse {
         self.rule.alerts.iter().take_while(behind).count()
     }
 
-    pub(super) fn loaded(&mut self, period: Period, spent: Usd) {
+    /// Adds what was spent before. What that has passed may have been told of by a process that has
+    /// ended, or not: who hears of alerts tells them apart.
+    pub(super) fn loaded(&mut self, period: Period, spent: Usd) -> Option<Alert> {
         if self.ready || self.period != period {
-            return;
+            return None;
         }
         self.settled = self.settled.plus(spent).unwrap_or(Usd::MAX);
         self.ready = true;
-        self.told = self.passed();
+        self.alert()
     }
 
     pub(super) fn reload(&mut self) -> Option<Period> {

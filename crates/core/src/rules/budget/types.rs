@@ -137,6 +137,8 @@ pub struct Alert {
     pub owner: Owner,
     /// The percentage that was passed.
     pub percent: u8,
+    /// When the period began.
+    pub since: UnixMillis,
     /// Spent in the period.
     pub settled: Usd,
     /// The limit.

@@ -93,6 +93,19 @@ impl Account {
         }
     }
 
+    /// What counts as used of requests per day: whole requests, and exactly.
+    pub(super) fn day(&self, spec: &LimitSpec) -> (u64, u128) {
+        let rate = spec.rate(Measure::RequestsPerDay);
+        rate.map_or((0, 0), |rate| (self.day.used(&rate), self.day.exact()))
+    }
+
+    /// Goes on from what counted as used of requests per day `ago`.
+    pub(super) fn resume_day(&mut self, spec: &LimitSpec, used: u64, ago: Duration) {
+        if let Some(rate) = spec.rate(Measure::RequestsPerDay) {
+            self.day.resume(used, ago, &rate);
+        }
+    }
+
     /// What is left of a rate.
     pub(super) fn left(&self, spec: &LimitSpec, measure: Measure) -> Option<Left> {
         let (bucket, rate) = (self.bucket(measure)?, spec.rate(measure)?);

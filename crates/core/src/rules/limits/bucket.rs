@@ -29,6 +29,11 @@ impl Rate {
         Rate { limit, window: window_ns, burst }
     }
 
+    /// What is left of an exact level after a time in which nothing came.
+    pub(super) fn faded(&self, used: u128, after: Duration) -> u128 {
+        used.saturating_sub(after.as_nanos().saturating_mul(u128::from(self.limit)))
+    }
+
     fn scaled(&self, units: u64) -> u128 {
         u128::from(units) * u128::from(self.window)
     }
@@ -95,6 +100,16 @@ impl Bucket {
 
     pub(super) fn is_full(&self) -> bool {
         self.used == 0
+    }
+
+    /// How much counts as used, exactly: units times the window's nanoseconds.
+    pub(super) fn exact(&self) -> u128 {
+        self.used
+    }
+
+    /// Takes what counted as used `ago`, as much of it as is left by this time.
+    pub(super) fn resume(&mut self, units: u64, ago: Duration, rate: &Rate) {
+        self.used = self.used.saturating_add(rate.faded(rate.scaled(units), ago));
     }
 
     pub(super) fn forget(&mut self) {

@@ -5,7 +5,7 @@ use mainstay_core::money::Usd;
 use mainstay_core::money::budget::{Every, Owner};
 use mainstay_core::store::{BudgetOf, BudgetRecord, NewBudget, StoreError};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::super::reply::Problem;
 use super::owner::{self, KEY, OF, ORG, PROJECT};
@@ -80,6 +80,16 @@ pub(super) const ROUTES: &[Route] = &[
         body: &[AMOUNT],
         answer: Shape::One("Budget"),
         run: raise,
+    },
+    Route {
+        method: Method::GET,
+        path: "/mainstay/budget-alerts",
+        id: "budget.alerts",
+        about: "List the percentages that budgets have passed, oldest first, each told once for a period.",
+        query: &[],
+        body: &[],
+        answer: Shape::Page("BudgetAlert"),
+        run: alerts,
     },
     Route {
         method: Method::DELETE,
@@ -159,6 +169,19 @@ fn raise(ask: &Ask<'_>) -> Result<Value, Problem> {
     let Raise { amount_usd } = ask.fields()?;
     let (of, every) = place(&one(ask)?);
     shown(ask, ask.store.raise_budget(&of, Some(every), usd(&amount_usd)?, ask.now)?)
+}
+
+fn alerts(ask: &Ask<'_>) -> Result<Value, Problem> {
+    let limit = ask.limit()?;
+    let after = ask.query.get("after").map(|text| {
+        text.parse::<u64>().map_err(|_| Problem::value("after", "`after` is the id of an alert."))
+    });
+    let mut found = ask.store.alerts(after.transpose()?.unwrap_or(0), limit + 1)?;
+    let has_more = found.len() > limit;
+    found.truncate(limit);
+    let last = found.last().map(|raised| raised.id.to_string());
+    let data: Vec<Value> = found.iter().map(shapes::alert).collect();
+    Ok(json!({"object": "list", "data": data, "has_more": has_more, "last_id": last}))
 }
 
 /// The budget that the path names.

@@ -242,3 +242,60 @@ fn values_out_of_range_are_named() {
         assert!(spec.check().unwrap_err().to_string().contains(word));
     }
 }
+
+#[test]
+fn a_day_goes_on_after_a_restart_where_it_was() {
+    let spec = LimitSpec { rpd: Some(24), rpm: Some(1_000), ..LimitSpec::default() };
+    let mut desk = Desk::new(&[spec]);
+    for _ in 0..20 {
+        desk.ask(0, 0.0).unwrap();
+    }
+    let (days, more) = desk.limits.days(None, 10, at(0.0), |_| Some(spec));
+    assert_eq!((days.len(), days[0].id, days[0].used, more), (1, 0, 20, None));
+    // Three hours later, of which one was spent dead: three requests are free again.
+    let mut next = Desk::new(&[spec]);
+    let hours = |hours: u64| Duration::from_secs(3_600 * hours);
+    next.limits.resume_day(0, &spec, days[0].used, hours(3), at(5.0));
+    assert_eq!(next.used(0, Measure::RequestsPerDay, 5.0), 17);
+    for _ in 0..7 {
+        next.ask(0, 5.0).unwrap();
+    }
+    assert_eq!(next.ask(0, 5.0).unwrap_err().measure, Measure::RequestsPerDay);
+    // Nothing is left of what is a day old, and nothing stays in memory for it.
+    let mut later = Desk::new(&[spec]);
+    later.limits.resume_day(0, &spec, 24, hours(24), at(1.0));
+    assert!(later.limits.is_empty());
+}
+
+#[test]
+fn a_level_is_news_only_when_a_request_came() {
+    let spec = LimitSpec { rpd: Some(86_400), ..LimitSpec::default() };
+    let mut desk = Desk::new(&[spec]);
+    for _ in 0..9 {
+        desk.ask(0, 0.0).unwrap();
+    }
+    let read = |desk: &Desk, now: f64| desk.limits.days(None, 1, at(now), |_| Some(spec)).0[0];
+    let first = read(&desk, 0.3);
+    assert!(!read(&desk, 4.7).grew_since(&first, &spec), "time alone is no news");
+    desk.ask(0, 4.7).unwrap();
+    let second = read(&desk, 4.7);
+    assert!(second.grew_since(&first, &spec));
+    assert!(!read(&desk, 6.0).grew_since(&second, &spec));
+}
+
+#[test]
+fn levels_are_read_in_pieces() {
+    let spec = LimitSpec { rpd: Some(9), ..LimitSpec::default() };
+    let mut desk = Desk::new(&[spec, spec, spec, spec, spec]);
+    desk.ask(0, 0.0).unwrap();
+    let (mut ids, mut place) = (Vec::new(), None);
+    loop {
+        let (found, next) = desk.limits.days(place, 2, at(0.0), |_| Some(spec));
+        ids.extend(found.iter().map(|level| level.id));
+        match next {
+            Some(next) => place = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!(ids, [0, 1, 2, 3, 4]);
+}
