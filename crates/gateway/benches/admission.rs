@@ -129,11 +129,12 @@ fn sixty_four_calls(bencher: Bencher<'_, '_>, mode: &str) {
     let world = world(durability(mode));
     let runtime = runtime();
     bencher.counter(ItemsCount::new(CALLS)).bench_local(|| {
-        runtime.block_on(async {
+        let here = tokio::task::LocalSet::new();
+        here.block_on(&runtime, async {
             let mut calls = tokio::task::JoinSet::new();
             for _ in 0..CALLS {
                 let (rehearsal, headers) = (Arc::clone(&world.rehearsal), world.headers.clone());
-                calls.spawn(async move { rehearsal.call(&headers, body()).await });
+                calls.spawn_local(async move { rehearsal.call(&headers, body()).await });
             }
             while let Some(done) = calls.join_next().await {
                 assert!(done.is_ok_and(|done| done.is_ok()), "it is admitted");

@@ -70,7 +70,7 @@ impl Rehearsal {
     pub fn authenticate(&self, headers: &HeaderMap) -> Result<(), NotAdmitted> {
         authenticate(Auth::Keys, headers, &self.keys, self.wall.now())
             .map(|_| ())
-            .map_err(|refused| NotAdmitted(refused.message.to_string()))
+            .map_err(|refused| NotAdmitted(refused.message))
     }
 
     /// A chat call from its key to its settlement, as if no provider had been needed: it holds what it
@@ -80,7 +80,7 @@ impl Rehearsal {
     ///
     /// It was not admitted.
     pub async fn call(&self, headers: &HeaderMap, body: Bytes) -> Result<(), NotAdmitted> {
-        let told = |refused: crate::refused::Refused| NotAdmitted(refused.message.to_string());
+        let told = |refused: crate::refused::Refused| NotAdmitted(refused.message);
         let caller =
             authenticate(Auth::Keys, headers, &self.keys, self.wall.now()).map_err(told)?;
         let who = Who::of(&caller);

@@ -314,9 +314,10 @@ impl Bank {
 
     fn done(&mut self, call: u32) {
         let Some(open) = self.open.remove(&call) else { return };
-        let (kind, mut amount) = match open.charged {
-            true => (EntryKind::Settle, open.cost),
-            false => (EntryKind::Release, Usd::ZERO),
+        let (kind, mut amount) = if open.charged {
+            (EntryKind::Settle, open.cost)
+        } else {
+            (EntryKind::Release, Usd::ZERO)
         };
         if self.wrong == Wrong::Rounded && open.charged {
             amount = amount.minus(usd(1)).unwrap_or(amount);

@@ -46,7 +46,9 @@ impl Auditor {
     /// A process has started: what counts from here on is what is on paper.
     pub(super) fn reread(&mut self, rows: &[Row]) {
         self.heard.clear();
-        rows.iter().for_each(|row| self.saw(*row));
+        for row in rows {
+            self.saw(*row);
+        }
     }
 
     /// A provider's meter for an attempt.
