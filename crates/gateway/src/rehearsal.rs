@@ -152,6 +152,9 @@ fn answered() -> Trace {
         bytes: 500,
         dropped: 0,
         used,
+        credential: 0,
+        ended: Some(Moment::ZERO),
+        state: None,
     };
     let model = record.model.clone();
     Trace { model, attempts: 1, used, records: vec![record], ..Trace::default() }
