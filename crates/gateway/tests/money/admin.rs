@@ -63,7 +63,7 @@ fn a_budget_set_over_the_api_holds_is_raised_and_is_taken_away() {
     });
     let mine = format!("/mainstay/budgets?key={}", bank.key_id);
     let listed = done(&bank, "GET", &mine, &Value::Null);
-    assert_eq!(listed["data"][0], done(&bank, "GET", &path, &Value::Null));
+    assert_eq!((&listed["data"][0]["id"], &listed["data"][1]), (&budget["id"], &Value::Null));
     let others = done(&bank, "GET", "/mainstay/budgets?org=default", &Value::Null);
     assert_eq!(others["data"], json!([]), "a key's budget is not the organization's own");
     done(&bank, "DELETE", &path, &Value::Null);
