@@ -87,8 +87,8 @@ impl Rehearsal {
         let call = self.blank(body);
         let now = self.engine.now();
         let prompt = look::prompt(&call);
-        let ask = Ask { who: &who, call: &call, prompt, count_refused: false, now };
-        let admitted = self.admission.admit(&ask).map_err(told)?;
+        let ask = Ask { who: &who, call: &call, prompt, counted: None, count_refused: false, now };
+        let admitted = self.admission.admit(&ask).map_err(|denied| told(denied.into_refused()))?;
         let asked = Asked { max_output: Some(100), ..Asked::default() };
         let (rules, engine) = (&self.settings.money, &*self.engine);
         let now = self.wall.now();
@@ -128,6 +128,7 @@ impl Rehearsal {
             arrived: self.engine.now(),
             timeout: None,
             read_timeout: None,
+            answer_within: None,
             sdk_retry: 0,
             add_usage: false,
             pin: None,
