@@ -11,7 +11,7 @@ AUDIT = pathlib.Path(__file__).with_name("audit.js").read_text(encoding="utf-8")
 LOOKS = [(name, size, scheme) for name, size in (("desktop", DESKTOP), ("phone", PHONE))
          for scheme in ("light", "dark")]
 PAGES = {
-    "overview": "/", "requests": "/requests", "providers": "/providers",
+    "overview": "/", "requests": "/requests", "providers": "/providers", "alerts": "/alerts",
     "usage": "/usage", "budgets": "/budgets", "keys": "/keys", "organizations": "/organizations",
     "errors": "/errors", "error": "/errors/insufficient_quota", "settings": "/settings",
     "nothing": "/errors/no-such-kind",

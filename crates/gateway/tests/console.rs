@@ -128,6 +128,7 @@ fn pages_and_files_are_found_and_large_forms_are_not_read() {
         "/",
         "/requests",
         "/providers",
+        "/alerts",
         "/usage",
         "/budgets",
         "/keys",

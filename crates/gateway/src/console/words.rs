@@ -37,6 +37,7 @@ pub(super) const MENU: &[Entry] = &[
     entry("overview", "/", "Overview", "", r#"<path d="M3 17V9m5 8V4m5 13v-6m4 6H2"/>"#),
     entry("requests", "/requests", "Requests", "", r#"<path d="M3 5h9M3 10h14M3 15h6"/>"#),
     entry("providers", "/providers", "Providers", "", r#"<path d="M4 4h12v5H4zM4 11h12v5H4zM7 6.500h.01M7 13.500h.01"/>"#),
+    entry("alerts", "/alerts", "Alerts", "", r#"<path d="M5 14V9a5 5 0 0 1 10 0v5l1.500 1.500h-13zM8.500 18h3"/>"#),
     entry("usage", "/usage", "Usage", "Money", r#"<path d="M3 14l4-5 4 3 6-8M3 17h14"/>"#),
     entry("budgets", "/budgets", "Budgets", "", r#"<circle cx="10" cy="10" r="7"/><path d="M10 10V3m0 7l5 5"/>"#),
     entry("keys", "/keys", "Keys", "Access", r#"<circle cx="7" cy="13" r="3.500"/><path d="M9.500 10.500L17 3m-3 3l2.500 2.500"/>"#),
@@ -176,6 +177,25 @@ pub(super) fn status(status: u64) -> Badge {
         400..500 => badge(status.to_string(), "warn"),
         500.. => badge(status.to_string(), "bad"),
         _ => badge(status.to_string(), ""),
+    }
+}
+
+/// How grave an alert is.
+pub(super) fn severity(name: &str) -> Badge {
+    match name {
+        "critical" => badge("critical", "bad"),
+        "warning" => badge("warning", "warn"),
+        other => badge(other, ""),
+    }
+}
+
+/// What became of an alert.
+pub(super) fn alert_change(name: &str) -> Badge {
+    match name {
+        "raised" => badge("raised", "bad"),
+        "repeated" => badge("still there", "warn"),
+        "recovered" => badge("over", "good"),
+        other => badge(other, ""),
     }
 }
 

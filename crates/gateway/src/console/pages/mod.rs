@@ -1,5 +1,6 @@
 //! The pages. Each asks the desk, makes what its template shows, and nothing else.
 
+mod alerts;
 mod budgets;
 mod errors;
 mod keys;
@@ -21,6 +22,7 @@ pub(super) const READING: &[Way] = &[
     show("/requests/{id}", requests::one),
     show("/providers", providers::page),
     show("/live/providers", providers::live),
+    show("/alerts", alerts::page),
     show("/errors", errors::page),
     show("/errors/{kind}", errors::one),
     show("/settings", settings::page),

@@ -1,6 +1,7 @@
 //! The overview: what is going on, and what somebody should look at.
 
 use askama::Template;
+use mainstay_core::store::UnixMillis;
 use serde_json::Value;
 
 use crate::admin::{Problem, Question};
@@ -8,16 +9,23 @@ use crate::admin::{Problem, Question};
 use super::super::format::{self, about_millis, clock, count};
 use super::super::frame::Frame;
 use super::super::read::{self, items, maybe, text};
-use super::super::svg::{Chart, Line, Stack, lines, rail, stacks};
+use super::super::svg::{self, Chart, Stack, lines, rail, stacks};
 use super::super::visit::{Page, Visit};
 use super::super::words::many;
 use super::budgets::shares;
 use super::keys::base_url;
+use super::requests::{Line, line};
 
 /// Bars of an hour: one a minute.
 const MINUTES: usize = 60;
 /// Kinds of failures shown.
 const KINDS_MAX: usize = 8;
+/// Failures shown.
+const FAILURES_MAX: usize = 6;
+/// Requests looked at for the time to first content and for the last failures.
+const RECENT: &str = "500";
+/// Words below an hour.
+const HOUR: [&str; 3] = ["60 min ago", "30 min ago", "now"];
 
 #[derive(Template)]
 #[template(path = "overview.html")]
@@ -37,6 +45,7 @@ struct Live {
     tiles: Vec<Tile>,
     traffic: Chart,
     first_content: Option<Chart>,
+    failures: Vec<Line>,
     kinds: Vec<KindBar>,
     cost: Chart,
     costs: bool,
@@ -95,6 +104,9 @@ fn gather(visit: &Visit<'_>) -> Result<Live, Problem> {
     let status = visit.ask(Question::get(&["status"]))?;
     let traffic = visit.ask(Question::get(&["traffic"]))?;
     let hour = minutes(items(&traffic, "points"));
+    let recent =
+        visit.ask(Question::get(&["requests"]).with("since", "1h").with("limit", RECENT))?;
+    let recent = items(&recent, "data").to_vec();
     let days = visit.list(Question::get(&["usage"]).with("by", "day").with("since", "14d"))?;
     let kinds = items(&traffic, "kinds");
     let longest = kinds.first().map_or(0, |one| read::count(one, "count"));
@@ -108,9 +120,15 @@ fn gather(visit: &Visit<'_>) -> Result<Live, Problem> {
         attention: attention(visit, &status)?,
         quiet: asked == 0 && days.is_empty(),
         base_url: base_url(visit),
-        tiles: tiles(&status, &hour, &traffic, &days, visit),
+        tiles: tiles(&status, &hour, &recent, &days, visit),
         traffic: drawn(&hour),
-        first_content: first_content(items(&traffic, "points")),
+        first_content: first_content(&recent, visit.now),
+        failures: recent
+            .iter()
+            .filter(|one| one["kind"].is_string())
+            .take(FAILURES_MAX)
+            .map(|one| line(one, visit))
+            .collect(),
         kinds: kinds.iter().take(KINDS_MAX).map(bar).collect(),
         costs: !days.is_empty(),
         cost: cost(&days, visit),
@@ -159,29 +177,54 @@ fn drawn(hour: &[Minute]) -> Chart {
     let all: u64 = hour.iter().map(Minute::all).sum();
     let title = format!("{} in the last hour, by minute", many(all, "request", "requests"));
     let mut chart = stacks(&title, &bars, format::short);
-    chart.xs = ["60 min ago", "30 min ago", "now"].map(str::to_owned).to_vec();
+    chart.xs = HOUR.map(str::to_owned).to_vec();
     chart
 }
 
-fn first_content(points: &[Value]) -> Option<Chart> {
-    let value = |one: &Value, name: &str| one["first_content_ms"][name].as_f64();
-    let line = |class, name: &str| Line {
-        class,
-        values: points.iter().map(|one| value(one, name)).collect(),
-    };
-    let both = [line("", "p50"), line("second", "p95")];
-    if both.iter().all(|line| line.values.iter().all(Option::is_none)) {
+/// Median and 95th percentile of each of the last sixty minutes; `None` when nothing was answered.
+fn first_content(recent: &[Value], now: UnixMillis) -> Option<Chart> {
+    let mut minutes: Vec<Vec<u64>> = vec![Vec::new(); MINUTES];
+    for one in recent {
+        let Some(time) = one["first_content_ms"].as_u64() else { continue };
+        let Some(ago) = minutes_ago(&text(one, "at"), now) else { continue };
+        if let Some(minute) = MINUTES.checked_sub(ago + 1).and_then(|place| minutes.get_mut(place))
+        {
+            minute.push(time);
+        }
+    }
+    if minutes.iter().all(Vec::is_empty) {
         return None;
     }
-    let names: Vec<String> = points.iter().map(|one| clock(&text(one, "at"))).collect();
+    let line = |class, percent| svg::Line {
+        class,
+        values: minutes.iter().map(|one| percentile(one, percent)).collect(),
+    };
     let title = "Time to first content in the last hour, median and 95th percentile";
-    Some(lines(title, &names, &both, about_millis))
+    let names = vec![String::new(); MINUTES];
+    let both = [line("", 50), line("second", 95)];
+    let mut chart = lines(title, &names, &both, about_millis);
+    chart.xs = HOUR.map(str::to_owned).to_vec();
+    Some(chart)
+}
+
+fn minutes_ago(stamp: &str, now: UnixMillis) -> Option<usize> {
+    let at = stamp.parse::<jiff::Timestamp>().ok()?.as_millisecond();
+    let ago = now.0.saturating_sub(u64::try_from(at).ok()?);
+    usize::try_from(ago / 60_000).ok()
+}
+
+/// The value below which so many of a hundred lie.
+fn percentile(values: &[u64], percent: usize) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable();
+    let place = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
+    sorted.get(place).map(|value| *value as f64)
 }
 
 fn tiles(
     status: &Value,
     hour: &[Minute],
-    traffic: &Value,
+    recent: &[Value],
     days: &[Value],
     visit: &Visit<'_>,
 ) -> Vec<Tile> {
@@ -217,20 +260,11 @@ fn tiles(
             "",
         ),
     ];
-    let newest = items(traffic, "points")
-        .iter()
-        .rev()
-        .find(|one| one["first_content_ms"]["p50"].is_number());
-    if let Some(newest) = newest {
-        let of =
-            |name: &str| about_millis(newest["first_content_ms"][name].as_f64().unwrap_or(0.0));
-        tiles.push(tile(
-            "Time to first content",
-            of("p50"),
-            "median",
-            format!("{} at the 95th percentile", of("p95")),
-            "",
-        ));
+    let times: Vec<u64> =
+        recent.iter().filter_map(|one| one["first_content_ms"].as_u64()).collect();
+    if let (Some(half), Some(most)) = (percentile(&times, 50), percentile(&times, 95)) {
+        let note = format!("{} at the 95th percentile", about_millis(most));
+        tiles.push(tile("Time to first content", about_millis(half), "median", note, ""));
     }
     tiles.push(tile("Attempts", count(attempts), "", per_call(attempts, all), ""));
     tiles.push(tile(
@@ -271,6 +305,19 @@ fn attention(visit: &Visit<'_>, status: &Value) -> Result<Vec<Attention>, Proble
             action: "See the settings",
         });
     }
+    let alerts = visit.ask(Question::get(&["alerts"]))?;
+    // Circuits and budgets have lines of their own below.
+    let own = |one: &&Value| !matches!(one["rule"].as_str(), Some("circuit_open" | "budget"));
+    for one in items(&alerts, "active").iter().filter(own) {
+        let tone = if text(one, "severity") == "critical" { "bad" } else { "warn" };
+        let what = text(one, "what");
+        all.push(Attention {
+            tone,
+            text: what,
+            path: "/alerts".to_owned(),
+            action: "See the alerts",
+        });
+    }
     let providers = visit.ask(Question::get(&["providers"]))?;
     for provider in items(&providers, "data") {
         let open = items(provider, "targets").iter().filter(|one| text(one, "circuit") != "closed");
@@ -308,6 +355,28 @@ fn attention(visit: &Visit<'_>, status: &Value) -> Result<Vec<Attention>, Proble
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn percentiles_are_values_that_came() {
+        let times: Vec<u64> = (1..=20).rev().collect();
+        assert_eq!((percentile(&times, 50), percentile(&times, 95)), (Some(10.0), Some(19.0)));
+        assert_eq!((percentile(&[7], 95), percentile(&[], 50)), (Some(7.0), None));
+    }
+
+    #[test]
+    fn a_time_to_first_content_stands_in_its_minute() {
+        let now = UnixMillis(1_795_862_042_000);
+        let at = |ago_s: u64| crate::shapes::time(UnixMillis(now.0 - ago_s * 1_000));
+        let recent = [
+            json!({"at": at(30), "first_content_ms": 40}),
+            json!({"at": at(3_570), "first_content_ms": 80}),
+            json!({"at": at(4_000), "first_content_ms": 9_000}),
+            json!({"at": at(10), "first_content_ms": null}),
+        ];
+        let chart = first_content(&recent, now).expect("two were answered");
+        assert_eq!(chart.ys[0], "80 ms", "what is older than an hour does not count");
+        assert!(first_content(&recent[3..], now).is_none());
+    }
 
     #[test]
     fn an_hour_has_sixty_minutes_and_the_newest_is_the_last() {

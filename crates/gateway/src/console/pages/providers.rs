@@ -11,6 +11,12 @@ use super::super::read::{count, items, maybe, text, yes};
 use super::super::svg::meter;
 use super::super::visit::{Page, Visit};
 use super::super::words::{self, Badge};
+use super::requests::{Line, line};
+
+/// Failures shown of each.
+const FAILURES_MAX: usize = 4;
+/// Requests of the last day looked at for them.
+const RECENT: &str = "500";
 
 #[derive(Template)]
 #[template(path = "providers.html")]
@@ -31,6 +37,7 @@ struct Provider {
     address: String,
     kind: String,
     targets: Vec<Target>,
+    failures: Vec<Line>,
 }
 
 struct Target {
@@ -66,7 +73,17 @@ pub(super) fn live(visit: &Visit<'_>) -> Result<Page, Problem> {
 fn gather(visit: &Visit<'_>) -> Result<Live, Problem> {
     let found = visit.ask(Question::get(&["providers"]))?;
     let config = visit.ask(Question::get(&["config"]))?;
-    let providers = items(&found, "data").iter().map(|one| provider(one, &config)).collect();
+    let recent =
+        visit.ask(Question::get(&["requests"]).with("since", "24h").with("limit", RECENT))?;
+    let mut providers: Vec<Provider> =
+        items(&found, "data").iter().map(|one| provider(one, &config)).collect();
+    for provider in &mut providers {
+        let of_it = items(&recent, "data").iter().filter(|one| {
+            text(one, "provider") == provider.name
+                && matches!(one["origin"].as_str(), Some("provider" | "network"))
+        });
+        provider.failures = of_it.take(FAILURES_MAX).map(|one| line(one, visit)).collect();
+    }
     Ok(Live { providers })
 }
 
@@ -86,6 +103,7 @@ fn provider(value: &Value, config: &Value) -> Provider {
         address: configured.map_or(String::new(), |one| text(one, "base_url")),
         kind: configured.map_or(String::new(), |one| text(one, "kind")),
         targets: targets.iter().map(target).collect(),
+        failures: Vec::new(),
         name,
     }
 }

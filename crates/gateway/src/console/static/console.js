@@ -3,7 +3,7 @@
 
 // Figures that bring themselves up to date: <div data-live="/live/overview">. Nothing is asked while
 // the page is hidden, paused, or somebody is inside with the keyboard.
-const LIVE_EVERY_MS = 3000;
+const LIVE_EVERY_MS = 5000;
 for (const place of document.querySelectorAll("[data-live]")) {
   const button = document.querySelector("[data-live-switch]");
   const tell = document.querySelector("[data-live-state]");
