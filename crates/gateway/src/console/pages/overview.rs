@@ -263,8 +263,8 @@ fn tiles(
     let times: Vec<u64> =
         recent.iter().filter_map(|one| one["first_content_ms"].as_u64()).collect();
     if let (Some(half), Some(most)) = (percentile(&times, 50), percentile(&times, 95)) {
-        let note = format!("{} at the 95th percentile", about_millis(most));
-        tiles.push(tile("Time to first content", about_millis(half), "median", note, ""));
+        let note = format!("median; 95 % within {}", about_millis(most));
+        tiles.push(tile("Time to first content", about_millis(half), "", note, ""));
     }
     tiles.push(tile("Attempts", count(attempts), "", per_call(attempts, all), ""));
     tiles.push(tile(

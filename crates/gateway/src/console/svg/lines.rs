@@ -37,7 +37,8 @@ pub(in super::super) fn lines(
         for run in points.split(Option::is_none) {
             let mut run: Vec<(f64, f64)> = run.iter().flatten().copied().collect();
             if let [(x, y)] = run[..] {
-                run.push((x + step * 0.3, y)); // A single value would be no line.
+                // A single value would be no line, and one beyond the edge is not seen.
+                run.push((if x < WIDTH { x + step * 0.4 } else { x - step * 0.6 }, y));
             }
             drawing.path(&format!("stroke {}", line.class), &run, false);
         }
