@@ -132,6 +132,7 @@ impl Rehearsal {
             sdk_retry: 0,
             add_usage: false,
             pin: None,
+            traced: None,
             account: None,
         }
     }
