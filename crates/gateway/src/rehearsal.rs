@@ -129,6 +129,7 @@ impl Rehearsal {
             timeout: None,
             read_timeout: None,
             answer_within: None,
+            traced: None,
             sdk_retry: 0,
             add_usage: false,
             pin: None,
