@@ -145,30 +145,36 @@ impl Lane {
         self.fallback.play(Script { body: recorded.fallback.clone(), end: End::Fin });
         let whole = ask(&self.both, n, recorded).await;
         let whole = whole.unwrap_or_else(|why| panic!("{place}: {why}"));
-        assert!(whole || once, "{place}: with a fallback every answer is completed");
+        let (whole, end) = whole;
+        assert!(whole || once, "{place}: with a fallback every answer is completed, not {end}");
         // Alone, damage cannot be told from garbage, which is passed over.
         if fault == Fault::Damage {
             return u32::from(whole);
         }
         let alone = ask(&self.alone, n, recorded).await;
-        let alone = alone.unwrap_or_else(|why| panic!("{place} alone: {why}"));
+        let (alone, _) = alone.unwrap_or_else(|why| panic!("{place} alone: {why}"));
         assert!(alone || fault != Fault::Garbage, "{place} alone: garbage is passed over");
         u32::from(whole) + u32::from(alone)
     }
 }
 
 /// One call, of a model of its own: what is learnt of one must not meet the next.
-async fn ask(gate: &Gate, n: usize, recorded: &Recorded) -> Result<bool, String> {
+/// Whether it was whole, and how it ended.
+async fn ask(gate: &Gate, n: usize, recorded: &Recorded) -> Result<(bool, String), String> {
     let model = format!("gpt-{n}");
     let (_, path) = recorded.api.endpoint();
     let body = recorded.api.body(&model, "call the tool in 8 words", true);
     let heard = gate.post(path, "", &body.to_string()).await;
     if heard.status == 200 {
-        return judged(recorded, &heard.body, heard.is_cut());
+        let whole = judged(recorded, &heard.body, heard.is_cut())?;
+        let text = heard.text();
+        let end = text.char_indices().nth_back(400).map_or(0, |(at, _)| at);
+        return Ok((whole, format!("… {}", &text[end..])));
     }
     heard.error();
     let typed = heard.status >= 500 && heard.header("x-should-retry") == "false";
-    if typed { Ok(false) } else { Err(format!("{} {}", heard.status, heard.text())) }
+    let end = format!("{} {}", heard.status, heard.text());
+    if typed { Ok((false, end)) } else { Err(end) }
 }
 
 /// Cuts that are played: as many as the full profile asks for, or a share that is quick.
