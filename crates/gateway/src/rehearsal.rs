@@ -133,7 +133,6 @@ impl Rehearsal {
             sdk_retry: 0,
             add_usage: false,
             pin: None,
-            traced: None,
             account: None,
         }
     }
