@@ -134,6 +134,7 @@ impl Rehearsal {
             add_usage: false,
             pin: None,
             account: None,
+            traced: None,
         }
     }
 }
