@@ -134,7 +134,6 @@ impl Rehearsal {
             add_usage: false,
             pin: None,
             account: None,
-            traced: None,
         }
     }
 }
