@@ -20,6 +20,7 @@ const PAGES: &[Page] =
 const TESTED: &[(&str, &str, &str)] = &[
     ("docs/settings.md", "mainstay-gateway", "the_settings_page_is_current"),
     ("docs/providers.md", "mainstay-gateway", "the_page_of_providers_is_current"),
+    ("docs/metrics.md", "mainstay-gateway", "the_metrics_page_is_current"),
 ];
 const WRITE: &str = "MAINSTAY_WRITE_DOCS";
 

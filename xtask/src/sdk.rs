@@ -32,6 +32,8 @@ pub(crate) enum Tool {
     NodeSdk,
     /// Python with the official SDK, and Chromium with its driver.
     Browser,
+    /// Python beside a Prometheus.
+    Prometheus,
 }
 
 /// What the tests of the SDK for Python import.
@@ -64,6 +66,11 @@ pub(crate) fn ready(tool: Tool) -> Result<PathBuf, String> {
         }
         Tool::NodeSdk => node(),
         Tool::Browser => browser(),
+        Tool::Prometheus => {
+            need(&[Need { program: "promtool", package: "prometheus" }])?;
+            need(&[Need { program: "prometheus", package: "prometheus" }])?;
+            python()
+        }
     }
 }
 

@@ -53,6 +53,12 @@ pub(crate) const ALL: &[Suite] = &[
         fronts: &[Front::Gateway],
     },
     Suite {
+        name: "suite: Prometheus",
+        tool: Tool::Prometheus,
+        script: "observability/main.py",
+        fronts: &[],
+    },
+    Suite {
         name: "suite: official SDK for Python",
         tool: Tool::PythonSdk,
         script: "sdk/python/main.py",

@@ -10,6 +10,7 @@ use crate::commands::doctor::{DOCTOR, DoctorArgs};
 use crate::commands::ledger::LedgerCommand;
 use crate::commands::limit::LimitCommand;
 use crate::commands::member::MemberCommand;
+use crate::commands::report::{REPORT, ReportArgs};
 use crate::commands::usage::{USAGE, UsageArgs};
 use crate::commands::user::UserCommand;
 use crate::commands::{EXAMPLES, RunArgs};
@@ -42,13 +43,18 @@ pub(crate) enum Command {
     /// Run a provider that fails on demand
     #[command(after_help = SIM)]
     Sim(SimArgs),
-    /// Explain an error: a kind, a code, a status, an SDK class or a message
+    /// Explain a request, or an error: a kind, a code, a status or a message
     #[command(after_help = EXPLAIN)]
     Explain {
         /// What to explain; several words are one message
         #[arg(required = true)]
         query: Vec<String>,
+        #[command(flatten)]
+        at: At,
     },
+    /// Put together what a provider's support asks for about one request
+    #[command(after_help = REPORT)]
+    Report(ReportArgs),
     /// Find what keeps calls from working: key, network, proxy, certificate, clock, disk
     #[command(after_help = DOCTOR)]
     Doctor(DoctorArgs),
@@ -117,6 +123,7 @@ const SIM: &str = "Examples:
 Model `sim-<kind>` or header `x-sim-error: <kind>` gives any error on demand.";
 
 const EXPLAIN: &str = "Examples:
+  mainstay explain req_00112233445566778899aabbccddeeff
   mainstay explain 429
   mainstay explain insufficient_quota
   mainstay explain RateLimitError

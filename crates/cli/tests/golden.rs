@@ -147,6 +147,7 @@ const FAILURES: &[(i32, Case)] = &[
     (1, ("doctor", &["doctor", "--config", "bad.toml"], "")),
     (2, ("doctor-provider", &["doctor", "--provider", "nobody"], "")),
     (1, ("explain", &["explain", "insuficient_quota"], "")),
+    (2, ("report", &["report", "nonsense", "-o", "out.zip"], "")),
     (1, ("classify", &["classify"], "not json\n{\"id\":1,\"status\":500,\"body\":\"\"}\n")),
     (
         1,
@@ -207,6 +208,7 @@ const HELPS: &[&[&str]] = &[
     &["sim"],
     &["doctor"],
     &["explain"],
+    &["report"],
     &["classify"],
     &["check"],
     &["tokens"],

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -24,7 +25,7 @@ use crate::connection::Phase;
 use crate::console::{self, Console};
 use crate::first_run::AdminAuth;
 use crate::headers;
-use crate::meter::{Together, prometheus, totals};
+use crate::meter::totals;
 use crate::shared::Shared;
 
 mod api;
@@ -33,7 +34,7 @@ mod openapi;
 mod providers;
 mod reply;
 
-use api::{Found, Route};
+use api::{Found, Route, Shape};
 pub(crate) use api::{encode, fit, pairs};
 pub(crate) use desk::{Desk, Question};
 use reply::refuse;
@@ -151,6 +152,7 @@ async fn tick(shared: &Arc<Shared>, store: Option<Arc<dyn Store>>) {
             (Some(_), true) | (None, false) => {}
         }
         failing = error.is_some();
+        shared.store_failing.store(failing, Ordering::Relaxed);
         shared.alerts.keys(error);
     }
 }
@@ -296,9 +298,15 @@ impl Plane {
         let body = body.to_bytes();
         let query = api::read_query(head.uri.query());
         let desk = Arc::clone(&self.desk);
-        let work = move || desk.run(route, path, query, &body);
+        let work = move || match route.answer {
+            Shape::Zip(make) => desk.file(make, path, query).map(reply::zip_reply),
+            Shape::One(_) | Shape::Made(_) | Shape::Page(_) => {
+                let value = desk.run(route, path, query, &body)?;
+                Ok(json_reply(route.answer.status(), &value))
+            }
+        };
         match tokio::task::spawn_blocking(work).await {
-            Ok(Ok(value)) => json_reply(route.answer.status(), &value),
+            Ok(Ok(reply)) => reply,
             Ok(Err(problem)) => problem.reply(),
             Err(_) => Problem::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
@@ -318,13 +326,7 @@ impl Plane {
     }
 
     fn metrics(&self) -> Reply {
-        let together = Together {
-            held: self.shared.held.bytes(),
-            admitted: self.shared.admission.open(),
-            over_shadows: self.shared.admission.limits.over_shadows(),
-        };
-        let mut text = prometheus(self.shared.meters.iter().map(AsRef::as_ref), together);
-        self.shared.money.metrics(&mut text);
+        let text = crate::metrics::text(&self.shared);
         let mut reply = Response::new(Full::new(Bytes::from(text)));
         let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
         reply.headers_mut().insert(header::CONTENT_TYPE, kind);

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use mainstay::TargetSnapshot;
 use mainstay_core::catalogue;
 use mainstay_core::failure::{Kind, Origin, Scope};
 use mainstay_core::store::{AttemptNote, FailureNote, LimitNote, RequestRecord, StateNote};
@@ -184,4 +185,27 @@ fn millis(time: Duration) -> u64 {
 
 fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// What is known of targets.
+pub(crate) fn targets(all: &[TargetSnapshot]) -> Value {
+    let one = |target: &TargetSnapshot| {
+        let limits = target.pacer.limits.iter().flatten().map(|known| {
+            let (name, per_minute, level) = (known.name.into(), known.per_minute, known.level);
+            limit(&LimitNote { name, per_minute, level, told: known.told })
+        });
+        json!({
+            "provider": target.provider,
+            "credential": target.credential,
+            "model": target.model,
+            "circuit": target.circuit.name(),
+            "in_flight": target.in_flight,
+            "queued": target.pacer.queued,
+            "ceiling": target.pacer.ceiling,
+            "retry_budget": target.retry_budget,
+            "hold_ms": millis(target.pacer.hold),
+            "limits": limits.collect::<Vec<Value>>(),
+        })
+    };
+    all.iter().map(one).collect()
 }

@@ -15,7 +15,7 @@
 use std::time::Duration;
 
 use mainstay::call::{Sent, Trace, Used};
-use mainstay_core::failure::{Failure, Origin};
+use mainstay_core::failure::Failure;
 use mainstay_core::money::Usd;
 use mainstay_core::store::{FailureNote, UnixMillis};
 use mainstay_core::time::Moment;
@@ -92,7 +92,9 @@ impl Finished {
             endpoint: Some(Endpoint::Chat),
             traced: None,
             status,
-            failed: kind.map(|kind| Box::new(FailureNote::new(kind, Origin::Provider))),
+            failed: kind.map(|kind| {
+                Box::new(FailureNote::new(kind, mainstay_core::failure::Origin::Provider))
+            }),
             overhead_us: 60,
             trace: Trace { attempts, ..Trace::default() },
             used: None,
@@ -111,8 +113,7 @@ pub(crate) fn walked(
 ) -> Box<FailureNote> {
     let said = &failure.provider;
     let own = mainstay_core::catalogue::entry(failure.kind).unified.code;
-    let message =
-        said.message.as_deref().filter(|_| failure.origin == Origin::Provider).or(message);
+    let message = message.or(said.message.as_deref());
     let bodies = settings.records.bodies;
     let shape = || redact::shape(&sent.body).map(Into::into);
     let content = || redact::content(&sent.body, &settings.secrets).map(Into::into);

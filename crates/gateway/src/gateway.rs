@@ -1,8 +1,8 @@
 //! A gateway as a thing to start and stop: the threads, the sockets, and the hands on them.
 
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use arc_swap::ArcSwap;
@@ -31,6 +31,7 @@ use crate::otel::SpanEar;
 use crate::ownership::Objects;
 use crate::settings::Settings;
 use crate::shared::{Shared, Wall, Worker};
+use crate::tail::LogTail;
 use crate::{tls, worker};
 
 /// Everything a gateway is started with.
@@ -46,6 +47,8 @@ pub struct Plan {
     pub store: Option<Arc<dyn Store>>,
     /// Where money is remembered. Without it nothing is held, and budgets have no effect.
     pub ledger: Option<Arc<dyn Ledger>>,
+    /// Where the last log lines are kept.
+    pub tail: LogTail,
 }
 
 /// A running gateway. Dropping it cuts everything.
@@ -108,7 +111,7 @@ impl Gateway {
     ///
     /// The store fails, or the system gives no threads.
     pub fn start(ground: Ground, plan: Plan) -> Result<Gateway, ServeError> {
-        let Plan { settings, admin, engine, store, ledger } = plan;
+        let Plan { settings, admin, engine, store, ledger, tail } = plan;
         let Ground { sockets, admin: admin_socket, tls, addr, admin_addr } = ground;
         let count = sockets.len();
         let keys = Arc::new(KeyBook::default());
@@ -141,10 +144,13 @@ impl Gateway {
             meters: (0..count).map(|_| Arc::new(Meter::default())).collect(),
             history: History::default(),
             wall: Wall::new(),
+            tail,
+            tally: Mutex::default(),
+            store_failing: AtomicBool::new(false),
             telling: teller.state(),
             alerts: Arc::default(),
             spans: Arc::default(),
-            stopping: std::sync::atomic::AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
             settings: ArcSwap::from_pointee(settings),
         });
         open_books(&shared, store.as_deref())?;

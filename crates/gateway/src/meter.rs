@@ -1,24 +1,33 @@
 //! What each worker counts. One meter a worker, added up when somebody asks, so that no two cores
 //! write to one place.
 
-use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use mainstay_core::failure::Kind;
+use mainstay_core::wire::endpoint::Endpoint;
 
 use crate::finished::Finished;
+use crate::metrics::Page;
 
 /// Upper edges of the overhead histogram, microseconds.
 const EDGES: [u64; 10] = [25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 100_000];
+
+/// Classes of status.
+const CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "499"];
+/// What can be asked for, and a path that leads nowhere before them.
+const ENDPOINTS: usize = Endpoint::ALL.len() + 1;
+
+fn endpoint_name(row: usize) -> &'static str {
+    row.checked_sub(1).and_then(|place| Endpoint::ALL.get(place)).map_or("", |one| one.name())
+}
 
 /// Counters of one worker.
 #[derive(Debug)]
 pub(crate) struct Meter {
     begun: AtomicU64,
     ended: AtomicU64,
-    /// By the status sent, in hundreds; the caller who left is counted apart.
-    by_class: [AtomicU64; 6],
-    left: AtomicU64,
+    /// By what was asked for, and by the status sent: in hundreds, and the caller who left.
+    by_class: [[AtomicU64; CLASSES.len()]; ENDPOINTS],
     by_kind: [AtomicU64; Kind::ALL.len()],
     attempts: AtomicU64,
     overhead: [AtomicU64; EDGES.len() + 1],
@@ -32,8 +41,7 @@ impl Default for Meter {
         Meter {
             begun: AtomicU64::new(0),
             ended: AtomicU64::new(0),
-            by_class: [const { AtomicU64::new(0) }; 6],
-            left: AtomicU64::new(0),
+            by_class: [const { [const { AtomicU64::new(0) }; CLASSES.len()] }; ENDPOINTS],
             by_kind: [const { AtomicU64::new(0) }; Kind::ALL.len()],
             attempts: AtomicU64::new(0),
             overhead: [const { AtomicU64::new(0) }; EDGES.len() + 1],
@@ -61,11 +69,12 @@ impl Meter {
 
     /// A call is over. `status` 499: the caller left.
     pub(crate) fn finished(&self, call: &Finished) {
-        if call.status == 499 {
-            add(&self.left, 1);
-        } else {
-            add(&self.by_class[usize::from(call.status / 100).min(5)], 1);
-        }
+        let row = call.endpoint.map_or(0, |endpoint| endpoint as usize + 1).min(ENDPOINTS - 1);
+        let class = match call.status {
+            499 => CLASSES.len() - 1,
+            status => usize::from(status / 100).clamp(1, 5) - 1,
+        };
+        add(&self.by_class[row][class], 1);
         if let Some(note) = &call.failed {
             add(&self.by_kind[place(note.kind)], 1);
         }
@@ -133,99 +142,44 @@ pub(crate) struct Totals {
 /// Adds up all workers.
 pub(crate) fn totals<'a>(meters: impl Iterator<Item = &'a Meter> + Clone) -> Totals {
     let sum = |pick: &dyn Fn(&Meter) -> u64| meters.clone().map(pick).sum::<u64>();
+    let class = |class: usize| sum(&|m| m.by_class.iter().map(|row| get(&row[class])).sum());
     Totals {
-        succeeded: (0..4).map(|class| sum(&|m| get(&m.by_class[class]))).sum(),
-        refused: sum(&|m| get(&m.by_class[4])),
-        failed: sum(&|m| get(&m.by_class[5])),
-        left: sum(&|m| get(&m.left)),
+        succeeded: (0..3).map(class).sum(),
+        refused: class(3),
+        failed: class(4),
+        left: class(5),
         attempts: sum(&|m| get(&m.attempts)),
         kinds: (0..Kind::ALL.len()).map(|kind| sum(&|m| get(&m.by_kind[kind]))).collect(),
     }
 }
 
-/// What is counted for all workers together.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Together {
-    /// Bytes of request bodies held in memory.
-    pub(crate) held: u64,
-    /// Calls admitted and not settled.
-    pub(crate) admitted: u64,
-    /// Calls that shadow limits would have refused.
-    pub(crate) over_shadows: u64,
-}
-
-/// All meters as Prometheus text.
-pub(crate) fn prometheus<'a>(
-    meters: impl Iterator<Item = &'a Meter> + Clone,
-    together: Together,
-) -> String {
+/// Puts all meters on a page.
+pub(crate) fn write<'a>(meters: impl Iterator<Item = &'a Meter> + Clone, page: &mut Page) {
     let sum = |pick: &dyn Fn(&Meter) -> u64| meters.clone().map(pick).sum::<u64>();
-    let mut text = String::with_capacity(4096);
-    let mut page = Page(&mut text);
-    page.head("mainstay_requests_total", "counter", "Requests answered, by class of status.");
-    for (class, name) in ["", "1xx", "2xx", "3xx", "4xx", "5xx"].iter().enumerate().skip(2) {
-        page.line(
-            "mainstay_requests_total",
-            &format!("{{status=\"{name}\"}}"),
-            sum(&|m| get(&m.by_class[class])),
-        );
+    page.head("mainstay_requests_total");
+    for (place, row) in (0..ENDPOINTS).map(|place| (place, endpoint_name(place))) {
+        for (class, status) in CLASSES.iter().enumerate() {
+            let count = sum(&|m| get(&m.by_class[place][class]));
+            if count > 0 {
+                let labels = [("endpoint", row), ("status", *status)];
+                page.line("mainstay_requests_total", &labels, count);
+            }
+        }
     }
-    page.line("mainstay_requests_total", "{status=\"499\"}", sum(&|m| get(&m.left)));
-    page.head("mainstay_failures_total", "counter", "Requests that failed, by kind.");
+    page.head("mainstay_failures_total");
     for (index, kind) in Kind::ALL.iter().enumerate() {
         let count = sum(&|m| get(&m.by_kind[index]));
-        page.line("mainstay_failures_total", &format!("{{kind=\"{}\"}}", kind.name()), count);
+        page.line("mainstay_failures_total", &[("kind", kind.name())], count);
     }
-    page.head("mainstay_attempts_total", "counter", "Attempts sent to providers.");
-    page.line("mainstay_attempts_total", "", sum(&|m| get(&m.attempts)));
-    page.head("mainstay_in_flight", "gauge", "Requests begun and not ended.");
-    page.line("mainstay_in_flight", "", sum(&Meter::in_flight));
-    page.head("mainstay_connections", "gauge", "Open connections of callers.");
-    page.line("mainstay_connections", "", sum(&Meter::open_connections));
-    page.head("mainstay_held_body_bytes", "gauge", "Bytes of request bodies held in memory.");
-    page.line("mainstay_held_body_bytes", "", together.held);
-    page.head("mainstay_admitted", "gauge", "Calls that hold a part of limits and budgets.");
-    page.line("mainstay_admitted", "", together.admitted);
-    page.head("mainstay_over_shadow_total", "counter", "Calls that shadow limits would refuse.");
-    page.line("mainstay_over_shadow_total", "", together.over_shadows);
-    overhead(&mut page, sum);
-    text
-}
-
-fn overhead(page: &mut Page<'_>, sum: impl Fn(&dyn Fn(&Meter) -> u64) -> u64) {
-    const NAME: &str = "mainstay_overhead_seconds";
-    page.head(
-        NAME,
-        "histogram",
-        "Time spent here per answered call, waits and the provider left out.",
-    );
-    let mut below = 0;
-    for (index, edge) in EDGES.iter().enumerate() {
-        below += sum(&|m| get(&m.overhead[index]));
-        let edge = *edge as f64 / 1e6;
-        page.line(&format!("{NAME}_bucket"), &format!("{{le=\"{edge}\"}}"), below);
-    }
-    below += sum(&|m| get(&m.overhead[EDGES.len()]));
-    page.line(&format!("{NAME}_bucket"), "{le=\"+Inf\"}", below);
+    page.one("mainstay_attempts_total", sum(&|m| get(&m.attempts)));
+    page.one("mainstay_in_flight", sum(&Meter::in_flight));
+    page.one("mainstay_connections", sum(&Meter::open_connections));
+    let edges = EDGES.map(|edge| edge as f64 / 1e6);
+    let counts: Vec<u64> =
+        (0..=EDGES.len()).map(|index| sum(&|m| get(&m.overhead[index]))).collect();
     let total = sum(&|m| get(&m.overhead_us)) as f64 / 1e6;
-    page.line(&format!("{NAME}_sum"), "", total);
-    page.line(&format!("{NAME}_count"), "", below);
-}
-
-struct Page<'a>(&'a mut String);
-
-impl Page<'_> {
-    fn head(&mut self, name: &str, kind: &str, help: &str) {
-        self.write(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
-    }
-
-    fn line(&mut self, name: &str, labels: &str, value: impl std::fmt::Display) {
-        self.write(format_args!("{name}{labels} {value}\n"));
-    }
-
-    fn write(&mut self, text: std::fmt::Arguments<'_>) {
-        self.0.write_fmt(text).expect("a string takes every text");
-    }
+    page.head("mainstay_overhead_seconds");
+    page.histogram("mainstay_overhead_seconds", &[], &edges, &counts, total);
 }
 
 #[cfg(test)]
@@ -244,22 +198,31 @@ mod tests {
         }
         meters[1].finished(&Finished::sample(499, None, 1));
         meters[1].end();
-        let together = Together { held: 7, admitted: 3, over_shadows: 2 };
-        let text = prometheus(meters.iter(), together);
+        let mut page = Page::default();
+        write(meters.iter(), &mut page);
+        let text = page.text();
         for line in [
-            "mainstay_requests_total{status=\"4xx\"} 2",
-            "mainstay_requests_total{status=\"499\"} 1",
+            "mainstay_requests_total{endpoint=\"chat\",status=\"4xx\"} 2",
+            "mainstay_requests_total{endpoint=\"chat\",status=\"499\"} 1",
             "mainstay_failures_total{kind=\"rate_limit_tokens\"} 2",
             "mainstay_attempts_total 7",
             "mainstay_in_flight 1",
-            "mainstay_held_body_bytes 7",
-            "mainstay_admitted 3",
-            "mainstay_over_shadow_total 2",
             "mainstay_overhead_seconds_bucket{le=\"0.00005\"} 0",
             "mainstay_overhead_seconds_bucket{le=\"0.0001\"} 2",
             "mainstay_overhead_seconds_sum 0.00012",
         ] {
             assert!(text.lines().any(|one| one == line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn each_kind_and_endpoint_has_the_place_of_its_name() {
+        for (index, kind) in Kind::ALL.into_iter().enumerate() {
+            assert_eq!(place(kind), index, "{kind:?}");
+        }
+        for (index, endpoint) in Endpoint::ALL.into_iter().enumerate() {
+            assert_eq!(endpoint as usize, index, "{endpoint:?}");
+            assert_eq!(endpoint_name(index + 1), endpoint.name());
         }
     }
 }

@@ -22,6 +22,7 @@ use crate::reload::{Reload, Watch};
 use crate::settings::{Auth, Settings};
 use crate::shared::Wall;
 use crate::spec::engine_spec;
+use crate::tail::LogTail;
 
 /// What a gateway is served with.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub struct ServeOptions {
     pub config: Config,
     /// The command line's settings, to be laid over the file again when it is read again.
     pub overrides: Overrides,
+    /// Where the last log lines are kept.
+    pub tail: LogTail,
     /// Whether a person sees what is said: secrets made at first start are shown to a person only.
     pub terminal: bool,
 }
@@ -41,7 +44,7 @@ pub struct ServeOptions {
 ///
 /// The surroundings do not allow it to start: exit code [`ServeError::EXIT_CODE`].
 pub fn serve(options: ServeOptions, out: &mut dyn Write) -> Result<(), ServeError> {
-    let ServeOptions { config, overrides, terminal } = options;
+    let ServeOptions { config, overrides, terminal, tail } = options;
     config.warnings.iter().for_each(ConfigFault::log);
     let settings = Settings::read(&config).map_err(from_fault)?;
     let ground = Ground::take(&settings, config.admin.listen)?;
@@ -65,7 +68,8 @@ pub fn serve(options: ServeOptions, out: &mut dyn Write) -> Result<(), ServeErro
         runtime.block_on(async { Signals::new() }).map_err(|error| ServeError::runtime(&error))?;
     let ledger: Arc<dyn Ledger> = open_ledger(&config, out)?;
     let remembered = Arc::clone(&store);
-    let plan = Plan { settings, admin, engine, store: Some(remembered), ledger: Some(ledger) };
+    let plan =
+        Plan { settings, admin, engine, store: Some(remembered), ledger: Some(ledger), tail };
     let gateway = Gateway::start(ground, plan)?;
     let welcome = first.welcome(&config, &base(&config, gateway.addr()));
     // Where nobody listens, there is nobody to miss it.

@@ -1,7 +1,7 @@
 //! What all workers share, and what each has of its own.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use arc_swap::{ArcSwap, Guard};
 use mainstay::Engine;
@@ -16,10 +16,12 @@ use crate::finished::{TellTo, TellerState};
 use crate::history::History;
 use crate::idempotency::Idempotency;
 use crate::meter::Meter;
+use crate::metrics::Tally;
 use crate::money::Money;
 use crate::otel::Sent;
 use crate::ownership::Objects;
 use crate::settings::Settings;
+use crate::tail::LogTail;
 
 /// Shared by all threads of a gateway.
 #[derive(Debug)]
@@ -42,6 +44,12 @@ pub(crate) struct Shared {
     pub(crate) held: Held,
     /// One for each worker.
     pub(crate) meters: Vec<Arc<Meter>>,
+    /// The last log lines.
+    pub(crate) tail: LogTail,
+    /// What is counted of finished calls beside their path.
+    pub(crate) tally: Mutex<Tally>,
+    /// Changes of keys, limits and budgets cannot be read.
+    pub(crate) store_failing: AtomicBool,
     /// How telling of finished calls goes.
     pub(crate) telling: Arc<TellerState>,
     /// What is told to whoever looks after this gateway.

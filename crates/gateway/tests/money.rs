@@ -82,6 +82,7 @@ impl Bank {
             engine: engine_spec(&config, None),
             store: Some(Arc::clone(&store) as Arc<_>),
             ledger: Some(Arc::new(ledger)),
+            tail: mainstay_gateway::LogTail::default(),
         };
         let gateway = Gateway::start(ground, plan).expect("the gateway starts");
         let addr = gateway.addr();

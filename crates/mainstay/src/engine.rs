@@ -63,6 +63,10 @@ pub struct TargetSnapshot {
     pub in_flight: u32,
     /// What is left of the retry budget.
     pub retry_budget: u32,
+    /// Retries that the budget denied.
+    pub retries_denied: u64,
+    /// It has answered before, so that its model exists.
+    pub answered: bool,
     /// The pacer. Targets that count against one limit show the same one.
     pub pacer: PacerSnapshot,
 }
@@ -230,6 +234,8 @@ impl Engine {
                     circuit: state.breaker.state(),
                     in_flight: state.in_flight,
                     retry_budget: state.budget.level(),
+                    retries_denied: state.budget.denied(),
+                    answered: state.first_content.quantile(0.5, 1).is_some(),
                     pacer: pacer.snapshot(now),
                 })
             })

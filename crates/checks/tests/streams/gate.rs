@@ -122,6 +122,7 @@ impl Gate {
             store: Some(store),
             // As without any configuration: what is used is asked for and kept account of.
             ledger: Some(Arc::new(ledger)),
+            tail: mainstay_gateway::LogTail::default(),
         };
         Gate { gateway: Gateway::start(ground, plan).expect("it starts"), key, _folder: folder }
     }

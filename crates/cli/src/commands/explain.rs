@@ -1,13 +1,22 @@
-//! `mainstay explain`: what an error is, why it happens, what to do.
+//! `mainstay explain`: what became of a request; what an error is, why it happens, what to do.
 
 use mainstay_core::catalogue::{Entry, Found, find};
+use mainstay_core::store::RequestId;
 use serde_json::{Value, json};
 
+use crate::args::At;
 use crate::exit::Exit;
 use crate::show::Show;
 use crate::trouble::Trouble;
 
-pub(super) fn run(query: &str, show: &mut Show) -> Result<Exit, Trouble> {
+mod request;
+
+pub(super) use request::no_record;
+
+pub(super) fn run(query: &str, at: &At, show: &mut Show) -> Result<Exit, Trouble> {
+    if let Some(id) = RequestId::parse(query.trim()) {
+        return request::run(id, at, show);
+    }
     let found = find(query);
     if let Found::Nothing(suggestions) = &found {
         let fix = if suggestions.is_empty() {

@@ -26,6 +26,7 @@ pub(crate) mod member;
 mod org;
 mod owner;
 mod project;
+pub(crate) mod report;
 mod run;
 mod serve;
 mod sim;
@@ -40,7 +41,8 @@ pub(crate) fn run(args: &Args, show: &mut Show) -> Result<Exit, Trouble> {
         Command::Serve(args) => serve::run(args, show),
         Command::Run(args) => run::run(args, show),
         Command::Sim(args) => sim::run(args, show),
-        Command::Explain { query } => explain::run(&query.join(" "), show),
+        Command::Explain { query, at } => explain::run(&query.join(" "), at, show),
+        Command::Report(args) => report::run(args, show),
         Command::Doctor(args) => doctor::run(args, show),
         Command::Classify => classify::run(std::io::stdin().lock(), show),
         Command::Check(args) => check::run(args, show),

@@ -29,6 +29,7 @@ pub struct RetryBudget {
     level: u32,
     calls: u32,
     retries: u32,
+    denied: u64,
     in_flight_min: u32,
     in_flight_share: f64,
 }
@@ -41,6 +42,7 @@ impl RetryBudget {
             level: policy.budget_capacity,
             calls: 0,
             retries: 0,
+            denied: 0,
             in_flight_min: policy.in_flight_min,
             in_flight_share: policy.in_flight_share,
         }
@@ -58,6 +60,7 @@ impl RetryBudget {
     /// [`Denied`]; nothing was changed.
     pub fn try_withdraw(&mut self, cost: u32) -> Result<(), Denied> {
         if self.level < cost {
+            self.denied = self.denied.saturating_add(1);
             return Err(Denied::Spent);
         }
         if self.retries >= self.retries_max() {
@@ -87,6 +90,11 @@ impl RetryBudget {
         if first_attempt_success {
             self.level = self.level.saturating_add(1).min(self.capacity);
         }
+    }
+
+    /// Retries it denied because too little was left.
+    pub fn denied(&self) -> u64 {
+        self.denied
     }
 
     /// Tokens left.

@@ -147,6 +147,33 @@ const NAMES: &[(Endpoint, &str)] = &[
 ];
 
 impl Endpoint {
+    /// Every operation, in the order of the declaration.
+    pub const ALL: [Endpoint; 23] = [
+        Endpoint::Chat,
+        Endpoint::Responses,
+        Endpoint::Completions,
+        Endpoint::Embeddings,
+        Endpoint::Moderations,
+        Endpoint::Images,
+        Endpoint::ImageEdits,
+        Endpoint::ImageVariations,
+        Endpoint::Speech,
+        Endpoint::Transcriptions,
+        Endpoint::Translations,
+        Endpoint::Assistants,
+        Endpoint::AssistantUpdate,
+        Endpoint::Threads,
+        Endpoint::ThreadUpdate,
+        Endpoint::ThreadMessages,
+        Endpoint::Runs,
+        Endpoint::ThreadAndRun,
+        Endpoint::ToolOutputs,
+        Endpoint::Files,
+        Endpoint::Batches,
+        Endpoint::Models,
+        Endpoint::Other,
+    ];
+
     /// The operation of `method` on `path`, the part after `/v1`. A query and one slash at the end
     /// are looked past. Methods and paths are case-sensitive, as they are for providers.
     pub fn of(method: &str, path: &str) -> Endpoint {

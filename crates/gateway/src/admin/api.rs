@@ -86,12 +86,14 @@ pub(super) enum Shape {
     Made(&'static str),
     /// A page of things.
     Page(&'static str),
+    /// A zip file, made by this instead of [`Route::run`].
+    Zip(fn(&Ask<'_>) -> Result<Vec<u8>, Problem>),
 }
 
 impl Shape {
     pub(super) const fn status(self) -> StatusCode {
         match self {
-            Shape::One(_) | Shape::Page(_) => StatusCode::OK,
+            Shape::One(_) | Shape::Page(_) | Shape::Zip(_) => StatusCode::OK,
             Shape::Made(_) => StatusCode::CREATED,
         }
     }

@@ -72,15 +72,35 @@ impl Desk {
         query: BTreeMap<String, String>,
         body: &[u8],
     ) -> Result<Value, Problem> {
+        self.with_ask(path, query, body, route.run)
+    }
+
+    /// Makes the file that a route of the API is about.
+    pub(super) fn file(
+        &self,
+        make: fn(&Ask<'_>) -> Result<Vec<u8>, Problem>,
+        path: Vec<String>,
+        query: BTreeMap<String, String>,
+    ) -> Result<Vec<u8>, Problem> {
+        self.with_ask(path, query, &[], make)
+    }
+
+    fn with_ask<T>(
+        &self,
+        path: Vec<String>,
+        query: BTreeMap<String, String>,
+        body: &[u8],
+        work: fn(&Ask<'_>) -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
         let Some(store) = &self.store else {
             let message = "This gateway has no store, so there is nothing to administrate.";
             let status = StatusCode::SERVICE_UNAVAILABLE;
             return Err(Problem::new(status, "service_unavailable", message));
         };
         let shared = &*self.shared;
-        let (now, moment) = (self.shared.wall.now(), self.shared.engine.now());
-        let (limits, tiers) = (&self.shared.admission.limits, &self.shared.settings().tiers);
-        (route.run)(&Ask { store: &**store, path, query, body, now, moment, limits, tiers, shared })
+        let (now, moment) = (shared.wall.now(), shared.engine.now());
+        let (limits, tiers) = (&shared.admission.limits, &shared.settings().tiers);
+        work(&Ask { store: &**store, path, query, body, now, moment, limits, tiers, shared })
     }
 
     fn records(&self) -> Value {

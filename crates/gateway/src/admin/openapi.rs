@@ -66,17 +66,22 @@ fn operation(route: &Route) -> Value {
         json!({"name": name, "in": "query", "description": about, "schema": {"type": "string"}})
     }));
     let answer = match route.answer {
+        Shape::Zip(_) => json!({"type": "string", "format": "binary"}),
         Shape::One(name) | Shape::Made(name) => reference(name),
         Shape::Page(name) => json!({"allOf": [reference("Page"), {"properties": {
             "data": {"type": "array", "items": reference(name)},
         }}]}),
+    };
+    let told = match route.answer {
+        Shape::Zip(_) => json!({"application/zip": {"schema": answer}}),
+        Shape::One(_) | Shape::Made(_) | Shape::Page(_) => content(&answer),
     };
     let mut operation = json!({
         "operationId": route.id,
         "summary": route.about,
         "parameters": parameters,
         "responses": {
-            route.answer.status().as_str(): {"description": "Done.", "content": content(&answer)},
+            route.answer.status().as_str(): {"description": "Done.", "content": told},
             "default": {"description": "Not done.", "content": content(&reference("Error"))},
         },
     });

@@ -79,6 +79,19 @@ pub(super) fn no_record(id: RequestId) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "not_found", message)
 }
 
+/// A zip file as an answer.
+pub(super) fn zip_reply(bytes: Vec<u8>) -> Reply {
+    let mut reply = Response::new(Full::new(Bytes::from(bytes)));
+    for (name, value) in [
+        (header::CONTENT_TYPE, "application/zip"),
+        (header::CONTENT_DISPOSITION, "attachment; filename=\"report.zip\""),
+        (header::CACHE_CONTROL, "no-store"),
+    ] {
+        reply.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    reply
+}
+
 /// A JSON answer.
 pub(crate) fn json_reply(status: StatusCode, value: &Value) -> Reply {
     let mut reply = Response::new(Full::new(Bytes::from(value.to_string())));

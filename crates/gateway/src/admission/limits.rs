@@ -243,6 +243,12 @@ impl LimitDesk {
             .collect()
     }
 
+    /// The same for metrics: the number, each measure, and the calls it refused.
+    pub(crate) fn in_numbers(&self, now: Moment) -> Vec<(String, Vec<Reading>, u64)> {
+        let all = self.report(now).into_iter();
+        all.map(|one| (one.id.to_string(), one.readings, one.in_the_way)).collect()
+    }
+
     /// The limits as they are known.
     pub(super) fn book(&self) -> Arc<Book> {
         self.book.load_full()

@@ -69,6 +69,18 @@ impl Config {
                 "body_max": size_text(self.idempotency.body_max),
                 "keep": duration_text(self.idempotency.keep),
             },
+            "log": {
+                "format": if self.log.json { "json" } else { "text" },
+                "level": self.log.level,
+                "bodies": self.log.bodies.name(),
+            },
+            "records": {
+                "enabled": self.records.enabled,
+                "count_max": self.records.count_max,
+                "keep": duration_text(self.records.keep),
+                "bodies": self.records.bodies.name(),
+                "queue_max": self.records.queue_max,
+            },
             "limits": {
                 "count_refused": self.limits.count_refused,
                 "default_tier": self.tiers.default,

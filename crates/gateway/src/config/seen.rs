@@ -16,6 +16,17 @@ pub enum Bodies {
     Content,
 }
 
+impl Bodies {
+    /// The word in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Bodies::Off => "off",
+            Bodies::Shape => "shape",
+            Bodies::Content => "content",
+        }
+    }
+}
+
 /// What is logged, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogSettings {

@@ -207,9 +207,11 @@ impl Work {
         }
         calls.sort_by_key(|call| call.arrived + call.took);
         let now = self.shared.engine.snapshot();
+        let mut tally = self.shared.tally.lock().unwrap_or_else(PoisonError::into_inner);
         for call in calls {
             let traced = call.traced;
             let Some(record) = record::of(call, &now) else { continue };
+            tally.finished(&record);
             line::write(&record, settings.log.bodies);
             for ear in &mut self.ears {
                 ear.finished(&record);

@@ -23,6 +23,7 @@ use mainstay_core::store::{
 use tokio::sync::oneshot;
 
 use crate::auth::Caller;
+use crate::metrics::Page;
 use crate::refused::Refused;
 
 mod account;
@@ -65,20 +66,6 @@ pub(crate) struct Counts {
     /// Budgets that passed one of their alerts.
     pub(crate) alerts: AtomicU64,
 }
-
-/// Name, type and meaning of each metric, in the order of their values.
-#[rustfmt::skip]
-const METRICS: [(&str, &str, &str); 9] = [
-    ("mainstay_budget_refusals_total", "counter", "Calls refused because a budget has no room."),
-    ("mainstay_budget_alerts_total", "counter", "Alerts that budgets passed."),
-    ("mainstay_budget_debts_total", "counter", "Calls that cost more than they held."),
-    ("mainstay_ledger_refusals_total", "counter", "Calls refused because the ledger took no hold."),
-    ("mainstay_ledger_unrecorded_total", "counter", "Calls without a hard budget that went on unrecorded."),
-    ("mainstay_ledger_violations_total", "counter", "Entries that broke a rule and were not written."),
-    ("mainstay_ledger_waiting", "gauge", "Entries that wait to be written."),
-    ("mainstay_ledger_open", "gauge", "Reservations without a terminal entry."),
-    ("mainstay_ledger_failing", "gauge", "1 while entries cannot be written."),
-];
 
 /// What a call is admitted by.
 #[derive(Clone, Copy, Debug)]
@@ -145,25 +132,23 @@ impl Money {
     }
 
     /// Adds its metrics to a page for Prometheus.
-    pub(crate) fn metrics(&self, page: &mut String) {
+    pub(crate) fn metrics(&self, page: &mut Page) {
         let Some(ledger) = &self.ledger else { return };
         let (state, counts) = (ledger.state(), &self.counts);
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-        let values = [
-            get(&counts.over),
-            get(&counts.alerts),
-            get(&counts.debts),
-            get(&counts.unwritten),
-            get(&counts.unrecorded),
-            state.refused,
-            number(state.waiting),
-            number(state.open),
-            u64::from(state.trouble.is_some()),
-        ];
-        for ((name, kind, help), value) in METRICS.iter().zip(values) {
-            page.extend(["# HELP ", name, " ", help, "\n# TYPE ", name, " ", kind, "\n"]);
-            page.extend([name, " ", &value.to_string(), "\n"]);
+        for (name, value) in [
+            ("mainstay_budget_refusals_total", get(&counts.over)),
+            ("mainstay_budget_alerts_total", get(&counts.alerts)),
+            ("mainstay_budget_debts_total", get(&counts.debts)),
+            ("mainstay_ledger_refusals_total", get(&counts.unwritten)),
+            ("mainstay_ledger_unrecorded_total", get(&counts.unrecorded)),
+            ("mainstay_ledger_violations_total", state.refused),
+            ("mainstay_ledger_waiting", number(state.waiting)),
+            ("mainstay_ledger_open", number(state.open)),
+            ("mainstay_ledger_failing", u64::from(state.trouble.is_some())),
+        ] {
+            page.one(name, value);
         }
     }
 

@@ -65,6 +65,7 @@ pub(crate) fn start(config: &Config, adjust: impl FnOnce(&mut Settings)) -> Fron
         engine: engine_spec(config, None),
         store: Some(shared),
         ledger: None,
+        tail: mainstay_gateway::LogTail::default(),
     };
     Front { gateway: Gateway::start(ground, plan).expect("the gateway starts"), store, key }
 }

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use super::super::reply::Problem;
 use super::{Ask, Route, Shape};
+use crate::bundle::{Sources, make};
 use crate::config::duration;
-use crate::explained::{detail, summary};
+use crate::explained::{detail, summary, targets};
 
 pub(super) const ROUTES: &[Route] = &[
     Route {
@@ -40,6 +41,16 @@ pub(super) const ROUTES: &[Route] = &[
         answer: Shape::One("RequestDetail"),
         run: show,
     },
+    Route {
+        method: Method::GET,
+        path: "/mainstay/requests/{id}/report",
+        id: "request.report",
+        about: "Make the support bundle of a request: a zip file without keys, prompts and answers.",
+        query: &[("with_content", "`true`: with the request's body, where it was kept.")],
+        body: &[],
+        answer: Shape::Zip(report),
+        run: show,
+    },
 ];
 
 fn list(ask: &Ask<'_>) -> Result<Value, Problem> {
@@ -66,6 +77,23 @@ fn show(ask: &Ask<'_>) -> Result<Value, Problem> {
     let settings = ask.shared.settings();
     let help = record.provider.as_deref().and_then(|name| settings.helps.get(name)).copied();
     Ok(detail(&record, help))
+}
+
+fn report(ask: &Ask<'_>) -> Result<Vec<u8>, Problem> {
+    let id = id("id", ask.segment(0))?;
+    ask.shared.telling.flush();
+    let record = ask.store.request(id)?.ok_or_else(|| super::super::reply::no_record(id))?;
+    let settings = ask.shared.settings();
+    Ok(make(&Sources {
+        record: &record,
+        help: record.provider.as_deref().and_then(|name| settings.helps.get(name)).copied(),
+        config: Some(&settings.outline),
+        limits: Some(targets(&ask.shared.engine.snapshot())),
+        log: Some(ask.shared.tail.lines()),
+        with_content: ask.query.get("with_content").is_some_and(|text| text == "true"),
+        now: ask.now,
+        secrets: &settings.secrets.0,
+    }))
 }
 
 fn filter(ask: &Ask<'_>) -> Result<RequestFilter, Problem> {
