@@ -173,7 +173,8 @@ impl Gateway {
             background: None,
             teller: None,
         };
-        let mut ears: Vec<Box<dyn Ear>> = vec![Box::new(AlertEar::start(&gateway.shared)?)];
+        let mut ears: Vec<Box<dyn Ear>> =
+            vec![Box::new(AlertEar::start(&gateway.shared, store.clone())?)];
         if let Some(ear) = SpanEar::start(&gateway.shared)? {
             ears.push(Box::new(ear));
         }

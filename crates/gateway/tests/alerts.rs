@@ -10,6 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use mainstay_core::money::Usd;
+use mainstay_core::money::budget::{Alert, Owner};
+use mainstay_core::store::{BudgetStore as _, UnixMillis};
 use serde_json::Value;
 use support::{CHAT, TOKEN, front};
 
@@ -142,4 +145,29 @@ fn a_circuit_that_stays_open_is_told_and_a_dead_webhook_holds_nobody_up() {
     }
     let first = told.recv_timeout(LONG).expect("a message");
     assert_eq!((&first["rule"], &first["subject"]), (&"circuit_open".into(), &"up/gpt-4o".into()));
+}
+
+#[test]
+fn a_budget_that_passes_a_percentage_is_told_once() {
+    let (hook, told) = webhook();
+    let more = format!("[[alert]]\nname = \"ops\"\nurl = \"http://{hook}/in\"\n");
+    let front = front(provider(&Arc::new(AtomicBool::new(false))), &more);
+    let alert = Alert {
+        rule: 1,
+        owner: Owner::Project("proj_web".into()),
+        percent: 80,
+        since: UnixMillis(0),
+        settled: Usd::from_pico(4_000_000_000_000),
+        limit: Usd::from_pico(5_000_000_000_000),
+    };
+    let later = UnixMillis(4_000_000_000_000);
+    for _ in 0..2 {
+        front.store.raise_alert("org-x", &alert, later).expect("a memory store works");
+    }
+    let first = told.recv_timeout(LONG).expect("a message");
+    assert_eq!((&first["rule"], &first["change"]), (&"budget".into(), &"event".into()));
+    assert_eq!(first["what"], "the budget of project `proj_web` has passed 80 %: 4.00 of 5.00 USD");
+    assert!(shown(&front)["active"].as_array().unwrap().is_empty());
+    drop(front);
+    assert!(told.try_recv().is_err(), "told once");
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use mainstay_core::store::RequestRecord;
+use mainstay_core::alerts::Sighting;
+use mainstay_core::money::budget::Owner;
+use mainstay_core::store::{RequestRecord, Store, UnixMillis};
 
 use super::watcher::{Look, Watcher};
 use crate::fault::ServeError;
@@ -13,7 +15,15 @@ use crate::shared::Shared;
 pub(crate) struct AlertEar {
     watcher: Watcher,
     shared: Arc<Shared>,
+    store: Option<Arc<dyn Store>>,
+    /// The last of the store's alerts of budgets that was looked at.
+    budgets_told: u64,
+    /// What was on record before was another run's to tell.
+    since: UnixMillis,
 }
+
+/// Alerts of budgets that are read at once.
+const PAGE: usize = 1_000;
 
 impl AlertEar {
     /// Starts the posting thread.
@@ -21,10 +31,35 @@ impl AlertEar {
     /// # Errors
     ///
     /// The system gives no thread.
-    pub(crate) fn start(shared: &Arc<Shared>) -> Result<AlertEar, ServeError> {
+    pub(crate) fn start(
+        shared: &Arc<Shared>,
+        store: Option<Arc<dyn Store>>,
+    ) -> Result<AlertEar, ServeError> {
         let settings = Arc::clone(&shared.settings().alerts);
         let watcher = Watcher::start(settings, Arc::clone(&shared.alerts))?;
-        Ok(AlertEar { watcher, shared: Arc::clone(shared) })
+        let (shared, since) = (Arc::clone(shared), shared.wall.now());
+        Ok(AlertEar { watcher, shared, store, budgets_told: 0, since })
+    }
+
+    /// Takes in what budgets have passed. A store that cannot be read is told of by those who read keys.
+    fn look_at_budgets(&mut self, now: UnixMillis) {
+        let Some(store) = &self.store else { return };
+        while let Ok(page) = store.alerts(self.budgets_told, PAGE) {
+            for one in &page {
+                self.budgets_told = self.budgets_told.max(one.id);
+                if one.at >= self.since {
+                    let alert = &one.alert;
+                    let owner = owner(&alert.owner, &one.org);
+                    let (spent, limit) = (alert.settled.to_string(), alert.limit.to_string());
+                    let (owner, percent) = (&*owner, alert.percent);
+                    let (spent, limit) = (&*spent, &*limit);
+                    self.watcher.see(now, Sighting::Budget { owner, percent, spent, limit });
+                }
+            }
+            if page.len() < PAGE {
+                return;
+            }
+        }
     }
 
     fn look(&self) -> Look {
@@ -47,7 +82,17 @@ impl Ear for AlertEar {
             return;
         }
         self.watcher.change(&self.shared.settings().alerts);
+        self.look_at_budgets(now);
         let look = self.look();
         self.watcher.look(&look, now);
+    }
+}
+
+/// Whose a budget is, for people.
+fn owner(owner: &Owner, org: &str) -> String {
+    match owner {
+        Owner::Organization => format!("organization `{org}`"),
+        Owner::Project(id) => format!("project `{id}`"),
+        Owner::Key(id) => format!("key `{id}`"),
     }
 }

@@ -102,7 +102,6 @@ impl Watcher {
     }
 
     /// Anything else that was seen.
-    #[cfg(test)]
     pub(super) fn see(&mut self, now: UnixMillis, sighting: Sighting<'_>) {
         self.alerts.see(now, sighting);
     }
