@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use mainstay::Engine;
 use mainstay::http::{HttpSettings, HttpUpstream};
 use mainstay::spec::EngineSpec;
-use mainstay_core::store::{Ledger, Store};
+use mainstay_core::store::{Ledger, Store, StoreError};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
@@ -114,23 +114,7 @@ impl Gateway {
         let Plan { settings, admin, engine, store, ledger, tail } = plan;
         let Ground { sockets, admin: admin_socket, tls, addr, admin_addr } = ground;
         let count = sockets.len();
-        let keys = Arc::new(KeyBook::default());
-        if let Some(store) = &store {
-            keys.refresh(store.as_ref()).map_err(|error| ServeError {
-                what: "could not read the keys".to_owned(),
-                why: error.to_string(),
-                fix: error.fix(),
-            })?;
-        }
-        let admission = Admission::default();
-        if let Some(store) = &store {
-            let read = admission.limits.refresh(store.as_ref());
-            read.map_err(|error| ServeError {
-                what: "could not read the limits".to_owned(),
-                why: error.to_string(),
-                fix: error.fix(),
-            })?;
-        }
+        let (keys, admission) = first_look(store.as_deref())?;
         let queue_max = usize::try_from(settings.records.queue_max).unwrap_or(usize::MAX);
         let (teller, tell) = TellerPlan::new(count, queue_max);
         let shared = Arc::new(Shared {
@@ -301,6 +285,20 @@ impl Drop for Gateway {
         }
         self.teller = None;
     }
+}
+
+/// Learns of all keys and limits before the first call comes.
+fn first_look(store: Option<&dyn Store>) -> Result<(Arc<KeyBook>, Admission), ServeError> {
+    let (keys, admission) = (Arc::new(KeyBook::default()), Admission::default());
+    let Some(store) = store else { return Ok((keys, admission)) };
+    let failed = |what: &str, error: &StoreError| ServeError {
+        what: format!("could not read the {what}"),
+        why: error.to_string(),
+        fix: error.fix(),
+    };
+    keys.refresh(store).map_err(|error| failed("keys", &error))?;
+    admission.limits.refresh(store).map_err(|error| failed("limits", &error))?;
+    Ok((keys, admission))
 }
 
 /// Learns of all budgets and what is spent of them before the first call comes.

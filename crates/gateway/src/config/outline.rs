@@ -69,18 +69,8 @@ impl Config {
                 "body_max": size_text(self.idempotency.body_max),
                 "keep": duration_text(self.idempotency.keep),
             },
-            "log": {
-                "format": if self.log.json { "json" } else { "text" },
-                "level": self.log.level,
-                "bodies": self.log.bodies.name(),
-            },
-            "records": {
-                "enabled": self.records.enabled,
-                "count_max": self.records.count_max,
-                "keep": duration_text(self.records.keep),
-                "bodies": self.records.bodies.name(),
-                "queue_max": self.records.queue_max,
-            },
+            "log": self.log_outline(),
+            "records": self.records_outline(),
             "limits": {
                 "count_refused": self.limits.count_refused,
                 "default_tier": self.tiers.default,
@@ -97,6 +87,21 @@ impl Config {
                 "queue_max": self.budget.queue_max,
             },
             "prices": self.prices.iter().map(|price| price.model.as_str()).collect::<Vec<_>>(),
+        })
+    }
+
+    fn log_outline(&self) -> Value {
+        let format = if self.log.json { "json" } else { "text" };
+        json!({"format": format, "level": self.log.level, "bodies": self.log.bodies.name()})
+    }
+
+    fn records_outline(&self) -> Value {
+        json!({
+            "enabled": self.records.enabled,
+            "count_max": self.records.count_max,
+            "keep": duration_text(self.records.keep),
+            "bodies": self.records.bodies.name(),
+            "queue_max": self.records.queue_max,
         })
     }
 
