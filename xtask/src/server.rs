@@ -76,14 +76,7 @@ impl Server {
         directory: &Path,
         config: &str,
     ) -> Result<Server, String> {
-        let file = directory.join("mainstay.toml");
-        fs::write(&file, config).map_err(|e| format!("write {}: {e}", file.display()))?;
-        let (address, admin) = (free_address()?, free_address()?);
-        let (listen, admin_listen) = (address.to_string(), admin.to_string());
-        let arguments = ["serve", "--listen", &listen, "--admin-listen", &admin_listen];
-        let log = directory.join("serve.log");
-        let addresses = [address, admin];
-        let mut server = Server::spawn(tool, directory, &arguments, addresses, log)?;
+        let mut server = Server::start(tool, directory, config)?;
         // Where callers bring the provider's key there is none of ours to print.
         server.wait_for("/healthz", !config.contains("auth = \"pass\""))?;
         Ok(server)
@@ -95,15 +88,19 @@ impl Server {
     ///
     /// Why it did not start, with the end of its output.
     pub(crate) fn serve_known(directory: &Path, config: &str) -> Result<Server, String> {
+        let mut server = Server::start(&[], directory, config)?;
+        server.wait_for("/healthz", false)?;
+        Ok(server)
+    }
+
+    /// `mainstay serve` with this configuration, on free ports.
+    fn start(tool: &[String], directory: &Path, config: &str) -> Result<Server, String> {
         let file = directory.join("mainstay.toml");
         fs::write(&file, config).map_err(|e| format!("write {}: {e}", file.display()))?;
         let (address, admin) = (free_address()?, free_address()?);
         let (listen, admin_listen) = (address.to_string(), admin.to_string());
         let arguments = ["serve", "--listen", &listen, "--admin-listen", &admin_listen];
-        let log = directory.join("serve.log");
-        let mut server = Server::spawn(directory, &arguments, None, address, admin, log)?;
-        server.wait_for("/healthz", false)?;
-        Ok(server)
+        Server::spawn(tool, directory, &arguments, [address, admin], directory.join("serve.log"))
     }
 
     fn spawn(

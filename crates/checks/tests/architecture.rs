@@ -5,7 +5,7 @@
 
 use mainstay_checks::files;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// Which crates of the workspace a crate may use, in code that ships.
@@ -145,6 +145,7 @@ fn every_package_comes_from_the_public_index_and_none_is_banned() {
 
 #[test]
 fn every_crate_takes_the_workspace_lints_and_cannot_be_published_by_accident() {
+    let mut promised = BTreeSet::new();
     for package in packages() {
         let manifest: toml::Value =
             toml::from_str(&files::read(&package.manifest)).expect("a manifest is TOML");
@@ -155,10 +156,20 @@ fn every_crate_takes_the_workspace_lints_and_cannot_be_published_by_accident() {
             })
         };
         assert!(inherits("lints", "workspace"), "{}: [lints] workspace = true", package.manifest);
-        for key in ["version", "edition", "rust-version", "license", "publish"] {
+        for key in ["version", "edition", "license", "publish"] {
+            assert!(inherits("package", key), "{}: {key}.workspace = true", package.manifest);
+        }
+        // What programs of others compile promises an older Rust, one for all of its crates.
+        let stated = manifest.get("package").and_then(|package| package.get("rust-version"));
+        let library = ["mainstay-core", "mainstay-tokens", "mainstay"].contains(&&*package.name);
+        if library {
+            promised.insert(stated.and_then(toml::Value::as_str).map(str::to_owned));
+        } else {
+            let key = "rust-version";
             assert!(inherits("package", key), "{}: {key}.workspace = true", package.manifest);
         }
     }
+    assert!(promised.len() == 1 && promised.first().is_some_and(Option::is_some), "{promised:?}");
 }
 
 /// A member of the workspace and what it names in its manifest.

@@ -22,10 +22,9 @@ const fn help(
     Help { kind, host, status_page, support }
 }
 
-/// The providers. Sources: each status page as named in the provider's own documentation or error
-/// messages (Groq's 503 names groqstatus.com, Fireworks' error table names status.fireworks.ai) or,
-/// where that names none, as several public status monitors list it; read 2026-11. Support: OpenAI and
-/// Mistral, help centres; Azure, "Create a support request"; read 2026-11.
+/// The providers. Sources, 2026-11: Groq's 503 names groqstatus.com, Fireworks' error table names
+/// status.fireworks.ai; the others as public monitors of such pages list them or as commonly known,
+/// not read off the providers' own pages. The same holds for support addresses.
 #[rustfmt::skip]
 pub const HELPS: &[Help] = &[
     help("openai", "api.openai.com", "https://status.openai.com", Some("https://help.openai.com")),
