@@ -85,7 +85,10 @@ fn oldest_rust(report: &mut Report, wish: &Wish<'_>) {
     }
     let version = match stated_rust() {
         Ok(version) => version,
-        Err(why) => return drop(report.step(NAME, || Err(why))),
+        Err(why) => {
+            report.step(NAME, || Err(why));
+            return;
+        }
     };
     let install = format!("toolchain install {version} --profile minimal --no-self-update");
     if let Err(why) = rustup(&install) {
