@@ -114,8 +114,14 @@ pub(super) const ALL: &[Mutant] = &[
     mutant(
         "a beside-start is refunded",
         LIVE,
-        "let refund = !matches!(live.role, Role::Beside | Role::Replay | Role::Continue);",
+        "let refund = live.role != Role::Beside;",
         "let refund = true;",
+    ),
+    mutant(
+        "a second telling that completes an answer is not refunded",
+        LIVE,
+        "let refund = live.role != Role::Beside;",
+        "let refund = !matches!(live.role, Role::Beside | Role::Replay | Role::Continue);",
     ),
     mutant(
         "a replay costs nothing",

@@ -465,8 +465,10 @@ impl<H: Handle> Plan<H> {
                 t.record(pass, outcome, dice, now);
             }
             if let Some(cost) = live.withdrawn.take() {
-                // What was started beside another, or tells again, is never refunded.
-                let refund = !matches!(live.role, Role::Beside | Role::Replay | Role::Continue);
+                // What was started beside another is never refunded. A telling that completed a broken
+                // answer is: a fallback that is asked for nothing else earns nothing, and would
+                // complete no more for ever once its budget is spent.
+                let refund = live.role != Role::Beside;
                 t.budget.finish(cost, success && refund);
             }
             t.in_flight = t.in_flight.saturating_sub(1);

@@ -190,8 +190,7 @@ impl World<'_> {
         let cause = start.cause;
         self.see(Note::Sent { call: id, target, probe, role: start.role, cause, paid });
         let first = self.calls[id as usize].plan.as_ref().is_some_and(|plan| plan.sent() == 1);
-        let extra = matches!(start.role, Role::Beside | Role::Replay | Role::Continue);
-        let refund = if extra { 0 } else { cost };
+        let refund = if start.role == Role::Beside { 0 } else { cost };
         let attempt = Attempt::new(id, target, start.slot, probe, first, refund);
         let number = self.send(attempt);
         self.calls[id as usize].slots[start.slot] = Some(number);

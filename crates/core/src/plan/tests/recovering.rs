@@ -85,6 +85,38 @@ fn the_target_that_broke_goes_on_itself_when_no_other_can() {
     assert_eq!((start.role, start.track), (Role::Continue, 0));
 }
 
+/// One call whose first telling breaks; whether the other target was asked, and answers or differs.
+fn completed_elsewhere(world: &mut World, complete: bool) -> bool {
+    let mut plan = world.plan(facts(true));
+    broken(world, &mut plan);
+    let Step::Start(start) = world.next(&mut plan) else { return false };
+    if start.track != 1 {
+        plan.abandon(world.now);
+        return false;
+    }
+    plan.saw(Seen::Content { slot: start.slot }, world.now);
+    assert_eq!(world.next(&mut plan), Step::Deliver { slot: start.slot });
+    if complete {
+        plan.saw(Seen::Finished { slot: start.slot, tokens: None }, world.now);
+        assert!(answered(&world.next(&mut plan)));
+    } else {
+        world.fails(&mut plan, start.slot, of_transport(TransportFault::CutMidBody));
+        assert!(matches!(world.next(&mut plan), Step::Done(Ending::Broken { .. })));
+    }
+    true
+}
+
+#[test]
+fn a_fallback_completes_any_number_of_answers_and_fails_to_only_as_its_budget_lasts() {
+    let mut world = World::new(2, Policy::default());
+    let asked = (0..1000).filter(|_| completed_elsewhere(&mut world, true)).count();
+    assert_eq!(asked, 1000, "what completes an answer costs nothing");
+    assert_eq!(world.held(), 0);
+    let asked = (0..1000).filter(|_| completed_elsewhere(&mut world, false)).count();
+    assert_eq!(asked, 500 / 14, "what completes none is gone");
+    assert_eq!(world.held(), 0);
+}
+
 fn said(status: Option<u16>, kind: Kind) -> Verdict {
     let mut verdict = verdict(kind, true, None);
     verdict.failure.provider.status = status;
