@@ -218,7 +218,7 @@ fn the_administration_plane_asks_for_its_token_and_its_own_name() {
     assert_eq!(ask("/metrics", "evil.example", support::TOKEN).status, 403);
     assert_eq!(ask("/livez", "127.0.0.1:1", "").status, 200);
     let text = String::from_utf8(ask("/metrics", "localhost", support::TOKEN).body).expect("text");
-    assert!(text.contains("mainstay_requests_total{status=\"2xx\"} 1"), "{text}");
+    assert!(text.contains("mainstay_requests_total{endpoint=\"chat\",status=\"2xx\"} 1"), "{text}");
     assert!(text.contains("mainstay_attempts_total 1"), "{text}");
     assert_eq!(ask("/mainstay/status", "localhost", support::TOKEN).json()["ready"], true);
 }

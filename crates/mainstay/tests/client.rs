@@ -169,11 +169,11 @@ async fn a_time_limit_of_a_call_holds() {
 async fn forms_are_sent_and_paths_cannot_be_left() {
     let sim = sim("").await;
     let client = client(&sim);
-    // The simulator has no files: what arrives is told by the path in its refusal.
     let form =
         Form::new().text("purpose", "batch").file("file", "a.jsonl", "application/jsonl", "{}");
-    let error = client.files().create(form).await.unwrap_err();
-    assert_eq!(error.status(), Some(404), "{error}");
+    let file = client.files().create(form).await.unwrap();
+    assert_eq!((&file["filename"], &file["purpose"]), (&json!("a.jsonl"), &json!("batch")));
+    assert_eq!(file["bytes"], 2);
     let error = client.files().stored().get("../models").await.unwrap_err();
     assert_eq!(error.status(), Some(404), "{error}");
 }

@@ -71,7 +71,8 @@ impl TraceContext {
     /// Source: OpenTelemetry specification, "TraceIdRatioBased", read 2026-11: the low 63 bits.
     pub fn is_among(id: u128, share: f64) -> bool {
         let low = halves(id).1 >> 1;
-        (low as f64) < share * (1_u64 << 63) as f64
+        // A float holds 53 bits: the highest ids would round up to the whole.
+        share >= 1.0 || (low as f64) < share * (1_u64 << 63) as f64
     }
 }
 

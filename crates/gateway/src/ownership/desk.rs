@@ -77,20 +77,21 @@ impl Objects {
         id: &str,
     ) -> Result<Option<ObjectRecord>, Refused> {
         let place: Place = (family.into(), id.into());
-        {
+        // What waits is looked at before the store: what is written meanwhile is in one of the two.
+        let waiting = {
             let state = self.state();
             let cached = state.young.get(&place).or_else(|| state.old.get(&place));
             if let Some(record) = cached {
                 return Ok(Some(record.clone()));
             }
-        }
+            state.waiting().find(|one| *one.family == *family && *one.id == *id).cloned()
+        };
         let found = self.ask(move |store| store.object(&place.0, &place.1)).await?.flatten();
         if let Some(record) = &found {
             self.state().keep(record.clone());
             return Ok(found);
         }
-        let state = self.state();
-        Ok(state.waiting().find(|one| *one.family == *family && *one.id == *id).cloned())
+        Ok(waiting)
     }
 
     /// A project's objects of a family, newest first, at most `most`; those still to be written too.
@@ -205,5 +206,41 @@ impl Objects {
             }
             Err(_) => Err(away()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::pin::pin;
+    use std::task::Poll;
+
+    use mainstay_store::Memory;
+
+    use super::*;
+
+    /// The lookup has asked the store when the record reaches it: it is in neither then.
+    #[test]
+    fn a_record_that_is_written_during_a_lookup_is_found() {
+        let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build();
+        runtime.expect("a runtime").block_on(async {
+            let objects = Objects::new(Some(Arc::new(Memory::new())));
+            objects.remember(ObjectRecord {
+                family: "files".into(),
+                id: "file-1".into(),
+                project: "p".into(),
+                provider: "up".into(),
+                credential: 0,
+                made_at: UnixMillis(1),
+                adopted: true,
+            });
+            let mut lookup = pin!(objects.find("files", "file-1"));
+            poll_fn(|context| Poll::Ready(lookup.as_mut().poll(context).is_pending())).await;
+            // One thread does what blocks, in turn: after this the store has been asked.
+            tokio::task::spawn_blocking(|| ()).await.expect("a turn");
+            objects.flush(UnixMillis(2)).expect("memory takes it");
+            let found = lookup.await.ok().flatten();
+            assert_eq!(found.map(|record| record.project), Some("p".into()));
+        });
     }
 }

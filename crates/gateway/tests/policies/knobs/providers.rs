@@ -159,6 +159,18 @@ pub(super) const KNOBS: &[Knob] = &[
         },
     },
     Knob {
+        key: "provider.omit",
+        without: "7 null",
+        with: "null null",
+        play: |with| sent_seed(with, "omit = [\"seed\"]"),
+    },
+    Knob {
+        key: "provider.rename",
+        without: "7 null",
+        with: "null 7",
+        play: |with| sent_seed(with, "rename = { seed = \"random_seed\" }"),
+    },
+    Knob {
         key: "provider.windows",
         without: "ab",
         with: "a",
@@ -232,6 +244,20 @@ pub(super) const KNOBS: &[Knob] = &[
         },
     },
 ];
+
+/// `seed` and `random_seed` as they reach the provider, when the caller sends `seed`.
+fn sent_seed(with: bool, quirk: &str) -> String {
+    let provider = Provider::fixed(completion());
+    let text = format!(
+        "[[provider]]\nname = \"a\"\nbase_url = \"http://{}/v1\"\napi_key = \"k\"\n",
+        provider.addr
+    );
+    let front = gateway(&sound(&lines(with, &text, quirk)));
+    let asked = r#"{"model":"m","seed":7,"messages":[{"role":"user","content":"hi"}]}"#;
+    assert_eq!(front.post("/v1/chat/completions", asked).status, 200);
+    let sent: serde_json::Value = serde_json::from_slice(&provider.seen()[0].body).expect("JSON");
+    format!("{} {}", sent["seed"], sent["random_seed"])
+}
 
 /// A provider behind a certificate of its own.
 fn tls(with: bool) -> String {
