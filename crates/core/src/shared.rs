@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use crate::dice::Dice;
 use crate::policy::Policy;
-use crate::rules::breaker::{Breaker, Change, Outcome, Pass, State};
+use crate::rules::breaker::{Breaker, Change, Outcome, Pass};
 use crate::rules::latency::Latency;
 use crate::rules::retry_budget::RetryBudget;
 use crate::time::Moment;
@@ -23,22 +23,9 @@ pub struct TargetState {
     pub first_content: Latency,
     /// Attempts under way.
     pub in_flight: u32,
-    /// Who of those who wait for the circuit should look again; whoever keeps the state wakes them
-    /// and clears it.
-    pub circuit_wake: Wake,
-}
-
-/// Who of the calls that wait for a circuit should look at it again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Wake {
-    /// Nobody.
-    #[default]
-    Nobody,
-    /// The one with the fewest attempts behind it, of these the one that came first: it is the next
-    /// probe. Waking all for one place would cost as much as all of them each time.
-    Next,
-    /// All: the circuit closed.
-    Everybody,
+    /// Set when calls that wait for the circuit should look again; whoever keeps the state wakes
+    /// them and clears it.
+    pub circuit_moved: bool,
 }
 
 impl TargetState {
@@ -49,7 +36,7 @@ impl TargetState {
             budget: RetryBudget::new(&policy.retry),
             first_content: Latency::default(),
             in_flight: 0,
-            circuit_wake: Wake::Nobody,
+            circuit_moved: false,
         }
     }
 
@@ -70,25 +57,7 @@ impl TargetState {
     ) -> Option<Change> {
         let probe = pass.is_probe();
         let change = self.breaker.record(pass, outcome, dice, now);
-        self.wake(match change {
-            Some(Change::Closed) => Wake::Everybody,
-            Some(Change::Opened { .. } | Change::Reopened { .. }) => Wake::Next,
-            None if probe => Wake::Next,
-            None => Wake::Nobody,
-        });
+        self.circuit_moved |= probe || change.is_some();
         change
-    }
-
-    /// A call with `attempts` behind it waits for the circuit no more. It may have been the one that
-    /// would have probed next: another takes that over.
-    pub fn stop_waiting(&mut self, attempts: u32) {
-        self.breaker.stop_waiting(attempts);
-        if self.breaker.state() == State::Open && self.breaker.waiting() > 0 {
-            self.wake(Wake::Next);
-        }
-    }
-
-    fn wake(&mut self, wake: Wake) {
-        self.circuit_wake = self.circuit_wake.max(wake);
     }
 }

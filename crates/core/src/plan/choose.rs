@@ -240,15 +240,9 @@ impl<H: Handle> Plan<H> {
     pub(super) fn circuit(&mut self, track: usize, until: Moment, now: Moment) -> Option<Step> {
         let handle = &self.tracks[track].candidate.handle;
         let peek = handle.target(|t| t.breaker.peek_for(self.counted, now));
-        if let Peek::Open { until: ready } = peek
-            && now < until
-        {
-            // A probe that came back early makes the circuit ready before its lease would have.
-            let until = until.min(ready);
-            self.seek = Seek::Circuit { track, until };
-            return Some(self.wait(until, On::Circuit { track, attempts: self.counted }));
+        if matches!(peek, Peek::Open { .. }) && now < until {
+            return Some(self.wait(until, On::Circuit { track }));
         }
-        // It goes to probe: nobody else has to be told, or each of thousands would tell the next.
         handle.target(|t| t.breaker.stop_waiting(self.counted));
         self.seek = Seek::Choose;
         None
@@ -299,7 +293,7 @@ impl<H: Handle> Plan<H> {
         if now >= last || handle.pacer(|pacer| pacer.queued()) < CALLS_MAX / 2 {
             return false;
         }
-        let spread = backoff::throttled(&self.policy.retry, 1, &mut self.dice);
+        let spread = backoff::throttled(&self.policy.retry, 1, &mut self.dice) / 4;
         self.tracks[index].not_before = last.min(now + spread);
         self.tracks[index].rest_cause = Cause::Circuit;
         self.seek = Seek::Choose;

@@ -250,7 +250,7 @@ impl<H: Handle> Plan<H> {
             }
             Seek::Circuit { track, .. } => {
                 let handle = &self.tracks[track].candidate.handle;
-                handle.target(|t| t.stop_waiting(self.counted));
+                handle.target(|t| t.breaker.stop_waiting(self.counted));
             }
             Seek::Choose | Seek::Rest { .. } | Seek::Idle | Seek::Over(_) => {}
         }

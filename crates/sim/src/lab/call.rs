@@ -78,13 +78,10 @@ impl Call {
         }
     }
 
-    /// The attempts behind it, if it waits for the circuit of this target.
-    pub(super) fn waits_for_circuit(&self, target: usize) -> Option<u32> {
+    pub(super) fn waits_for_circuit(&self, target: usize) -> bool {
         match self.on {
-            Some(On::Circuit { track, attempts }) => {
-                (self.target(track) == target).then_some(attempts)
-            }
-            Some(On::Pacer { .. } | On::Attempts | On::Time) | None => None,
+            Some(On::Circuit { track }) => self.target(track) == target,
+            Some(On::Pacer { .. } | On::Attempts | On::Time) | None => false,
         }
     }
 }

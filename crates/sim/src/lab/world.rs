@@ -12,7 +12,7 @@ use mainstay_core::plan::Handle;
 use mainstay_core::policy::{Limits, Policy};
 use mainstay_core::rules::breaker::{Peek, State};
 use mainstay_core::rules::pacer::{Pacer, Ticket};
-use mainstay_core::shared::{TargetState, Wake};
+use mainstay_core::shared::TargetState;
 use mainstay_core::time::Moment;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -410,19 +410,12 @@ impl<'a> World<'a> {
         let Tenant { targets, calls, .. } = self.tenants[tenant].clone();
         for target in targets {
             let cell = self.targets[target].cell.clone();
-            let waiting = |id: &u32| self.calls[*id as usize].waits_for_circuit(target);
-            let woken: Vec<u32> = match cell.target(|state| std::mem::take(&mut state.circuit_wake))
-            {
-                Wake::Nobody => Vec::new(),
-                Wake::Next => {
-                    let ranked = |id: u32| waiting(&id).map(|attempts| (attempts, id));
-                    let next = calls.clone().filter_map(ranked).min();
-                    next.map(|(_, id)| id).into_iter().collect()
+            if cell.target(|state| std::mem::take(&mut state.circuit_moved)) {
+                for id in calls.clone() {
+                    if self.calls[id as usize].waits_for_circuit(target) {
+                        self.wake(id);
+                    }
                 }
-                Wake::Everybody => calls.clone().filter(|id| waiting(id).is_some()).collect(),
-            };
-            for id in woken {
-                self.wake(id);
             }
             let Some(ticket) = cell.pacer(|pacer| pacer.next_wake(now)) else { continue };
             match cell.owner(ticket).filter(|id| self.waits_for(*id, &cell, ticket)) {
