@@ -9,6 +9,7 @@
 mod figures;
 pub(crate) mod load;
 mod machine;
+mod scaling;
 mod streams;
 
 use crate::debian::{Need, need};
@@ -66,7 +67,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     println!("start-up: {} ms to the first answer", place.gateway.start_up.as_millis());
     println!("binary: {:.1} MiB\n", size as f64 / f64::from(1 << 20));
     if arguments.iter().any(|one| one == "--scaling") {
-        place.scale(secs, &mut figures)?;
+        place.scale((rounds, secs), &directory, &mut figures)?;
     } else {
         place.idle(&mut figures)?;
         for round in 1..=rounds {
@@ -102,19 +103,8 @@ impl Place {
         let sim = Server::sim(directory, &[], Some(0))?;
         let nginx = program("nginx").ok_or("nginx is missing")?;
         let nginx = Nginx::start(&nginx, directory, sim.address, 1)?;
-        let config = format!(
-            "[server]\nworkers = 1\n\n[[provider]]\nname = \"sim\"\nkind = \"openai\"\nbase_url = \"{}\"\napi_key = \"sk-bench\"\n",
-            sim.base_url()
-        );
-        let gateway = Server::serve(directory, &config, Some(1))?;
-        for words in [
-            "budget set --project default --amount 1000000 --period day",
-            "limit set --project default --rpm 100000000 --tpm 1000000000000",
-        ] {
-            tool(directory, words)?;
-        }
-        // The gateway notices within a second.
-        sleep(Duration::from_millis(1500));
+        let gateway = Server::serve(directory, &config(&sim, 1), Some(1))?;
+        limit_the_project(directory)?;
         let load = Load::new(directory, &gateway.key);
         Ok(Place { sim, nginx, gateway, load })
     }
@@ -143,7 +133,7 @@ impl Place {
     fn round(&self, round: u64, secs: u64, figures: &mut Figures) -> Result<(), String> {
         for peer in self.peers() {
             let body = load::chat(800, false);
-            let line = self.measure(peer, round, "answers", &body, (secs, 64), 1.0)?;
+            let line = measure(&self.load, peer, (round, "answers"), &body, (secs, 64), 1.0)?;
             figures.add(line)?;
         }
         streams::play(
@@ -152,7 +142,7 @@ impl Place {
         )?;
         for peer in self.peers() {
             let body = load::chat(800, true);
-            let line = self.measure(peer, round, "streams", &body, (secs, 64), EVENTS)?;
+            let line = measure(&self.load, peer, (round, "streams"), &body, (secs, 64), EVENTS)?;
             figures.add(line)?;
         }
         streams::play(self.sim.address, "")?;
@@ -162,28 +152,6 @@ impl Place {
             figures.add(line.with("p99_us", first.p99))?;
         }
         Ok(())
-    }
-
-    /// CPU of one peer under a closed loop of some connections. `pieces`: what one answer has.
-    fn measure(
-        &self,
-        peer: Peer,
-        round: u64,
-        test: &str,
-        body: &str,
-        (secs, connections): (u64, u32),
-        pieces: f64,
-    ) -> Result<Line, String> {
-        self.load.run(peer.address, body, 1, connections)?;
-        let (cores, before) = (Cores::now(), cpu_seconds(peer.pid));
-        let done = self.load.run(peer.address, body, secs, connections)?;
-        let cpu_us = (cpu_seconds(peer.pid) - before) * 1e6 / done.requests.max(1.0);
-        let mut line = Line::new(peer.name, round, test).with("per_second", done.per_second);
-        line = line.with("cpu_us", cpu_us / pieces).with("failed", done.failed);
-        for (name, share) in cores.busy_since() {
-            line = line.with(&name, share);
-        }
-        Ok(line)
     }
 
     /// Memory with a thousand streams that go on.
@@ -201,27 +169,53 @@ impl Place {
         }
         streams::play(self.sim.address, "")
     }
-
-    /// How cost grows with bodies, keys and connections.
-    fn scale(&self, secs: u64, figures: &mut Figures) -> Result<(), String> {
-        for peer in self.proxies() {
-            for kib in [1, 10, 100, 1024] {
-                let (test, body) = (format!("body {kib} KiB"), load::chat(kib * 1024, false));
-                figures.add(self.measure(peer, 1, &test, &body, (secs, 16), 1.0)?)?;
-            }
-            for connections in [1, 16, 256, 1_000, 4_000] {
-                let (test, body) = (format!("{connections} connections"), load::chat(800, false));
-                figures.add(self.measure(peer, 1, &test, &body, (secs, connections), 1.0)?)?;
-            }
-        }
-        Ok(())
-    }
 }
 
-/// Runs one of the binary's own commands beside the gateway's configuration.
-fn tool(directory: &Path, words: &str) -> Result<(), String> {
+/// CPU of one peer under a closed loop of some connections. `pieces`: what one answer has.
+fn measure(
+    load: &Load,
+    peer: Peer,
+    (round, test): (u64, &str),
+    body: &str,
+    (secs, connections): (u64, u32),
+    pieces: f64,
+) -> Result<Line, String> {
+    load.run(peer.address, body, 1, connections)?;
+    let (cores, before) = (Cores::now(), cpu_seconds(peer.pid));
+    let done = load.run(peer.address, body, secs, connections)?;
+    let cpu_us = (cpu_seconds(peer.pid) - before) * 1e6 / done.requests.max(1.0);
+    let mut line = Line::new(peer.name, round, test).with("per_second", done.per_second);
+    line = line.with("cpu_us", cpu_us / pieces).with("failed", done.failed);
+    for (name, share) in cores.busy_since() {
+        line = line.with(&name, share);
+    }
+    Ok(line)
+}
+
+/// A gateway in front of the simulator.
+fn config(sim: &Server, workers: u32) -> String {
+    format!(
+        "[server]\nworkers = {workers}\n\n[[provider]]\nname = \"sim\"\nkind = \"openai\"\nbase_url = \"{}\"\napi_key = \"sk-bench\"\n",
+        sim.base_url()
+    )
+}
+
+/// A hard budget and limits that are never reached, and a second in which the gateway notices them.
+fn limit_the_project(directory: &Path) -> Result<(), String> {
+    for words in [
+        "budget set --project default --amount 1000000 --period day",
+        "limit set --project default --rpm 100000000 --tpm 1000000000000",
+    ] {
+        tool(directory, words)?;
+    }
+    sleep(Duration::from_millis(1500));
+    Ok(())
+}
+
+/// Runs one of the binary's own commands beside the gateway's configuration: its output.
+fn tool(directory: &Path, words: &str) -> Result<String, String> {
     let mut command = Command::new(binary());
     command.args(words.split(' ')).current_dir(directory);
     let ran = run_command(&mut command, Show::OnFailure, Duration::from_secs(30));
-    if ran.ok { Ok(()) } else { Err(format!("{words}: {}", ran.end)) }
+    if ran.ok { Ok(ran.lines.join("\n")) } else { Err(format!("{words}: {}", ran.end)) }
 }

@@ -47,7 +47,7 @@ fn start(place: &std::path::Path, store: &std::path::Path) -> Result<(), String>
         store.display()
     );
     let began = std::time::Instant::now();
-    let gateway = Server::serve_known(place, &config)?;
+    let gateway = Server::serve_known(place, &config, None)?;
     println!(
         "a gateway on it answers {:.2} s after its start and has {} MiB in memory",
         began.elapsed().as_secs_f64(),

@@ -87,8 +87,13 @@ impl Server {
     /// # Errors
     ///
     /// Why it did not start, with the end of its output.
-    pub(crate) fn serve_known(directory: &Path, config: &str) -> Result<Server, String> {
-        let mut server = Server::start(&[], directory, config)?;
+    pub(crate) fn serve_known(
+        directory: &Path,
+        config: &str,
+        core: Option<u32>,
+    ) -> Result<Server, String> {
+        let tool = core.map_or_else(Vec::new, taskset);
+        let mut server = Server::start(&tool, directory, config)?;
         server.wait_for("/healthz", false)?;
         Ok(server)
     }
@@ -199,7 +204,7 @@ pub(crate) fn free_address() -> Result<SocketAddr, String> {
 }
 
 /// The first `sk-ms-…` in a text.
-fn printed_key(text: &str) -> Option<String> {
+pub(crate) fn printed_key(text: &str) -> Option<String> {
     let at = text.find("sk-ms-")?;
     let key =
         text[at..].chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));

@@ -27,8 +27,9 @@ pub(crate) fn chat(bytes: usize, stream: bool) -> String {
     let prompt: String =
         "Explain this to me briefly, please. ".chars().cycle().take(bytes).collect();
     let rest = if stream { r#""max_tokens":2000,"stream":true"# } else { r#""max_tokens":16"# };
+    // A model whose window has room for a megabyte of text.
     format!(
-        r#"{{"model":"gpt-4o-mini","messages":[{{"role":"system","content":"You are a helpful assistant."}},{{"role":"user","content":"{prompt}"}}],"temperature":0.7,{rest}}}"#
+        r#"{{"model":"gpt-4.1-mini","messages":[{{"role":"system","content":"You are a helpful assistant."}},{{"role":"user","content":"{prompt}"}}],"temperature":0.7,{rest}}}"#
     )
 }
 
