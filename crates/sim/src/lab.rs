@@ -13,6 +13,7 @@
 mod call;
 mod console;
 mod events;
+mod fleet;
 mod money;
 mod note;
 mod provider;

@@ -34,6 +34,9 @@ const CHOOSE: &str = "plan/choose.rs";
 const AFTER: &str = "plan/after.rs";
 const LIVE: &str = "plan/live.rs";
 const RECOVER: &str = "plan/recover.rs";
+const LEASE: &str = "rules/lease/rate.rs";
+const PACE: &str = "rules/lease/pace.rs";
+const BOOK: &str = "rules/lease/book.rs";
 
 /// All of them.
 pub(super) const ALL: &[Mutant] = &[
@@ -293,4 +296,48 @@ pub(super) const ALL: &[Mutant] = &[
         "Settle::Throttled { .. } | Settle::Neutral => Outcome::Neutral,",
         "Settle::Throttled { .. } => Outcome::Failure { timed_out: false, asked: None },\n            Settle::Neutral => Outcome::Neutral,",
     ),
+    mutant(
+        "a lease is granted and does not count as used",
+        BOOK,
+        "self.debt = (debt + granted).min(Self::DEBT_MAX);",
+        "self.debt = debt.min(Self::DEBT_MAX);",
+    ),
+    mutant(
+        "a message about leases that comes twice is served twice",
+        BOOK,
+        "if message.number <= *seen {",
+        "if message.number == 0 {",
+    ),
+    mutant(
+        "a place of leases that forgot is believed",
+        BOOK,
+        "if self.count < ask.count {",
+        "if false {",
+    ),
+    mutant(
+        "nothing is set aside for leases",
+        PACE,
+        "let burst = self.burst - aside.min(self.burst);",
+        "let burst = self.burst.max(aside);",
+    ),
+    mutant(
+        "a node without leases begins with a whole burst",
+        LEASE,
+        "self.alone.unwrap_or_else(|| now + Duration::from_micros(pace.burst()))",
+        "self.alone.unwrap_or(now)",
+    ),
+    mutant(
+        "a node without leases admits the whole limit",
+        PACE,
+        "let fine = self.cost(units) * u128::from(nodes.max(1)) * u128::from(whole);",
+        "let fine = self.cost(units) * u128::from(nodes.min(1)) * u128::from(whole);",
+    ),
+    mutant("what is spent without a lease is not told", LEASE, "self.owed += cost;", ""),
+    mutant(
+        "what is spent without a lease is told once, heard or not",
+        LEASE,
+        "self.owed += core::mem::take(&mut self.owed_sent);",
+        "self.owed_sent = 0;",
+    ),
+    mutant("a lease that nobody spends is kept", LEASE, "if now >= self.until {", "if false {"),
 ];

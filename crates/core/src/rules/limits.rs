@@ -21,6 +21,7 @@ mod day;
 mod spec;
 
 use account::Account;
+pub(in crate::rules) use bucket::Rate;
 pub use day::DayLevel;
 pub use spec::{LimitSpec, Measure, NotALimit};
 
@@ -42,16 +43,17 @@ pub struct Share {
     pub id: u64,
     /// What it allows.
     pub spec: LimitSpec,
-    taken: Taken,
+    pub(in crate::rules) taken: Taken,
 }
 
 /// What was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Taken {
+pub(in crate::rules) enum Taken {
     /// Nothing: not admitted, or over a limit that only watches.
     Nothing,
-    /// A request, a place among the calls at once, and tokens where they are limited.
-    Part { tokens: Option<u64> },
+    /// A request, a place among the calls at once, and tokens where they are limited; `alone`: tokens of
+    /// a node's own part, because others could not be asked.
+    Part { tokens: Option<u64>, alone: bool },
 }
 
 impl Share {
@@ -123,6 +125,13 @@ pub struct Left {
     pub reset: Duration,
 }
 
+impl Left {
+    /// Whether less is left here, or as much for longer.
+    pub(in crate::rules) fn is_tighter(&self, old: &Left) -> bool {
+        (self.remaining, old.reset) < (old.remaining, self.reset)
+    }
+}
+
 /// One measure of one limit, for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reading {
@@ -165,7 +174,7 @@ impl LimitTable {
         for share in &mut *shares {
             let Entry::Occupied(mut entry) = self.accounts.entry(share.id) else { continue };
             match (worst, share.taken) {
-                (None, Taken::Part { tokens }) => {
+                (None, Taken::Part { tokens, .. }) => {
                     entry.get_mut().take(&share.spec, tokens.unwrap_or(0));
                 }
                 (None, Taken::Nothing) => {}
@@ -188,7 +197,7 @@ impl LimitTable {
     pub fn settle(&mut self, shares: &mut [Share], used: Option<u64>, now: Moment) {
         let now = self.time(now);
         for share in shares {
-            let Taken::Part { tokens } = core::mem::replace(&mut share.taken, Taken::Nothing)
+            let Taken::Part { tokens, .. } = core::mem::replace(&mut share.taken, Taken::Nothing)
             else {
                 continue;
             };
@@ -216,9 +225,7 @@ impl LimitTable {
                     Measure::Concurrency => continue,
                 };
                 let Some(left) = account.left(&share.spec, measure) else { continue };
-                let tighter =
-                    |old: &Left| (left.remaining, old.reset) < (old.remaining, left.reset);
-                if slot.as_ref().is_none_or(tighter) {
+                if slot.as_ref().is_none_or(|old| left.is_tighter(old)) {
                     *slot = Some(left);
                 }
             }
@@ -285,8 +292,8 @@ impl LimitTable {
     }
 }
 
-fn part(spec: &LimitSpec, need: Need) -> Taken {
-    Taken::Part { tokens: spec.tpm.map(|_| need.tokens) }
+pub(in crate::rules) fn part(spec: &LimitSpec, need: Need) -> Taken {
+    Taken::Part { tokens: spec.tpm.map(|_| need.tokens), alone: false }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ pub mod backoff;
 pub mod breaker;
 pub mod budget;
 pub mod latency;
+pub mod lease;
 pub mod limits;
 pub mod pacer;
 pub mod retry_budget;

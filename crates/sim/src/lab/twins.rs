@@ -7,13 +7,14 @@
 //!   not extra goes at another time or to another target than without the wish.
 //! * 13, replay: the same scene gives the same run.
 
+use super::fleet;
 use super::money::{Bank, Wrong};
 use super::scene::{Neighbour, ProviderScene, Scene, Traffic};
 use super::{Run, play, watch};
 use crate::judge::Accusation;
 use std::time::Duration;
 
-/// Plays a scene with its money, and its twins: everything it can be accused of. A twin gives what
+/// Plays a scene with its money, its twins, and the fleet of its seed: everything it can be accused of. A twin gives what
 /// it shows, and how many events it took.
 pub fn check(scene: &Scene) -> Run {
     let mut bank = Bank::new(scene, Wrong::Nothing);
@@ -24,6 +25,9 @@ pub fn check(scene: &Scene) -> Run {
         run.accusations.extend(accusation);
     }
     run.accusations.extend(bank.close());
+    let fleet = fleet::check(scene.seed);
+    run.events += fleet.events;
+    run.accusations.extend(fleet.accusations);
     run
 }
 

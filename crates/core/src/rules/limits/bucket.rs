@@ -6,9 +6,9 @@ use crate::time::Moment;
 
 /// A limit per window.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Rate {
+pub(in crate::rules) struct Rate {
     /// Units a window allows, at least 1.
-    pub(super) limit: u64,
+    pub(in crate::rules) limit: u64,
     /// The window in nanoseconds, at least 1.
     window: u64,
     /// Units that may come at once, 1 to `limit`.
@@ -27,6 +27,16 @@ impl Rate {
             }
         };
         Rate { limit, window: window_ns, burst }
+    }
+
+    /// The window in whole microseconds.
+    pub(in crate::rules) fn window_us(&self) -> u64 {
+        self.window / 1_000
+    }
+
+    /// Units that may come at once, 1 to the limit.
+    pub(in crate::rules) fn burst(&self) -> u64 {
+        self.burst
     }
 
     /// What is left of an exact level after a time in which nothing came.

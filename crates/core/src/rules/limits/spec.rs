@@ -117,7 +117,7 @@ impl LimitSpec {
     }
 
     /// The rate of a measure that has one.
-    pub(super) fn rate(&self, measure: Measure) -> Option<Rate> {
+    pub(in crate::rules) fn rate(&self, measure: Measure) -> Option<Rate> {
         let (limit, window) = match measure {
             Measure::RequestsPerMinute => (self.rpm?, MINUTE),
             Measure::TokensPerMinute => (self.tpm?, MINUTE),

@@ -1,0 +1,4 @@
+//! Leases: every short story of a small world, and single stories.
+
+mod small_world;
+mod stories;

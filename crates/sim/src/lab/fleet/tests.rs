@@ -1,0 +1,108 @@
+use super::*;
+use mainstay_core::rules::limits::LimitSpec;
+use std::time::Duration;
+
+#[test]
+fn no_fleet_admits_more_than_its_limits_whatever_goes_wrong() {
+    let mut sum = FleetRun::default();
+    for seed in 0..120 {
+        let run = check(seed);
+        assert_eq!(run.accusations, [], "seed {seed}: {:?}", FleetScene::random(seed));
+        sum.admitted += run.admitted;
+        sum.refused += run.refused;
+        sum.alone += run.alone;
+        sum.messages += run.messages;
+    }
+    // Nothing of it is rare, or the test would show little.
+    assert!(sum.admitted > 50_000 && sum.refused > 20_000, "{sum:?}");
+    assert!(sum.alone > 1_000 && sum.messages > 10_000, "{sum:?}");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_fleet() {
+    for seed in 0..10 {
+        assert_eq!(check(seed), check(seed), "seed {seed}");
+    }
+}
+
+#[test]
+fn each_wrong_is_noticed() {
+    let guilty = |scene, wrong| {
+        let run = World::new(scene, wrong).play();
+        run.accusations.iter().any(|found| found.invariant == 12)
+    };
+    for wrong in [Wrong::Free, Wrong::Selfish, Wrong::Unasked] {
+        let noticed = (0..200).any(|seed| guilty(FleetScene::random(seed), wrong));
+        assert!(noticed, "{wrong:?} is not noticed");
+    }
+}
+
+/// A fleet whose callers want more than they may, on a good day.
+fn busy(nodes: usize, spec: LimitSpec, every: u64) -> FleetScene {
+    FleetScene {
+        seed: 1,
+        nodes,
+        limits: vec![spec],
+        ends: 120 * SECOND,
+        every: vec![every; nodes],
+        tokens: 100,
+        took: SECOND,
+        latency: 1_000,
+        lost: 0,
+        twice: 0,
+        late: 0,
+        incidents: Vec::new(),
+    }
+}
+
+fn played(scene: FleetScene) -> FleetRun {
+    let run = World::new(scene, Wrong::Nothing).play();
+    assert_eq!(run.accusations, []);
+    run
+}
+
+#[test]
+fn a_busy_fleet_uses_its_whole_limit() {
+    for (nodes, rpm) in [(2, 60), (4, 600), (4, 6_000), (40, 12_000)] {
+        let spec = LimitSpec {
+            rpm: Some(rpm),
+            burst: Some(Duration::from_secs(10)),
+            ..LimitSpec::default()
+        };
+        // Half again of what is allowed.
+        let every = 60 * SECOND * nodes as u64 * 2 / (3 * rpm);
+        let run = played(busy(nodes, spec, every));
+        let most = rpm * 2 + rpm / 6;
+        assert!(run.admitted * 100 >= rpm * 2 * 95, "{nodes} nodes, {rpm}: {run:?}");
+        assert!(run.admitted <= most, "{nodes} nodes, {rpm}: {run:?}");
+    }
+}
+
+#[test]
+fn tokens_that_are_reserved_and_not_used_are_used_by_others() {
+    let spec = LimitSpec { tpm: Some(60_000), ..LimitSpec::default() };
+    // 50 are reserved in the mean, and two thirds of that used.
+    let run = played(busy(4, spec, 4 * SECOND / 60));
+    let calls = 60_000 * 2 / 34;
+    assert!(run.admitted * 100 >= calls * 95, "{run:?}: {calls} calls would be the whole limit");
+}
+
+#[test]
+fn at_steady_load_a_thousand_calls_take_few_messages() {
+    let spec = LimitSpec { rpm: Some(60_000), tpm: Some(6_000_000), ..LimitSpec::default() };
+    let run = played(busy(4, spec, 5_000));
+    assert_eq!(run.refused, 0);
+    assert!(run.messages * 1_000 <= run.admitted * 20, "{run:?}");
+}
+
+#[test]
+fn a_fleet_without_its_place_goes_on_at_four_fifths_and_comes_back() {
+    let spec =
+        LimitSpec { rpm: Some(6_000), burst: Some(Duration::from_secs(1)), ..LimitSpec::default() };
+    let mut scene = busy(4, spec, 20_000);
+    scene.incidents = vec![(30 * SECOND, Incident::Down), (90 * SECOND, Incident::Up)];
+    let run = played(scene);
+    // A minute of it at four fifths, and nodes that wait a second before they ask again.
+    assert!((10_300..=11_000).contains(&run.admitted), "{run:?}");
+    assert!((4_500..=4_900).contains(&run.alone), "{run:?}");
+}
