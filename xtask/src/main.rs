@@ -30,6 +30,7 @@ mod places;
 mod process;
 mod sdk;
 mod server;
+mod servers;
 mod suites;
 mod tally;
 mod test;

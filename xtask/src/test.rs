@@ -2,6 +2,7 @@
 
 use crate::places::{known, option, program, root};
 use crate::process::{Ran, Show, run as run_command};
+use crate::servers::Servers;
 use crate::tally::{Report, Tally};
 use crate::{cost, examples, sdk, suites};
 use std::process::Command;
@@ -16,6 +17,7 @@ struct Wish<'a> {
     full: bool,
     allow_skips: bool,
     only: Option<&'a str>,
+    servers: Servers,
 }
 
 /// Runs every step; the last line printed is `N passed, N failed`.
@@ -26,12 +28,17 @@ struct Wish<'a> {
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     known(arguments, &["--full", "--allow-skips"], &["--only"])?;
     let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
-    let wish = Wish {
+    let mut wish = Wish {
         full: has("--full"),
         allow_skips: has("--allow-skips"),
         only: option(arguments, "--only"),
+        servers: Servers::default(),
     };
     let mut report = Report::default();
+    if wish.wants("tests") {
+        wish.servers = Servers::start();
+        wish.servers.missing.iter().for_each(|(name, why)| report.skip(name, why));
+    }
     cargo_steps(&mut report, &wish);
     if wish.wants("release build") && !report.step("release build", build_release) {
         println!("   the suites need the binary; they are not started");
@@ -150,7 +157,9 @@ fn cost_step(report: &mut Report, wish: &Wish<'_>) {
 
 fn tests(wish: &Wish<'_>) -> Result<Tally, String> {
     let full = if wish.full { "1" } else { "" };
-    let variables = [("MAINSTAY_TEST_FULL", full)];
+    let servers = wish.servers.variables();
+    let mut variables = vec![("MAINSTAY_TEST_FULL", full)];
+    variables.extend(servers.iter().map(|(name, value)| (*name, value.as_str())));
     // The faults of streams at their own pace: silences of minutes in place of seconds.
     let features = if wish.full { " --features mainstay-checks/full" } else { "" };
     if program("cargo-nextest").is_some() {

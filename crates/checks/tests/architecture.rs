@@ -37,6 +37,8 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// Further crates of the workspace that a crate's tests may use.
 const TEST_ARROWS: &[(&str, &[&str])] = &[
     ("mainstay", &["mainstay-sim"]),
+    // Itself, with the servers that its tests stand on.
+    ("mainstay-store", &["mainstay-store"]),
     (
         "mainstay-checks",
         &[
@@ -60,7 +62,7 @@ const LEAF_DEPENDENCIES: &[(&str, &[&str])] = &[
 
 /// What a crate must never take, with the reason.
 const NEVER: &[(&str, &[&str], &str)] = &[
-    ("mainstay-store", &["hyper", "http", "tokio"], "a store speaks no HTTP and needs no runtime"),
+    ("mainstay-store", &["hyper", "http"], "a store speaks no HTTP"),
     (
         "mainstay-sim",
         &["rustls", "rusqlite"],
@@ -68,6 +70,13 @@ const NEVER: &[(&str, &[&str], &str)] = &[
     ),
     ("mainstay", &["rusqlite", "clap"], "a library user must not pay for SQL or a command line"),
 ];
+
+/// What a crate may take only for a feature that can be left out, with the reason.
+const ONLY_OPTIONAL: &[(&str, &[&str], &str)] = &[(
+    "mainstay-store",
+    &["redis", "rustls", "tempfile", "tokio", "tokio-postgres"],
+    "the embedded store needs no network and no runtime",
+)];
 
 /// Packages that must not be in the lock file at all.
 const BANNED: &[(&str, &str)] = &[
@@ -123,6 +132,12 @@ fn crates_stay_away_from_what_is_not_their_business() {
         let package = packages.iter().find(|p| p.name == *name).expect("the crate is a member");
         for used in package.uses.iter().filter(|used| used.kind != "dev") {
             assert!(!never.contains(&&*used.name), "{name} must not use {}: {why}", used.name);
+        }
+    }
+    for (name, only, why) in ONLY_OPTIONAL {
+        let package = packages.iter().find(|p| p.name == *name).expect("the crate is a member");
+        for used in package.uses.iter().filter(|used| used.kind != "dev" && !used.optional) {
+            assert!(!only.contains(&&*used.name), "{name} always takes {}: {why}", used.name);
         }
     }
 }
@@ -184,6 +199,8 @@ struct Use {
     /// `normal`, `build` or `dev`.
     kind: String,
     ours: bool,
+    /// Only for a feature.
+    optional: bool,
 }
 
 fn packages() -> Vec<Package> {
@@ -208,6 +225,7 @@ fn read_package(package: &Value, root: &str) -> Package {
         name: text(&used["name"]),
         kind: used["kind"].as_str().unwrap_or("normal").to_owned(),
         ours: used.get("path").is_some_and(|path| !path.is_null()),
+        optional: used["optional"].as_bool().unwrap_or(false),
     });
     let manifest = text(&package["manifest_path"]);
     let manifest = manifest.strip_prefix(root).unwrap_or(&manifest).trim_start_matches('/');

@@ -11,6 +11,7 @@ use crate::commands::ledger::LedgerCommand;
 use crate::commands::limit::LimitCommand;
 use crate::commands::member::MemberCommand;
 use crate::commands::report::{REPORT, ReportArgs};
+use crate::commands::store::StoreCommand;
 use crate::commands::usage::{USAGE, UsageArgs};
 use crate::commands::user::UserCommand;
 use crate::commands::{EXAMPLES, RunArgs};
@@ -94,6 +95,9 @@ pub(crate) enum Command {
     /// Verify and export the ledger
     #[command(subcommand)]
     Ledger(LedgerCommand),
+    /// Bring a store's tables up to date, verify it, copy it to another
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Check, show or begin a configuration
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -114,6 +114,9 @@ const SUCCESSES: &[Case] = &[
         "",
     ),
     ("org-member-remove", &["org", "member", "remove", "acme", "ann"], ""),
+    ("store-migrate", &["store", "migrate"], ""),
+    ("store-migrate-new", &["store", "migrate", "--url", "sqlite:new.db", "--json"], ""),
+    ("store-verify", &["store", "verify"], ""),
 ];
 
 /// Told by the exit code given, in a folder with `bad.toml`.
@@ -197,6 +200,19 @@ const FAILURES: &[(i32, Case)] = &[
     (1, ("limit-set-unknown", &["limit", "set", "--project", "none", "--rpm", "5"], "")),
     (3, ("limit-list", &["limit", "list", "--config", "bad.toml"], "")),
     (1, ("limit-remove", &["limit", "remove", "--org", "default"], "")),
+    (2, ("store-migrate", &["store", "migrate", "--url", "mysql://u:SECRET@h/d"], "")),
+    (2, ("store-migrate-url", &["store", "migrate", "--url", "postgres://u:SECRET@h:x/d"], "")),
+    (1, ("store-verify", &["store", "verify", "--url", "sqlite:no-such.db"], "")),
+    (3, ("store-verify-away", &["store", "verify", "--config", "postgres.toml"], "")),
+    (2, ("store-copy", &["store", "copy", "--from", "sqlite:a.db", "--to", "sqlite:b.db"], "")),
+    (
+        1,
+        (
+            "store-copy-absent",
+            &["store", "copy", "--from", "sqlite:no-such.db", "--to", "postgres://h/d"],
+            "",
+        ),
+    ),
     (2, ("completions", &["completions", "dos"], "")),
     (2, ("no-such-command", &["fly"], "")),
 ];
@@ -251,6 +267,10 @@ const HELPS: &[&[&str]] = &[
     &["limit", "set"],
     &["limit", "list"],
     &["limit", "remove"],
+    &["store"],
+    &["store", "migrate"],
+    &["store", "verify"],
+    &["store", "copy"],
     &["config"],
     &["config", "check"],
     &["config", "init"],
@@ -308,7 +328,7 @@ fn every_command_fails_with_a_cause_and_a_way_out() {
     let world = World::new();
     world
         .write("bad.toml", "[server]\nlisen = \"127.0.0.1:1\"\n[policy.retry]\nattempts_max = 0\n");
-    world.write("postgres.toml", "[store]\nurl = \"postgres://u:SECRET@h/d\"\n");
+    world.write("postgres.toml", "[store]\nurl = \"postgres://u:SECRET@127.0.0.1:1/d\"\n");
     world.write("text-store.toml", "[store]\nurl = \"sqlite:text.db\"\n");
     world.write("text.db", &"this is no database, but long enough to be taken for one".repeat(40));
     for (code, (name, args, input)) in FAILURES {

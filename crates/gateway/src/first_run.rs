@@ -110,13 +110,14 @@ fn admin_token(
     let made = digest(token.as_bytes());
     let hex: String =
         made.0.iter().flat_map(|byte| [byte >> 4, byte & 15]).filter_map(nibble).collect();
-    let path = config.store_path().map(|store| store.with_extension("admin-token"));
-    let place = match path {
-        Some(path) if !terminal => {
-            write_token(&path, &token)?;
-            TokenPlace::Written(path)
-        }
-        Some(_) | None => TokenPlace::Shown(Secret::new(token)),
+    let place = if terminal {
+        TokenPlace::Shown(Secret::new(token))
+    } else {
+        // A store in PostgreSQL has no file to be beside.
+        let store = config.store_path().unwrap_or_else(|| Path::new("mainstay"));
+        let path = store.with_extension("admin-token");
+        write_token(&path, &token)?;
+        TokenPlace::Written(path)
     };
     if store.note_once(TOKEN_NOTE, &hex)? {
         return Ok((AdminAuth(made), place));

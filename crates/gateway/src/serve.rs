@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mainstay_core::store::{Durability, Ledger, Recovery, Store, StoreError};
 use mainstay_sim::{Sim, SimConfig};
-use mainstay_store::{LedgerSettings, Recovered, Sqlite, SqliteLedger};
+use mainstay_store::{LedgerSettings, Recovered, Sqlite, SqliteLedger, open_postgres};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
@@ -86,7 +86,7 @@ pub fn serve(options: ServeOptions, out: &mut dyn Write) -> Result<(), ServeErro
 fn open_store(config: &Config) -> Result<Arc<dyn Store>, ServeError> {
     match &config.store.url {
         StoreUrl::Sqlite(path) => Ok(Arc::new(Sqlite::open(path).map_err(from_store)?)),
-        StoreUrl::Postgres(_) => Err(no_postgres()),
+        StoreUrl::Postgres(url) => Ok(Arc::from(open_postgres(url.expose()).map_err(from_store)?)),
     }
 }
 

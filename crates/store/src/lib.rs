@@ -1,23 +1,31 @@
-//! Mainstay remembers: keys, organizations, ledger and records in SQLite.
+//! Mainstay remembers: keys, organizations, ledger and records, in SQLite or PostgreSQL.
 //!
-//! The records and the [`Store`] trait are `mainstay_core::store`'s. Here are its two
-//! implementations ([`Sqlite`], [`Memory`]), what makes and verifies keys, and the [`KeySnapshot`]
-//! that a running gateway reads on every call without asking a store.
+//! The records and the [`Store`] trait are `mainstay_core::store`'s. Here are its implementations
+//! ([`Sqlite`], [`Memory`] and, by [`open_postgres`], PostgreSQL), what makes and verifies keys, and
+//! the [`KeySnapshot`] that a running gateway reads on every call without asking a store.
 
 mod describe;
 mod failpoint;
 mod ledger;
 mod memory;
 mod model;
+mod open;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod requests;
 mod secrets;
 mod snapshot;
 mod sqlite;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use failpoint::failpoint;
 pub use ledger::{ExportRow, LedgerFile, LedgerSettings, Recovered, SqliteLedger, Verified};
 pub use mainstay_core::store::{Store, StoreError};
 pub use memory::Memory;
+pub use open::{PostgresInspected, check_postgres_url, inspect_postgres, open_postgres};
+#[cfg(feature = "postgres")]
+pub use postgres::{CopiedTable, POSTGRES_SCHEMA_VERSION, Postgres};
 pub use secrets::{digest, mint, random_token, same_digest};
 pub use snapshot::{KeySnapshot, Standing, Verdict};
 pub use sqlite::{Inspected, SCHEMA_VERSION, Sqlite, inspect};

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use mainstay_core::store::Store;
 use mainstay_gateway::config::{self, Config, Environment, StoreUrl};
-use mainstay_store::Sqlite;
+use mainstay_store::{Sqlite, open_postgres};
 
 use crate::args::{Args, At, Command};
 use crate::exit::Exit;
@@ -30,6 +30,7 @@ pub(crate) mod report;
 mod run;
 mod serve;
 mod sim;
+pub(crate) mod store;
 mod tokens;
 pub(crate) mod usage;
 pub(crate) mod user;
@@ -56,6 +57,7 @@ pub(crate) fn run(args: &Args, show: &mut Show) -> Result<Exit, Trouble> {
         Command::Budget(command) => budget::run(command, show),
         Command::Usage(args) => usage::run(args, show),
         Command::Ledger(command) => ledger::run(command, show),
+        Command::Store(command) => store::run(command, show),
         Command::Config(command) => config_file::run(command, show),
         Command::Completions { shell } => completions::run(*shell, show),
     }
@@ -98,7 +100,10 @@ fn configured_store(at: &At) -> Result<(Config, Box<dyn Store>), Trouble> {
             let store = Sqlite::open(path)?.acting(&who());
             Ok((config, store))
         }
-        StoreUrl::Postgres(_) => Err(no_postgres()),
+        StoreUrl::Postgres(url) => {
+            let store = open_postgres(url.expose())?.acting(&who());
+            Ok((config, store))
+        }
     }
 }
 

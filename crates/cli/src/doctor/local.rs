@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mainstay_core::store::StoreError;
 use mainstay_gateway::config::{Config, ConfigFault, Severity, StoreUrl, check_files, size_text};
-use mainstay_store::{Inspected, inspect};
+use mainstay_store::{Inspected, PostgresInspected, inspect, inspect_postgres};
 
 use super::finding::Finding;
 
@@ -45,13 +45,44 @@ fn config_fault(fault: &ConfigFault, around: bool) -> Finding {
 
 /// The store and its disk. A store that does not come back in `limit` is told so.
 pub(super) fn store(config: &Config, limit: Duration) -> Vec<Finding> {
-    let StoreUrl::Sqlite(path) = &config.store.url else {
-        let what = "`store.url` names PostgreSQL";
-        let cause = "This version keeps its state in SQLite only.";
-        let fix = ["Write `url = \"sqlite:mainstay.db\"` under `[store]`."];
-        return vec![Finding::failed("database", what, cause, &fix)];
+    match &config.store.url {
+        StoreUrl::Sqlite(path) => vec![database(path, limit), disk(&folder(path))],
+        // What is written on this machine is then written in the working directory.
+        StoreUrl::Postgres(url) => {
+            vec![server(inspect_postgres(url.expose(), limit)), disk(Path::new("."))]
+        }
+    }
+}
+
+fn server(seen: Result<PostgresInspected, StoreError>) -> Finding {
+    let seen = match seen {
+        Ok(seen) => seen,
+        Err(error) => return unopened(&error),
     };
-    vec![database(path, limit), disk(&folder(path))]
+    let PostgresInspected { at, server, schema, current, bytes, tls, writable, findings } = seen;
+    if !writable {
+        let what = format!("PostgreSQL at {at} takes no changes");
+        let cause = "It is a standby, or was set to read only.";
+        let fix = [
+            "Name the primary in `store.url`, or all servers with `target_session_attrs=read-write`.",
+        ];
+        return Finding::failed("database", what, cause, &fix).around();
+    }
+    if let Some(first) = findings.first() {
+        let what = format!("PostgreSQL at {at}: {first}");
+        let cause = "Another program or a person has changed the tables.";
+        let fix =
+            ["`mainstay store verify` lists everything; restore what is wrong from a backup."];
+        return Finding::failed("database", what, cause, &fix).around();
+    }
+    let size = size_text(bytes);
+    let tables = match (schema, current) {
+        (0, _) => "tables are made at the first start".to_owned(),
+        (_, true) => format!("tables {schema}"),
+        (_, false) => format!("tables {schema}, brought up to date at the next start"),
+    };
+    let way = if tls { "TLS" } else { "without TLS" };
+    Finding::ok("database", format!("PostgreSQL {server} at {at} ({way}): {size}, {tables}"))
 }
 
 fn folder(path: &Path) -> PathBuf {
@@ -95,18 +126,20 @@ fn judged(path: &Path, seen: Result<Option<Inspected>, StoreError>) -> Finding {
             let whole = if check.is_some() { "whole" } else { "too large to be checked in time" };
             Finding::ok("database", format!("`{file}`: {size}, tables {schema}{version}, {whole}"))
         }
-        Err(error) => {
-            let why = match &error {
-                StoreError::Surroundings { why, .. } => format!("The store says: {why}."),
-                StoreError::Newer { .. } => "A newer version has written it.".to_owned(),
-                StoreError::Absent { .. }
-                | StoreError::Taken { .. }
-                | StoreError::Refused { .. }
-                | StoreError::Invalid { .. } => String::new(),
-            };
-            Finding::failed("database", error.to_string(), why, &[&error.fix()]).around()
-        }
+        Err(error) => unopened(&error),
     }
+}
+
+fn unopened(error: &StoreError) -> Finding {
+    let why = match error {
+        StoreError::Surroundings { why, .. } => format!("The store says: {why}."),
+        StoreError::Newer { .. } => "A newer version has written it.".to_owned(),
+        StoreError::Absent { .. }
+        | StoreError::Taken { .. }
+        | StoreError::Refused { .. }
+        | StoreError::Invalid { .. } => String::new(),
+    };
+    Finding::failed("database", error.to_string(), why, &[&error.fix()]).around()
 }
 
 /// Whether the store's folder can be written and has room.

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use mainstay_core::policy::{ProviderKind, Strategy};
 use mainstay_core::store::model_fits;
+use mainstay_store::check_postgres_url;
 
 use super::Config;
 use super::access::{AccessFor, Gate};
@@ -28,12 +29,7 @@ pub(super) fn check(reader: &mut Reader<'_>, config: &Config) {
         let fix = "listen on 127.0.0.1, or start with `--insecure` behind something that adds TLS";
         reader.report(Severity::Note, None, words(what, why, fix));
     }
-    if let StoreUrl::Postgres(_) = config.store.url {
-        let what = "`store.url` names PostgreSQL, and `mainstay serve` will not start with it";
-        let why = "this version keeps its state in SQLite only";
-        let fix = "write `url = \"sqlite:mainstay.db\"`";
-        reader.report(Severity::Warning, None, words(what, why, fix));
-    }
+    check_store(reader, config);
     for provider in &config.providers {
         check_loop(reader, config, provider);
         check_credentials(reader, config, provider);
@@ -52,6 +48,15 @@ pub(super) fn check(reader: &mut Reader<'_>, config: &Config) {
     }
     check_access(reader, config);
     check_countries(reader, config);
+}
+
+/// Whether a store in PostgreSQL can be reached at all, by its URL alone.
+fn check_store(reader: &mut Reader<'_>, config: &Config) {
+    let StoreUrl::Postgres(url) = &config.store.url else { return };
+    if let Err(error) = check_postgres_url(url.expose()) {
+        let what = "the store in PostgreSQL cannot be opened";
+        reader.report(Severity::Error, None, words(what, error.to_string(), error.fix()));
+    }
 }
 
 /// What is wrong with the addresses to listen on, command line included.

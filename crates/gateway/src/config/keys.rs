@@ -123,7 +123,7 @@ pub const KEYS: &[Key] = &[
     key("admin", "token", "secret", "made once", "Bearer token of the administration plane, at least 16 characters. Absent: made at first start and shown once."),
     key("admin", "metrics_open", "true or false", "false", "Whether `/metrics` needs no token."),
 
-    key("store", "url", "URL", "\"sqlite:mainstay.db\"", "`sqlite:PATH` or `postgres://…`. Paths are relative to the working directory."),
+    key("store", "url", "URL", "\"sqlite:mainstay.db\"", "`sqlite:PATH` or `postgres://…` ([postgres.md](postgres.md)). Paths are relative to the working directory. Absent: the variable `DATABASE_URL`, if it is set."),
     key("store", "ledger", "word", "\"process\"", "`process`, `strict` or `batched`: how durable a hold is before its attempt is sent."),
     key("shared", "url", "URL", "none", "`redis://…` or `rediss://…`."),
 

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::fault::words;
+use super::fault::{Severity, words};
 use super::reader::{Need, Reader, Section, cut};
 use super::secret::Secret;
 use super::values::Cidr;
@@ -119,6 +119,13 @@ pub enum StoreUrl {
     Sqlite(PathBuf),
     /// A PostgreSQL server; its URL may hold a password.
     Postgres(Secret),
+}
+
+impl StoreUrl {
+    /// Reads `sqlite:PATH`, `sqlite://PATH` or `postgres://…`; `None` for anything else.
+    pub fn parse(text: &str) -> Option<StoreUrl> {
+        store_url(text)
+    }
 }
 
 /// When a hold is durable.
@@ -297,6 +304,9 @@ pub(super) fn read_admin(reader: &mut Reader<'_>, root: &Section<'_>) -> AdminCo
 
 pub(super) fn read_store(reader: &mut Reader<'_>, root: &Section<'_>) -> StoreConfig {
     let mut store = StoreConfig::default();
+    if let Some(url) = database_url(reader) {
+        store.url = url;
+    }
     let Some(section) = reader.sub(root, "store", "store") else { return store };
     let modes = [
         ("process", LedgerMode::Process),
@@ -316,6 +326,20 @@ pub(super) fn read_store(reader: &mut Reader<'_>, root: &Section<'_>) -> StoreCo
         }
     }
     store
+}
+
+/// The store that the variable `DATABASE_URL` names, where the file names none. Many programs set it for
+/// databases of theirs; those that we do not speak are told of and left alone.
+fn database_url(reader: &mut Reader<'_>) -> Option<StoreUrl> {
+    let text = reader.environment.get("DATABASE_URL")?.trim();
+    let url = (!text.is_empty()).then(|| store_url(text))?;
+    if url.is_none() {
+        let what = "the variable `DATABASE_URL` names no store of ours, and is left alone";
+        let why = "stores are `sqlite:PATH` and `postgres://…`";
+        let fix = "unset it here, or name the store with `store.url`";
+        reader.report(Severity::Note, None, words(what, why, fix));
+    }
+    url
 }
 
 fn store_url(text: &str) -> Option<StoreUrl> {

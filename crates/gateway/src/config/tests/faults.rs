@@ -46,7 +46,8 @@ const CASES: &[Case] = &[
     ),
     ("[admin]\ntoken = \"short\"", 2, Error, &["5 characters", "openssl rand"]),
     ("[store]\nurl = \"mysql://x\"", 2, Error, &["sqlite:PATH"]),
-    ("[store]\nurl = \"postgres://h/d\"", 0, Warning, &["SQLite only"]),
+    ("[store]\nurl = \"postgres://u:p@h:x/d\"", 0, Error, &["no PostgreSQL URL", "%40"]),
+    ("[store]\nurl = \"postgres://h/d?sslmode=x\"", 0, Error, &["verify-full"]),
     (
         "[server]\nauth = \"pass\"\n[[access]]\nkey = \"k\"\ncidr_deny = []",
         3,

@@ -1,13 +1,8 @@
 //! What every store promises about whose objects are.
 
-use mainstay_core::store::{ObjectRecord, Store, UnixMillis};
-use mainstay_store::{Memory, Sqlite};
+use mainstay_core::store::{ObjectRecord, UnixMillis};
 
-fn on_every_store(story: fn(&dyn Store)) {
-    story(&Memory::new());
-    let folder = tempfile::tempdir().expect("the test's own ground");
-    story(&Sqlite::open(&folder.path().join("objects.db")).expect("the test's own ground"));
-}
+use crate::ground::on_every_store;
 
 fn object(family: &str, id: &str, project: &str, at: u64) -> ObjectRecord {
     ObjectRecord {

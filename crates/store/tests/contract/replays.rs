@@ -2,16 +2,11 @@
 
 use std::time::Duration;
 
-use mainstay_core::store::{REPLAY_BYTES_MAX, Replay, ReplayPlace, Store, UnixMillis};
-use mainstay_store::{Memory, Sqlite};
+use mainstay_core::store::{REPLAY_BYTES_MAX, Replay, ReplayPlace, UnixMillis};
+
+use crate::ground::on_every_store;
 
 const NOW: UnixMillis = UnixMillis(1_000_000);
-
-fn on_every_store(story: fn(&dyn Store)) {
-    story(&Memory::new());
-    let folder = tempfile::tempdir().expect("the test's own ground");
-    story(&Sqlite::open(&folder.path().join("replays.db")).expect("the test's own ground"));
-}
 
 fn place(number: u8) -> ReplayPlace {
     ReplayPlace([number; 32])

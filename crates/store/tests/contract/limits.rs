@@ -8,15 +8,11 @@ use mainstay_core::store::{
     DEFAULT_ORG, DEFAULT_PROJECT, LimitLevel, LimitPatch, NewKey, Scopes, Store, StoreError,
     Subject, TierLimit, UnixMillis,
 };
-use mainstay_store::{Memory, Sqlite, digest, mint};
+use mainstay_store::{digest, mint};
+
+use crate::ground::on_every_store;
 
 const NOW: UnixMillis = UnixMillis(1_000_000);
-
-fn on_every_store(story: fn(&dyn Store)) {
-    story(&Memory::new());
-    let folder = tempfile::tempdir().expect("the test's own ground");
-    story(&Sqlite::open(&folder.path().join("limits.db")).expect("the test's own ground"));
-}
 
 fn org(id: &str) -> Subject {
     Subject::Organization(id.into())

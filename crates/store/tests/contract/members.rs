@@ -3,17 +3,13 @@
 use std::time::Duration;
 
 use mainstay_core::store::{
-    DEFAULT_ORG, DEFAULT_PROJECT, Group, NewKey, Role, Scopes, Store, StoreError, UnixMillis,
+    DEFAULT_ORG, DEFAULT_PROJECT, Group, NewKey, Role, Scopes, StoreError, UnixMillis,
 };
-use mainstay_store::{KeySnapshot, Memory, Sqlite, Standing, digest, mint};
+use mainstay_store::{KeySnapshot, Standing, digest, mint};
+
+use crate::ground::on_every_store;
 
 const NOW: UnixMillis = UnixMillis(1_000_000);
-
-fn on_every_store(story: fn(&dyn Store)) {
-    story(&Memory::new());
-    let folder = tempfile::tempdir().expect("the test's own ground");
-    story(&Sqlite::open(&folder.path().join("members.db")).expect("the test's own ground"));
-}
 
 fn key_of(user: Option<&str>, project: Option<&str>) -> NewKey {
     let key = mint().expect("the test's own ground");

@@ -8,15 +8,11 @@ use mainstay_core::store::{
     Store, UnixMillis,
 };
 use mainstay_core::wire::endpoint::Endpoint;
-use mainstay_store::{Memory, Sqlite};
+use mainstay_store::Sqlite;
+
+use crate::ground::on_every_store;
 
 const NOW: UnixMillis = UnixMillis(1_000_000_000);
-
-fn on_every_store(story: fn(&dyn Store)) {
-    story(&Memory::new());
-    let folder = tempfile::tempdir().expect("the test's own ground");
-    story(&Sqlite::open(&folder.path().join("requests.db")).expect("the test's own ground"));
-}
 
 fn record(number: u8) -> RequestRecord {
     RequestRecord {

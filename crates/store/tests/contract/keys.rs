@@ -4,20 +4,16 @@ use std::time::Duration;
 
 use mainstay_core::keys::PublicPart;
 use mainstay_core::store::{
-    DEFAULT_ORG, DEFAULT_PROJECT, Digest, KeyState, NewKey, Scopes, Store, StoreError, UnixMillis,
+    DEFAULT_ORG, DEFAULT_PROJECT, Digest, KeyState, NewKey, Scopes, StoreError, UnixMillis,
 };
-use mainstay_store::{KeySnapshot, Memory, Sqlite, digest, mint};
+use mainstay_store::{KeySnapshot, digest, mint};
+
+use crate::ground::on_every_store;
 
 const NOW: UnixMillis = UnixMillis(1_000_000);
 
 fn later(seconds: u64) -> UnixMillis {
     NOW.plus(Duration::from_secs(seconds))
-}
-
-fn on_every_store(story: fn(&dyn Store)) {
-    story(&Memory::new());
-    let folder = tempfile::tempdir().expect("the test's own ground");
-    story(&Sqlite::open(&folder.path().join("contract.db")).expect("the test's own ground"));
 }
 
 fn fresh() -> (PublicPart, Digest) {

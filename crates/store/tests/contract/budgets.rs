@@ -5,17 +5,13 @@ use std::time::Duration;
 use mainstay_core::money::Usd;
 use mainstay_core::money::budget::{Alert, Every, Owner};
 use mainstay_core::store::{
-    BudgetOf, DEFAULT_ORG, NewBudget, NewKey, Scopes, Store, StoreError, UnixMillis,
+    BudgetOf, DEFAULT_ORG, NewBudget, NewKey, Scopes, StoreError, UnixMillis,
 };
-use mainstay_store::{Memory, Sqlite, digest, mint};
+use mainstay_store::{digest, mint};
+
+use crate::ground::on_every_store;
 
 const NOW: UnixMillis = UnixMillis(1_000_000);
-
-fn on_every_store(story: fn(&dyn Store)) {
-    story(&Memory::new());
-    let folder = tempfile::tempdir().expect("the test's own ground");
-    story(&Sqlite::open(&folder.path().join("budgets.db")).expect("the test's own ground"));
-}
 
 fn usd(text: &str) -> Usd {
     Usd::parse(text).expect("an amount")

@@ -1,0 +1,89 @@
+//! PostgreSQL by its URL, whether this build knows it or not.
+
+use std::time::Duration;
+
+use mainstay_core::store::{Store, StoreError};
+
+/// What was seen of a store in PostgreSQL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PostgresInspected {
+    /// Host, port and database.
+    pub at: String,
+    /// The server's version, as it says it.
+    pub server: String,
+    /// The version of the tables; 0: there are none yet.
+    pub schema: u32,
+    /// Whether that is the newest this program knows.
+    pub current: bool,
+    /// Bytes of the database.
+    pub bytes: u64,
+    /// Whether the connection is encrypted.
+    pub tls: bool,
+    /// Whether the server takes changes; a standby does not.
+    pub writable: bool,
+    /// What is not as it should be, each as a sentence.
+    pub findings: Vec<String>,
+}
+
+/// Opens the store that a `postgres://` URL names, as `Postgres::open` does. Without the feature
+/// `postgres` there is none.
+///
+/// # Errors
+///
+/// The URL is none, the server is not reached or does not let us in, the tables are newer than this
+/// program may use, or this build knows no PostgreSQL.
+pub fn open_postgres(url: &str) -> Result<Box<dyn Store>, StoreError> {
+    #[cfg(feature = "postgres")]
+    {
+        Ok(Box::new(crate::Postgres::open(url)?))
+    }
+    #[cfg(not(feature = "postgres"))]
+    {
+        let _ = url;
+        Err(unknown())
+    }
+}
+
+/// Looks at the store that a `postgres://` URL names, within `limit`, without changing it.
+///
+/// # Errors
+///
+/// As [`open_postgres`].
+pub fn inspect_postgres(url: &str, limit: Duration) -> Result<PostgresInspected, StoreError> {
+    #[cfg(feature = "postgres")]
+    {
+        crate::postgres::inspect(url, limit)
+    }
+    #[cfg(not(feature = "postgres"))]
+    {
+        let _ = (url, limit);
+        Err(unknown())
+    }
+}
+
+/// What is wrong with a `postgres://` URL, as far as can be told without reaching the server.
+///
+/// # Errors
+///
+/// It is none, a parameter of it is not known, or this build knows no PostgreSQL.
+pub fn check_postgres_url(url: &str) -> Result<(), StoreError> {
+    #[cfg(feature = "postgres")]
+    {
+        crate::postgres::check_url(url)
+    }
+    #[cfg(not(feature = "postgres"))]
+    {
+        let _ = url;
+        Err(unknown())
+    }
+}
+
+#[cfg(not(feature = "postgres"))]
+fn unknown() -> StoreError {
+    StoreError::Surroundings {
+        what: "open the store".to_owned(),
+        why: "`store.url` names PostgreSQL, which this build does not know".to_owned(),
+        fix: "build with the feature `postgres`, or write `url = \"sqlite:mainstay.db\"`"
+            .to_owned(),
+    }
+}

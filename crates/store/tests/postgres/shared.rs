@@ -1,0 +1,116 @@
+//! Several gateways and commands on one database.
+
+use std::collections::BTreeSet;
+
+use mainstay_core::store::{AuditStore, ObjectRecord, ObjectStore, Store, StoreError};
+use mainstay_store::testing::postgres::{Own, fresh_url};
+use mainstay_store::{KeySnapshot, Postgres};
+
+use crate::ground::{NOW, named};
+
+#[test]
+fn another_process_sees_changes_by_the_epoch() {
+    let Some(url) = fresh_url() else { return };
+    let (gateway, command) = (Postgres::open(&url).unwrap(), Postgres::open(&url).unwrap());
+    let before = gateway.epoch().unwrap();
+    let key = command.create_key(named("k"), NOW).unwrap();
+    assert!(gateway.epoch().unwrap() > before);
+    assert_eq!(gateway.changes_since(before).unwrap().keys, [key]);
+}
+
+#[test]
+fn of_two_gateways_that_make_the_same_thing_one_does() {
+    let Some(url) = fresh_url() else { return };
+    let stores: Vec<Postgres> = (0..3).map(|_| Postgres::open(&url).unwrap()).collect();
+    let made: usize = std::thread::scope(|scope| {
+        let each = stores.iter().map(|store| {
+            scope.spawn(|| {
+                let make = |n: usize| store.create_organization(&format!("org {n}"), NOW);
+                (0..10)
+                    .filter(|n| match make(*n) {
+                        Ok(_) => true,
+                        Err(StoreError::Taken { .. }) => false,
+                        Err(other) => panic!("{other}"),
+                    })
+                    .count()
+            })
+        });
+        let threads: Vec<_> = each.collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert_eq!(made, 10, "each name once");
+    assert_eq!(stores[0].organizations().unwrap().len(), 11);
+    assert_eq!(stores[1].audit(None, 100).unwrap().len(), 10, "who was refused changed nothing");
+}
+
+/// A reader who goes by epochs must not miss a change that was begun earlier and ended later.
+#[test]
+fn whoever_follows_the_epoch_misses_no_change_of_many_writers() {
+    let Some(url) = fresh_url() else { return };
+    let reader = Postgres::open(&url).unwrap();
+    let mut snapshot = KeySnapshot::default();
+    std::thread::scope(|scope| {
+        let writers: Vec<_> = (0..3)
+            .map(|_| {
+                let url = &url;
+                scope.spawn(move || {
+                    let store = Postgres::open(url).unwrap();
+                    (0..15).for_each(|_| drop(store.create_key(named("k"), NOW).unwrap()));
+                })
+            })
+            .collect();
+        while writers.iter().any(|writer| !writer.is_finished()) {
+            if reader.epoch().unwrap() != snapshot.epoch() {
+                snapshot = snapshot.apply(reader.changes_since(snapshot.epoch()).unwrap());
+            }
+        }
+    });
+    snapshot = snapshot.apply(reader.changes_since(snapshot.epoch()).unwrap());
+    assert_eq!(snapshot.len(), 45);
+}
+
+#[test]
+fn gateways_that_write_the_same_objects_at_once_do_not_block_each_other() {
+    let Some(url) = fresh_url() else { return };
+    let object = |n: u64| ObjectRecord {
+        family: "files".into(),
+        id: format!("f{}", n % 50).into(),
+        project: "a".into(),
+        provider: "up".into(),
+        credential: 0,
+        made_at: NOW,
+        adopted: n.is_multiple_of(3),
+    };
+    std::thread::scope(|scope| {
+        for turn in 0..4 {
+            let url = &url;
+            scope.spawn(move || {
+                let store = Postgres::open(url).unwrap();
+                for round in 0..10 {
+                    let mut batch: Vec<_> = (0..100).map(object).collect();
+                    batch.rotate_left((turn * 25 + round * 7) % 100);
+                    store.put_objects(&batch).unwrap();
+                }
+            });
+        }
+    });
+    let store = Postgres::open(&url).unwrap();
+    let ids: BTreeSet<_> =
+        store.objects_of("a", "files", 1_000).unwrap().into_iter().map(|one| one.id).collect();
+    assert_eq!(ids.len(), 50);
+}
+
+/// What a quiet gateway costs: each look is one execution of one prepared statement.
+#[test]
+fn the_epoch_is_one_question_of_one_row() {
+    let Some(server) = Own::start("log_statement = 'all'") else { return };
+    let store = Postgres::open(&server.url()).unwrap();
+    store.epoch().unwrap();
+    let log = || std::fs::read_to_string(server.data().join("log.txt")).expect("a log");
+    let before = log().len();
+    (0..20).for_each(|_| assert!(store.epoch().unwrap() > 0));
+    let asked = log();
+    let asked: Vec<&str> = asked[before..].lines().collect();
+    assert_eq!(asked.len(), 20, "{asked:#?}");
+    assert!(asked.iter().all(|line| line.contains("SELECT value FROM epoch")), "{asked:#?}");
+}
