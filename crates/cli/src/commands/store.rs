@@ -186,9 +186,10 @@ fn copy(args: &CopyArgs, show: &mut Show) -> Result<Exit, Trouble> {
     let total: u64 = copied.iter().map(|table| table.rows).sum();
     let tables: serde_json::Map<String, Value> =
         copied.iter().map(|one| (one.table.to_owned(), json!(one.rows))).collect();
-    let lines = copied.iter().filter(|one| one.rows > 0);
-    let lines: String = lines.map(|one| format!("\n  {:<16} {}", one.table, one.rows)).collect();
-    let text = format!("copied {total} rows of {}{lines}", from.display());
+    let mut text = vec![format!("copied {total} rows of {}", from.display())];
+    let filled = copied.iter().filter(|one| one.rows > 0);
+    text.extend(filled.map(|one| format!("  {:<16} {}", one.table, one.rows)));
+    let text = text.join("\n");
     show.either(&json!({"rows": total, "tables": tables}), &text)?;
     Ok(Exit::Worked)
 }
