@@ -9,6 +9,9 @@
 //! Spending belongs to the period in which the call was admitted, so that what a budget has settled
 //! is one sum over a ledger's rows: those of its owner, admitted within the period. The end of a
 //! period and the time come from outside; a clock that steps back stands still here.
+//!
+//! Where several gateways spend from the same budgets, what each may spend is leased from a shared
+//! [`account`]: a call then asks its gateway's lease for room instead of the limit.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -17,11 +20,14 @@ use alloc::vec::Vec;
 use crate::money::Usd;
 use crate::store::UnixMillis;
 
+pub mod account;
+mod lease;
 mod purse;
 mod types;
 
+pub use lease::Lease;
 use purse::Purse;
-pub use purse::PurseView;
+pub use purse::{Claim, PurseView};
 pub use types::{Alert, Calendar, Every, Over, Owner, Period, Rule, Settled, Who, Why};
 
 /// The most budgets that apply to one call: one an owner and kind of period.
@@ -37,6 +43,8 @@ pub struct Books {
     projects: BTreeMap<Box<str>, Vec<usize>>,
     keys: BTreeMap<Box<str>, Vec<usize>>,
     latest: UnixMillis,
+    /// Other gateways spend from the same budgets.
+    shared: bool,
 }
 
 /// What one call holds. Spent by [`Books::settle`].
@@ -57,12 +65,18 @@ impl Books {
         Books { latest, ..Books::default() }
     }
 
+    /// The same for budgets that other gateways spend from too: what may be spent is leased, by
+    /// [`Books::claims`] and [`Books::learn`].
+    pub fn shared(latest: UnixMillis) -> Books {
+        Books { latest, shared: true, ..Books::default() }
+    }
+
     /// Holds `amount` in every budget that applies to `who`, or in none.
     ///
     /// # Errors
     ///
     /// [`Over`] names the budget that has no room, with its numbers; nothing was changed but what
-    /// the time itself changes.
+    /// the time itself changes, and what leases lack.
     pub fn hold(
         &mut self,
         who: Who<'_>,
@@ -72,10 +86,14 @@ impl Books {
     ) -> Result<Holding, Box<Over>> {
         let now = self.clock(now);
         let (places, count) = self.applying(who);
+        let mut room = Ok(());
         for place in &places[..count] {
             self.purses[*place].roll(now, calendar);
-            self.purses[*place].has_room(amount)?;
+            // All are asked, so that each lease hears of what it lacks; the first is told about.
+            let here = self.purses[*place].has_room(amount);
+            room = if room.is_ok() { here } else { room };
         }
+        room?;
         let mut on = [(0, 0); APPLY_MAX];
         for (slot, place) in on.iter_mut().zip(&places[..count]) {
             *slot = self.purses[*place].take(amount, *place);
@@ -91,13 +109,13 @@ impl Books {
     pub fn extend(&mut self, holding: &mut Holding, extra: Usd) -> Result<(), Box<Over>> {
         let on = &holding.on[..holding.count];
         for (place, turn) in on {
-            if let Some(purse) = self.held_in(*place, *turn) {
-                purse.has_room(extra)?;
+            if let Some(purse) = self.purse(*place) {
+                purse.has_room_since(*turn, extra)?;
             }
         }
         for (place, turn) in on {
-            if let Some(purse) = self.held_in(*place, *turn) {
-                purse.hold_more(extra);
+            if let Some(purse) = self.purse(*place) {
+                purse.hold_more(*turn, extra);
             }
         }
         holding.amount = holding.amount.plus(extra).unwrap_or(Usd::MAX);
@@ -107,9 +125,10 @@ impl Books {
     /// Ends a call: what it held is free again, what it cost is spent. Never fails: a cost above
     /// what was held is a debt.
     pub fn settle(&mut self, who: Who<'_>, holding: Holding, cost: Usd) -> Settled {
-        for (place, turn) in &holding.on[..holding.count] {
-            if let Some(purse) = self.held_in(*place, *turn) {
-                purse.give_back(holding.amount);
+        let on = &holding.on[..holding.count];
+        for (place, turn) in on {
+            if let Some(purse) = self.purse(*place) {
+                purse.give_back(*turn, holding.amount);
             }
         }
         let (places, count) = self.applying(who);
@@ -117,6 +136,11 @@ impl Books {
         for place in &places[..count] {
             let alert = self.purses[*place].spend(cost, holding.at);
             settled.alerts.extend(alert);
+        }
+        for (place, _) in on {
+            if let Some(purse) = self.purse(*place) {
+                purse.forget();
+            }
         }
         settled.debt = cost.minus(holding.amount).filter(|debt| *debt > Usd::ZERO);
         settled
@@ -143,7 +167,7 @@ impl Books {
         let place = self.free.pop().unwrap_or(self.purses.len());
         let turn = self.purses.get(place).map_or(0, Purse::next_turn);
         let owner = rule.owner.clone();
-        let purse = Purse::new(rule, turn, now, calendar);
+        let purse = Purse::new(rule, turn, self.shared, now, calendar);
         let period = purse.period();
         match self.purses.get_mut(place) {
             Some(retired) => *retired = purse,
@@ -167,6 +191,30 @@ impl Books {
     pub fn reload(&mut self, id: u64) -> Option<Period> {
         let place = self.place_of(id)?;
         self.purses[place].reload()
+    }
+
+    /// What shared budgets have to tell their accounts, ended periods with something to tell among
+    /// them. `closing`: this gateway ends and gives back what it does not hold.
+    pub fn claims(
+        &mut self,
+        now: UnixMillis,
+        closing: bool,
+        calendar: &dyn Calendar,
+        to: &mut Vec<Claim>,
+    ) {
+        let now = self.clock(now);
+        for purse in self.purses.iter_mut().filter(|purse| purse.is_live()) {
+            purse.roll(now, calendar);
+            purse.claims(closing, to);
+        }
+    }
+
+    /// Learns how the account of a shared budget stands; gives the alert that this has passed.
+    pub fn learn(&mut self, id: u64, period: Period, told: &account::Told) -> Option<Alert> {
+        let place = self.place_of(id)?;
+        let alert = self.purses[place].learn(period, told);
+        self.purses[place].forget();
+        alert
     }
 
     /// Takes a budget away. Calls that hold in it go on and settle in the others.
@@ -210,10 +258,8 @@ impl Books {
         self.purses.iter().position(|purse| purse.is_live() && purse.id() == id)
     }
 
-    /// The purse a call holds in, unless it is another one by this time.
-    fn held_in(&mut self, place: u32, turn: u32) -> Option<&mut Purse> {
-        let purse = self.purses.get_mut(usize::try_from(place).ok()?)?;
-        (purse.turn() == turn).then_some(purse)
+    fn purse(&mut self, place: u32) -> Option<&mut Purse> {
+        self.purses.get_mut(usize::try_from(place).ok()?)
     }
 
     fn list_of(&mut self, owner: &Owner) -> &mut Vec<usize> {
@@ -238,5 +284,7 @@ impl Books {
     }
 }
 
+#[cfg(test)]
+mod shared_tests;
 #[cfg(test)]
 mod tests;

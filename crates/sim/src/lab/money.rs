@@ -256,7 +256,7 @@ impl Bank {
         };
         self.paper.hold(row);
         self.auditor.saw(row);
-        self.auditor.admitted(key, holding.at, holding.at, &self.rules);
+        self.auditor.admitted(key, holding.at, &self.rules);
         let (live, used) = (Vec::new(), Quantity::default());
         let (delivers, charged, exposed, cost) = (false, false, false, Usd::ZERO);
         let open = Open { key, worst, holding, live, delivers, charged, cost, used, exposed };
@@ -275,7 +275,7 @@ impl Bank {
                 let row = Row { call, key, at, kind: EntryKind::Hold, amount, recovered: false };
                 self.paper.queue(row);
                 self.auditor.saw(row);
-                self.auditor.admitted(key, at, self.paper.latest(), &self.rules);
+                self.auditor.admitted(key, at, &self.rules);
             }
         }
         open.live.push((target, paid));

@@ -124,6 +124,24 @@ fn spending_belongs_to_the_period_of_admission() {
 }
 
 #[test]
+fn a_further_attempt_after_the_end_of_a_period_is_held_against_it() {
+    let mut books = Books::default();
+    with(&mut books, rule(1, alice(), Every::Day, 10));
+    let mut first = books.hold(ALICE, pico(4), UnixMillis(9), &Tens).unwrap();
+    let mut second = books.hold(ALICE, pico(4), UnixMillis(9), &Tens).unwrap();
+    let today = books.hold(ALICE, pico(10), UnixMillis(10), &Tens).unwrap();
+    books.extend(&mut first, pico(2)).unwrap();
+    let over = books.extend(&mut second, pico(1)).unwrap_err();
+    assert_eq!((over.held, over.resets), (pico(10), Some(UnixMillis(10))));
+    books.settle(ALICE, first, pico(5));
+    books.extend(&mut second, pico(1)).unwrap();
+    assert_eq!(books.extend(&mut second, pico(1)).unwrap_err().settled, pico(5));
+    books.settle(ALICE, second, pico(5));
+    assert_eq!(books.view(1, UnixMillis(10), &Tens).unwrap().held, pico(10), "today's is its own");
+    books.release(ALICE, today);
+}
+
+#[test]
 fn a_clock_that_steps_back_gives_no_second_budget() {
     let mut books = Books::new(UnixMillis(25));
     with(&mut books, rule(1, alice(), Every::Day, 10));
@@ -206,8 +224,9 @@ impl Model {
         }
     }
 
-    fn numbers(&self, rule: &Rule, now: UnixMillis) -> (i128, i128) {
-        let period = Tens.period(rule, now);
+    /// What is settled and held of a budget in the period that `at` is in.
+    fn numbers(&self, rule: &Rule, at: UnixMillis) -> (i128, i128) {
+        let period = Tens.period(rule, at);
         let counts = |call: &usize| {
             let (at, is_alice, _) = self.calls[*call];
             period.holds(at) && Model::applies(rule, is_alice)
@@ -256,8 +275,8 @@ fn play(rules: &[Rule], acts: &[Act]) {
 
 fn step(books: &mut Books, model: &mut Model, now: &mut UnixMillis, act: &Act) {
     let who = |is_alice| if is_alice { ALICE } else { BOB };
-    let fits = |model: &Model, rule: &Rule, amount: i128| {
-        let (settled, held) = model.numbers(rule, *now);
+    let fits = |model: &Model, rule: &Rule, at: UnixMillis, amount: i128| {
+        let (settled, held) = model.numbers(rule, at);
         !rule.hard || settled + held + amount <= rule.limit.pico()
     };
     match *act {
@@ -265,7 +284,7 @@ fn step(books: &mut Books, model: &mut Model, now: &mut UnixMillis, act: &Act) {
             let may = model
                 .rules
                 .iter()
-                .all(|rule| !Model::applies(rule, alice) || fits(model, rule, amount));
+                .all(|rule| !Model::applies(rule, alice) || fits(model, rule, *now, amount));
             let held = books.hold(who(alice), pico(amount), *now, &Tens);
             assert_eq!(held.is_ok(), may);
             if let Ok(held) = held {
@@ -276,10 +295,10 @@ fn step(books: &mut Books, model: &mut Model, now: &mut UnixMillis, act: &Act) {
         Act::Extend { which, amount } if !model.open.is_empty() => {
             let which = which % model.open.len();
             let (at, alice, _) = model.calls[model.open[which].0];
-            let may = model.rules.iter().all(|rule| {
-                let same = Tens.period(rule, *now).holds(at);
-                !Model::applies(rule, alice) || !same || fits(model, rule, amount)
-            });
+            let may = model
+                .rules
+                .iter()
+                .all(|rule| !Model::applies(rule, alice) || fits(model, rule, at, amount));
             assert_eq!(books.extend(&mut model.open[which].1, pico(amount)).is_ok(), may);
         }
         Act::Settle { which, cost } if !model.open.is_empty() => {

@@ -109,6 +109,8 @@ pub enum Why {
     Spent,
     /// What was spent before is being added up; a moment later it is known.
     NotReady,
+    /// It is not leased to this gateway; it may be in a moment.
+    Leased,
 }
 
 /// A budget without room for a call.
@@ -120,7 +122,7 @@ pub struct Over {
     pub rule: Rule,
     /// Spent in the period.
     pub settled: Usd,
-    /// Held by calls under way.
+    /// Held by calls under way, or leased by gateways that spend from the same budget.
     pub held: Usd,
     /// What the call asked for.
     pub asked: Usd,

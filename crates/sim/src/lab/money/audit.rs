@@ -57,21 +57,11 @@ impl Auditor {
         *sum = sum.plus(used);
     }
 
-    /// 11: at every admission, settled and held together are within every hard budget. A further
-    /// attempt of a call whose period has ended by `latest` is held against no period: what it costs
-    /// belongs to the one that is over.
-    pub(super) fn admitted(
-        &mut self,
-        key: usize,
-        at: UnixMillis,
-        latest: UnixMillis,
-        rules: &[Rule],
-    ) {
+    /// 11: at every admission, settled and held together are within every hard budget, in the period
+    /// to which the call's cost belongs: also for a further attempt after the end of that period.
+    pub(super) fn admitted(&mut self, key: usize, at: UnixMillis, rules: &[Rule]) {
         for rule in rules.iter().filter(|rule| rule.hard && is_of(key, &rule.owner)) {
             let period = Days.period(rule, at);
-            if !period.holds(latest) {
-                continue;
-            }
             let mine = self
                 .heard
                 .values()
