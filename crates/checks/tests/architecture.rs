@@ -39,6 +39,8 @@ const TEST_ARROWS: &[(&str, &[&str])] = &[
     ("mainstay", &["mainstay-sim"]),
     // Itself, with the servers that its tests stand on.
     ("mainstay-store", &["mainstay-store"]),
+    // Itself, with what several machines share.
+    ("mainstay-gateway", &["mainstay-gateway"]),
     (
         "mainstay-checks",
         &[

@@ -81,7 +81,7 @@ fn a_first_start_gives_a_line_that_works_as_pasted_and_a_second_makes_no_key() {
 }
 
 #[test]
-fn an_access_rule_about_nobody_is_refused_and_unused_settings_are_told() {
+fn an_access_rule_about_nobody_is_refused_and_a_shared_store_that_is_away_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("mainstay.toml");
     let rule = "[[access]]\norg = \"acme\"\ncidr_deny = [\"192.0.2.0/24\"]\n";
@@ -92,11 +92,12 @@ fn an_access_rule_about_nobody_is_refused_and_unused_settings_are_told() {
     refused.until("fix: ");
     assert_eq!(refused.ended(), 3);
 
+    // A shared store that is away keeps nobody from starting.
     std::fs::write(&file, "[shared]\nurl = \"redis://127.0.0.1:1\"\n").unwrap();
     let mut told = Running::start(folder.path());
-    let said = told.until("`shared` has no effect in this version");
-    assert!(said.contains("WARN") && said.contains("mainstay.toml:1"), "{said}");
-    told.until("127.0.0.1:");
+    told.until("curl ");
+    let said = told.until("the shared store is away");
+    assert!(said.contains("WARN") && said.contains("127.0.0.1:1"), "{said}");
     assert_eq!(told.stop(), 0);
 }
 

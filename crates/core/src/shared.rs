@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use crate::dice::Dice;
 use crate::policy::Policy;
-use crate::rules::breaker::{Breaker, Change, Outcome, Pass};
+use crate::rules::breaker::{Advice, Breaker, Change, Outcome, Pass};
 use crate::rules::latency::Latency;
 use crate::rules::retry_budget::RetryBudget;
 use crate::time::Moment;
@@ -59,5 +59,12 @@ impl TargetState {
         let change = self.breaker.record(pass, outcome, dice, now);
         self.circuit_moved |= probe || change.is_some();
         change
+    }
+
+    /// Tells the circuit breaker what another gateway says; see [`Breaker::advise`].
+    pub fn advise(&mut self, advice: Advice, now: Moment) -> bool {
+        let moved = self.breaker.advise(advice, now);
+        self.circuit_moved |= moved;
+        moved
     }
 }

@@ -15,7 +15,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use mainstay_core::store::Store;
+use mainstay_core::store::{Store, StoreError};
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -27,6 +27,7 @@ use crate::first_run::AdminAuth;
 use crate::headers;
 use crate::meter::totals;
 use crate::shared::Shared;
+use crate::sharing::Reason;
 
 mod api;
 mod desk;
@@ -83,10 +84,14 @@ pub(crate) async fn run(
     let plane = Arc::new(Plane { shared: Arc::clone(&shared), settings, desk, console });
     let last = store.clone();
     tokio::select! {
+        () = live_among_others(&shared) => {}
         () = accept(listener, plane) => {}
         () = tick(&shared, store) => {}
         () = write_objects(&shared) => {}
         _ = phase.wait_for(|phase| *phase == Phase::Cut) => {}
+    }
+    if let Some(sharing) = &shared.sharing {
+        sharing.leave().await;
     }
     if let Err(error) = shared.objects.flush(shared.wall.now()) {
         tracing::error!(%error, "records of the last objects are lost: nobody can use them");
@@ -114,33 +119,54 @@ async fn write_objects(shared: &Arc<Shared>) {
     }
 }
 
+/// What there is to do with other gateways, for ever.
+async fn live_among_others(shared: &Arc<Shared>) {
+    match &shared.sharing {
+        Some(sharing) => sharing.run(shared).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Keeps the wall clock and the keys up to date.
 async fn tick(shared: &Arc<Shared>, store: Option<Arc<dyn Store>>) {
     let mut ticks = interval(Duration::from_millis(250));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut failing = false;
     for turn in 1_u64.. {
-        ticks.tick().await;
+        let told = tokio::select! {
+            _ = ticks.tick() => false,
+            () = shared.stale.notified() => true,
+        };
         shared.wall.tick();
         let meters = shared.meters.iter().map(AsRef::as_ref);
         shared.history.tick(shared.wall.now(), || totals(meters));
         let Some(store) = &store else { continue };
+        // Gateways that tell each other what changes need not ask as often.
+        if shared.sharing.is_some() && !told && turn % 2 == 0 {
+            continue;
+        }
         let (own, store) = (Arc::clone(shared), Arc::clone(store));
         // A store may take its time; the clock and the answers to probes must not wait for it.
         let refresh = move || {
             own.admission.limits.sweep(own.engine.now());
-            own.keys.refresh(store.as_ref())?;
+            let news = own.keys.refresh(store.as_ref())?;
             own.objects.flush(own.wall.now())?;
             own.admission.limits.refresh(store.as_ref())?;
             if turn % LEVELS_EVERY == 0 {
                 own.admission.limits.remember(store.as_ref(), own.engine.now(), own.wall.now())?;
             }
             own.money.refresh(store.as_ref(), own.wall.now())?;
-            own.money.tell_alerts(store.as_ref(), own.wall.now())
+            own.money.tell_alerts(store.as_ref(), own.wall.now())?;
+            Ok::<_, StoreError>(news)
         };
         let refreshed = tokio::task::spawn_blocking(refresh).await;
         let error = match refreshed {
-            Ok(Ok(())) => None,
+            Ok(Ok(news)) => {
+                if let (Some(sharing), Some(news)) = (&shared.sharing, news) {
+                    sharing.tell(&news).await;
+                }
+                None
+            }
             Ok(Err(error)) => Some(error.to_string()),
             Err(error) => Some(error.to_string()),
         };
@@ -153,8 +179,17 @@ async fn tick(shared: &Arc<Shared>, store: Option<Arc<dyn Store>>) {
         }
         failing = error.is_some();
         shared.store_failing.store(failing, Ordering::Relaxed);
+        note_trouble(shared, failing);
         shared.alerts.keys(error);
     }
+}
+
+/// What of the store's trouble everybody should see.
+fn note_trouble(shared: &Shared, failing: bool) {
+    let now = shared.wall.now();
+    shared.degraded.set(Reason::StoreAway, failing, now);
+    let ledger = shared.money.ledger().is_some_and(|ledger| ledger.state().trouble.is_some());
+    shared.degraded.set(Reason::LedgerAway, ledger, now);
 }
 
 async fn accept(listener: StdListener, plane: Arc<Plane>) {
@@ -277,7 +312,7 @@ impl Plane {
             "/readyz" if !self.shared.ready() => {
                 json_reply(StatusCode::SERVICE_UNAVAILABLE, &json!({"status": "stopping"}))
             }
-            "/readyz" => json_reply(StatusCode::OK, &json!({"status": "ready"})),
+            "/readyz" => json_reply(StatusCode::OK, &self.shared.degraded.readiness()),
             _ => json_reply(StatusCode::OK, &json!({"status": "ok"})),
         }
     }

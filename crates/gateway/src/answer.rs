@@ -201,6 +201,9 @@ pub(crate) fn plain(
 ) -> Response<ReplyBody> {
     headers.insert(headers::REQUEST_ID, ticket.id_value.clone());
     admission::show(&ticket.standing(), &mut headers);
+    if let Some(names) = ticket.worker().shared.degraded.header() {
+        headers.insert(headers::DEGRADED, names);
+    }
     ticket.answered(status.as_u16(), Trace::default());
     finish(status, headers, body, ticket)
 }
@@ -260,6 +263,9 @@ fn stamp(headers: &mut HeaderMap, ticket: &Ticket, trace: &Trace, overhead: u64)
     headers.insert(headers::REQUEST_ID, ticket.id_value.clone());
     headers.insert(headers::OVERHEAD, headers::number(overhead));
     admission::show(&ticket.standing(), headers);
+    if let Some(names) = ticket.worker().shared.degraded.header() {
+        headers.insert(headers::DEGRADED, names);
+    }
     match ticket.worker().shared.settings().expose {
         Expose::Minimal => {}
         Expose::All => {

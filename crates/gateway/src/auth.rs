@@ -6,7 +6,8 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, Guard};
 use http::{HeaderMap, HeaderValue, header};
 use mainstay_core::failure::Kind;
-use mainstay_core::store::{KeyRecord, KeyState, Scope, Store, StoreError, UnixMillis};
+use mainstay_core::keys::PublicPart;
+use mainstay_core::store::{Changes, KeyRecord, KeyState, Scope, Store, StoreError, UnixMillis};
 use mainstay_store::{KeySnapshot, Verdict};
 
 use crate::refused::Refused;
@@ -46,19 +47,48 @@ impl KeyBook {
         self.0.load()
     }
 
-    /// Brings the book up to date.
+    /// Brings the book up to date. What is new, if something is.
     ///
     /// # Errors
     ///
     /// The store failed; the book stays as it was.
-    pub(crate) fn refresh(&self, store: &dyn Store) -> Result<(), StoreError> {
+    pub(crate) fn refresh(&self, store: &dyn Store) -> Result<Option<KeyNews>, StoreError> {
         let known = self.0.load();
-        if store.epoch()? != known.epoch() {
-            let next = known.apply(store.changes_since(known.epoch())?);
-            self.0.store(Arc::new(next));
+        if store.epoch()? == known.epoch() {
+            return Ok(None);
         }
-        Ok(())
+        let changes = store.changes_since(known.epoch())?;
+        let worked = |key: &PublicPart| known.find(key).is_some_and(|key| key.revoked_at.is_none());
+        let revoked = changes.keys.iter().filter(|key| key.revoked_at.is_some());
+        let revoked = revoked.map(|key| key.public).filter(worked).collect();
+        let news = KeyNews { epoch: changes.epoch, revoked };
+        self.0.store(Arc::new(known.apply(changes)));
+        Ok(Some(news))
     }
+
+    /// Another gateway says that a key was revoked: it is refused from here on, before the store is
+    /// asked. The worst that a false word can do is to refuse a key until then.
+    #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "nobody tells"))]
+    pub(crate) fn revoke(&self, key: PublicPart, now: UnixMillis) {
+        self.0.rcu(|known| match known.find(&key) {
+            Some(record) if record.revoked_at.is_none() => {
+                let record = KeyRecord { revoked_at: Some(now), ..record.clone() };
+                let changes =
+                    Changes { epoch: known.epoch(), keys: vec![record], ..Changes::default() };
+                Arc::new(known.apply(changes))
+            }
+            Some(_) | None => Arc::clone(known),
+        });
+    }
+}
+
+/// What is new in the store.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct KeyNews {
+    /// The change up to which everything is known now.
+    pub(crate) epoch: u64,
+    /// Keys that worked until now and are revoked.
+    pub(crate) revoked: Vec<PublicPart>,
 }
 
 /// Finds out who calls.

@@ -317,9 +317,14 @@ fn healthy(shared: &Shared, health: Health) -> Next {
     let mut headers = HeaderMap::with_capacity(4);
     headers.insert(header::CONTENT_TYPE, JSON);
     let (status, body) = match health {
-        Health::Live => (StatusCode::OK, &br#"{"status":"ok"}"#[..]),
-        Health::Ready if shared.ready() => (StatusCode::OK, &br#"{"status":"ready"}"#[..]),
-        Health::Ready => (StatusCode::SERVICE_UNAVAILABLE, &br#"{"status":"stopping"}"#[..]),
+        Health::Live => (StatusCode::OK, Bytes::from_static(br#"{"status":"ok"}"#)),
+        Health::Ready if shared.ready() => {
+            (StatusCode::OK, shared.degraded.readiness().to_string().into())
+        }
+        Health::Ready => {
+            let stopping = Bytes::from_static(br#"{"status":"stopping"}"#);
+            (StatusCode::SERVICE_UNAVAILABLE, stopping)
+        }
     };
-    Next::Answer(status, headers, Bytes::from_static(body))
+    Next::Answer(status, headers, body)
 }

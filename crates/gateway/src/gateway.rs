@@ -11,7 +11,7 @@ use mainstay::http::{HttpSettings, HttpUpstream};
 use mainstay::spec::EngineSpec;
 use mainstay_core::store::{Ledger, Store, StoreError};
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_rustls::TlsAcceptor;
 
 use crate::admin::{self, AdminSettings};
@@ -31,6 +31,7 @@ use crate::otel::SpanEar;
 use crate::ownership::Objects;
 use crate::settings::Settings;
 use crate::shared::{Shared, Wall, Worker};
+use crate::sharing::{Degraded, Sharing};
 use crate::tail::LogTail;
 use crate::{tls, worker};
 
@@ -117,6 +118,8 @@ impl Gateway {
         let (keys, admission) = first_look(store.as_deref())?;
         let queue_max = usize::try_from(settings.records.queue_max).unwrap_or(usize::MAX);
         let (teller, tell) = TellerPlan::new(count, queue_max);
+        let sharing = Sharing::open(&settings.shared)?;
+        let locks = sharing.as_ref().map(|sharing| sharing.locks());
         let shared = Arc::new(Shared {
             held: Held::new(settings.bounds.held_max),
             engine: Engine::new(engine),
@@ -124,13 +127,16 @@ impl Gateway {
             objects: Arc::new(Objects::new(store.clone())),
             admission,
             money: Money::new(ledger),
-            idempotency: Idempotency::new(store.clone()),
+            idempotency: Idempotency::new(store.clone(), locks),
             meters: (0..count).map(|_| Arc::new(Meter::default())).collect(),
             history: History::default(),
             wall: Wall::new(),
             tail,
             tally: Mutex::default(),
             store_failing: AtomicBool::new(false),
+            degraded: Degraded::default(),
+            sharing,
+            stale: Notify::new(),
             telling: teller.state(),
             alerts: Arc::default(),
             spans: Arc::default(),
@@ -214,6 +220,11 @@ impl Gateway {
     /// Where the administration plane listens.
     pub fn admin_addr(&self) -> SocketAddr {
         self.admin_addr
+    }
+
+    /// Where the state is that this gateway shares with others, if it does.
+    pub fn shares(&self) -> Option<String> {
+        self.shared.sharing.as_ref().map(|sharing| sharing.place())
     }
 
     /// Calls under way.

@@ -22,6 +22,8 @@ pub(crate) const SCOPE: HeaderName = HeaderName::from_static("x-mainstay-scope")
 pub(crate) const KIND: HeaderName = HeaderName::from_static("x-mainstay-kind");
 /// Whose limit refused: subject, id, measure and, where it has one, the model.
 pub(crate) const LIMIT: HeaderName = HeaderName::from_static("x-mainstay-limit");
+/// What holds only in part at the moment.
+pub(crate) const DEGRADED: HeaderName = HeaderName::from_static("x-mainstay-degraded");
 /// Attempts sent.
 pub(crate) const ATTEMPTS: HeaderName = HeaderName::from_static("x-mainstay-attempts");
 /// The provider that answered.

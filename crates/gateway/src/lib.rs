@@ -51,6 +51,7 @@ mod serve;
 pub mod settings;
 pub mod shapes;
 mod shared;
+mod sharing;
 mod spec;
 pub mod spending;
 mod tail;

@@ -26,6 +26,7 @@ pub(crate) fn text(shared: &Shared) -> String {
     targets::write(&shared.engine.snapshot(), &mut page);
     limits::write(shared, &mut page);
     shared.money.metrics(&mut page);
+    crate::sharing::metrics(shared, &mut page);
     telling(shared, &mut page);
     page.text
 }

@@ -118,6 +118,7 @@ fn restart_needed(old: &Config, new: &Config) -> Vec<&'static str> {
         ("server.buffers_max", a.buffers_max != b.buffers_max),
         ("admin", old.admin != new.admin),
         ("store", old.store != new.store),
+        ("shared", old.shared != new.shared),
     ]
     .into_iter()
     .filter_map(|(name, differs)| differs.then_some(name))

@@ -172,6 +172,9 @@ fn announcement(config: &Config, gateway: &Gateway, welcome: &str) -> String {
         Auth::Open => text += "auth = \"open\": whoever reaches the port may call, without a key\n",
         Auth::Pass => text += "auth = \"pass\": callers bring the provider's key\n",
     }
+    if let Some(place) = gateway.shares() {
+        text.extend(["shared with other gateways: ", &place, "\n"]);
+    }
     text + welcome
 }
 

@@ -12,8 +12,8 @@ use serde_json::Value;
 use crate::access::Access;
 use crate::config::{AlertSettings, Config, ConfigFault, Upstream};
 pub use crate::config::{
-    Auth, Bodies, Expose, IdempotencySettings, LimitSettings, LogSettings, RecordSettings, Tiers,
-    TlsFiles,
+    Auth, Bodies, Expose, IdempotencySettings, LimitSettings, LogSettings, RecordSettings,
+    SharedConfig, Tiers, TlsFiles,
 };
 use crate::help::{Help, help_at};
 use crate::money::MoneyRules;
@@ -56,6 +56,8 @@ pub struct Settings {
     pub alerts: Arc<AlertSettings>,
     /// Where traces go; `None` without an endpoint. Read at start only.
     pub otel: Option<Arc<Otel>>,
+    /// State shared by several machines. Read at start only.
+    pub shared: SharedConfig,
     /// Bounds on what callers send.
     pub bounds: Bounds,
     /// Strings that must never appear in an answer: the providers' credentials.
@@ -84,6 +86,7 @@ impl Default for Settings {
             records: RecordSettings::default(),
             alerts: Arc::default(),
             otel: None,
+            shared: SharedConfig::default(),
             bounds: Bounds::default(),
             secrets: Secrets::default(),
             outline: Arc::default(),
@@ -122,6 +125,7 @@ impl Settings {
             records: config.records.clone(),
             alerts: Arc::new(config.alerts.clone()),
             otel: Otel::of(config),
+            shared: config.shared.clone(),
             bounds: Bounds {
                 body_max: server.body_max,
                 upload_max: server.upload_max,

@@ -7,6 +7,7 @@ use arc_swap::{ArcSwap, Guard};
 use mainstay::Engine;
 use mainstay::http::HttpUpstream;
 use mainstay_core::store::UnixMillis;
+use tokio::sync::Notify;
 
 use crate::admission::Admission;
 use crate::alerts::Board;
@@ -21,6 +22,7 @@ use crate::money::Money;
 use crate::otel::Sent;
 use crate::ownership::Objects;
 use crate::settings::Settings;
+use crate::sharing::{Degraded, Sharing};
 use crate::tail::LogTail;
 
 /// Shared by all threads of a gateway.
@@ -50,6 +52,12 @@ pub(crate) struct Shared {
     pub(crate) tally: Mutex<Tally>,
     /// Changes of keys, limits and budgets cannot be read.
     pub(crate) store_failing: AtomicBool,
+    /// What holds only in part at the moment.
+    pub(crate) degraded: Degraded,
+    /// What this gateway has to do with others, when there are some.
+    pub(crate) sharing: Option<Arc<Sharing>>,
+    /// Something in the store has changed: to be read before its time.
+    pub(crate) stale: Notify,
     /// How telling of finished calls goes.
     pub(crate) telling: Arc<TellerState>,
     /// What is told to whoever looks after this gateway.

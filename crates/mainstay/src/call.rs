@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use mainstay_core::failure::{Failure, Kind};
-pub use mainstay_core::rules::breaker::State as Circuit;
+pub use mainstay_core::rules::breaker::{Advice, State as Circuit};
 pub use mainstay_core::rules::pacer::PacerSnapshot;
 use mainstay_core::time::Moment;
 use mainstay_core::wire::endpoint::Endpoint;

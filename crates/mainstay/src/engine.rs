@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use mainstay_core::dice::Dice;
-use mainstay_core::plan::{Candidate, Facts, Plan};
+use mainstay_core::plan::{Candidate, Facts, Handle, Plan};
 use mainstay_core::policy::{Policy, Route, Strategy};
-use mainstay_core::rules::breaker::State;
+use mainstay_core::rules::breaker::{Advice, State};
 use mainstay_core::rules::pacer::PacerSnapshot;
 use mainstay_core::time::Moment;
 use mainstay_core::validate::Level;
@@ -69,6 +69,21 @@ pub struct TargetSnapshot {
     pub answered: bool,
     /// The pacer. Targets that count against one limit show the same one.
     pub pacer: PacerSnapshot,
+}
+
+/// The circuit of one target.
+#[derive(Clone, Copy, Debug)]
+pub struct CircuitLook<'a> {
+    /// The provider's name.
+    pub provider: &'a str,
+    /// Which of its credentials, from 0.
+    pub credential: usize,
+    /// The model; `None` for endpoints without one.
+    pub model: Option<&'a str>,
+    /// The circuit breaker.
+    pub state: State,
+    /// It opened because another gateway's did, and has found out nothing for itself yet.
+    pub advised: bool,
 }
 
 impl TargetSnapshot {
@@ -242,6 +257,30 @@ impl Engine {
             .collect();
         all.sort_by(|a, b| (&a.provider, &a.model).cmp(&(&b.provider, &b.model)));
         all
+    }
+
+    /// Takes in what another gateway says of a target. Whether it changed anything: nothing is said
+    /// of targets that were never used, nor to circuits that know better.
+    pub fn advise(
+        &self,
+        provider: &str,
+        credential: usize,
+        model: Option<&str>,
+        advice: Advice,
+    ) -> bool {
+        let now = self.now();
+        let known = self.registry.known(provider, credential, model);
+        known.is_some_and(|target| target.target(|state| state.advise(advice, now)))
+    }
+
+    /// Hands over the circuit of every target that was used, in no order.
+    pub fn circuits(&self, each: &mut dyn FnMut(CircuitLook<'_>)) {
+        for target in self.registry.all() {
+            let (state, advised) =
+                target.look(|state, _| (state.breaker.state(), state.breaker.is_advised()));
+            let (provider, model) = (target.provider.name.as_str(), target.model.as_deref());
+            each(CircuitLook { provider, credential: target.credential, model, state, advised });
+        }
     }
 
     /// Where a call may go: by route, by `provider/model`, by the providers that name the model,

@@ -32,7 +32,7 @@ mod whole;
 
 pub use client::Client;
 pub use directory::KnownModels;
-pub use engine::{Engine, Reach, TargetSnapshot};
+pub use engine::{CircuitLook, Engine, Reach, TargetSnapshot};
 pub use error::{Details, Error, Said};
 pub use mainstay_core::wire::endpoint;
 pub use mainstay_core::{catalogue, failure, policy, validate};

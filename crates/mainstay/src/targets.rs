@@ -232,6 +232,18 @@ impl Registry {
         }
     }
 
+    /// The cell of one target, if it was used.
+    pub(crate) fn known(
+        &self,
+        provider: &str,
+        credential: usize,
+        model: Option<&str>,
+    ) -> Option<Shared> {
+        let key =
+            Key { provider: provider.to_owned(), credential, model: model.map(str::to_owned) };
+        lock(&self.cells).get(&key).map(|cell| Shared::new(Arc::clone(cell)))
+    }
+
     /// Every cell that exists, in no order.
     pub(crate) fn all(&self) -> Vec<Arc<Target>> {
         lock(&self.cells).values().cloned().collect()

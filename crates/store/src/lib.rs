@@ -1,4 +1,5 @@
-//! Mainstay remembers: keys, organizations, ledger and records, in SQLite or PostgreSQL.
+//! Mainstay remembers: keys, organizations, ledger and records, in SQLite or PostgreSQL; what several
+//! machines share in Redis or Valkey.
 //!
 //! The records and the [`Store`] trait are `mainstay_core::store`'s. Here are its implementations
 //! ([`Sqlite`], [`Memory`] and, by [`open_postgres`], PostgreSQL), what makes and verifies keys, and
@@ -12,6 +13,8 @@ mod model;
 mod open;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "redis")]
+pub mod redis;
 mod requests;
 mod secrets;
 mod snapshot;

@@ -3,6 +3,7 @@
 //! In no product: the feature `testing` is for tests only.
 
 pub mod postgres;
+pub mod redis;
 
 /// Whether a test without its server fails instead of being left out.
 #[expect(clippy::disallowed_methods, reason = "a test asks who runs it")]

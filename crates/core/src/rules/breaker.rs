@@ -23,6 +23,7 @@
 //! Not this file's business: what counts as a failure (`classify`), who is asked next (the plan),
 //! how traffic comes back after closing (the pacer's start ramp).
 
+mod advice;
 mod waiting;
 mod window;
 
@@ -32,6 +33,7 @@ mod tests;
 use crate::dice::Dice;
 use crate::policy::{BreakerPolicy, OpenFor};
 use crate::time::Moment;
+pub use advice::Advice;
 use core::time::Duration;
 use waiting::Waiting;
 use window::{Starts, Window};
@@ -154,6 +156,8 @@ pub struct Breaker {
     policy: BreakerPolicy,
     inner: Inner,
     generation: u32,
+    /// It opened because another gateway's did.
+    advised: bool,
     window: Window,
     starts: Starts,
     waiting: Waiting,
@@ -168,6 +172,7 @@ impl Breaker {
         Breaker {
             inner: Inner::Closed { in_a_row: 0 },
             generation: 0,
+            advised: false,
             window: Window::new(policy.window),
             starts: Starts::default(),
             waiting: Waiting::default(),
@@ -258,6 +263,7 @@ impl Breaker {
             }
             (Inner::HalfOpen { .. }, Outcome::Success { .. }) => {
                 self.generation = self.generation.wrapping_add(1);
+                self.advised = false;
                 self.window.clear();
                 self.inner = Inner::Closed { in_a_row: 0 };
                 Some(Change::Closed)
@@ -370,6 +376,7 @@ impl Breaker {
         let asked = asked.unwrap_or_default().min(self.policy.open_max);
         let open = open.max(asked);
         self.generation = self.generation.wrapping_add(1);
+        self.advised = false;
         self.inner = Inner::Open { until: now + open, timeouts };
         open
     }

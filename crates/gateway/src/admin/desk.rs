@@ -11,6 +11,7 @@ use mainstay_core::time::Moment;
 use serde_json::{Value, json};
 
 use crate::shared::Shared;
+use crate::sharing::Reason;
 
 use super::api::{self, Ask, Found, Route};
 use super::providers::providers;
@@ -72,7 +73,12 @@ impl Desk {
         query: BTreeMap<String, String>,
         body: &[u8],
     ) -> Result<Value, Problem> {
-        self.with_ask(path, query, body, route.run)
+        let answer = self.with_ask(path, query, body, route.run)?;
+        if route.method != Method::GET {
+            // What was changed is noticed at once, and told to other gateways.
+            self.shared.stale.notify_one();
+        }
+        Ok(answer)
     }
 
     /// Makes the file that a route of the API is about.
@@ -101,6 +107,11 @@ impl Desk {
         let (now, moment) = (shared.wall.now(), shared.engine.now());
         let (limits, tiers) = (&shared.admission.limits, &shared.settings().tiers);
         work(&Ask { store: &**store, path, query, body, now, moment, limits, tiers, shared })
+    }
+
+    /// What holds only in part at the moment, a sentence or two each.
+    pub(crate) fn degraded(&self) -> Vec<&'static str> {
+        self.shared.degraded.reasons().map(Reason::meaning).collect()
     }
 
     fn records(&self) -> Value {
@@ -134,6 +145,8 @@ impl Desk {
             "version": env!("CARGO_PKG_VERSION"),
             "uptime_s": self.shared.engine.now().as_nanos() / 1_000_000_000,
             "ready": self.shared.ready(),
+            "degraded": self.shared.degraded.report(),
+            "shared": self.shared.sharing.as_ref().map(|sharing| sharing.report()),
             "workers": self.shared.meters.len(),
             "in_flight": sum(crate::meter::Meter::in_flight),
             "admitted": self.shared.admission.open(),

@@ -3,8 +3,6 @@
 //! One table for three uses: keys outside it are refused with the nearest name, `docs/settings.md`
 //! is made from it, and a test holds its defaults against the program's.
 
-use super::unused::Unused;
-
 /// One key.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
@@ -125,7 +123,8 @@ pub const KEYS: &[Key] = &[
 
     key("store", "url", "URL", "\"sqlite:mainstay.db\"", "`sqlite:PATH` or `postgres://…` ([postgres.md](postgres.md)). Paths are relative to the working directory. Absent: the variable `DATABASE_URL`, if it is set."),
     key("store", "ledger", "word", "\"process\"", "`process`, `strict` or `batched`: how durable a hold is before its attempt is sent."),
-    key("shared", "url", "URL", "none", "`redis://…` or `rediss://…`."),
+    key("shared", "url", "URL", "`REDIS_URL`", "Redis or Valkey: `redis://[user:password@]host[:port][/database]`, `redis+sentinel://host,host/service` or `redis+cluster://host,host`; `rediss` in place of `redis` speaks TLS. Absent: every gateway counts for itself. See [many-machines.md](many-machines.md)."),
+    key("shared", "deadline", "duration", "\"20ms\"", "Longest wait for one of its answers, 1ms to 1s. Three times as long without an answer, and it is not asked until it answers again."),
 
     key("provider", "name", "name", "its kind", "1 to 64 letters, digits, `-`, `_` or `.`; unique."),
     key("provider", "kind", "word", "\"compatible\"", "`openai`, `azure`, `compatible`, or a preset such as `groq` or `ollama`, which fills `base_url`."),
@@ -300,8 +299,7 @@ pub fn page() -> String {
         } else {
             format!("[{section}]")
         };
-        let unused = super::unused::find("", section).map(Unused::remark).unwrap_or_default();
-        page.extend(["\n## `", &title, "`\n\n", meaning, &unused, "\n\n"]);
+        page.extend(["\n## `", &title, "`\n\n", meaning, "\n\n"]);
         page.push_str("| key | written as | default | meaning |\n| --- | --- | --- | --- |\n");
         for key in KEYS.iter().filter(|key| key.section == section) {
             let default = match key.default {
@@ -312,8 +310,6 @@ pub fn page() -> String {
                 words => words.to_owned(),
             };
             let meaning = key.meaning.replace('|', "\\|");
-            let unused = super::unused::find(key.section, key.name);
-            let meaning = meaning + &unused.map(Unused::remark).unwrap_or_default();
             page.extend([
                 "| `", key.name, "` | ", key.shape, " | ", &default, " | ", &meaning, " |\n",
             ]);

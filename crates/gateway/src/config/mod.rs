@@ -32,7 +32,6 @@ mod secret;
 mod seen;
 mod server;
 mod sharing;
-mod unused;
 mod values;
 
 pub use crate::otel::settings::{OtelSettings, Sampler};

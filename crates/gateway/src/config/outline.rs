@@ -58,7 +58,10 @@ impl Config {
                     LedgerMode::Batched => "batched",
                 },
             },
-            "shared": { "url": self.shared.url.as_ref().map(hidden) },
+            "shared": {
+                "url": self.shared.url.as_ref().map(hidden),
+                "deadline": duration_text(self.shared.deadline),
+            },
             "provider": self.providers.iter().map(provider).collect::<Vec<_>>(),
             "route": routes,
             "policy": policy(&self.policy),

@@ -13,7 +13,6 @@ use toml::de::{DeTable, DeValue};
 use super::env::Environment;
 use super::fault::{ConfigFault, Severity, Words, words};
 use super::keys;
-use super::unused;
 use super::values;
 
 /// A value and the line it stands on.
@@ -85,11 +84,10 @@ impl<'e> Reader<'e> {
         line: u32,
         table: &'t DeTable<'t>,
     ) -> Section<'t> {
-        for (key, value) in table {
+        for key in table.keys() {
             let name = key.get_ref().as_ref();
             let line = self.line_at(key.span().start);
             if keys::names(schema).any(|known| known == name) {
-                self.remark_unused(schema, shown, name, line, value.get_ref());
                 continue;
             }
             let place = if shown.is_empty() { "the file".to_owned() } else { format!("`{shown}`") };
@@ -101,22 +99,6 @@ impl<'e> Reader<'e> {
             self.error(line, words(what, "a mistyped key would silently do nothing", fix));
         }
         Section { shown: shown.to_owned(), line, table }
-    }
-
-    /// Says so when this version does nothing with a key.
-    fn remark_unused(
-        &mut self,
-        schema: &str,
-        shown: &str,
-        key: &str,
-        line: u32,
-        value: &DeValue<'_>,
-    ) {
-        let Some(unused) = unused::find(schema, key) else { return };
-        let name = if shown.is_empty() { key.to_owned() } else { format!("{shown}.{key}") };
-        if let Some(words) = unused.finding(&name, plain(value)) {
-            self.report(unused.severity, Some(line), words);
-        }
     }
 
     /// A table under `key`.
@@ -456,17 +438,6 @@ impl<'e> Reader<'e> {
     /// Whether the section has the key, whatever its value.
     pub(super) fn has(section: &Section<'_>, key: &str) -> bool {
         section.table.contains_key(key)
-    }
-}
-
-/// A simple value as the documentation writes it.
-fn plain<'v>(value: &'v DeValue<'_>) -> Option<&'v str> {
-    match value {
-        DeValue::String(text) => Some(text),
-        DeValue::Integer(number) => Some(number.as_str()),
-        DeValue::Boolean(flag) => Some(if *flag { "true" } else { "false" }),
-        DeValue::Array(items) => items.is_empty().then_some("[]"),
-        DeValue::Float(_) | DeValue::Datetime(_) | DeValue::Table(_) => None,
     }
 }
 

@@ -157,10 +157,18 @@ impl Default for StoreConfig {
 }
 
 /// State shared by several machines.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SharedConfig {
     /// Redis or Valkey; its URL may hold a password.
     pub url: Option<Secret>,
+    /// Longest wait for one of its answers.
+    pub deadline: Duration,
+}
+
+impl Default for SharedConfig {
+    fn default() -> Self {
+        SharedConfig { url: None, deadline: Duration::from_millis(20) }
+    }
 }
 
 pub(super) fn read_server(reader: &mut Reader<'_>, root: &Section<'_>) -> ServerConfig {
@@ -351,17 +359,44 @@ fn store_url(text: &str) -> Option<StoreUrl> {
     (!path.is_empty() && !path.contains('\0')).then(|| StoreUrl::Sqlite(path.into()))
 }
 
+/// The file's word, else that of `REDIS_URL`.
 pub(super) fn read_shared(reader: &mut Reader<'_>, root: &Section<'_>) -> SharedConfig {
-    let Some(section) = reader.sub(root, "shared", "shared") else {
-        return SharedConfig::default();
-    };
-    let Some(found) = reader.text(&section, "url", Need::Optional) else {
-        return SharedConfig::default();
-    };
-    if !(found.value.starts_with("redis://") || found.value.starts_with("rediss://")) {
-        let what = "`shared.url` is no `redis://` or `rediss://` URL";
-        let fix = "write `url = \"redis://127.0.0.1:6379\"`";
-        reader.error(found.line, words(what, "Redis or Valkey is what is spoken", fix));
+    let mut shared = SharedConfig::default();
+    if let Some(section) = reader.sub(root, "shared", "shared") {
+        let span = Duration::from_millis(1)..=Duration::from_secs(1);
+        if let Some(found) = reader.wait(&section, "deadline", span) {
+            shared.deadline = found.value;
+        }
+        if let Some(found) = reader.text(&section, "url", Need::Optional) {
+            if let Err(why) = shared_url(&found.value) {
+                let what = "`shared.url` cannot be used";
+                reader.error(found.line, words(what, why, SHARED_FIX));
+            }
+            shared.url = Some(Secret::new(found.value));
+        }
     }
-    SharedConfig { url: Some(Secret::new(found.value)) }
+    if shared.url.is_none()
+        && let Some(url) = reader.environment.get("REDIS_URL").map(str::to_owned)
+    {
+        if let Err(why) = shared_url(&url) {
+            let words = words("`REDIS_URL` cannot be used", why, SHARED_FIX);
+            reader.report(Severity::Error, None, words);
+        }
+        shared.url = Some(Secret::new(url));
+    }
+    shared
+}
+
+const SHARED_FIX: &str = "write `redis://HOST:6379`, `redis+sentinel://HOST,HOST/SERVICE` or \
+                          `redis+cluster://HOST,HOST`; `rediss` in place of `redis` for TLS";
+
+#[cfg(feature = "redis")]
+fn shared_url(text: &str) -> Result<(), String> {
+    let read = text.parse::<mainstay_store::redis::RedisUrl>();
+    read.map(drop).map_err(|error| error.to_string())
+}
+
+#[cfg(not(feature = "redis"))]
+fn shared_url(_: &str) -> Result<(), String> {
+    Err("this build was made without Redis and Valkey".to_owned())
 }

@@ -21,6 +21,8 @@ pub(super) struct Frame {
     pub(super) signed_in: bool,
     /// What was done, said after a form.
     pub(super) done: Option<&'static str>,
+    /// What holds only in part at the moment.
+    pub(super) degraded: Vec<&'static str>,
     /// What was wrong with a form, as HTML.
     pub(super) problem: Option<String>,
     /// The field that was wrong.
@@ -51,6 +53,7 @@ impl Frame {
             token: visit.seat.as_ref().map_or(String::new(), |seat| seat.form_token().to_owned()),
             signed_in: visit.seat.is_some(),
             done: visit.query.get("done").and_then(words::done),
+            degraded: visit.seat.as_ref().map_or_else(Vec::new, |_| visit.desk.degraded()),
             problem: problem.map(|problem| prose(&problem.message)),
             param: problem.and_then(|problem| problem.param.clone()).unwrap_or_default(),
             given: if problem.is_some() { visit.form.pairs() } else { Vec::new() },

@@ -3,7 +3,8 @@
 //! The first one claims the key; others with the same method, path and body wait for it, within
 //! their time, and get its answer again. A different request under the key is refused. Whatever ends
 //! the first without an answer that would come out the same (a failure that may pass, a caller who
-//! left, a broken stream) frees the key. A key belongs to the API key it came with.
+//! left, a broken stream) frees the key. A key belongs to the API key it came with. Several gateways
+//! agree by a lock in the shared store, and find each other's answers in the store they have in common.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,11 +18,12 @@ use mainstay_core::store::{Replay, ReplayPlace, Store, UnixMillis};
 use mainstay_store::Memory;
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::admission::Who;
 use crate::refused::Refused;
 use crate::settings::IdempotencySettings;
+use crate::sharing::{Lock, Locks, Turn as Whose};
 
 mod recorder;
 
@@ -42,6 +44,8 @@ const AGAIN: Duration = Duration::from_secs(1);
 pub(crate) struct Idempotency {
     store: Arc<dyn Store>,
     running: Mutex<HashMap<ReplayPlace, Running>>,
+    /// Who of several gateways carries a key out.
+    locks: Option<Arc<Locks>>,
 }
 
 /// A request under way.
@@ -77,6 +81,8 @@ pub(crate) struct Claim {
     place: ReplayPlace,
     fingerprint: [u8; 32],
     fate: watch::Sender<Fate>,
+    /// The same among several gateways; given back last.
+    lock: Option<Lock>,
 }
 
 impl Drop for Claim {
@@ -126,9 +132,12 @@ impl Asked {
 
 impl Idempotency {
     /// Answers are kept in `store`; without one in memory, as long as the process lives.
-    pub(crate) fn new(store: Option<Arc<dyn Store>>) -> Arc<Idempotency> {
+    pub(crate) fn new(
+        store: Option<Arc<dyn Store>>,
+        locks: Option<Arc<Locks>>,
+    ) -> Arc<Idempotency> {
         let store = store.unwrap_or_else(|| Arc::new(Memory::new()));
-        Arc::new(Idempotency { store, running: Mutex::default() })
+        Arc::new(Idempotency { store, running: Mutex::default(), locks })
     }
 
     /// What a request is to do. Waits for the first one under its key, at most as long as the call
@@ -157,7 +166,10 @@ impl Idempotency {
     ) -> Result<Turn, Refused> {
         loop {
             let mut fate = match self.claim(place, fingerprint)? {
-                Ok(claim) => {
+                Ok(mut claim) => {
+                    if let Some(locks) = &self.locks {
+                        claim.lock = among_gateways(locks, place, fingerprint).await?;
+                    }
                     return Ok(match self.kept(place, now).await? {
                         Some(kept) => again(&kept, fingerprint)?,
                         None => Turn::First(claim),
@@ -187,7 +199,7 @@ impl Idempotency {
         }
         let (fate, told) = watch::channel(Fate::Open);
         running.insert(place, Running { fingerprint, fate: told });
-        Ok(Ok(Claim { keys: Arc::clone(self), place, fingerprint, fate }))
+        Ok(Ok(Claim { keys: Arc::clone(self), place, fingerprint, fate, lock: None }))
     }
 
     /// The answer that is kept under a key. Without the store nobody knows whether the request was
@@ -228,6 +240,24 @@ impl Claim {
             // The runtime is gone; so is everybody who would have to wait.
             Err(_) => work(),
         }
+    }
+}
+
+/// Waits until no other gateway is at a request under this key; the lock on it, unless the shared
+/// store is away. The caller bounds the wait.
+async fn among_gateways(
+    locks: &Arc<Locks>,
+    place: ReplayPlace,
+    fingerprint: [u8; 32],
+) -> Result<Option<Lock>, Refused> {
+    let mut rest = Locks::REST_MIN;
+    loop {
+        match locks.take(place, fingerprint).await {
+            Whose::Ours(lock) => return Ok(lock),
+            Whose::AnotherRequest => return Err(another_request()),
+            Whose::Theirs => sleep(rest).await,
+        }
+        rest = (rest * 2).min(Locks::REST_MAX);
     }
 }
 

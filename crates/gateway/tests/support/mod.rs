@@ -41,7 +41,15 @@ pub(crate) fn front(upstream: SocketAddr, more: &str) -> Front {
 
 /// A gateway of a configuration, its settings changed by `adjust`.
 pub(crate) fn start(config: &Config, adjust: impl FnOnce(&mut Settings)) -> Front {
-    let store = Arc::new(Memory::new());
+    start_on(Arc::new(Memory::new()), config, adjust)
+}
+
+/// A gateway over a store that others may have too.
+pub(crate) fn start_on(
+    store: Arc<Memory>,
+    config: &Config,
+    adjust: impl FnOnce(&mut Settings),
+) -> Front {
     let key = add_key(&*store, Scopes::default().with(Scope::Passthrough), None);
     let mut settings = Settings::read(config).expect("files that can be used");
     settings.listen = "127.0.0.1:0".parse().expect("an address");

@@ -1,0 +1,86 @@
+//! A build without the feature `redis`: nobody shares anything, and nothing of it can be made.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mainstay_core::store::ReplayPlace;
+use serde_json::Value;
+
+use crate::auth::KeyNews;
+use crate::config::SharedConfig;
+use crate::fault::ServeError;
+use crate::metrics::Page;
+use crate::shared::Shared;
+
+/// What gateways know of each other; there is none.
+#[derive(Debug)]
+pub(crate) enum Sharing {}
+
+/// Who carries an idempotency key out; there is none.
+#[derive(Debug)]
+pub(crate) enum Locks {}
+
+/// A lock that is held; there is none.
+#[derive(Debug)]
+pub(crate) enum Lock {}
+
+/// Whose turn it is; nobody asks.
+#[derive(Debug)]
+pub(crate) enum Turn {
+    /// See the build with the feature.
+    Ours(Option<Lock>),
+    /// See the build with the feature.
+    Theirs,
+    /// See the build with the feature.
+    AnotherRequest,
+}
+
+impl Sharing {
+    pub(crate) fn open(settings: &SharedConfig) -> Result<Option<Arc<Sharing>>, ServeError> {
+        match settings.url {
+            None => Ok(None),
+            Some(_) => Err(ServeError {
+                what: "could not open the shared store: this build has no Redis in it".to_owned(),
+                why: "it was built without the feature `redis`".to_owned(),
+                fix: "use a build with it, or take `shared.url` out".to_owned(),
+            }),
+        }
+    }
+
+    pub(crate) fn place(&self) -> String {
+        match *self {}
+    }
+
+    pub(crate) fn locks(&self) -> Arc<Locks> {
+        match *self {}
+    }
+
+    pub(crate) async fn run(&self, _shared: &Arc<Shared>) {
+        match *self {}
+    }
+
+    pub(crate) async fn leave(&self) {
+        match *self {}
+    }
+
+    pub(crate) async fn tell(&self, _news: &KeyNews) {
+        match *self {}
+    }
+
+    pub(crate) fn metrics(&self, _page: &mut Page) {
+        match *self {}
+    }
+
+    pub(crate) fn report(&self) -> Value {
+        match *self {}
+    }
+}
+
+impl Locks {
+    pub(crate) const REST_MIN: Duration = Duration::ZERO;
+    pub(crate) const REST_MAX: Duration = Duration::ZERO;
+
+    pub(crate) async fn take(self: &Arc<Self>, _: ReplayPlace, _: [u8; 32]) -> Turn {
+        match **self {}
+    }
+}

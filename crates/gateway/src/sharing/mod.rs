@@ -1,0 +1,67 @@
+//! What gateways on several machines know of each other, and what each does when it does not.
+//!
+//! ```text
+//!   shared store ◀── heartbeat ── Sharing ── who is there: the share of a limit when the store is away
+//!        │                          ├── news: keys that were revoked, changes of the store
+//!        │                          ├── circuits: what others found out about targets, as advice
+//!        ▼                          └── locks: who carries an idempotency key out
+//!   other gateways                Degraded: what holds only in part now, for everybody to see
+//! ```
+//!
+//! Nothing here is on a call's path, but for one look at whether something is degraded and, for
+//! calls with an `Idempotency-Key`, one question of at most `shared.deadline`. Readiness and
+//! liveness never depend on a store.
+
+mod degraded;
+
+#[cfg(not(feature = "redis"))]
+mod absent;
+#[cfg(feature = "redis")]
+mod circuits;
+#[cfg(feature = "redis")]
+mod locks;
+#[cfg(feature = "redis")]
+mod news;
+#[cfg(feature = "redis")]
+mod together;
+
+pub(crate) use degraded::{Degraded, Reason};
+
+#[cfg(not(feature = "redis"))]
+pub(crate) use absent::{Lock, Locks, Sharing, Turn};
+#[cfg(feature = "redis")]
+pub(crate) use locks::{Lock, Locks, Turn};
+#[cfg(feature = "redis")]
+pub(crate) use together::Sharing;
+
+use crate::metrics::Page;
+use crate::shared::Shared;
+
+/// A name of this process that no other one has, and that a person recognises: the machine's name and
+/// eight digits of chance.
+pub(crate) fn node_name() -> String {
+    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let fits = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let mut name: String = machine.trim().chars().filter(fits).take(48).collect();
+    if name.is_empty() {
+        name.push_str("node");
+    }
+    let chance = getrandom::u32().unwrap_or_else(|_| std::process::id());
+    format!("{name}-{chance:08x}")
+}
+
+/// Puts numbers about other gateways on the page of metrics.
+pub(crate) fn metrics(shared: &Shared, page: &mut Page) {
+    page.head("mainstay_degraded");
+    for reason in Reason::ALL {
+        let on = u64::from(shared.degraded.is_on(reason));
+        page.line("mainstay_degraded", &[("reason", reason.name())], on);
+    }
+    let Some(sharing) = &shared.sharing else {
+        page.head("mainstay_shared_store_up");
+        page.one("mainstay_nodes", 1);
+        page.head("mainstay_shared_store_calls_total");
+        return;
+    };
+    sharing.metrics(page);
+}

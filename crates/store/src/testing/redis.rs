@@ -1,0 +1,151 @@
+//! Real Redis (or Valkey) servers for tests: each test has its own, and may stop, freeze and kill it.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::left_out;
+
+/// A running server; killed when dropped.
+#[derive(Debug)]
+pub struct RedisServer {
+    child: Option<Child>,
+    program: PathBuf,
+    folder: TempDir,
+    port: u16,
+    more: Vec<String>,
+    /// It watches other servers instead of keeping data.
+    sentinel: bool,
+}
+
+impl RedisServer {
+    /// Starts one on a free port. `None`, said loudly, where none is installed.
+    ///
+    /// # Panics
+    ///
+    /// `MAINSTAY_TEST_REQUIRED=1` and none is installed, or it does not start.
+    pub fn start() -> Option<RedisServer> {
+        RedisServer::with(&[])
+    }
+
+    /// Starts one with further arguments, such as `["--requirepass", "secret"]`.
+    pub fn with(more: &[&str]) -> Option<RedisServer> {
+        let Some(program) = program() else {
+            left_out("redis-server is missing: install Debian's package redis-server");
+            return None;
+        };
+        let folder = tempfile::tempdir().expect("a directory");
+        let more = more.iter().map(|one| (*one).to_owned()).collect();
+        let port = free_port();
+        let mut server = RedisServer { child: None, program, folder, port, more, sentinel: false };
+        server.run();
+        Some(server)
+    }
+
+    /// Starts a sentinel that watches `master` under the name `main` and decides alone, soon.
+    pub fn sentinel(master: &RedisServer) -> Option<RedisServer> {
+        let mut server = RedisServer::with(&[])?;
+        server.kill();
+        let config = format!(
+            "port {}\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 {} 1\n\
+             sentinel down-after-milliseconds main 500\nsentinel failover-timeout main 3000\n",
+            server.port, master.port
+        );
+        std::fs::write(server.folder.path().join("sentinel.conf"), config).expect("written");
+        server.sentinel = true;
+        server.run();
+        Some(server)
+    }
+
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its URL, without a password.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Kills it at once.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().expect("it can be killed");
+            child.wait().expect("it has ended");
+        }
+    }
+
+    /// Starts it again after [`RedisServer::kill`], on the same port and without its data.
+    pub fn run(&mut self) {
+        assert!(self.child.is_none(), "it runs");
+        let mut command = Command::new(&self.program);
+        if self.sentinel {
+            command.arg(self.folder.path().join("sentinel.conf")).arg("--sentinel");
+        } else {
+            command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
+            command.args(["--appendonly", "no", "--dir"]).arg(self.folder.path()).args(&self.more);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        self.child = Some(command.spawn().expect("redis-server starts"));
+        for _ in 0..2_000 {
+            if self
+                .ask("PING")
+                .is_some_and(|answer| answer.starts_with("+PONG") || answer.starts_with("-NOAUTH"))
+            {
+                return;
+            }
+            sleep(Duration::from_millis(5));
+        }
+        panic!("redis-server gives no answer within 10 s");
+    }
+
+    /// Stops its process without ending it: connections stay open and nothing answers.
+    pub fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets it go on after [`RedisServer::freeze`].
+    pub fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    /// Gives a command in one line, on a connection of its own; what comes back in one piece.
+    pub fn ask(&self, line: &str) -> Option<String> {
+        let mut socket = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).ok()?;
+        socket.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+        socket.write_all(format!("{line}\r\n").as_bytes()).ok()?;
+        let mut answer = vec![0; 64 * 1024];
+        let length = socket.read(&mut answer).ok()?;
+        Some(String::from_utf8_lossy(&answer[..length]).into_owned())
+    }
+
+    fn signal(&self, signal: &str) {
+        let id = self.child.as_ref().expect("it runs").id().to_string();
+        let sent = Command::new("kill").args([signal, &id]).status().expect("kill is there");
+        assert!(sent.success());
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A port that is free at this moment.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a socket");
+    listener.local_addr().expect("an address").port()
+}
+
+fn program() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let mut names = std::env::split_paths(&path)
+        .flat_map(|folder| ["redis-server", "valkey-server"].map(|name| folder.join(name)));
+    names.find(|file| file.is_file())
+}
