@@ -1,27 +1,32 @@
 //! The caller's body: held in memory within bounds when it is JSON or small, passed through as it
 //! arrives when it is not. No size that a caller announces is believed or reserved in advance.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, StatusCode, header};
 use http_body::Body;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use mainstay::call::CallBody;
 use mainstay_core::failure::Kind;
 use mainstay_core::validate::form::FormLook;
 use mainstay_core::wire::endpoint::{BodyForm, Endpoint};
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use crate::refused::{Refused, grouped};
 use crate::routes::ApiPath;
 use crate::settings::Bounds;
 
+mod arriving;
 mod gunzip;
 mod held;
 mod passing;
 
+pub(crate) use arriving::Arriving;
 pub(crate) use held::{Held, Hold};
 use passing::Passing;
 
@@ -93,7 +98,7 @@ pub(crate) fn says_json(headers: &HeaderMap) -> bool {
 
 /// Takes the body in `slot`; it stays there, perhaps half read, when it is refused.
 pub(crate) async fn take(
-    slot: &mut Option<Incoming>,
+    slot: &mut Option<Arriving>,
     headers: &HeaderMap,
     treatment: Treatment,
     bounds: &Bounds,
@@ -115,8 +120,7 @@ pub(crate) async fn take(
     let coding = Coding::of(headers)?;
     if json {
         let whole = hold_all(incoming, length, coding, bounds, &mut hold);
-        let whole =
-            timeout(bounds.body_time, whole).await.map_err(|_| slow(bounds.body_time))??;
+        let whole = within(bounds.body_time, whole).await.map_err(|_| slow(bounds.body_time))??;
         *slot = None;
         let inflated = coding == Coding::Gzip;
         let body = CallBody::Buffered(whole);
@@ -162,7 +166,7 @@ impl Coding {
 const AHEAD: u64 = 1024 * 1024;
 
 async fn hold_all(
-    incoming: &mut Incoming,
+    incoming: &mut Arriving,
     length: Option<u64>,
     coding: Coding,
     bounds: &Bounds,
@@ -197,7 +201,7 @@ const FORM_HEAD: u64 = 64 * 1024;
 /// Holds a body that may be sent again, and of a larger one what was read until that was known;
 /// with `look` at least its first bytes. It was held whole when nothing is left in the slot.
 async fn hold_or_begin(
-    slot: &mut Option<Incoming>,
+    slot: &mut Option<Arriving>,
     length: Option<u64>,
     look: bool,
     bounds: &Bounds,
@@ -224,7 +228,7 @@ async fn hold_or_begin(
 
 /// A body that passes through, once nothing can refuse its call any more: what is left of a refused
 /// body is read by [`drain`].
-pub(crate) fn pass(slot: &mut Option<Incoming>, begun: Begun, bounds: &Bounds) -> CallBody {
+pub(crate) fn pass(slot: &mut Option<Arriving>, begun: Begun, bounds: &Bounds) -> CallBody {
     let Begun { pieces, length } = begun;
     let Some(incoming) = slot.take() else { return CallBody::Buffered(joined(pieces)) };
     let passing = Passing::new(pieces, incoming, bounds.upload_max, bounds.body_pause);
@@ -253,9 +257,9 @@ fn joined(mut pieces: Vec<Bytes>) -> Bytes {
 }
 
 /// The next piece of data; trailers are passed over.
-async fn piece(incoming: &mut Incoming, pause: Duration) -> Result<Option<Bytes>, Refused> {
+async fn piece(incoming: &mut Arriving, pause: Duration) -> Result<Option<Bytes>, Refused> {
     loop {
-        match timeout(pause, incoming.frame()).await {
+        match within(pause, incoming.frame()).await {
             Err(_) => return Err(slow(pause)),
             Ok(None) => return Ok(None),
             Ok(Some(Ok(frame))) => match frame.into_data() {
@@ -268,9 +272,29 @@ async fn piece(incoming: &mut Incoming, pause: Duration) -> Result<Option<Bytes>
     }
 }
 
+/// Waits for what is usually there at once: a timer is set only for what is not there when the
+/// connection has been looked at once more.
+async fn within<F: Future>(time: Duration, work: F) -> Result<F::Output, Elapsed> {
+    let mut work = pin!(work);
+    let mut looked = false;
+    let found = poll_fn(|cx| match work.as_mut().poll(cx) {
+        Poll::Ready(found) => Poll::Ready(Some(found)),
+        Poll::Pending if looked => Poll::Ready(None),
+        Poll::Pending => {
+            looked = true;
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+    });
+    match found.await {
+        Some(found) => Ok(found),
+        None => timeout(time, work).await,
+    }
+}
+
 /// Reads on in a body that was refused, so that its sender gets to read the answer: many clients
 /// look at it only after they have sent everything.
-pub(crate) async fn drain(slot: Option<Incoming>, headers: &HeaderMap, bounds: &Bounds) {
+pub(crate) async fn drain(slot: Option<Arriving>, headers: &HeaderMap, bounds: &Bounds) {
     let Some(mut incoming) = slot.filter(|body| !body.is_end_stream()) else { return };
     if headers.contains_key(header::EXPECT) {
         return; // The sender waits for our leave, which he does not get.

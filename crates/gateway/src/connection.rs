@@ -1,11 +1,15 @@
 //! One connection of a caller: which HTTP it speaks, how long its parts may take, and its end.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
+use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -15,12 +19,15 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
+use crate::body::Arriving;
 use crate::door;
 use crate::settings::Bounds;
 use crate::shared::Worker;
 
+mod swift;
 mod voice;
 
+use swift::HeadBounds;
 use voice::Voice;
 
 /// How far a gateway is in its life.
@@ -46,7 +53,7 @@ pub(crate) struct Host {
     one: http1::Builder,
     two: http2::Builder<TokioExecutor>,
     tls: Option<TlsAcceptor>,
-    head_time: Duration,
+    head: HeadBounds,
 }
 
 impl Host {
@@ -65,7 +72,12 @@ impl Host {
             .initial_connection_window_size(4 * 1024 * 1024)
             .keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(Duration::from_secs(20));
-        Host { one, two, tls, head_time: bounds.head_time }
+        Host {
+            one,
+            two,
+            tls,
+            head: HeadBounds { time: bounds.head_time, bytes: bounds.head_bytes },
+        }
     }
 
     /// Serves a connection to its end.
@@ -82,7 +94,7 @@ impl Host {
         let meter = Arc::clone(&worker.meter);
         match &self.tls {
             None => {
-                if let Ok(Ok(protocol)) = timeout(self.head_time, first_words(&stream)).await {
+                if let Ok(Ok(protocol)) = timeout(self.head.time, first_words(&stream)).await {
                     self.speak(stream, peer, protocol, worker, phase).await;
                 }
             }
@@ -118,20 +130,52 @@ impl Host {
     ) where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let service = service_fn(move |request| door::answer(Arc::clone(&worker), peer, request));
+        let mut phase = phase;
         match protocol {
             Protocol::One => {
-                let io = TokioIo::new(Voice::new(io));
-                let serving = pin!(self.one.serve_connection(io, service));
-                to_the_end(serving, http1::Connection::graceful_shutdown, phase).await;
+                let unusual = {
+                    let usual = swift::serve(io, peer, &worker, self.head, phase.clone());
+                    until(pin!(usual), Phase::Cut, &mut phase).await
+                };
+                if let Some(Some(io)) = unusual {
+                    // In memory of its own: most connections never come here.
+                    Box::pin(self.speak_one(io, peer, worker, phase)).await;
+                }
             }
-            Protocol::Two => {
-                // In memory of its own: most connections are of the other kind.
-                let mut serving = Box::pin(self.two.serve_connection(TokioIo::new(io), service));
-                let end = http2::Connection::graceful_shutdown;
-                to_the_end(serving.as_mut(), end, phase).await;
-            }
+            Protocol::Two => Box::pin(self.speak_two(io, peer, worker, phase)).await,
         }
+    }
+
+    async fn speak_one<I>(
+        &self,
+        io: I,
+        peer: Option<IpAddr>,
+        worker: Arc<Worker>,
+        phase: watch::Receiver<Phase>,
+    ) where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let answer = service_fn(move |request: Request<Incoming>| {
+            door::answer(Arc::clone(&worker), peer, request.map(Arriving::Pieces))
+        });
+        let serving = pin!(self.one.serve_connection(TokioIo::new(Voice::new(io)), answer));
+        to_the_end(serving, http1::Connection::graceful_shutdown, phase).await;
+    }
+
+    async fn speak_two<I>(
+        &self,
+        io: I,
+        peer: Option<IpAddr>,
+        worker: Arc<Worker>,
+        phase: watch::Receiver<Phase>,
+    ) where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let answer = service_fn(move |request: Request<Incoming>| {
+            door::answer(Arc::clone(&worker), peer, request.map(Arriving::Pieces))
+        });
+        let serving = pin!(self.two.serve_connection(TokioIo::new(io), answer));
+        to_the_end(serving, http2::Connection::graceful_shutdown, phase).await;
     }
 }
 
@@ -151,14 +195,32 @@ async fn to_the_end<C>(
 ) where
     C: Future<Output = Result<(), hyper::Error>>,
 {
-    tokio::select! {
-        biased;
-        _ = serving.as_mut() => return,
-        _ = phase.wait_for(|phase| *phase >= Phase::Stopping) => end(serving.as_mut()),
+    if until(serving.as_mut(), Phase::Stopping, &mut phase).await.is_none() {
+        end(serving.as_mut());
+        let _ = until(serving, Phase::Cut, &mut phase).await;
     }
-    tokio::select! {
-        biased;
-        _ = serving => {}
-        _ = phase.wait_for(|phase| *phase == Phase::Cut) => {}
-    }
+}
+
+/// Drives a connection to its end; `None` when the gateway is so far before.
+async fn until<C: Future>(
+    mut serving: Pin<&mut C>,
+    far: Phase,
+    phase: &mut watch::Receiver<Phase>,
+) -> Option<C::Output> {
+    let mut news = phase.clone();
+    let mut reached = pin!(phase.wait_for(|phase| *phase >= far));
+    let mut looked = false;
+    poll_fn(|cx| {
+        if let Poll::Ready(end) = serving.as_mut().poll(cx) {
+            return Poll::Ready(Some(end));
+        }
+        // Once it has been asked it wakes this task by itself, so that it costs nothing to pass by.
+        if looked && !news.has_changed().unwrap_or(true) {
+            return Poll::Pending;
+        }
+        looked = true;
+        news.mark_unchanged();
+        reached.as_mut().poll(cx).map(|_| None)
+    })
+    .await
 }

@@ -10,7 +10,6 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
-use hyper::body::Incoming;
 use mainstay::call::{Asked, Call, CallBody};
 use mainstay_core::failure::Kind;
 use mainstay_core::wire::endpoint::{BodyForm, Endpoint};
@@ -18,7 +17,7 @@ use mainstay_core::wire::endpoint::{BodyForm, Endpoint};
 use crate::admission::{Ask, Denied, Who};
 use crate::answer::{self, JSON, ReplyBody};
 use crate::auth::{Caller, authenticate};
-use crate::body::{self, Treatment};
+use crate::body::{self, Arriving, Treatment};
 use crate::cors;
 use crate::headers::clean_request;
 use crate::idempotency::{self, Turn};
@@ -39,7 +38,7 @@ use crate::window;
 pub(crate) async fn answer(
     worker: Arc<Worker>,
     peer: Option<IpAddr>,
-    request: Request<Incoming>,
+    request: Request<Arriving>,
 ) -> Result<Response<ReplyBody>, Infallible> {
     let mut ticket = Ticket::open(&worker);
     let (mut head, body) = request.into_parts();
@@ -93,7 +92,7 @@ async fn prepare(
     shared: &Shared,
     head: &mut Parts,
     peer: Option<IpAddr>,
-    slot: &mut Option<Incoming>,
+    slot: &mut Option<Arriving>,
     ticket: &mut Ticket,
 ) -> Result<Next, Refused> {
     let settings = shared.settings();
@@ -164,7 +163,7 @@ fn asked_for(call: &mut Call) -> Asked {
 async fn fill(
     entry: Entry<'_>,
     (method, head): (&Method, &mut HeaderMap),
-    slot: &mut Option<Incoming>,
+    slot: &mut Option<Arriving>,
     ticket: &mut Ticket,
     call: &mut Call,
 ) -> Result<Filled, Refused> {

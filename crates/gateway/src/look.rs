@@ -7,7 +7,7 @@ use http::header::CONTENT_TYPE;
 use mainstay::Engine;
 use mainstay::call::{Call, CallBody};
 use mainstay_core::validate::form::{FormBody, FormLook, validate_form};
-use mainstay_core::validate::{Fault, Level, validate};
+use mainstay_core::validate::{self, Fault, Level, validate};
 use mainstay_core::wire::endpoint::{BodyForm, Endpoint};
 use mainstay_core::wire::request::{Peek, peek};
 
@@ -104,6 +104,12 @@ fn sound<'b>(
     bytes: &'b [u8],
     engine: &Engine,
 ) -> Result<(Peek<'b>, Level), Refused> {
+    let usual = engine.validation(None);
+    if let Some(peeked) = validate::sound(endpoint, usual, bytes)
+        && engine.validation(peeked.model.as_deref()) == usual
+    {
+        return Ok((peeked, usual));
+    }
     match peek(bytes, endpoint) {
         Ok(peeked) => {
             let level = engine.validation(peeked.model.as_deref());

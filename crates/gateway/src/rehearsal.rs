@@ -143,8 +143,8 @@ fn answered() -> Trace {
     let usage = Usage { input: 20, output: 30, cached: 0 };
     let used = Some(Used { usage, counted: false });
     let record = AttemptRecord {
-        provider: "up".to_owned(),
-        model: Some("gpt-4o".to_owned()),
+        provider: "up".into(),
+        model: Some("gpt-4o".into()),
         waited: Duration::ZERO,
         wait_cause: "",
         started: Moment::ZERO,

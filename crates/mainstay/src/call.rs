@@ -147,11 +147,11 @@ pub struct Trace {
     /// What was asked for; set when the call is over.
     pub asked: Asked,
     /// The provider's name, when one was asked.
-    pub provider: Option<String>,
+    pub provider: Option<Arc<str>>,
     /// Which of that provider's credentials was used, from 0.
     pub credential: usize,
     /// The model it was asked for.
-    pub model: Option<String>,
+    pub model: Option<Arc<str>>,
     /// Attempts sent, hedges and probes included.
     pub attempts: u32,
     /// Time spent waiting for limits, backoff and circuit breakers.
@@ -204,11 +204,11 @@ pub struct TargetLook {
 #[derive(Clone, Debug)]
 pub struct AttemptRecord {
     /// The provider's name.
-    pub provider: String,
+    pub provider: Arc<str>,
     /// Which of that provider's credentials was used, from 0.
     pub credential: usize,
     /// The model asked for.
-    pub model: Option<String>,
+    pub model: Option<Arc<str>>,
     /// What was waited for before it, and how long.
     pub waited: Duration,
     /// The wait's cause (`limit`, `backoff`, `hint`, `circuit`, or empty).

@@ -4,10 +4,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use http::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST,
-    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
-};
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_TYPE};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use mainstay_core::policy::ProviderKind;
@@ -76,31 +73,30 @@ fn path(provider: &ProviderSpec, call: &Call, model: Option<&str>) -> Option<Pat
     PathAndQuery::try_from(path).ok()
 }
 
-/// Headers that belong to one connection or to the caller's relation with us.
-const OURS: [HeaderName; 9] = [
-    HOST,
-    AUTHORIZATION,
-    PROXY_AUTHORIZATION,
-    COOKIE,
-    CONTENT_LENGTH,
-    TRANSFER_ENCODING,
-    CONNECTION,
-    EXPECT,
-    UPGRADE,
-];
-
+/// Whether a header goes on: neither what belongs to one connection nor what is between the caller
+/// and us. The first letter tells most of them.
 fn is_forwarded(name: &HeaderName, value: &HeaderValue) -> bool {
     let text = name.as_str();
-    let hop = matches!(text, "keep-alive" | "proxy-connection" | "api-key" | "x-api-key");
-    let te = name == TE && value != "trailers";
-    !(OURS.contains(name)
-        || hop
-        || te
-        || name == TRAILER
-        || text.starts_with("x-mainstay-")
-        || text.starts_with("x-sim-")
-        || text == "x-forwarded-for"
-        || text == "forwarded")
+    match text.as_bytes().first() {
+        Some(b'a') => !matches!(text, "authorization" | "api-key"),
+        Some(b'c') => !matches!(text, "connection" | "content-length" | "cookie"),
+        Some(b'e') => text != "expect",
+        Some(b'f') => text != "forwarded",
+        Some(b'h') => text != "host",
+        Some(b'k') => text != "keep-alive",
+        Some(b'p') => !matches!(text, "proxy-authorization" | "proxy-connection"),
+        Some(b't') => match text {
+            "te" => value == "trailers",
+            text => !matches!(text, "trailer" | "transfer-encoding"),
+        },
+        Some(b'u') => text != "upgrade",
+        Some(b'x') => {
+            !(text.starts_with("x-mainstay-")
+                || text.starts_with("x-sim-")
+                || matches!(text, "x-api-key" | "x-forwarded-for"))
+        }
+        Some(_) | None => true,
+    }
 }
 
 fn headers(call: &Call, target: &Target) -> HeaderMap {

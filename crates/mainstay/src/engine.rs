@@ -245,7 +245,7 @@ impl Engine {
                 target.look(|state, pacer| TargetSnapshot {
                     provider: target.provider.name.clone(),
                     credential: target.credential,
-                    model: target.model.clone(),
+                    model: target.model.as_deref().map(str::to_owned),
                     circuit: state.breaker.state(),
                     in_flight: state.in_flight,
                     retry_budget: state.budget.level(),

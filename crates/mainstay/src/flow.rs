@@ -261,7 +261,7 @@ impl Flow {
         let too_large = splitter.feed(bytes, &mut events).is_err();
         let mut showed = Saw::Bytes;
         for event in events.drain(..) {
-            match self.on_event(event) {
+            match self.on_event(event, bytes) {
                 Saw::Content => showed = Saw::Content,
                 Saw::Failed(verdict) => return Saw::Failed(verdict),
                 Saw::Nothing
@@ -290,8 +290,9 @@ impl Flow {
         showed
     }
 
-    /// Takes one event: drops it, holds it, lets it through, or finds that the stream has failed.
-    fn on_event(&mut self, event: Bytes) -> Saw {
+    /// Takes one event of what has come: drops it, holds it, lets it through, or finds that the stream
+    /// has failed.
+    fn on_event(&mut self, event: Bytes, come: &Bytes) -> Saw {
         let Mode::Events { judge, .. } = &mut self.mode else { return Saw::Nothing };
         let seen = judge.see(&event);
         match seen {
@@ -310,7 +311,7 @@ impl Flow {
                 let verdict = self.failed_event(&event);
                 // The provider's own last word on a run, which others than programs in a loop look for.
                 if self.begun && error_of_run(&event).is_some() {
-                    self.ready.push_back(event);
+                    self.push(event, come);
                 }
                 return verdict;
             }
@@ -327,9 +328,21 @@ impl Flow {
         };
         self.held += event.len();
         if !event.is_empty() {
-            self.ready.push_back(event);
+            self.push(event, come);
         }
         if matches!(seen, Event::Content | Event::Terminal) { Saw::Content } else { Saw::Bytes }
+    }
+
+    /// Puts an event behind the others. Neighbours in what has come leave in one piece: each piece
+    /// costs as much as an event does.
+    fn push(&mut self, event: Bytes, come: &Bytes) {
+        if let Some(last) = self.ready.back_mut()
+            && let Some(both) = neighbours(come, last, &event)
+        {
+            *last = both;
+        } else {
+            self.ready.push_back(event);
+        }
     }
 
     fn failed_event(&self, event: &[u8]) -> Saw {
@@ -365,7 +378,8 @@ impl Flow {
         let rest = splitter.take_rest();
         if sse::fields(&rest).data.is_some_and(|data| is_json_or_marker(&data)) {
             let event = [rest.trim_ascii_end(), b"\n\n"].concat();
-            if let Saw::Failed(verdict) = self.on_event(Bytes::from(event)) {
+            let event = Bytes::from(event);
+            if let Saw::Failed(verdict) = self.on_event(event.clone(), &event) {
                 return Saw::Failed(verdict);
             }
         }
@@ -512,6 +526,14 @@ impl Flow {
     }
 }
 
+/// Both as one piece of `whole`, where one stands behind the other in it.
+fn neighbours(whole: &Bytes, one: &Bytes, next: &Bytes) -> Option<Bytes> {
+    let place = |piece: &Bytes| piece.as_ptr().addr().checked_sub(whole.as_ptr().addr());
+    let (start, middle) = (place(one)?, place(next)?);
+    let end = middle + next.len();
+    (middle == start + one.len() && end <= whole.len()).then(|| whole.slice(start..end))
+}
+
 fn failed(fault: TransportFault) -> Saw {
     Saw::Failed(Box::new(classify::of_transport(fault)))
 }
@@ -519,4 +541,32 @@ fn failed(fault: TransportFault) -> Saw {
 /// Time since 1970, for hints that are dates.
 fn unix_now() -> Option<std::time::Duration> {
     crate::clock::unix_now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_that_came_side_by_side_leave_side_by_side_and_nothing_else_does() {
+        let expect = Expect {
+            endpoint: Endpoint::Chat,
+            stream: true,
+            choices: 1,
+            strip_usage: true,
+            strict: false,
+        };
+        let mut flow = Flow::new(expect);
+        let headers = [(http::header::CONTENT_TYPE, "text/event-stream".parse().unwrap())];
+        let headers = HeaderMap::from_iter(headers);
+        flow.on_head(AnswerHead { status: StatusCode::OK, headers });
+        let word = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n";
+        let usage =
+            "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1}}\n\n";
+        let come = format!("{word}{word}{usage}{word}");
+        flow.on_data(Bytes::from(come.clone()));
+        flow.on_data(Bytes::from(word));
+        let left: Vec<Bytes> = flow.ready.drain(..).collect();
+        assert_eq!(left, [&*word.repeat(2), word, word], "our own wish is taken out, {come}");
+    }
 }

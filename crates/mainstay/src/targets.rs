@@ -4,8 +4,10 @@
 
 mod pacers;
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
@@ -33,10 +35,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// One target's shared state, and where it is.
 pub(crate) struct Target {
     pub(crate) provider: Arc<ProviderSpec>,
+    /// Its name, for records.
+    pub(crate) provider_name: Arc<str>,
     /// Index into the provider's credentials.
     pub(crate) credential: usize,
     /// The model it is asked for; `None` for endpoints without one.
-    pub(crate) model: Option<String>,
+    pub(crate) model: Option<Arc<str>>,
     /// Its context window in tokens, where it is known.
     pub(crate) window: Option<u64>,
     /// The header that carries our credential, if there is one.
@@ -169,11 +173,62 @@ pub(crate) struct Registry {
 }
 
 /// Provider, credential, model. Callers choose models, so their number is bounded.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug)]
 struct Key {
-    provider: String,
+    provider: Arc<str>,
     credential: usize,
-    model: Option<String>,
+    model: Option<Arc<str>>,
+}
+
+/// What a cell is found by, whoever owns the names: looking for one copies none.
+trait Sought {
+    fn names(&self) -> (&str, usize, Option<&str>);
+}
+
+impl Sought for Key {
+    fn names(&self) -> (&str, usize, Option<&str>) {
+        (&self.provider, self.credential, self.model.as_deref())
+    }
+}
+
+impl Sought for (&str, usize, Option<&str>) {
+    fn names(&self) -> (&str, usize, Option<&str>) {
+        *self
+    }
+}
+
+impl PartialEq for dyn Sought + '_ {
+    fn eq(&self, other: &Self) -> bool {
+        self.names() == other.names()
+    }
+}
+
+impl Eq for dyn Sought + '_ {}
+
+impl Hash for dyn Sought + '_ {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.names().hash(state);
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.names() == other.names()
+    }
+}
+
+impl Eq for Key {}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.names().hash(state);
+    }
+}
+
+impl<'a> Borrow<dyn Sought + 'a> for Key {
+    fn borrow(&self) -> &(dyn Sought + 'a) {
+        self
+    }
 }
 
 /// Cells kept at most. Beyond it, idle ones are dropped: what they had learnt is learnt again.
@@ -192,10 +247,9 @@ impl Registry {
         model: Option<&str>,
         policy: &Policy,
     ) -> Shared {
-        let key =
-            Key { provider: provider.name.clone(), credential, model: model.map(str::to_owned) };
+        let sought = (provider.name.as_str(), credential, model);
         let mut cells = lock(&self.cells);
-        if let Some(found) = cells.get(&key)
+        if let Some(found) = cells.get(&sought as &dyn Sought)
             && Arc::ptr_eq(&found.provider, provider)
         {
             return Shared::new(Arc::clone(found));
@@ -204,7 +258,8 @@ impl Registry {
             cells.retain(|_, cell| Arc::strong_count(cell) > 1);
         }
         let cell = Arc::new(self.make(provider, credential, model, policy));
-        cells.insert(key, Arc::clone(&cell));
+        let (provider, model) = (Arc::clone(&cell.provider_name), cell.model.clone());
+        cells.insert(Key { provider, credential, model }, Arc::clone(&cell));
         Shared::new(cell)
     }
 
@@ -219,8 +274,9 @@ impl Registry {
         let (key, limits) = PacerKey::of(provider, credential, model);
         Target {
             provider: Arc::clone(provider),
+            provider_name: provider.name.as_str().into(),
             credential,
-            model: model.map(str::to_owned),
+            model: model.map(Into::into),
             window: model.and_then(|model| provider.window(model)).map(|window| window.context),
             pass: dispatch::pass(provider, credential),
             state: Mutex::new(TargetState::new(policy)),
@@ -239,9 +295,8 @@ impl Registry {
         credential: usize,
         model: Option<&str>,
     ) -> Option<Shared> {
-        let key =
-            Key { provider: provider.to_owned(), credential, model: model.map(str::to_owned) };
-        lock(&self.cells).get(&key).map(|cell| Shared::new(Arc::clone(cell)))
+        let sought = (provider, credential, model);
+        lock(&self.cells).get(&sought as &dyn Sought).map(|cell| Shared::new(Arc::clone(cell)))
     }
 
     /// Every cell that exists, in no order.

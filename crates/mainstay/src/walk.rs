@@ -408,14 +408,14 @@ impl<U: Upstream> Run<U> {
         let record = self.trace.records.len();
         self.trace.attempts = self.plan.sent();
         self.trace.waited += start.waited;
-        self.trace.provider = Some(target.provider.name.clone());
+        self.trace.provider = Some(Arc::clone(&target.provider_name));
         self.trace.credential = target.credential;
         self.trace.model.clone_from(&target.model);
         let kept = record < Trace::ATTEMPTS_MAX;
         if kept {
             let state = (!start.waited.is_zero()).then(|| Box::new(target.state(now)));
             self.trace.records.push(AttemptRecord {
-                provider: target.provider.name.clone(),
+                provider: Arc::clone(&target.provider_name),
                 credential: target.credential,
                 model: target.model.clone(),
                 waited: start.waited,

@@ -44,7 +44,7 @@ async fn whole(api: Api, got: &Got) {
 }
 
 fn on(got: &Got, provider: &str) -> usize {
-    got.trace.records.iter().filter(|record| record.provider == provider).count()
+    got.trace.records.iter().filter(|record| &*record.provider == provider).count()
 }
 
 fn note(scenario: &str, api: Api, got: &Got) {

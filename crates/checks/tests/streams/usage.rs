@@ -163,7 +163,7 @@ async fn who_lost_a_race_is_on_record_as_having_said_nothing() {
     call.add_usage = true;
     let got = pair.world.run(call).await.expect("an answer");
     let [loser, winner] = &got.trace.records[..] else { panic!("{:?}", got.trace.records) };
-    assert_eq!((loser.provider.as_str(), loser.used), ("primary", None));
+    assert_eq!((&*loser.provider, loser.used), ("primary", None));
     assert_eq!(winner.used, got.trace.used);
     assert!(sdk::read(Sdk::Python, &got.body, false).usage.is_none());
 }

@@ -23,6 +23,7 @@ pub use fault::{Fault, Place};
 
 use crate::wire::endpoint::{BodyForm, Endpoint};
 use crate::wire::json::{Syntax, Type};
+use crate::wire::request::{Look, Peek};
 
 /// Most faults told of one body; the rest is only counted.
 pub const FAULTS_MAX: usize = 64;
@@ -101,6 +102,24 @@ pub fn validate(endpoint: Endpoint, level: Level, body: &[u8]) -> Report {
     }
     walk.faults.sort_by_key(|fault| fault.offset);
     Report { faults: walk.faults, more: walk.more }
+}
+
+/// What a gateway decides by, of a body that is sound: [`peek`] and [`validate`] in one pass.
+///
+/// `None` says that something may be wrong with it or that there are no rules for it; what, the two say.
+///
+/// [`peek`]: crate::wire::request::peek
+pub fn sound(endpoint: Endpoint, level: Level, body: &[u8]) -> Option<Peek<'_>> {
+    let rules = tables::of(endpoint).filter(|_| level != Level::Off)?;
+    let text = core::str::from_utf8(body).ok().filter(|text| !text.is_empty())?;
+    let mut walk = walk::Walk::new(text, level);
+    let at = walk.reader.offset();
+    walk.look = Some(Look::new(at));
+    whole(&mut walk, rules).ok()?;
+    if level == Level::Strict {
+        between::check(endpoint, text, &mut walk);
+    }
+    walk.look.filter(|_| walk.faults.is_empty())?.found()
 }
 
 fn whole(walk: &mut walk::Walk<'_>, rules: &'static schema::Fields) -> Result<(), Syntax> {

@@ -1,6 +1,7 @@
 use super::*;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use proptest::prelude::*;
 
 fn params(endpoint: Endpoint, level: Level, body: &str) -> Vec<(String, String)> {
     validate(endpoint, level, body.as_bytes())
@@ -253,4 +254,45 @@ fn a_fault_points_at_its_value() {
     let body = chat(r#","temperature": 3"#);
     let fault = &validate(Endpoint::Chat, Level::Strict, body.as_bytes()).faults[0];
     assert_eq!(&body[fault.offset..=fault.offset], "3");
+}
+
+proptest! {
+    #[test]
+    fn one_pass_finds_what_two_find(
+        members in proptest::collection::vec(
+            proptest::sample::select(&[
+                r#""model":"gpt-4o""#,
+                r#""Model":"x""#,
+                r#""mod\u0065l":"y""#,
+                r#""messages":[{"role":"user","content":"hi"}]"#,
+                r#""messages":[{"role":"user"}]"#,
+                r#""messages":[]"#,
+                r#""stream":true"#,
+                r#""stream":1"#,
+                r#""STREAM":false"#,
+                r#""stream_options":{"include_usage":true}"#,
+                r#""n":2"#,
+                r#""n":"2""#,
+                r#""max_tokens":5"#,
+                r#""user":"u\n""#,
+                r#""unknown":{"model":1}"#,
+                r#""store":null"#,
+                r#""n":01"#,
+            ][..]),
+            0..6,
+        ),
+        end in proptest::sample::select(&["}", "", "} x", ",}"][..]),
+    ) {
+        let body = alloc::format!(" {{{}{end}", members.join(" , "));
+        for level in Level::ALL {
+            for endpoint in [Endpoint::Chat, Endpoint::Responses, Endpoint::Other] {
+                let two = crate::wire::request::peek(body.as_bytes(), endpoint)
+                    .ok()
+                    .filter(|_| validate(endpoint, level, body.as_bytes()).is_sound());
+                let one = super::sound(endpoint, level, body.as_bytes());
+                let has_rules = endpoint != Endpoint::Other && level != Level::Off;
+                prop_assert_eq!(one, two.filter(|_| has_rules), "{} {:?}", body, level);
+            }
+        }
+    }
 }

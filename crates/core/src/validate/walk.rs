@@ -18,6 +18,8 @@ pub(super) struct Walk<'a> {
     pub(super) faults: Vec<Fault>,
     /// Faults beyond [`FAULTS_MAX`].
     pub(super) more: usize,
+    /// Looks at the body's own members on the way, where somebody wants to know them.
+    pub(super) look: Option<request::Look<'a>>,
     strict: bool,
 }
 
@@ -32,6 +34,7 @@ impl<'a> Walk<'a> {
             path: Path::default(),
             faults: Vec::new(),
             more: 0,
+            look: None,
             strict,
         }
     }
@@ -158,6 +161,11 @@ impl<'a> Walk<'a> {
         let at = self.reader.offset();
         let (mut first, mut seen) = (true, 0_u64);
         while let Some(key) = self.reader.key(&mut first)? {
+            if self.path.depth() == 0
+                && let Some(look) = &mut self.look
+            {
+                look.ahead(key, &self.reader)?;
+            }
             let Some(index) = rule.list.iter().position(|field| key.is(field.name)) else {
                 self.unlisted(rule, key)?;
                 continue;

@@ -114,7 +114,7 @@ pub fn peek(body: &[u8], endpoint: Endpoint) -> Result<Peek<'_>, Fault> {
     if found != Type::Object {
         return Err(Fault::not_an_object(found.with_article(), reader.offset()));
     }
-    let mut look = Look { peek: Peek::default(), seen: 0, refused: None };
+    let mut look = Look::new(reader.offset());
     look.object(&mut reader).map_err(|syntax| Fault::not_json(text, syntax))?;
     match look.refused {
         Some(fault) => Err(fault),
@@ -160,7 +160,8 @@ pub(crate) fn is_peeked(key: Str<'_>) -> bool {
     FIELDS.iter().any(|(name, _)| key.is(name))
 }
 
-struct Look<'a> {
+/// A first look under way.
+pub(crate) struct Look<'a> {
     peek: Peek<'a>,
     /// One bit for each of [`FIELDS`].
     seen: u32,
@@ -169,29 +170,47 @@ struct Look<'a> {
 }
 
 impl<'a> Look<'a> {
+    /// A look at an object that begins at `at`.
+    pub(crate) fn new(at: usize) -> Look<'a> {
+        let spans = Spans { body: at + 1, empty: true, ..Spans::default() };
+        Look { peek: Peek { spans, ..Peek::default() }, seen: 0, refused: None }
+    }
+
     fn object(&mut self, reader: &mut Reader<'a>) -> Result<(), Syntax> {
         let mut first = true;
-        self.peek.spans.body = reader.offset() + 1;
-        self.peek.spans.empty = true;
         while let Some(key) = reader.key(&mut first)? {
-            self.peek.spans.empty = false;
-            // Readers that do not mind case exist (Go's standard library), so `Stream` counts as a
-            // second `stream`, though never as the first.
-            let known = FIELDS.iter().enumerate().find(|(_, (name, _))| key.is_ignoring_case(name));
-            let Some((index, (name, field))) = known else {
+            if !self.member(key, reader)? {
                 reader.skip()?;
-                continue;
-            };
-            if self.seen & (1 << index) != 0 {
-                self.refuse(|| Fault::duplicate((*name).to_string(), key.at));
-            } else if *field == Field::Model && !key.is(name) {
-                // Who reads it as the model would read one that nobody here has seen.
-                self.refuse(|| Fault::other_case(key, name));
             }
-            self.seen |= 1 << index;
-            if key.is(name) { self.field(*field, reader)? } else { reader.skip()? }
         }
         reader.end()
+    }
+
+    /// Looks at a member whose value `reader` is about to read, and leaves it to it.
+    pub(crate) fn ahead(&mut self, key: Str<'a>, reader: &Reader<'a>) -> Result<(), Syntax> {
+        self.member(key, &mut reader.clone()).map(drop)
+    }
+
+    /// What was found; `None` when something is to be refused.
+    pub(crate) fn found(self) -> Option<Peek<'a>> {
+        self.refused.is_none().then_some(self.peek)
+    }
+
+    /// Reads a member's value when it is of interest; `false`: it is unread.
+    fn member(&mut self, key: Str<'a>, reader: &mut Reader<'a>) -> Result<bool, Syntax> {
+        self.peek.spans.empty = false;
+        // Readers that do not mind case exist (Go's standard library), so `Stream` counts as a
+        // second `stream`, though never as the first.
+        let known = FIELDS.iter().enumerate().find(|(_, (name, _))| key.is_ignoring_case(name));
+        let Some((index, (name, field))) = known else { return Ok(false) };
+        if self.seen & (1 << index) != 0 {
+            self.refuse(|| Fault::duplicate((*name).to_string(), key.at));
+        } else if *field == Field::Model && !key.is(name) {
+            // Who reads it as the model would read one that nobody here has seen.
+            self.refuse(|| Fault::other_case(key, name));
+        }
+        self.seen |= 1 << index;
+        if key.is(name) { self.field(*field, reader).map(|()| true) } else { Ok(false) }
     }
 
     fn field(&mut self, field: Field, reader: &mut Reader<'a>) -> Result<(), Syntax> {

@@ -4,16 +4,15 @@ use std::io::{self, Write};
 
 use bytes::Bytes;
 use flate2::write::MultiGzDecoder;
-use hyper::body::Incoming;
 use mainstay_core::failure::Kind;
 
-use super::{Hold, piece, too_large};
+use super::{Arriving, Hold, piece, too_large};
 use crate::refused::Refused;
 use crate::settings::Bounds;
 
 /// Reads and inflates a whole body.
 pub(super) async fn hold_all(
-    incoming: &mut Incoming,
+    incoming: &mut Arriving,
     bounds: &Bounds,
     hold: &mut Hold,
 ) -> Result<Bytes, Refused> {

@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use mainstay::upstream::BodyBroken;
 use tokio::time::{Instant, Sleep, sleep};
+
+use super::Arriving;
 
 /// Ends with [`BodyBroken`] when it grows over its limit, pauses too long or breaks.
 pub(super) struct Passing {
     read: std::vec::IntoIter<Bytes>,
-    rest: Incoming,
+    rest: Arriving,
     left: u64,
     pause: Duration,
     timer: Pin<Box<Sleep>>,
@@ -22,7 +23,7 @@ pub(super) struct Passing {
 }
 
 impl Passing {
-    pub(super) fn new(read: Vec<Bytes>, rest: Incoming, max: u64, pause: Duration) -> Passing {
+    pub(super) fn new(read: Vec<Bytes>, rest: Arriving, max: u64, pause: Duration) -> Passing {
         let timer = Box::pin(sleep(pause));
         Passing { read: read.into_iter(), rest, left: max, pause, timer, waiting: false }
     }

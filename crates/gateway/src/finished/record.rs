@@ -20,7 +20,7 @@ pub(super) fn of(call: Finished, now: &[TargetSnapshot]) -> Option<RequestRecord
     let ended = call.arrived + call.took;
     let attempts = call.trace.records.iter().map(|one| attempt(one, &call, ended, now)).collect();
     let key = call.who.as_ref().and_then(|who| who.record());
-    let name = |text: String| -> Box<str> {
+    let name = |text: &str| -> Box<str> {
         mask::text(text[..text.floor_char_boundary(NAME_MAX)].to_owned()).into()
     };
     Some(RequestRecord {
@@ -31,9 +31,9 @@ pub(super) fn of(call: Finished, now: &[TargetSnapshot]) -> Option<RequestRecord
         org: call.who.as_ref().map(|who| who.org().into()).unwrap_or_default(),
         project: call.who.as_ref().map(|who| who.project().into()).unwrap_or_default(),
         endpoint: call.endpoint.unwrap_or(Endpoint::Other),
-        model: call.trace.asked.model.map(name),
-        served: call.trace.model.map(name),
-        provider: call.trace.provider.map(Into::into),
+        model: call.trace.asked.model.as_deref().map(name),
+        served: call.trace.model.as_deref().map(name),
+        provider: call.trace.provider.as_deref().map(Into::into),
         stream: call.trace.asked.stream,
         status: call.status,
         failed: call.failed.map(|note| *note),
@@ -59,14 +59,14 @@ fn attempt(
     let state = one.state.as_deref().map(exact).or_else(|| {
         now.iter()
             .find(|target| {
-                target.provider == one.provider
+                target.provider == *one.provider
                     && target.credential == one.credential
-                    && target.model == one.model
+                    && target.model.as_deref() == one.model.as_deref()
             })
             .map(about)
     });
     AttemptNote {
-        provider: one.provider.as_str().into(),
+        provider: (&*one.provider).into(),
         credential: u32::try_from(one.credential).unwrap_or(u32::MAX),
         model: one.model.as_deref().map(Into::into),
         start: one.started.since(call.arrived),

@@ -1,17 +1,52 @@
-//! The body as it goes out: in memory or passed on as it arrives, always within its stated length.
+//! A request as it goes out, its body in memory or passed on as it arrives, always within its stated
+//! length.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, Method, Request};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 
 use crate::upstream::{BodyBroken, RequestBody};
 
-/// What hyper pulls the request's body from.
+/// A request to a destination that is named elsewhere. What its headers say of its framing and of
+/// the connection does not count.
+pub(super) struct Outbound {
+    pub(super) method: Method,
+    pub(super) path: PathAndQuery,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Outgoing,
+}
+
+impl Outbound {
+    /// A request that comes back from an HTTP/2 connection, which has not sent it.
+    pub(super) fn of_part(request: Request<Outgoing>) -> Outbound {
+        let (parts, body) = request.into_parts();
+        let path = parts.uri.path_and_query().cloned();
+        let path = path.unwrap_or(PathAndQuery::from_static("/"));
+        Outbound { method: parts.method, path, headers: parts.headers, body }
+    }
+}
+
+/// How a body's end is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framed {
+    /// There is none.
+    Nothing,
+    /// By its length in bytes.
+    Length(u64),
+    /// By its last chunk.
+    Chunks,
+}
+
+/// What the request's body is pulled from.
+#[derive(Default)]
 pub(super) enum Outgoing {
     /// Nothing, or nothing more.
+    #[default]
     Empty,
     /// In memory, sent as one frame.
     Full(Bytes),
@@ -31,6 +66,22 @@ impl From<RequestBody> for Outgoing {
             RequestBody::Full(bytes) if bytes.is_empty() => Outgoing::Empty,
             RequestBody::Full(bytes) => Outgoing::Full(bytes),
             RequestBody::Stream { body, length } => Outgoing::Stream { body, left: length },
+        }
+    }
+}
+
+impl Outgoing {
+    /// How its end is told. A method that carries a body states the length of an empty one too, or
+    /// some servers ask for it with a 411; one that seldom does has none of unknown length.
+    pub(super) fn framed(&self, method: &Method) -> Framed {
+        let carries = *method == Method::POST || *method == Method::PUT || *method == Method::PATCH;
+        match self.size_hint().exact() {
+            Some(0) if !carries => Framed::Nothing,
+            Some(length) => Framed::Length(length),
+            None if matches!(*method, Method::GET | Method::HEAD | Method::CONNECT) => {
+                Framed::Nothing
+            }
+            None => Framed::Chunks,
         }
     }
 }

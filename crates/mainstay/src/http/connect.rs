@@ -17,7 +17,7 @@ use super::gate::{Speaks, Turn};
 use super::h1::Conn1;
 use super::h2::Conn2;
 use super::hitch::Hitch;
-use super::pool::{Lease, Site};
+use super::pool::{Lease, Site, Whole};
 use super::proxy::tunnel;
 use super::socket::{Socket, Tcp};
 use super::tls::is_h2;
@@ -84,9 +84,9 @@ async fn single(site: &Arc<Site>) -> Result<(Lease, Speaks), TransportFault> {
         let lease = site.share(conn).ok_or(TransportFault::ResetBeforeAnswer)?;
         return Ok((lease, Speaks::Http2));
     }
-    let conn = Conn1::new(socket, settings).await?;
+    let conn = Conn1::new(socket, settings);
     site.common.opened.fetch_add(1, Ordering::Relaxed);
-    Ok((Lease::Whole { conn, reused: false, permit }, Speaks::Http1))
+    Ok((Lease::Whole(Whole { conn, reused: false, permit }), Speaks::Http1))
 }
 
 /// An open socket to the destination: TCP, through the proxy if there is one, and TLS.

@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
-use http::Request;
-use hyper::client::conn::http2;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::{TrySendError, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use mainstay_core::classify::TransportFault;
 
 use super::body::Outgoing;
-use super::h1::Answer;
 use super::settings::HttpSettings;
 use super::socket::Socket;
 
@@ -23,6 +23,11 @@ const STREAMS_AT_FIRST: usize = 100;
 /// What h2 is told to assume about the limit, so that none is opened beyond it and refused; also
 /// how a limit not yet told is recognised.
 const STREAMS_UNTOLD: usize = 1;
+
+/// What a sent request becomes. The error gives the request back if nothing of it has left.
+pub(super) type Answer = Pin<
+    Box<dyn Future<Output = Result<Response<Incoming>, TrySendError<Request<Outgoing>>>> + Send>,
+>;
 
 /// A connection that gives out streams. Once it and all its streams are dropped it closes.
 pub(super) struct Conn2 {

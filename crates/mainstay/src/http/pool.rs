@@ -8,16 +8,16 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use http::header::HOST;
-use http::uri::{Authority, PathAndQuery, Scheme};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
+use http::uri::{Authority, Scheme};
 use http::{HeaderValue, Request, Uri};
 use mainstay_core::classify::TransportFault;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::body::Outgoing;
+use super::body::{Framed, Outbound, Outgoing};
 use super::connect::Resolver;
 use super::gate::Gate;
-use super::h1::{Answer, Conn1};
+use super::h1::Conn1;
 use super::h2::{Conn2, Stream2};
 use super::settings::{HttpSettings, SWEEPS_A_LIFE};
 use super::tls::Trust;
@@ -45,16 +45,24 @@ pub(super) struct Site {
 }
 
 /// How requests name the destination.
-struct Names {
-    host: HeaderValue,
+pub(super) struct Names {
+    /// As HTTP/1.1 does.
+    pub(super) host: HeaderValue,
     authority: Authority,
 }
 
 /// A connection, or a part of one, in use by one attempt. Dropped, an HTTP/1.1 connection closes
 /// and an HTTP/2 stream makes room.
 pub(super) enum Lease {
-    Whole { conn: Box<Conn1>, reused: bool, permit: Option<OwnedSemaphorePermit> },
+    Whole(Whole),
     Part(Stream2),
+}
+
+/// An HTTP/1.1 connection in use.
+pub(super) struct Whole {
+    pub(super) conn: Box<Conn1>,
+    pub(super) reused: bool,
+    pub(super) permit: Option<OwnedSemaphorePermit>,
 }
 
 /// The connections that another attempt may use.
@@ -96,28 +104,13 @@ impl Site {
         self.names.is_some()
     }
 
-    /// Names the destination in a request, as the connection's protocol wants it.
-    pub(super) fn address<B>(
-        &self,
-        lease: &Lease,
-        request: &mut Request<B>,
-    ) -> Result<(), TransportFault> {
-        let names = self.names.as_ref().ok_or(TransportFault::BadAddress)?;
-        let path = request.uri().path_and_query().cloned();
-        let mut parts = http::uri::Parts::default();
-        parts.path_and_query = Some(path.unwrap_or(PathAndQuery::from_static("/")));
-        match lease {
-            Lease::Whole { .. } => {
-                request.headers_mut().insert(HOST, names.host.clone());
-            }
-            Lease::Part(_) => {
-                request.headers_mut().remove(HOST);
-                parts.scheme = Some(Scheme::HTTPS);
-                parts.authority = Some(names.authority.clone());
-            }
-        }
-        *request.uri_mut() = Uri::from_parts(parts).map_err(|_| TransportFault::BadAddress)?;
-        Ok(())
+    /// How requests name the destination.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be named.
+    pub(super) fn names(&self) -> Result<&Names, TransportFault> {
+        self.names.as_ref().ok_or(TransportFault::BadAddress)
     }
 
     /// A connection that is there at once, or none.
@@ -141,7 +134,7 @@ impl Site {
             let Some(mut idle) = self.lock().idle.pop_back() else { return Err(permit) };
             if idle.it.is_reusable() {
                 self.common.reused.fetch_add(1, Ordering::Relaxed);
-                return Ok(Lease::Whole { conn: idle.it, reused: true, permit });
+                return Ok(Lease::Whole(Whole { conn: idle.it, reused: true, permit }));
             }
         }
     }
@@ -168,11 +161,8 @@ impl Site {
 
     /// Keeps a connection whose last answer ended cleanly; closes it when it cannot serve again,
     /// when enough are kept, or outside a runtime.
-    pub(super) fn give_back(self: &Arc<Self>, lease: Lease) {
-        let (mut conn, permit) = match lease {
-            Lease::Whole { conn, permit, .. } => (conn, permit),
-            Lease::Part(_) => return,
-        };
+    pub(super) fn give_back(self: &Arc<Self>, whole: Whole) {
+        let Whole { mut conn, permit, reused: _ } = whole;
         if !conn.is_reusable() {
             return;
         }
@@ -260,16 +250,8 @@ impl Lease {
     /// Whether the connection served an earlier request.
     pub(super) fn is_reused(&self) -> bool {
         match self {
-            Lease::Whole { reused, .. } => *reused,
+            Lease::Whole(whole) => whole.reused,
             Lease::Part(stream) => stream.reused,
-        }
-    }
-
-    /// Hands the request over. An HTTP/1.1 connection must be driven for it to leave.
-    pub(super) fn send(&mut self, request: Request<Outgoing>) -> Answer {
-        match self {
-            Lease::Whole { conn, .. } => conn.send(request),
-            Lease::Part(stream) => stream.send(request),
         }
     }
 }
@@ -285,6 +267,27 @@ impl Names {
         let text = if *port == usual { host } else { format!("{host}:{port}") };
         let authority = Authority::try_from(text.as_str()).ok()?;
         Some(Self { host: HeaderValue::try_from(text).ok()?, authority })
+    }
+
+    /// The request as HTTP/2 names its destination and frames its body.
+    pub(super) fn part(&self, outbound: Outbound) -> Result<Request<Outgoing>, TransportFault> {
+        let Outbound { method, path, mut headers, body } = outbound;
+        for name in [HOST, TRANSFER_ENCODING, CONNECTION, UPGRADE] {
+            headers.remove(name);
+        }
+        match body.framed(&method) {
+            Framed::Length(length) => headers.insert(CONTENT_LENGTH, HeaderValue::from(length)),
+            Framed::Nothing | Framed::Chunks => headers.remove(CONTENT_LENGTH),
+        };
+        let mut parts = http::uri::Parts::default();
+        parts.path_and_query = Some(path);
+        parts.scheme = Some(Scheme::HTTPS);
+        parts.authority = Some(self.authority.clone());
+        let mut request = Request::new(body);
+        *request.method_mut() = method;
+        *request.uri_mut() = Uri::from_parts(parts).map_err(|_| TransportFault::BadAddress)?;
+        *request.headers_mut() = headers;
+        Ok(request)
     }
 }
 

@@ -13,7 +13,8 @@ pub struct HttpSettings {
     /// Most HTTP/1.1 connections to one destination; an attempt beyond waits, within its connect
     /// timeout, for one to become free. Default `None`: the limit is how many attempts are made.
     pub connections_max: Option<usize>,
-    /// Most header lines in an answer. Default 100, for which hyper needs no memory beside the stack.
+    /// Most header lines in an answer. Default 100, for which no memory beside the stack is
+    /// needed.
     pub headers_max: usize,
     /// Most bytes in an answer's head. Default 64 KiB.
     pub head_bytes_max: usize,
@@ -31,18 +32,13 @@ pub struct HttpSettings {
 }
 
 impl HttpSettings {
-    /// Size of a connection's buffer: a whole head must fit, and hyper wants 8 KiB.
-    pub(super) fn buffer_bytes(&self) -> usize {
-        self.piece_bytes_max.max(self.head_bytes_max).max(8 * 1024)
-    }
-
     /// How often unused connections are looked at: ten times in their longest life.
     pub(super) fn sweep_every(&self) -> Duration {
         (self.idle_max / SWEEPS_A_LIFE).max(Duration::from_millis(1))
     }
 }
 
-/// The number of header lines that hyper is made for.
+/// The number of header lines for which there is room on the stack.
 pub(super) const HEADERS_MAX: usize = 100;
 /// How many sweeps an unused connection sees at most.
 pub(super) const SWEEPS_A_LIFE: u32 = 10;

@@ -7,7 +7,7 @@ use super::*;
 
 fn attempt(kind: Option<Kind>) -> AttemptRecord {
     AttemptRecord {
-        provider: "p".to_owned(),
+        provider: "p".into(),
         credential: 0,
         model: None,
         waited: Duration::ZERO,

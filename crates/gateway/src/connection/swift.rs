@@ -1,0 +1,209 @@
+//! The usual request over HTTP/1.1, without the machinery that the others need.
+//!
+//! Usual is what nearly all requests are: a head that came in one piece, and a body that is short, of
+//! stated length and comes with it. Whatever else comes (a body in chunks, a large one, `expect`, an
+//! upgrade, an old version, a head that dribbles in or is malformed) is left unread, and the connection
+//! goes to hyper for the rest of its life. So there is one reader of anything that can be read in two
+//! ways, and the short way has nothing to be clever about.
+
+use std::future::poll_fn;
+use std::io;
+use std::mem::MaybeUninit;
+use std::net::IpAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use http::Response;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::sync::watch;
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
+
+use super::Phase;
+use crate::answer::ReplyBody;
+use crate::door;
+use crate::shared::Worker;
+
+mod reply;
+mod request;
+mod rewound;
+
+use reply::Reply;
+use request::{Look, Usual};
+pub(super) use rewound::Rewound;
+
+/// Bytes read at once.
+const PIECE: usize = 8 * 1024;
+/// How long the rest of a body is waited for: many clients send it apart from the head, right behind it.
+const REST: Duration = Duration::from_millis(50);
+/// Bytes of further requests that are read while one is answered.
+const AHEAD_MAX: usize = 64 * 1024;
+
+/// Bounds of heads.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HeadBounds {
+    pub(super) time: Duration,
+    pub(super) bytes: usize,
+}
+
+/// Serves usual requests. Gives the connection back with what was read of the first one that is not,
+/// and `None` at its end.
+pub(super) async fn serve<I>(
+    io: I,
+    peer: Option<IpAddr>,
+    worker: &Arc<Worker>,
+    bounds: HeadBounds,
+    phase: watch::Receiver<Phase>,
+) -> Option<Rewound<I>>
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut line = Line { io, read: BytesMut::new(), out: Vec::new(), timer: None };
+    let stops = || *phase.borrow() >= Phase::Stopping;
+    loop {
+        let Usual { request, bodiless, last } = match line.next(bounds, stops).await {
+            Next::Usual(usual) => *usual,
+            Next::Unusual => return Some(Rewound::new(line.io, line.read.freeze())),
+            Next::Over => return None,
+        };
+        // In memory of its own, for as long as it takes: a stream that is open has long had its head.
+        let answer = Box::pin(door::answer(Arc::clone(worker), peer, request));
+        let Ok(response) = line.attended(answer).await?;
+        let last = last || stops();
+        line.reply(response, bodiless, last, worker).await.ok()?;
+        if last || stops() {
+            // The answer is complete; whether its end is heard is the other side's business.
+            let _ = line.io.shutdown().await;
+            return None;
+        }
+    }
+}
+
+/// What comes next on a connection.
+enum Next {
+    Usual(Box<Usual>),
+    Unusual,
+    /// Nothing.
+    Over,
+}
+
+/// A connection.
+struct Line<I> {
+    io: I,
+    /// What was read and not understood.
+    read: BytesMut,
+    /// Memory for what is written.
+    out: Vec<u8>,
+    /// Fires when an unused connection may be over, or before.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl<I: AsyncRead + AsyncWrite + Unpin> Line<I> {
+    /// Waits for the next request.
+    async fn next(&mut self, bounds: HeadBounds, stops: impl Fn() -> bool) -> Next {
+        let (mut due, mut rest) = (None, None);
+        poll_fn(|cx| {
+            loop {
+                match request::look(&mut self.read, bounds.bytes) {
+                    Look::Usual(usual) => return Poll::Ready(Next::Usual(usual)),
+                    Look::Unusual => return Poll::Ready(Next::Unusual),
+                    Look::Nothing if stops() => return Poll::Ready(Next::Over),
+                    Look::Nothing | Look::Rest => {}
+                }
+                match self.poll_more(cx) {
+                    Poll::Ready(Ok(0)) if !self.read.is_empty() => {
+                        return Poll::Ready(Next::Unusual);
+                    }
+                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Next::Over),
+                    Poll::Ready(Ok(_)) => {}
+                    Poll::Pending if self.read.is_empty() => {
+                        let due = *due.get_or_insert_with(|| Instant::now() + bounds.time);
+                        ready!(self.poll_until(due, cx));
+                        return Poll::Ready(Next::Over);
+                    }
+                    Poll::Pending => {
+                        let rest = rest.get_or_insert_with(|| Box::pin(sleep(REST)));
+                        ready!(rest.as_mut().poll(cx));
+                        return Poll::Ready(Next::Unusual);
+                    }
+                }
+            }
+        })
+        .await
+    }
+
+    /// Ready at `due`. Deadlines only move later: the timer is left to fire early and is set again
+    /// then, once in a long while instead of twice a request.
+    fn poll_until(&mut self, due: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
+        loop {
+            ready!(timer.as_mut().poll(cx));
+            if timer.deadline() >= due {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(due);
+        }
+    }
+
+    /// Does this unless the caller leaves; `None` when he has.
+    async fn attended<F: Future>(&mut self, work: F) -> Option<F::Output> {
+        let mut work = pin!(work);
+        poll_fn(|cx| {
+            if let Poll::Ready(done) = work.as_mut().poll(cx) {
+                return Poll::Ready(Some(done));
+            }
+            if self.has_left(cx) { Poll::Ready(None) } else { Poll::Pending }
+        })
+        .await
+    }
+
+    /// Whether the caller is gone. What he sends meanwhile is kept, within bounds.
+    fn has_left(&mut self, cx: &mut Context<'_>) -> bool {
+        while self.read.len() < AHEAD_MAX {
+            match self.poll_more(cx) {
+                Poll::Pending => return false,
+                Poll::Ready(Ok(0) | Err(_)) => return true,
+                Poll::Ready(Ok(_)) => {}
+            }
+        }
+        false
+    }
+
+    /// Reads once; 0 at the end. What came is copied out of a place on the stack, so that a
+    /// connection that nothing comes on holds no memory for it.
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut space = [const { MaybeUninit::uninit() }; PIECE];
+        let mut buffer = ReadBuf::uninit(&mut space);
+        ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer))?;
+        self.read.extend_from_slice(buffer.filled());
+        Poll::Ready(Ok(buffer.filled().len()))
+    }
+
+    /// Sends an answer.
+    ///
+    /// # Errors
+    ///
+    /// The caller has left, or the answer broke off: the connection must end here.
+    async fn reply(
+        &mut self,
+        response: Response<ReplyBody>,
+        bodiless: bool,
+        last: bool,
+        worker: &Worker,
+    ) -> io::Result<()> {
+        let out = std::mem::take(&mut self.out);
+        let mut reply = Reply::new(response, out, bodiless, last, worker.shared.wall.now());
+        let sent = poll_fn(|cx| {
+            let sent = reply.poll(&mut self.io, cx);
+            if sent.is_pending() && self.has_left(cx) {
+                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+            }
+            sent
+        });
+        sent.await?;
+        self.out = reply.into_memory();
+        Ok(())
+    }
+}

@@ -1,0 +1,71 @@
+use std::task::Waker;
+
+use super::*;
+
+/// What a caller gets of a whole answer, less its date.
+fn told(response: Response<ReplyBody>, bodiless: bool, last: bool) -> String {
+    let mut reply = Reply::new(response, Vec::new(), bodiless, last, UnixMillis(784_111_777_000));
+    let mut out = Vec::new();
+    let sent = reply.poll(&mut Sink(&mut out), &mut Context::from_waker(Waker::noop()));
+    assert!(matches!(sent, Poll::Ready(Ok(()))), "{sent:?}");
+    assert!(reply.into_memory().is_empty());
+    let text = String::from_utf8(out).unwrap();
+    assert_eq!(text.matches("date: Sun, 06 Nov 1994 08:49:37 GMT\r\n").count(), 1, "{text}");
+    text.replace("date: Sun, 06 Nov 1994 08:49:37 GMT\r\n", "")
+}
+
+/// Takes three bytes at a time.
+struct Sink<'a>(&'a mut Vec<u8>);
+
+impl AsyncWrite for Sink<'_> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let most = buf.len().min(3);
+        self.get_mut().0.extend_from_slice(&buf[..most]);
+        Poll::Ready(Ok(most))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn answer(status: u16, body: Bytes) -> Response<ReplyBody> {
+    Response::builder().status(status).header("x-a", "b").body(ReplyBody::whole(body)).unwrap()
+}
+
+#[test]
+fn an_answer_states_its_length_and_whether_it_is_the_last() {
+    let ok = "HTTP/1.1 200 OK\r\nx-a: b\r\ncontent-length: 2\r\n\r\nok";
+    assert_eq!(told(answer(200, Bytes::from_static(b"ok")), false, false), ok);
+    let last = "HTTP/1.1 404 Not Found\r\nx-a: b\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    assert_eq!(told(answer(404, Bytes::new()), false, true), last);
+}
+
+#[test]
+fn an_answer_without_a_body_has_none() {
+    let head = "HTTP/1.1 200 OK\r\nx-a: b\r\ncontent-length: 2\r\n\r\n";
+    assert_eq!(told(answer(200, Bytes::from_static(b"ok")), true, false), head);
+    let none = "HTTP/1.1 204 No Content\r\nx-a: b\r\n\r\n";
+    assert_eq!(told(answer(204, Bytes::new()), false, false), none);
+}
+
+#[test]
+fn a_large_body_arrives_as_it_is() {
+    let body: Vec<u8> = (0..3 * COPIED).map(|at| b"abcdefg"[at % 7]).collect();
+    let text = told(answer(200, Bytes::from(body.clone())), false, false);
+    assert_eq!(text.split_once("\r\n\r\n").unwrap().1.as_bytes(), body);
+}
+
+#[test]
+fn a_date_of_the_provider_stays() {
+    let response = Response::builder().header("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+    told(response.body(ReplyBody::whole(Bytes::new())).unwrap(), false, false);
+}

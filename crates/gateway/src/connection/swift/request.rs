@@ -1,0 +1,241 @@
+//! Whether what has come is a usual request.
+
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
+use bytes::BytesMut;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
+use httparse::{Header, ParserConfig, Status};
+
+use crate::body::Arriving;
+
+/// Header lines of a usual request, at most.
+const LINES: usize = 64;
+/// Longest target of one, in bytes.
+const TARGET: usize = 4 * 1024;
+/// Longest body of one, in bytes.
+const BODY: usize = 64 * 1024;
+
+/// A usual request.
+pub(super) struct Usual {
+    pub(super) request: Request<Arriving>,
+    /// Its answer has no body.
+    pub(super) bodiless: bool,
+    /// The caller wants no further answer on this connection.
+    pub(super) last: bool,
+}
+
+/// What has come.
+pub(super) enum Look {
+    /// Nothing.
+    Nothing,
+    /// A usual request; taken out of what was read.
+    Usual(Box<Usual>),
+    /// The head of one, and a part of its body at most.
+    Rest,
+    /// Something else.
+    Unusual,
+}
+
+/// Looks at what was read.
+pub(super) fn look(read: &mut BytesMut, head_max: usize) -> Look {
+    if read.is_empty() {
+        return Look::Nothing;
+    }
+    let Some(head) = Head::of(read) else { return Look::Unusual };
+    if head.end > head_max {
+        return Look::Unusual;
+    }
+    if read.len() - head.end < head.body {
+        return Look::Rest;
+    }
+    head.taken(read).map_or(Look::Unusual, |usual| Look::Usual(Box::new(usual)))
+}
+
+/// The head of a usual request: where in the bytes its parts are.
+struct Head {
+    method: Method,
+    target: Range<usize>,
+    lines: [Line; LINES],
+    count: usize,
+    end: usize,
+    /// Bytes of its body.
+    body: usize,
+    last: bool,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Line {
+    name: (usize, usize),
+    value: (usize, usize),
+}
+
+impl Head {
+    fn of(bytes: &[u8]) -> Option<Head> {
+        let mut space = [const { MaybeUninit::<Header<'_>>::uninit() }; LINES];
+        let mut parsed = httparse::Request::new(&mut []);
+        let status = ParserConfig::default().parse_request_with_uninit_headers(
+            &mut parsed,
+            bytes,
+            &mut space,
+        );
+        let Ok(Status::Complete(end)) = status else { return None };
+        let target = parsed.path.filter(|path| path.starts_with('/') && path.len() <= TARGET)?;
+        if parsed.version != Some(1) {
+            return None;
+        }
+        let place = |part: &[u8]| {
+            let start = part.as_ptr().addr() - bytes.as_ptr().addr();
+            (start, start + part.len())
+        };
+        let (mut said, mut lines) = (Said::default(), [Line::default(); LINES]);
+        for (line, header) in lines.iter_mut().zip(parsed.headers.iter()) {
+            if !said.is_usual(header.name, header.value) {
+                return None;
+            }
+            *line = Line { name: place(header.name.as_bytes()), value: place(header.value) };
+        }
+        let (start, stop) = place(target.as_bytes());
+        Some(Head {
+            method: Method::from_bytes(parsed.method?.as_bytes()).ok()?,
+            target: start..stop,
+            lines,
+            count: parsed.headers.len(),
+            end,
+            body: said.length.unwrap_or(0),
+            last: said.close,
+        })
+    }
+
+    /// Takes the request out of what was read.
+    fn taken(self, read: &mut BytesMut) -> Option<Usual> {
+        let head = read.split_to(self.end).freeze();
+        let body = read.split_to(self.body).freeze();
+        let mut headers = HeaderMap::with_capacity(self.count);
+        for Line { name, value } in &self.lines[..self.count] {
+            let name = HeaderName::from_bytes(&head[name.0..name.1]).ok()?;
+            let value = HeaderValue::from_maybe_shared(head.slice(value.0..value.1)).ok()?;
+            headers.append(name, value);
+        }
+        let bodiless = self.method == Method::HEAD;
+        let mut request = Request::new(Arriving::Whole(body));
+        *request.uri_mut() = Uri::from_maybe_shared(head.slice(self.target)).ok()?;
+        *request.method_mut() = self.method;
+        *request.version_mut() = Version::HTTP_11;
+        *request.headers_mut() = headers;
+        Some(Usual { request, bodiless, last: self.last })
+    }
+}
+
+/// What headers say of framing and of the connection.
+#[derive(Default)]
+struct Said {
+    length: Option<usize>,
+    close: bool,
+}
+
+impl Said {
+    /// Takes a header in; whether a usual request may have it.
+    fn is_usual(&mut self, name: &str, value: &[u8]) -> bool {
+        let is = |known: &str| name.eq_ignore_ascii_case(known);
+        match name.len() {
+            6 if is("expect") => false,
+            7 if is("upgrade") => false,
+            17 if is("transfer-encoding") => false,
+            10 if is("connection") => {
+                self.close |= value.eq_ignore_ascii_case(b"close");
+                self.close || value.eq_ignore_ascii_case(b"keep-alive")
+            }
+            14 if is("content-length") => {
+                let length = length(value).filter(|_| self.length.is_none());
+                self.length = length;
+                length.is_some()
+            }
+            _ => true,
+        }
+    }
+}
+
+/// A short length: digits and nothing else.
+fn length(value: &[u8]) -> Option<usize> {
+    const DIGITS: usize = 5;
+    if value.is_empty() || value.len() > DIGITS {
+        return None;
+    }
+    let mut length = 0;
+    for digit in value {
+        length = length * 10 + usize::from(digit.checked_sub(b'0').filter(|digit| *digit < 10)?);
+    }
+    (length <= BODY).then_some(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn looked(text: &str) -> (Look, BytesMut) {
+        let mut read = BytesMut::from(text);
+        let look = look(&mut read, 1024);
+        (look, read)
+    }
+
+    #[test]
+    fn a_usual_request_is_taken_and_what_follows_stays() {
+        let text = "POST /v1/x?a=b HTTP/1.1\r\nHost: h\r\nX-A:  b \r\ncontent-length: 2\r\nx-a: c\r\n\r\n{}GET";
+        let (Look::Usual(usual), left) = looked(text) else { panic!("not usual") };
+        assert_eq!((&left[..], usual.last, usual.bodiless), (&b"GET"[..], false, false));
+        let (head, body) = usual.request.into_parts();
+        assert_eq!((head.method, head.uri.to_string()), (Method::POST, "/v1/x?a=b".to_owned()));
+        let values: Vec<_> = head.headers.get_all("x-a").iter().collect();
+        assert_eq!(values, ["b", "c"]);
+        assert!(matches!(body, Arriving::Whole(bytes) if &bytes[..] == b"{}"));
+    }
+
+    #[test]
+    fn a_body_that_is_not_all_there_is_waited_for() {
+        assert!(matches!(looked("").0, Look::Nothing));
+        let (look, left) = looked("POST / HTTP/1.1\r\ncontent-length: 3\r\n\r\n{}");
+        assert!(matches!(look, Look::Rest));
+        assert!(left.starts_with(b"POST"), "and nothing is taken before");
+    }
+
+    #[test]
+    fn callers_say_whether_they_stay() {
+        for (connection, last) in [("close", true), ("Keep-Alive", false)] {
+            let (look, _) = looked(&format!("HEAD / HTTP/1.1\r\nConnection: {connection}\r\n\r\n"));
+            let Look::Usual(usual) = look else { panic!("{connection}") };
+            assert_eq!((usual.last, usual.bodiless), (last, true), "{connection}");
+        }
+    }
+
+    #[test]
+    fn everything_else_is_left_as_it_came() {
+        let wide = format!("GET / HTTP/1.1\r\na: {}\r\n\r\n", "x".repeat(1024));
+        let many = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(65));
+        for text in [
+            "GET / HTT",
+            "GET / HTTP/1.1\r\na: b\r\n",
+            "GET / HTTP/1.0\r\n\r\n",
+            "GET http://h/ HTTP/1.1\r\n\r\n",
+            "OPTIONS * HTTP/1.1\r\n\r\n",
+            "CONNECT h:1 HTTP/1.1\r\n\r\n",
+            "GET / HTTP/1.1\r\na b: c\r\n\r\n",
+            "GET / HTTP/1.1\r\na: b\r\n c\r\n\r\n",
+            "GET /\x00 HTTP/1.1\r\n\r\n",
+            "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+            "POST / HTTP/1.1\r\nexpect: 100-continue\r\ncontent-length: 1\r\n\r\n1",
+            "GET / HTTP/1.1\r\nconnection: upgrade\r\n\r\n",
+            "GET / HTTP/1.1\r\nupgrade: h2c\r\n\r\n",
+            "POST / HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 1\r\n\r\n1",
+            "POST / HTTP/1.1\r\ncontent-length: +1\r\n\r\n1",
+            "POST / HTTP/1.1\r\ncontent-length: \r\n\r\n1",
+            "POST / HTTP/1.1\r\ncontent-length: 65537\r\n\r\n1",
+            &wide,
+            &many,
+        ] {
+            let (look, left) = looked(text);
+            assert!(matches!(look, Look::Unusual), "{text}");
+            assert_eq!(&left[..], text.as_bytes(), "it must be there for the other reader");
+        }
+    }
+}

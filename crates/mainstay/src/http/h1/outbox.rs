@@ -1,0 +1,183 @@
+//! A request on its way out: its head and its body, as fast as the other end takes them.
+
+use std::io::{self, IoSlice, Write};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use http_body::Body;
+use tokio::io::AsyncWrite;
+
+use crate::http::body::{Framed, Outbound, Outgoing};
+use crate::http::socket::Socket;
+
+/// Memory for heads that an unused connection keeps, in bytes: as much as most of them need.
+const FRONT_KEPT: usize = 2 * 1024;
+
+/// What of a request has not left yet.
+#[derive(Default)]
+pub(super) struct Outbox {
+    /// The head, or the size of the next chunk; and how much of it has left.
+    front: Vec<u8>,
+    left: usize,
+    /// The body's piece behind it, and the end of its line.
+    piece: Bytes,
+    tail: &'static [u8],
+    body: Outgoing,
+    chunked: bool,
+    /// The body has told its end.
+    ended: bool,
+    /// The socket may hold something back.
+    unflushed: bool,
+}
+
+/// Why a request cannot leave.
+pub(super) struct OutFault {
+    /// Its source broke off; else the connection did.
+    pub(super) of_source: bool,
+}
+
+impl Outbox {
+    /// Begins with a request's head.
+    pub(super) fn begin(&mut self, request: Outbound, host: &HeaderValue) {
+        let Outbound { method, path, headers, body } = request;
+        let framed = body.framed(&method);
+        self.front.clear();
+        self.left = 0;
+        for part in [method.as_str().as_bytes(), b" ", path.as_str().as_bytes(), b" HTTP/1.1\r\n"] {
+            self.front.extend_from_slice(part);
+        }
+        line(&mut self.front, &HOST, host);
+        lines(&mut self.front, &headers);
+        match framed {
+            Framed::Nothing => {}
+            Framed::Length(length) => {
+                // Writing to memory does not fail.
+                let _ = write!(self.front, "content-length: {length}\r\n");
+            }
+            Framed::Chunks => self.front.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+        }
+        self.front.extend_from_slice(b"\r\n");
+        self.chunked = framed == Framed::Chunks;
+        (self.piece, self.body) = match body {
+            Outgoing::Full(bytes) => (bytes, Outgoing::Empty),
+            Outgoing::Empty | Outgoing::Stream { left: Some(0), .. } => {
+                (Bytes::new(), Outgoing::Empty)
+            }
+            // With neither length nor chunks there would be no telling where it ends.
+            Outgoing::Stream { .. } if framed == Framed::Nothing => (Bytes::new(), Outgoing::Empty),
+            body @ Outgoing::Stream { .. } => (Bytes::new(), body),
+        };
+        self.tail = b"";
+        self.ended = matches!(self.body, Outgoing::Empty) && !self.chunked;
+        self.unflushed = true;
+    }
+
+    /// Whether all of it has left.
+    pub(super) fn is_done(&self) -> bool {
+        self.ended && !self.unflushed
+    }
+
+    /// Writes what can be; ready when all of it has left.
+    pub(super) fn poll(
+        &mut self,
+        socket: &mut Socket,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), OutFault>> {
+        let broken = |_: io::Error| OutFault { of_source: false };
+        loop {
+            ready!(self.poll_written(socket, cx)).map_err(broken)?;
+            if self.ended {
+                break;
+            }
+            match Pin::new(&mut self.body).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    if let Ok(data) = frame.into_data() {
+                        self.next(data);
+                    }
+                }
+                Poll::Ready(Some(Err(_))) => {
+                    return Poll::Ready(Err(OutFault { of_source: true }));
+                }
+                Poll::Ready(None) => {
+                    self.ended = true;
+                    if self.chunked {
+                        self.front.extend_from_slice(b"0\r\n\r\n");
+                    }
+                }
+                Poll::Pending => {
+                    ready!(self.poll_flushed(socket, cx)).map_err(broken)?;
+                    return Poll::Pending;
+                }
+            }
+        }
+        self.poll_flushed(socket, cx).map_err(broken)
+    }
+
+    fn next(&mut self, data: Bytes) {
+        if self.chunked {
+            // Writing to memory does not fail.
+            let _ = write!(self.front, "{:x}\r\n", data.len());
+            self.tail = b"\r\n";
+        }
+        self.piece = data;
+    }
+
+    /// Ready when everything at hand was given to the socket.
+    fn poll_written(&mut self, socket: &mut Socket, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let front = &self.front[self.left..];
+            let parts = [IoSlice::new(front), IoSlice::new(&self.piece), IoSlice::new(self.tail)];
+            let ahead = front.len();
+            if ahead + self.piece.len() + self.tail.len() == 0 {
+                self.front.clear();
+                self.front.shrink_to(FRONT_KEPT);
+                self.left = 0;
+                return Poll::Ready(Ok(()));
+            }
+            let last = if self.tail.is_empty() { 2 } else { 3 };
+            let first = usize::from(front.is_empty());
+            let written =
+                ready!(Pin::new(&mut *socket).poll_write_vectored(cx, &parts[first..last]))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.unflushed = true;
+            let (front, behind) = (written.min(ahead), written.saturating_sub(ahead));
+            self.left += front;
+            let of_piece = behind.min(self.piece.len());
+            self.piece.advance(of_piece);
+            self.tail = &self.tail[behind - of_piece..];
+        }
+    }
+
+    fn poll_flushed(&mut self, socket: &mut Socket, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.unflushed {
+            ready!(Pin::new(socket).poll_flush(cx))?;
+            self.unflushed = false;
+            // Nothing of the caller's is kept longer than it is needed.
+            self.piece = Bytes::new();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Headers of one connection, which are this side's business.
+const OURS: [HeaderName; 5] = [HOST, CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, UPGRADE];
+
+fn lines(to: &mut Vec<u8>, headers: &HeaderMap) {
+    for (name, value) in headers {
+        if !OURS.contains(name) {
+            line(to, name, value);
+        }
+    }
+}
+
+fn line(to: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
+    to.extend_from_slice(name.as_str().as_bytes());
+    to.extend_from_slice(b": ");
+    to.extend_from_slice(value.as_bytes());
+    to.extend_from_slice(b"\r\n");
+}
