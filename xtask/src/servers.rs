@@ -160,3 +160,28 @@ fn done(command: &mut Command) -> Result<(), String> {
     let ran = run(command, Show::OnFailure, LIMIT);
     if ran.ok { Ok(()) } else { Err(format!("{}: {}", command.get_program().display(), ran.end)) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpStream;
+
+    #[test]
+    fn a_server_is_there_for_a_run_and_gone_after_it() {
+        if programs().is_none() {
+            println!("LEFT OUT, nothing was tested: PostgreSQL is not installed");
+            return;
+        }
+        let servers = Servers::start();
+        assert!(servers.missing.is_empty(), "{:?}", servers.missing);
+        let postgres = servers.postgres.as_ref().expect("it was started");
+        let (port, folder) = (postgres.port, postgres.folder.clone());
+        assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok());
+        let variables = servers.variables();
+        assert_eq!(variables[0].0, "MAINSTAY_TEST_POSTGRES");
+        assert_eq!(variables[1], ("MAINSTAY_TEST_REQUIRED", "1".to_owned()));
+        drop(servers);
+        assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err());
+        assert!(!folder.exists());
+    }
+}

@@ -47,6 +47,8 @@ use session::Session;
 
 /// How long a change or a list may take.
 const CALL_MAX: Duration = Duration::from_secs(5);
+/// How long reading everything may take, as a gateway does at its start.
+const LOAD_MAX: Duration = Duration::from_secs(30);
 /// How long the question for the epoch may take, which a gateway asks several times a second.
 const EPOCH_MAX: Duration = Duration::from_secs(2);
 /// How long bringing the tables up to date may take, with the wait for another process that does.
@@ -114,13 +116,13 @@ impl Postgres {
         self.desk.rules.ask(what, CALL_MAX, work)
     }
 
-    /// As [`Postgres::ask`], for several queries whose answers belong together.
+    /// As [`Postgres::ask`], for several queries whose answers belong together, and which may be long.
     fn view<T: Send + 'static>(
         &self,
         what: &'static str,
         work: impl FnOnce(&Session<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.ask(what, move |session| session.transaction(READ, work))
+        self.desk.rules.ask(what, LOAD_MAX, move |session| session.transaction(READ, work))
     }
 
     /// Makes a change, one at a time over all gateways; kept only if `work` succeeds.
@@ -249,7 +251,7 @@ impl Store for Postgres {
     }
 
     fn keys(&self) -> Result<Vec<KeyRecord>, StoreError> {
-        self.ask("list keys", |session| rows::keys(session, 0))
+        self.desk.rules.ask("list keys", LOAD_MAX, |session| rows::keys(session, 0))
     }
 
     fn revoke_key(&self, public: PublicPart, now: UnixMillis) -> Result<KeyRecord, StoreError> {

@@ -105,6 +105,7 @@ fn fix(code: &SqlState, address: &Address) -> String {
             "see what keeps the server busy: `SELECT * FROM pg_stat_activity WHERE state <> 'idle'`"
         }
         "40P01" | "40001" => "do it again: two changes were in each other's way",
+        "26000" => "connect without PgBouncer, or put it in session mode: statements are prepared",
         "3F000" | "42P01" | "42703" => "bring the tables up to date: `mainstay store migrate`",
         _ => return format!("see the log of the server at {address}"),
     };
