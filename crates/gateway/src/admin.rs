@@ -19,7 +19,8 @@ use mainstay_core::store::{Store, StoreError};
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
 use crate::connection::Phase;
 use crate::console::{self, Console};
@@ -115,7 +116,7 @@ async fn write_objects(shared: &Arc<Shared>) {
         shared.objects.waited().await;
         let own = Arc::clone(shared);
         // A failure is told of, and tried again, by the ticks.
-        let _ = tokio::task::spawn_blocking(move || own.objects.flush(own.wall.now())).await;
+        let _ = spawn_blocking(move || own.objects.flush(own.wall.now())).await;
     }
 }
 
@@ -137,21 +138,20 @@ async fn tick(shared: &Arc<Shared>, store: Option<Arc<dyn Store>>) {
             _ = ticks.tick() => false,
             () = shared.stale.notified() => true,
         };
-        shared.wall.tick();
-        let meters = shared.meters.iter().map(AsRef::as_ref);
-        shared.history.tick(shared.wall.now(), || totals(meters));
+        note_time(shared);
         let Some(store) = &store else { continue };
         // Gateways that tell each other what changes need not ask as often.
         if shared.sharing.is_some() && !told && turn % 2 == 0 {
             continue;
         }
         let (own, store) = (Arc::clone(shared), Arc::clone(store));
-        // A store may take its time; the clock and the answers to probes must not wait for it.
         let refresh = move || {
             own.admission.limits.sweep(own.engine.now());
-            let news = own.keys.refresh(store.as_ref())?;
+            // Asked once for keys and limits: over a network it is what a quiet gateway costs.
+            let epoch = store.epoch()?;
+            let news = own.keys.refresh(store.as_ref(), epoch)?;
             own.objects.flush(own.wall.now())?;
-            own.admission.limits.refresh(store.as_ref())?;
+            own.admission.limits.refresh(store.as_ref(), epoch)?;
             if turn % LEVELS_EVERY == 0 {
                 own.admission.limits.remember(store.as_ref(), own.engine.now(), own.wall.now())?;
             }
@@ -159,7 +159,7 @@ async fn tick(shared: &Arc<Shared>, store: Option<Arc<dyn Store>>) {
             own.money.tell_alerts(store.as_ref(), own.wall.now())?;
             Ok::<_, StoreError>(news)
         };
-        let refreshed = tokio::task::spawn_blocking(refresh).await;
+        let refreshed = beside_clock(shared, &mut ticks, spawn_blocking(refresh)).await;
         let error = match refreshed {
             Ok(Ok(news)) => {
                 if let (Some(sharing), Some(news)) = (&shared.sharing, news) {
@@ -182,6 +182,26 @@ async fn tick(shared: &Arc<Shared>, store: Option<Arc<dyn Store>>) {
         note_trouble(shared, failing);
         shared.alerts.keys(error);
     }
+}
+
+/// Waits for the store, which may take its time; the clock does not wait for it.
+async fn beside_clock<T>(
+    shared: &Shared,
+    ticks: &mut Interval,
+    mut work: JoinHandle<T>,
+) -> Result<T, JoinError> {
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            _ = ticks.tick() => note_time(shared),
+        }
+    }
+}
+
+fn note_time(shared: &Shared) {
+    shared.wall.tick();
+    let meters = shared.meters.iter().map(AsRef::as_ref);
+    shared.history.tick(shared.wall.now(), || totals(meters));
 }
 
 /// What of the store's trouble everybody should see.
@@ -269,7 +289,7 @@ impl Plane {
             let message = "The page failed in a way that should not happen; see the log.";
             refuse(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", message)
         };
-        tokio::task::spawn_blocking(work).await.unwrap_or_else(broken)
+        spawn_blocking(work).await.unwrap_or_else(broken)
     }
 
     /// Why a request goes no further, if so.
@@ -340,7 +360,7 @@ impl Plane {
                 Ok(json_reply(route.answer.status(), &value))
             }
         };
-        match tokio::task::spawn_blocking(work).await {
+        match spawn_blocking(work).await {
             Ok(Ok(reply)) => reply,
             Ok(Err(problem)) => problem.reply(),
             Err(_) => Problem::new(

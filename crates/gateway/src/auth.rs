@@ -47,14 +47,18 @@ impl KeyBook {
         self.0.load()
     }
 
-    /// Brings the book up to date. What is new, if something is.
+    /// Brings the book up to date with a store that has this epoch. What is new, if something is.
     ///
     /// # Errors
     ///
     /// The store failed; the book stays as it was.
-    pub(crate) fn refresh(&self, store: &dyn Store) -> Result<Option<KeyNews>, StoreError> {
+    pub(crate) fn refresh(
+        &self,
+        store: &dyn Store,
+        epoch: u64,
+    ) -> Result<Option<KeyNews>, StoreError> {
         let known = self.0.load();
-        if store.epoch()? == known.epoch() {
+        if epoch == known.epoch() {
             return Ok(None);
         }
         let changes = store.changes_since(known.epoch())?;

@@ -307,8 +307,9 @@ fn first_look(store: Option<&dyn Store>) -> Result<(Arc<KeyBook>, Admission), Se
         why: error.to_string(),
         fix: error.fix(),
     };
-    keys.refresh(store).map_err(|error| failed("keys", &error))?;
-    admission.limits.refresh(store).map_err(|error| failed("limits", &error))?;
+    let epoch = store.epoch().map_err(|error| failed("keys", &error))?;
+    keys.refresh(store, epoch).map_err(|error| failed("keys", &error))?;
+    admission.limits.refresh(store, epoch).map_err(|error| failed("limits", &error))?;
     Ok((keys, admission))
 }
 

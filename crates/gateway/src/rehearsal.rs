@@ -56,8 +56,9 @@ impl Rehearsal {
             settings,
             wall: Wall::new(),
         };
-        made.keys.refresh(store)?;
-        made.admission.limits.refresh(store)?;
+        let epoch = store.epoch()?;
+        made.keys.refresh(store, epoch)?;
+        made.admission.limits.refresh(store, epoch)?;
         made.money.refresh(store, made.wall.now())?;
         Ok(made)
     }

@@ -94,14 +94,14 @@ pub(super) struct LimitReport {
 }
 
 impl LimitDesk {
-    /// Brings the limits up to date. Counts stay.
+    /// Brings the limits up to date with a store that has this epoch. Counts stay.
     ///
     /// # Errors
     ///
     /// The store failed; the limits stay as they were.
-    pub(crate) fn refresh(&self, store: &dyn Store) -> Result<(), StoreError> {
+    pub(crate) fn refresh(&self, store: &dyn Store, epoch: u64) -> Result<(), StoreError> {
         let known = self.epoch.load(Ordering::Acquire);
-        if store.epoch()? == known {
+        if epoch == known {
             return Ok(());
         }
         let (epoch, changes) = store.limits_since(known)?;
