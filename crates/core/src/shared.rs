@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use crate::dice::Dice;
 use crate::policy::Policy;
-use crate::rules::breaker::{Advice, Breaker, Change, Outcome, Pass};
+use crate::rules::breaker::{self, Advice, Breaker, Change, Outcome, Pass, State};
 use crate::rules::latency::Latency;
 use crate::rules::retry_budget::RetryBudget;
 use crate::time::Moment;
@@ -23,9 +23,28 @@ pub struct TargetState {
     pub first_content: Latency,
     /// Attempts under way.
     pub in_flight: u32,
-    /// Set when calls that wait for the circuit should look again; whoever keeps the state wakes
-    /// them and clears it.
-    pub circuit_moved: bool,
+    /// Who of those who wait for the circuit should look again; whoever keeps the state wakes them
+    /// and clears it.
+    pub circuit_wake: Wake,
+}
+
+/// Who of the calls that wait for a circuit should look at it again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Wake {
+    /// Nobody.
+    #[default]
+    Nobody,
+    /// The [`Wake::FEW`] with the fewest attempts behind them, of these those that came first: one of
+    /// them is the next probe. Thousands that look after each probe would keep the machine from all
+    /// else; the others look by themselves, at [`Breaker::look_at`].
+    Few,
+    /// All: the circuit closed.
+    Everybody,
+}
+
+impl Wake {
+    /// How many are woken for one probe: so many that one of them still wants it.
+    pub const FEW: usize = breaker::WOKEN as usize;
 }
 
 impl TargetState {
@@ -36,7 +55,7 @@ impl TargetState {
             budget: RetryBudget::new(&policy.retry),
             first_content: Latency::default(),
             in_flight: 0,
-            circuit_moved: false,
+            circuit_wake: Wake::Nobody,
         }
     }
 
@@ -57,14 +76,25 @@ impl TargetState {
     ) -> Option<Change> {
         let probe = pass.is_probe();
         let change = self.breaker.record(pass, outcome, dice, now);
-        self.circuit_moved |= probe || change.is_some();
+        let wake = match change {
+            Some(Change::Closed) => Wake::Everybody,
+            Some(Change::Opened { .. } | Change::Reopened { .. }) => Wake::Few,
+            None if probe => Wake::Few,
+            None => Wake::Nobody,
+        };
+        self.circuit_wake = self.circuit_wake.max(wake);
         change
     }
 
     /// Tells the circuit breaker what another gateway says; see [`Breaker::advise`].
     pub fn advise(&mut self, advice: Advice, now: Moment) -> bool {
         let moved = self.breaker.advise(advice, now);
-        self.circuit_moved |= moved;
+        let wake = match (moved, self.breaker.state()) {
+            (false, _) => Wake::Nobody,
+            (true, State::Closed) => Wake::Everybody,
+            (true, State::Open | State::HalfOpen) => Wake::Few,
+        };
+        self.circuit_wake = self.circuit_wake.max(wake);
         moved
     }
 }

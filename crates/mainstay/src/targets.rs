@@ -3,6 +3,7 @@
 //! rule and never across an await.
 
 mod pacers;
+mod waiters;
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
@@ -16,8 +17,9 @@ use arc_swap::ArcSwap;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use mainstay_core::plan::Handle;
 use mainstay_core::policy::Policy;
+use mainstay_core::rules::breaker::State;
 use mainstay_core::rules::pacer::{Pacer, Ticket};
-use mainstay_core::shared::TargetState;
+use mainstay_core::shared::{TargetState, Wake};
 use mainstay_core::time::Moment;
 
 use crate::call::TargetLook;
@@ -25,6 +27,8 @@ use crate::clock::Clock;
 use crate::dispatch;
 use crate::spec::ProviderSpec;
 use pacers::{PacerCell, PacerKey, Pacers};
+pub(crate) use waiters::Place;
+use waiters::Waiters;
 
 /// A lock whose holder cannot leave a half-done rule behind: rules do not panic, and if one did,
 /// its target goes on with what it had.
@@ -46,7 +50,7 @@ pub(crate) struct Target {
     /// The header that carries our credential, if there is one.
     pub(crate) pass: Option<(HeaderName, HeaderValue)>,
     state: Mutex<TargetState>,
-    circuit_wakers: Mutex<Vec<Waker>>,
+    circuit: Mutex<Waiters>,
     /// The pacer of calls that begin; one that is under way stays with the one it began with.
     pacer: ArcSwap<PacerCell>,
     pacers: Arc<Pacers>,
@@ -75,14 +79,20 @@ impl Target {
         self.refuses_usage.store(true, Ordering::Relaxed);
     }
 
-    /// Wakes this task when the circuit may have moved.
-    pub(crate) fn wake_on_circuit(&self, waker: &Waker) {
-        let mut wakers = lock(&self.circuit_wakers);
-        // A task that is woken often registers often: drop what is stale before the list grows.
-        if wakers.len() >= 64 && wakers.len().is_power_of_two() {
-            wakers.retain(|known| !known.will_wake(waker));
+    /// Wakes this task when it should look at the circuit again.
+    pub(crate) fn wake_on_circuit(&self, attempts: u32, waker: &Waker) -> Place {
+        let (place, missed) = lock(&self.circuit).join(attempts, waker);
+        // It may have closed since the plan looked.
+        if missed || lock(&self.state).breaker.state() == State::Closed {
+            waker.wake_by_ref();
         }
-        wakers.push(waker.clone());
+        place
+    }
+
+    /// Forgets who looks at the circuit himself, or waits for it no more.
+    pub(crate) fn forget_circuit(&self, place: Place) {
+        let waker = lock(&self.circuit).leave(place);
+        drop(waker);
     }
 
     /// Learns from the head of an answer whose limits its key counts against.
@@ -147,14 +157,14 @@ impl Shared {
 
 impl Handle for Shared {
     fn target<R>(&self, rule: impl FnOnce(&mut TargetState) -> R) -> R {
-        let (result, moved) = {
+        let (result, wake) = {
             let mut state = lock(&self.0.state);
             let result = rule(&mut state);
-            (result, std::mem::take(&mut state.circuit_moved))
+            (result, std::mem::take(&mut state.circuit_wake))
         };
-        if moved {
-            let wakers = std::mem::take(&mut *lock(&self.0.circuit_wakers));
-            wakers.into_iter().for_each(Waker::wake);
+        if wake != Wake::Nobody {
+            let woken = lock(&self.0.circuit).woken(wake);
+            woken.into_iter().for_each(Waker::wake);
         }
         result
     }
@@ -280,7 +290,7 @@ impl Registry {
             window: model.and_then(|model| provider.window(model)).map(|window| window.context),
             pass: dispatch::pass(provider, credential),
             state: Mutex::new(TargetState::new(policy)),
-            circuit_wakers: Mutex::new(Vec::new()),
+            circuit: Mutex::new(Waiters::default()),
             may_be_told: AtomicBool::new(PacerKey::may_be_told(provider)),
             refuses_usage: AtomicBool::new(false),
             pacer: ArcSwap::new(self.pacers.of(key, limits)),

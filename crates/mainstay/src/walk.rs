@@ -32,7 +32,7 @@ use crate::clock::Clock;
 use crate::dispatch;
 use crate::flow::{Broken, Expect, Flow, Saw};
 use crate::refusal;
-use crate::targets::Shared;
+use crate::targets::{Place, Shared};
 use crate::upstream::{Attempt, AttemptEvent, Upstream};
 use record::{Live, content_length, note, note_end, note_time, refuses_usage, trace_context};
 
@@ -75,6 +75,8 @@ pub(crate) struct Run<U: Upstream> {
     /// When `sleep` fires. Timers that move later are left to fire early and set again.
     sleep_at: Moment,
     on: On,
+    /// Its place among those who wait for a candidate's circuit.
+    circuit_place: Option<(usize, Place)>,
     /// A broken stream's connection is cut then.
     cut_at: Option<(Moment, Kind)>,
     /// What is left of the stream that broke, while a second telling is looked for.
@@ -130,6 +132,7 @@ impl<U: Upstream> Walk<U> {
                 sleep,
                 sleep_at: Moment::FAR,
                 on: On::Attempts,
+                circuit_place: None,
                 cut_at: None,
                 broken: None,
                 told: None,
@@ -215,6 +218,7 @@ impl<U: Upstream> Run<U> {
             if !self.out.is_empty() {
                 continue;
             }
+            self.look_at_circuit();
             let now = self.now;
             match self.plan.step(now) {
                 Step::Start(start) => self.start(start, now),
@@ -250,9 +254,19 @@ impl<U: Upstream> Run<U> {
         match on {
             On::Attempts | On::Time => {}
             On::Pacer { track, ticket } => self.targets[track].wake_on_pacer(ticket, cx.waker()),
-            On::Circuit { track } => self.targets[track].0.wake_on_circuit(cx.waker()),
+            On::Circuit { track, attempts } => {
+                let place = self.targets[track].0.wake_on_circuit(attempts, cx.waker());
+                self.circuit_place = Some((track, place));
+            }
         }
         self.sleep.as_mut().poll(cx)
+    }
+
+    /// Who looks himself needs no waking: whoever is to be woken by what he finds is another.
+    fn look_at_circuit(&mut self) {
+        if let Some((track, place)) = self.circuit_place.take() {
+            self.targets[track].0.forget_circuit(place);
+        }
     }
 
     fn poll_cut(&mut self, at: Moment, kind: Kind, cx: &mut Context<'_>) -> Poll<Out> {

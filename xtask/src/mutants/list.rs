@@ -94,6 +94,18 @@ pub(super) const ALL: &[Mutant] = &[
         "let open = open.max(asked);",
         "let open = open.max(asked.min(Duration::ZERO));",
     ),
+    mutant(
+        "a probe wakes all who wait",
+        BREAKER,
+        "pub const WOKEN: u32 = 16;",
+        "pub const WOKEN: u32 = 1_000_000;",
+    ),
+    mutant(
+        "those far back in the queue look ten times a second",
+        PACER,
+        "RECHECK.max(RECHECK_EACH * u32::try_from(ahead.calls).unwrap_or(CALLS_MAX).min(CALLS_MAX))",
+        "RECHECK.max(RECHECK_EACH * u32::try_from(ahead.calls).unwrap_or(CALLS_MAX).min(1))",
+    ),
     mutant("a retry costs nothing", BUDGET, "self.level -= cost;", ""),
     mutant(
         "the share of retries in flight is not kept",

@@ -199,7 +199,8 @@ impl<H: Handle> Plan<H> {
         let since = *self.circuit_since.get_or_insert(now);
         let last = (since + patience).min(self.limit());
         // A probe that is out may come back any moment; its lease is only the longest it may take.
-        let probing = self.tracks[track].candidate.handle.target(|t| t.breaker.state());
+        let handle = &self.tracks[track].candidate.handle;
+        let (probing, look) = handle.target(|t| (t.breaker.state(), t.breaker.look_at(until, now)));
         let until = if probing == State::HalfOpen { until.min(last) } else { until };
         if until > last || now >= last {
             let opens_in = until.since(now);
@@ -208,7 +209,7 @@ impl<H: Handle> Plan<H> {
         }
         self.note_wait(Cause::Circuit, now);
         self.tracks[track].candidate.handle.target(|t| t.breaker.start_waiting(self.counted));
-        self.seek = Seek::Circuit { track, until };
+        self.seek = Seek::Circuit { track, until: look.min(last), looked: false };
     }
 
     /// How long a call waits for this circuit; `None`: not at all. One that has met its share of
@@ -236,12 +237,23 @@ impl<H: Handle> Plan<H> {
             })
     }
 
-    /// Looks at an awaited circuit again: somebody's probe may have closed it.
-    pub(super) fn circuit(&mut self, track: usize, until: Moment, now: Moment) -> Option<Step> {
+    /// Looks at an awaited circuit: somebody's probe may have closed it.
+    pub(super) fn circuit(
+        &mut self,
+        track: usize,
+        until: Moment,
+        looked: bool,
+        now: Moment,
+    ) -> Option<Step> {
         let handle = &self.tracks[track].candidate.handle;
         let peek = handle.target(|t| t.breaker.peek_for(self.counted, now));
-        if matches!(peek, Peek::Open { .. }) && now < until {
-            return Some(self.wait(until, On::Circuit { track }));
+        if let Peek::Open { until: ready } = peek
+            && now < until
+        {
+            // Who was woken is one of those who may probe when the circuit is ready again.
+            let until = if looked { until.min(ready) } else { until };
+            self.seek = Seek::Circuit { track, until, looked: true };
+            return Some(self.wait(until, On::Circuit { track, attempts: self.counted }));
         }
         handle.target(|t| t.breaker.stop_waiting(self.counted));
         self.seek = Seek::Choose;
@@ -293,7 +305,8 @@ impl<H: Handle> Plan<H> {
         if now >= last || handle.pacer(|pacer| pacer.queued()) < CALLS_MAX / 2 {
             return false;
         }
-        let spread = backoff::throttled(&self.policy.retry, 1, &mut self.dice) / 4;
+        // Longer than a first backoff: thousands look each time, and the queue lasts longer than that.
+        let spread = backoff::throttled(&self.policy.retry, 2, &mut self.dice);
         self.tracks[index].not_before = last.min(now + spread);
         self.tracks[index].rest_cause = Cause::Circuit;
         self.seek = Seek::Choose;

@@ -88,8 +88,8 @@ enum Seek {
     Rest { until: Moment },
     /// In a pacer's queue.
     Queue { track: usize, ticket: Ticket, until: Moment },
-    /// Every target left has an open circuit.
-    Circuit { track: usize, until: Moment },
+    /// Every target left has an open circuit; `looked`: it was looked at since the wait began.
+    Circuit { track: usize, until: Moment, looked: bool },
     /// Nothing is sought: an attempt is live.
     Idle,
     /// The end was reached; `step` tells it once.
@@ -179,7 +179,7 @@ impl<H: Handle> Plan<H> {
                 None
             }
             Seek::Queue { track, ticket, .. } => self.queued(track, ticket, now),
-            Seek::Circuit { track, until } => self.circuit(track, until, now),
+            Seek::Circuit { track, until, looked } => self.circuit(track, until, looked, now),
             Seek::Idle => match self.start_beside(now) {
                 Some(start) => Some(start),
                 None => Some(self.wait(Moment::FAR, On::Attempts)),

@@ -19,6 +19,7 @@ use crate::rules::pacer::Pacer;
 use crate::shared::TargetState;
 
 mod recovering;
+mod waiting;
 
 #[derive(Clone, Debug)]
 struct Cell(Rc<RefCell<(TargetState, Pacer)>>);

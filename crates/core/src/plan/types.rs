@@ -170,6 +170,8 @@ pub enum On {
     Circuit {
         /// The candidate's index.
         track: usize,
+        /// Attempts behind this call: the fewest are woken first.
+        attempts: u32,
     },
 }
 

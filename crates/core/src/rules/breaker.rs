@@ -52,6 +52,13 @@ pub const LEASE_MAX: Duration = Duration::from_secs(120);
 /// See [`LEASE_MIN`].
 pub const LEASE_TIMES: u32 = 4;
 
+/// Waiting calls that look at the circuit after each probe, the next of which is one of them.
+pub const WOKEN: u32 = 16;
+/// With more than these, how much later each looks by itself: a thousand looks a second in all.
+const LOOK_EACH: Duration = Duration::from_millis(1);
+/// The earliest that is, while a probe is out.
+const LOOK_LEAST: Duration = Duration::from_secs(1);
+
 /// What a call would be told if it wanted to attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peek {
@@ -303,6 +310,18 @@ impl Breaker {
     /// Calls that wait for this circuit.
     pub fn waiting(&self) -> u32 {
         self.waiting.count()
+    }
+
+    /// When a call that begins to wait for this circuit, open until `ready`, looks at it without being
+    /// woken. Where many wait, the few that are woken suffice for the next probe; should none of them
+    /// want it any more, one of the others looks soon.
+    pub fn look_at(&self, ready: Moment, now: Moment) -> Moment {
+        let Some(more) = self.waiting.count().checked_sub(WOKEN) else { return ready };
+        let turn = LOOK_EACH.saturating_mul(more);
+        match self.inner {
+            Inner::HalfOpen { .. } => now + turn.max(LOOK_LEAST),
+            Inner::Open { .. } | Inner::Closed { .. } => ready + turn,
+        }
     }
 
     /// When a probe may go; `None` while closed.

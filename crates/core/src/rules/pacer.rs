@@ -163,6 +163,9 @@ const fn counts_tokens(index: usize) -> bool {
 const TOKENS_GUESS: f64 = 500.0;
 /// Shortest time after which a call that is not the first in the queue looks at its chances again.
 const RECHECK: Duration = Duration::from_millis(100);
+/// As much longer for each call before it: a call is woken when its turn comes, and thousands that
+/// look ten times a second would keep the machine from serving the first.
+const RECHECK_EACH: Duration = Duration::from_millis(2);
 
 /// The pacer of one credential and model, or of a group that shares a limit.
 #[derive(Clone, Debug)]
@@ -230,7 +233,8 @@ impl Pacer {
         }
         let ticket = self.queue.join(ask);
         let head = self.queue.head().is_some_and(|(head, _)| head == ticket);
-        let until = if head { at } else { at.max(now + RECHECK) }.min(ask.latest);
+        let ahead = self.queue.before(ticket);
+        let until = if head { at } else { at.max(now + recheck(ahead)) }.min(ask.latest);
         if head {
             self.told = Some((ticket, until));
         }
@@ -247,7 +251,8 @@ impl Pacer {
             self.ready(ask.tokens, now)
         } else {
             let ahead = self.queue.before(ticket);
-            (self.estimate_at(ahead, ask.tokens, now).max(now + RECHECK), WaitCause::Queue)
+            let at = self.estimate_at(ahead, ask.tokens, now);
+            (at.max(now + recheck(ahead)), WaitCause::Queue)
         };
         if now > ask.latest || (at > ask.latest && at != Moment::FAR && (head || now >= ask.latest))
         {
@@ -392,6 +397,11 @@ impl Grant {
     fn mark(&self, index: usize) -> Mark {
         Mark { at: self.sent, spent: self.marks[index] }
     }
+}
+
+/// After how long a call that is not the first looks again.
+fn recheck(ahead: Ahead) -> Duration {
+    RECHECK.max(RECHECK_EACH * u32::try_from(ahead.calls).unwrap_or(CALLS_MAX).min(CALLS_MAX))
 }
 
 /// `seconds` after `now`; what cannot be told is far.

@@ -52,6 +52,7 @@ impl<U: Upstream> Run<U> {
             }
         }
         self.over = true;
+        self.look_at_circuit();
         self.plan.abandon(now);
     }
 

@@ -78,10 +78,13 @@ impl Call {
         }
     }
 
-    pub(super) fn waits_for_circuit(&self, target: usize) -> bool {
+    /// The attempts behind it, if it waits for the circuit of this target.
+    pub(super) fn waits_for_circuit(&self, target: usize) -> Option<u32> {
         match self.on {
-            Some(On::Circuit { track }) => self.target(track) == target,
-            Some(On::Pacer { .. } | On::Attempts | On::Time) | None => false,
+            Some(On::Circuit { track, attempts }) => {
+                (self.target(track) == target).then_some(attempts)
+            }
+            Some(On::Pacer { .. } | On::Attempts | On::Time) | None => None,
         }
     }
 }

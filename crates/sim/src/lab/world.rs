@@ -12,10 +12,11 @@ use mainstay_core::plan::Handle;
 use mainstay_core::policy::{Limits, Policy};
 use mainstay_core::rules::breaker::{Peek, State};
 use mainstay_core::rules::pacer::{Pacer, Ticket};
-use mainstay_core::shared::TargetState;
+use mainstay_core::shared::{TargetState, Wake};
 use mainstay_core::time::Moment;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -410,12 +411,9 @@ impl<'a> World<'a> {
         let Tenant { targets, calls, .. } = self.tenants[tenant].clone();
         for target in targets {
             let cell = self.targets[target].cell.clone();
-            if cell.target(|state| std::mem::take(&mut state.circuit_moved)) {
-                for id in calls.clone() {
-                    if self.calls[id as usize].waits_for_circuit(target) {
-                        self.wake(id);
-                    }
-                }
+            let wake = cell.target(|state| std::mem::take(&mut state.circuit_wake));
+            for id in self.woken(wake, target, &calls) {
+                self.wake(id);
             }
             let Some(ticket) = cell.pacer(|pacer| pacer.next_wake(now)) else { continue };
             match cell.owner(ticket).filter(|id| self.waits_for(*id, &cell, ticket)) {
@@ -423,6 +421,23 @@ impl<'a> World<'a> {
                 None => self.judge.accuse(7, format!("{ticket:?} waits and belongs to nobody")),
             }
         }
+    }
+
+    /// Who of a tenant's calls that wait for a circuit are to look at it.
+    fn woken(&self, wake: Wake, target: usize, calls: &Range<u32>) -> Vec<u32> {
+        let most = match wake {
+            Wake::Nobody => return Vec::new(),
+            Wake::Few => Wake::FEW,
+            Wake::Everybody => usize::MAX,
+        };
+        let waiting =
+            |id: u32| self.calls[id as usize].waits_for_circuit(target).map(|ranks| (ranks, id));
+        let mut woken: Vec<(u32, u32)> = calls.clone().filter_map(waiting).collect();
+        if most < woken.len() {
+            woken.sort_unstable();
+            woken.truncate(most);
+        }
+        woken.into_iter().map(|(_, id)| id).collect()
     }
 
     /// Tells the judge of circuits that changed.

@@ -4,6 +4,7 @@
 
 mod bystanders;
 mod marks;
+mod outage;
 mod turns;
 
 use mainstay_core::plan::Role;

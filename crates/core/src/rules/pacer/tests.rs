@@ -326,3 +326,24 @@ fn who_asks_and_leaves_wakes_nobody_whose_time_stays() {
         assert_eq!(pacer.next_wake(now), None, "woken after {step} others");
     }
 }
+
+#[test]
+fn thousands_in_the_queue_look_again_a_few_thousand_times_a_second_and_the_first_in_time() {
+    let mut pacer = new();
+    let _grants: Vec<Grant> = (0..4).map(|_| go(&mut pacer, 100, at(0))).collect();
+    let (head, ..) = wait(&mut pacer, ask(100), at(0));
+    let mut last = 0.0;
+    let mut a_second = 0.0;
+    for _ in 0..5000 {
+        let (ticket, until, _) = wait(&mut pacer, ask(100), at(0));
+        let Polled::Wait { until: again, .. } = pacer.poll(ticket, at(0)) else { panic!("waits") };
+        assert_eq!(again, until);
+        last = until.seconds_since(at(0));
+        a_second += 1.0 / last;
+    }
+    assert!(a_second < 5000.0, "{a_second} looks a second");
+    assert!(last <= 20.0, "{last} s until the last looks again");
+    let Polled::Go(first) = pacer.poll(head, at(1000)) else { panic!("the ramp lets it go") };
+    assert!(pacer.next_wake(at(1000)).is_some_and(|next| next > head), "and the next is woken");
+    pacer.released(first, at(1000));
+}
