@@ -21,24 +21,20 @@ use std::time::Duration;
 
 use mainstay_core::dice::Dice;
 use mainstay_core::money::{Price, Quantity, Usd};
-use mainstay_core::store::EntryKind;
+use mainstay_core::store::{EntryKind, LimitStore as _, ObjectStore as _};
 use mainstay_sim::{Sim, SimConfig};
-use mainstay_store::LedgerFile;
+use mainstay_store::{FAILPOINTS, LedgerFile, Sqlite};
 use serde_json::Value;
 use tokio::time::Instant;
 
 /// Callers that never rest.
 const CALLERS: u64 = 8;
 
-/// Places in the program where it is let die, and after how many passes.
-const PLACES: [&str; 4] = [
-    "money-before-attempt:20",
-    "ledger-before-commit:30",
-    "ledger-after-commit:30",
-    "money-before-settle:20",
-];
-/// The same in the recovery of what a death left open.
-const RECOVERY: [&str; 2] = ["recovery-before-commit", "recovery-after-commit"];
+/// Places on a call's way, where it is let die after so many passes; the others are passed by the
+/// next start, which recovers what a death left.
+const ON_THE_WAY: [&str; 4] =
+    ["money-before-attempt", "ledger-before-commit", "ledger-after-commit", "money-before-settle"];
+const PASSES: u32 = 20;
 
 struct World {
     folder: tempfile::TempDir,
@@ -79,6 +75,25 @@ impl World {
         let done = self.command().args(args).output().unwrap();
         assert!(done.status.success(), "{args:?}: {}", String::from_utf8_lossy(&done.stderr));
         String::from_utf8(done.stdout).unwrap()
+    }
+
+    /// Another key, of a project of its own: its id and its text.
+    fn stranger(&self) -> (String, String) {
+        self.tool(&["project", "create", "other", "--org", "default"]);
+        let made = self.tool(&["key", "create", "--name", "o", "--project", "other", "--json"]);
+        let made: Value = serde_json::from_str(&made).unwrap();
+        let text = |name: &str| made[name].as_str().unwrap().to_owned();
+        (text("id"), text("key"))
+    }
+
+    /// Waits until the store has what a running gateway writes a moment later.
+    fn stored(&self, there: impl Fn(&Sqlite) -> bool) {
+        let store = Sqlite::open(&self.store()).unwrap();
+        let until = Instant::now() + Duration::from_secs(20);
+        while !there(&store) {
+            assert!(Instant::now() < until, "it is never written: {}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Starts the gateway; it may die at `place`.
@@ -240,6 +255,18 @@ fn exchange(addr: SocketAddr, request: &[u8]) -> Option<Vec<u8>> {
     (!answer.is_empty()).then_some(answer)
 }
 
+/// The status of a request with this key, and the answer's body.
+fn asked(gateway: &Gateway, key: &str, method: &str, path: &str, body: &str) -> (u16, String) {
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\nopenai-beta: assistants=v2\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let answer = exchange(gateway.addr, request.as_bytes()).unwrap();
+    let text = String::from_utf8_lossy(&answer).into_owned();
+    let status = text.get(9..12).and_then(|digits| digits.parse().ok()).unwrap();
+    (status, text.split_once("\r\n\r\n").unwrap().1.to_owned())
+}
+
 /// The usage of an answer that came to its end.
 fn whole(head: &str, body: &str, stream: bool) -> Option<Value> {
     if !head.starts_with("HTTP/1.1 200") {
@@ -296,26 +323,61 @@ fn a_gateway_that_is_killed_at_any_moment_owes_nothing_and_charges_once() {
 fn a_death_at_each_named_place_is_recovered_from() {
     let (_runtime, sim) = simulator();
     let world = World::new(sim.addr());
-    for (seed, place) in PLACES.iter().enumerate() {
-        let (mut gateway, _) = world.serving(Some(place));
-        world.load(&mut gateway, None, seed as u64);
+    for (seed, place) in (0..).zip(FAILPOINTS) {
+        if ON_THE_WAY.contains(&place) {
+            let (mut gateway, _) = world.serving(Some(&format!("{place}:{PASSES}")));
+            world.load(&mut gateway, None, seed);
+        } else {
+            // The first death leaves something to bring over from the journal, or calls to recover, and
+            // the next start dies in that.
+            let first = if place.starts_with("replay") { ON_THE_WAY[1] } else { ON_THE_WAY[3] };
+            let (mut gateway, _) = world.serving(Some(&format!("{first}:{PASSES}")));
+            world.load(&mut gateway, None, seed);
+            let mut dying = world.serve(Some(place));
+            assert_eq!(dying.wait(), None, "{place}: it dies before it serves");
+        }
         drop(world.serving(None));
         world.examine();
     }
-    for place in RECOVERY {
-        // Killed while calls are open, until some are left for the recovery to die in.
-        let (mut gateway, _) = world.serving(Some("money-before-settle:9"));
-        world.load(&mut gateway, None, 99);
-        let mut dying = world.serve(Some(place));
-        assert_eq!(dying.wait(), None, "{place}: it dies before it serves");
-        drop(world.serving(None));
-        world.examine();
+    let answers = world.paid.lock().unwrap().len();
+    assert!(answers > 10, "{answers} answers: the load was felt");
+    report(&format!("{} places of death, {answers} answers", FAILPOINTS.len()));
+}
+
+/// A day's requests are no others after a death, and whose an object is neither. Both are written a
+/// moment after the answer; what was written outlives every kill.
+#[test]
+fn what_is_used_of_a_day_and_whose_objects_are_outlives_a_kill() {
+    const CHAT: &str =
+        r#"{"model":"gpt-4o","max_tokens":3,"messages":[{"role":"user","content":"hi"}]}"#;
+    let (_runtime, sim) = simulator();
+    let world = World::new(sim.addr());
+    let (id, stranger) = world.stranger();
+    world.tool(&["limit", "set", "--key", &id, "--rpd", "5"]);
+    let chat =
+        |gateway: &Gateway| asked(gateway, &stranger, "POST", "/v1/chat/completions", CHAT).0;
+    let (mut gateway, _) = world.serving(None);
+    for _ in 0..3 {
+        assert_eq!(chat(&gateway), 200);
     }
-    report(&format!(
-        "{} places of death, {} answers",
-        PLACES.len() + RECOVERY.len(),
-        world.paid.lock().unwrap().len()
-    ));
+    let (status, thread) = asked(&gateway, &world.key, "POST", "/v1/threads", "{}");
+    assert_eq!(status, 200, "{thread}");
+    let thread = serde_json::from_str::<Value>(&thread).unwrap()["id"].as_str().unwrap().to_owned();
+    let path = format!("/v1/threads/{thread}");
+    world.stored(|store| {
+        let used = store.levels().unwrap().iter().map(|level| level.used).sum::<u64>();
+        used == 3 && store.object("threads", &thread).unwrap().is_some()
+    });
+    for _ in 0..2 {
+        gateway.child.kill().unwrap();
+        gateway = world.serving(None).0;
+        assert_eq!(asked(&gateway, &world.key, "GET", &path, "").0, 200, "its owner has it");
+        assert_eq!(asked(&gateway, &stranger, "GET", &path, "").0, 404, "and nobody else");
+    }
+    // A look at a thread may count as a request as well: whatever was used, the rest is no more.
+    let used = 5 - (0..9).take_while(|_| chat(&gateway) == 200).count();
+    assert!((3..=5).contains(&used), "{used} were used before");
+    assert_eq!(chat(&gateway), 429, "the day's are used up");
 }
 
 #[expect(clippy::print_stderr, reason = "the figures are what the long form is run for")]

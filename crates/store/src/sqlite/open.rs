@@ -182,3 +182,6 @@ pub(crate) fn told(error: &rusqlite::Error, what: &str, path: &Path) -> StoreErr
     };
     StoreError::Surroundings { what: what.to_owned(), why: error.to_string(), fix }
 }
+
+#[cfg(test)]
+mod tests;

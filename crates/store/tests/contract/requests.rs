@@ -156,3 +156,32 @@ fn records_outlive_the_process() {
     keep(&again, vec![record(2)]);
     assert_eq!(found(&again, &RequestFilter::default(), 9), [2, 1]);
 }
+
+/// The oldest records make room for the newest: however long a gateway runs, its file is as large as
+/// what is kept.
+#[test]
+fn the_file_does_not_grow_with_what_is_forgotten() {
+    const BATCH: u64 = 200;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("long.db");
+    let kept = RequestsKept { count_max: 1_000, ..RequestsKept::default() };
+    // What is in the log beside the file is brought into it at the end.
+    let turn = |batches: std::ops::Range<u64>| {
+        let store = Sqlite::open(&path).unwrap();
+        for number in batches {
+            let one = |place: u64| {
+                let mut id = [0; 16];
+                id[..8].copy_from_slice(&(number * BATCH + place).to_le_bytes());
+                RequestRecord { id: RequestId(id), ..record(1) }
+            };
+            store.keep_requests((0..BATCH).map(one).collect(), kept, NOW).unwrap();
+        }
+        drop(store);
+        std::fs::metadata(&path).unwrap().len()
+    };
+    let (early, late) = (turn(0..60), turn(60..300));
+    let store = Sqlite::open(&path).unwrap();
+    let records = store.requests(&RequestFilter::default(), 9_999).unwrap().len();
+    assert!((1_000..1_000 + 2 * usize::try_from(BATCH).unwrap()).contains(&records), "{records}");
+    assert!(late <= early + early / 4, "{early} bytes after 60 batches, {late} after 300");
+}
