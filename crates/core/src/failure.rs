@@ -87,6 +87,23 @@ pub enum Kind {
     Unknown,
 }
 
+/// Whose matter a failure is, for those who decide about more than one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Concern {
+    /// The key's, the account's or the place's: every call with that key meets it.
+    Account,
+    /// A limit's: waiting helps.
+    Limit,
+    /// What was asked for is not there: the path, the model or the object.
+    Address,
+    /// The request's own.
+    Request,
+    /// The target's, or the way's to it.
+    Target,
+    /// Nobody knows.
+    Nobody,
+}
+
 impl Kind {
     /// Every kind, in the order of the documentation.
     pub const ALL: [Kind; 37] = [
@@ -211,6 +228,47 @@ impl Kind {
             | Kind::Unknown => Class::InternalServerError,
             Kind::RequestTimeout => Class::APITimeoutError,
             Kind::Connection | Kind::StreamInterrupted => Class::APIConnectionError,
+        }
+    }
+
+    /// Whose matter it is.
+    pub const fn concern(self) -> Concern {
+        match self {
+            Kind::InvalidAuthentication
+            | Kind::IncorrectApiKey
+            | Kind::ExpiredApiKey
+            | Kind::RevokedApiKey
+            | Kind::NotOrganizationMember
+            | Kind::IpNotAuthorized
+            | Kind::UnsupportedRegion
+            | Kind::PermissionDenied
+            | Kind::ModelAccessDenied
+            | Kind::InsufficientQuota
+            | Kind::BillingLimit => Concern::Account,
+            Kind::RateLimitRequests
+            | Kind::RateLimitTokens
+            | Kind::RateLimitOther
+            | Kind::ConcurrentLimit => Concern::Limit,
+            Kind::ModelNotFound | Kind::NotFound | Kind::MethodNotAllowed => Concern::Address,
+            Kind::InvalidRequest
+            | Kind::MissingRequiredField
+            | Kind::InvalidValue
+            | Kind::UnsupportedParameter
+            | Kind::ContextLengthExceeded
+            | Kind::ContentPolicy
+            | Kind::RequestTooLarge
+            | Kind::Conflict
+            | Kind::UnprocessableEntity => Concern::Request,
+            Kind::InternalError
+            | Kind::Overloaded
+            | Kind::ServiceUnavailable
+            | Kind::BadGateway
+            | Kind::GatewayTimeout
+            | Kind::RequestTimeout
+            | Kind::Connection
+            | Kind::StreamInterrupted
+            | Kind::MalformedResponse => Concern::Target,
+            Kind::Unknown => Concern::Nobody,
         }
     }
 

@@ -12,6 +12,7 @@ use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use mainstay::call::{Asked, Call, CallBody};
 use mainstay_core::failure::Kind;
+use mainstay_core::time::Moment;
 use mainstay_core::wire::endpoint::{BodyForm, Endpoint};
 
 use crate::admission::{Ask, Denied, Who};
@@ -116,7 +117,11 @@ async fn prepare(
     ticket.called_by(who.clone());
     scopes::check(&caller, &path, &head.method)?;
     tenancy::check(shared, &settings, &caller, (&head.method, &head.headers), peer)?;
-    let mut call = blank_call(&path, &head.method, ticket, caller.credential.clone());
+    let mut call = Call {
+        credential: caller.credential.clone(),
+        traced: ticket.context(),
+        ..blank_call(&path, &head.method, ticket.id.clone(), ticket.arrived)
+    };
     let entry = Entry { shared, settings: &settings, caller: &caller, who: &who, path: &path };
     let filled = fill(entry, (&head.method, &mut head.headers), slot, ticket, &mut call).await;
     let after = match filled {
@@ -200,27 +205,23 @@ async fn fill(
     Ok(Filled::Ready(after))
 }
 
-fn blank_call(
-    path: &ApiPath<'_>,
-    method: &Method,
-    ticket: &Ticket,
-    credential: Option<http::HeaderValue>,
-) -> Call {
+/// A call that nothing is known of but where it goes.
+pub(crate) fn blank_call(path: &ApiPath<'_>, method: &Method, id: String, arrived: Moment) -> Call {
     Call {
-        id: ticket.id.clone(),
+        id,
         method: method.clone(),
         path: path.rest.to_owned(),
         endpoint: path.endpoint,
         headers: HeaderMap::new(),
-        credential,
+        credential: None,
         body: CallBody::Empty,
         body_gone: false,
-        traced: ticket.context(),
+        traced: None,
         model: None,
         model_span: None,
         stream: false,
         tokens: 0,
-        arrived: ticket.arrived,
+        arrived,
         timeout: None,
         read_timeout: None,
         answer_within: None,

@@ -2,7 +2,6 @@
 //! key, limits, budgets, ledger. For benches, which measure exactly this part.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
@@ -17,9 +16,10 @@ use mainstay_core::wire::usage::Usage;
 use crate::admission::{Admission, Ask, Ending, Who};
 use crate::auth::{KeyBook, authenticate};
 use crate::money::{Asked, Money, MoneyAsk, Pledge};
+use crate::routes::ApiPath;
 use crate::settings::{Auth, Settings};
 use crate::shared::Wall;
-use crate::{ids, look};
+use crate::{door, ids, look};
 
 /// The part of a gateway that decides who may call and what for.
 #[derive(Debug)]
@@ -112,29 +112,14 @@ impl Rehearsal {
         self.keys.snapshot().len()
     }
 
+    /// A chat as the door has it once it has looked into its body.
     fn blank(&self, body: Bytes) -> Call {
+        let path = ApiPath { rest: "/chat/completions", endpoint: Endpoint::Chat, unknown: false };
         Call {
-            id: ids::new().0,
-            method: Method::POST,
-            path: "/chat/completions".to_owned(),
-            endpoint: Endpoint::Chat,
-            headers: HeaderMap::new(),
-            credential: None,
             body: CallBody::Buffered(body),
-            body_gone: false,
             model: Some("gpt-4o".to_owned()),
-            model_span: None,
-            stream: false,
             tokens: 120,
-            arrived: self.engine.now(),
-            timeout: None,
-            read_timeout: None,
-            answer_within: None,
-            traced: None,
-            sdk_retry: 0,
-            add_usage: false,
-            pin: None,
-            account: None,
+            ..door::blank_call(&path, &Method::POST, ids::new().0, self.engine.now())
         }
     }
 }
@@ -146,18 +131,11 @@ fn answered() -> Trace {
     let record = AttemptRecord {
         provider: "up".into(),
         model: Some("gpt-4o".into()),
-        waited: Duration::ZERO,
-        wait_cause: "",
-        started: Moment::ZERO,
-        took: Duration::ZERO,
-        status: Some(200),
-        kind: None,
-        bytes: 500,
-        dropped: 0,
-        used,
-        credential: 0,
         ended: Some(Moment::ZERO),
-        state: None,
+        status: Some(200),
+        bytes: 500,
+        used,
+        ..AttemptRecord::default()
     };
     let model = record.model.clone();
     Trace { model, attempts: 1, used, records: vec![record], ..Trace::default() }

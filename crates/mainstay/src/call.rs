@@ -201,7 +201,7 @@ pub struct TargetLook {
 }
 
 /// One attempt on record.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct AttemptRecord {
     /// The provider's name.
     pub provider: Arc<str>,

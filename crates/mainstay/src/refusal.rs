@@ -49,7 +49,7 @@ pub(crate) fn fault(trace: Trace) -> Refusal {
         failure: own_failure(Kind::InternalError, Origin::Mainstay, Scope::None),
         retry_after: None,
         message: Some(
-            "the call was given up because of a fault of this gateway; it is safe to send it again"
+            "the call was given up because of a fault of Mainstay's; it is safe to send it again"
                 .to_owned(),
         ),
         provider_answer: None,
@@ -188,7 +188,7 @@ fn message(end: &Final, last: Option<(String, &Verdict)>, call: &Call) -> String
             ),
             None => "no provider is configured; add a [[provider]] to the configuration".to_owned(),
         },
-        Why::Fault => "the call was given up because of a fault of this gateway".to_owned(),
+        Why::Fault => "the call was given up because of a fault of Mainstay's".to_owned(),
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use mainstay::probe::Exchange;
 use mainstay_core::catalogue::entry;
 use mainstay_core::classify::{TransportFault, Verdict};
-use mainstay_core::failure::Kind;
+use mainstay_core::failure::{Concern, Kind};
 use mainstay_core::hints::{Dimension, http_date};
 use mainstay_core::mask;
 use mainstay_core::store::UnixMillis;
@@ -90,8 +90,8 @@ fn refused(number: usize, verdict: &Verdict) -> Finding {
     let status = verdict.failure.provider.status.unwrap_or_default();
     let what = format!("key {number}: {kind} ({status}){}", said(verdict));
     let finding = Finding::kind("auth", what, entry(kind));
-    match kind {
-        Kind::NotFound | Kind::MethodNotAllowed | Kind::ModelNotFound => {
+    match kind.concern() {
+        Concern::Address => {
             let what = format!("key {number} could not be tried: GET /models gave {status}");
             let cause = "This server has no list of models, or `base_url` has another path.";
             let fix = [
@@ -100,40 +100,9 @@ fn refused(number: usize, verdict: &Verdict) -> Finding {
             ];
             Finding::warning("auth", what, cause, &fix)
         }
-        Kind::RateLimitRequests
-        | Kind::RateLimitTokens
-        | Kind::RateLimitOther
-        | Kind::ConcurrentLimit => finding.only_a_warning(),
-        Kind::InternalError
-        | Kind::Overloaded
-        | Kind::ServiceUnavailable
-        | Kind::BadGateway
-        | Kind::GatewayTimeout
-        | Kind::RequestTimeout
-        | Kind::Connection
-        | Kind::StreamInterrupted
-        | Kind::MalformedResponse => finding.around(),
-        Kind::InvalidAuthentication
-        | Kind::IncorrectApiKey
-        | Kind::ExpiredApiKey
-        | Kind::RevokedApiKey
-        | Kind::NotOrganizationMember
-        | Kind::IpNotAuthorized
-        | Kind::UnsupportedRegion
-        | Kind::PermissionDenied
-        | Kind::ModelAccessDenied
-        | Kind::InsufficientQuota
-        | Kind::BillingLimit
-        | Kind::InvalidRequest
-        | Kind::MissingRequiredField
-        | Kind::InvalidValue
-        | Kind::UnsupportedParameter
-        | Kind::ContextLengthExceeded
-        | Kind::ContentPolicy
-        | Kind::RequestTooLarge
-        | Kind::Conflict
-        | Kind::UnprocessableEntity
-        | Kind::Unknown => finding,
+        Concern::Limit => finding.only_a_warning(),
+        Concern::Target => finding.around(),
+        Concern::Account | Concern::Request | Concern::Nobody => finding,
     }
 }
 

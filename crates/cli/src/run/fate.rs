@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use mainstay_core::catalogue;
-use mainstay_core::failure::Kind;
+use mainstay_core::failure::{Concern, Kind};
 use mainstay_core::time::Moment;
 
 use super::job::Job;
@@ -82,7 +82,8 @@ impl Outlook {
         let others_get_on = last.is_some_and(|last| last >= job.started);
         if others_get_on {
             job.rounds += 1;
-            let most = if is_limit(kind) { LIMITED_ROUNDS_MAX } else { ROUNDS_MAX };
+            let limited = kind.concern() == Concern::Limit;
+            let most = if limited { LIMITED_ROUNDS_MAX } else { ROUNDS_MAX };
             if job.rounds >= most {
                 return if job.parts.len() > 1 { Fate::Split } else { Fate::Write };
             }
@@ -99,55 +100,7 @@ impl Outlook {
 
 /// Whether the reason is the account, the key or the setting, so that every line would meet it.
 fn is_for_all(kind: Kind) -> bool {
-    match kind {
-        Kind::InvalidAuthentication
-        | Kind::IncorrectApiKey
-        | Kind::ExpiredApiKey
-        | Kind::RevokedApiKey
-        | Kind::NotOrganizationMember
-        | Kind::IpNotAuthorized
-        | Kind::UnsupportedRegion
-        | Kind::PermissionDenied
-        | Kind::ModelAccessDenied
-        | Kind::InsufficientQuota
-        | Kind::BillingLimit
-        | Kind::ModelNotFound
-        | Kind::NotFound
-        | Kind::MethodNotAllowed => true,
-        Kind::RateLimitRequests
-        | Kind::RateLimitTokens
-        | Kind::RateLimitOther
-        | Kind::ConcurrentLimit
-        | Kind::InvalidRequest
-        | Kind::MissingRequiredField
-        | Kind::InvalidValue
-        | Kind::UnsupportedParameter
-        | Kind::ContextLengthExceeded
-        | Kind::ContentPolicy
-        | Kind::RequestTooLarge
-        | Kind::Conflict
-        | Kind::UnprocessableEntity
-        | Kind::InternalError
-        | Kind::Overloaded
-        | Kind::ServiceUnavailable
-        | Kind::BadGateway
-        | Kind::GatewayTimeout
-        | Kind::RequestTimeout
-        | Kind::Connection
-        | Kind::StreamInterrupted
-        | Kind::MalformedResponse
-        | Kind::Unknown => false,
-    }
-}
-
-fn is_limit(kind: Kind) -> bool {
-    matches!(
-        kind,
-        Kind::RateLimitRequests
-            | Kind::RateLimitTokens
-            | Kind::RateLimitOther
-            | Kind::ConcurrentLimit
-    )
+    matches!(kind.concern(), Concern::Account | Concern::Address)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::failure::Kind;
+use crate::failure::{Concern, Kind};
 
 /// Why somebody is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -175,43 +175,5 @@ impl Change {
 
 /// Whether a failure says something about a target: not what a caller's request brought on itself.
 pub const fn counts(kind: Kind) -> bool {
-    match kind {
-        Kind::InvalidRequest
-        | Kind::MissingRequiredField
-        | Kind::InvalidValue
-        | Kind::UnsupportedParameter
-        | Kind::ModelNotFound
-        | Kind::ContextLengthExceeded
-        | Kind::ContentPolicy
-        | Kind::RequestTooLarge
-        | Kind::NotFound
-        | Kind::Conflict
-        | Kind::UnprocessableEntity
-        | Kind::MethodNotAllowed => false,
-        Kind::InvalidAuthentication
-        | Kind::IncorrectApiKey
-        | Kind::ExpiredApiKey
-        | Kind::RevokedApiKey
-        | Kind::NotOrganizationMember
-        | Kind::IpNotAuthorized
-        | Kind::UnsupportedRegion
-        | Kind::PermissionDenied
-        | Kind::ModelAccessDenied
-        | Kind::RateLimitRequests
-        | Kind::RateLimitTokens
-        | Kind::RateLimitOther
-        | Kind::ConcurrentLimit
-        | Kind::InsufficientQuota
-        | Kind::BillingLimit
-        | Kind::InternalError
-        | Kind::Overloaded
-        | Kind::ServiceUnavailable
-        | Kind::BadGateway
-        | Kind::GatewayTimeout
-        | Kind::RequestTimeout
-        | Kind::Connection
-        | Kind::StreamInterrupted
-        | Kind::MalformedResponse
-        | Kind::Unknown => true,
-    }
+    !matches!(kind.concern(), Concern::Request | Concern::Address)
 }

@@ -1,0 +1,170 @@
+//! The log of a running gateway: one line for each finished call, at the level of how it ended, and
+//! nothing of what was said in it.
+#![expect(clippy::unwrap_used, reason = "in a test, what is absent is a failure")]
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+/// What a caller says and must never be read in a log.
+const SECRET: &str = "the-caller's-own-words";
+
+struct World {
+    folder: tempfile::TempDir,
+    addr: SocketAddr,
+    key: String,
+    gateway: Child,
+    /// A provider that listens and never answers.
+    mute: TcpListener,
+}
+
+fn command(folder: &tempfile::TempDir) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mainstay"));
+    command.env_clear().env("MAINSTAY_CONFIG", folder.path().join("m.toml")).stdin(Stdio::null());
+    command
+}
+
+impl World {
+    fn start() -> World {
+        let folder = tempfile::tempdir().unwrap();
+        let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+        let config = format!(
+            "[store]\nurl = \"sqlite:{}\"\n[admin]\ntoken = \"0123456789abcdef\"\n[log]\nformat = \"json\"\nlevel = \"debug\"\n\
+             [policy.retry]\nattempts_max = 2\nattempts_per_call_max = 2\n\
+             [[provider]]\nname = \"up\"\nkind = \"sim\"\n\
+             [[provider]]\nname = \"mute\"\nbase_url = \"http://{}/v1\"\napi_key = \"sk-mute\"\nmodels = [\"mute\"]\n",
+            folder.path().join("m.db").display(),
+            mute.local_addr().unwrap()
+        );
+        std::fs::write(folder.path().join("m.toml"), config).unwrap();
+        let made =
+            command(&folder).args(["key", "create", "--name", "k", "--json"]).output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let made: Value = serde_json::from_slice(&made.stdout).unwrap();
+        let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let log = std::fs::File::create(folder.path().join("log")).unwrap();
+        let gateway = command(&folder)
+            .args(["serve", "--listen", &addr.to_string(), "--admin-listen", "127.0.0.1:0"])
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let key = made["key"].as_str().unwrap().to_owned();
+        World { folder, addr, key, gateway, mute }
+    }
+
+    fn connection(&self) -> TcpStream {
+        let until = Instant::now() + Duration::from_secs(30);
+        loop {
+            match TcpStream::connect(self.addr) {
+                Ok(stream) => return stream,
+                Err(error) => assert!(Instant::now() < until, "{error}: {}", self.log()),
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Sends a chat, and gives the connection.
+    fn send(&self, body: &Value) -> TcpStream {
+        let (body, mut stream) = (body.to_string(), self.connection());
+        let head = format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            self.key,
+            body.len()
+        );
+        stream.write_all(&[head.as_bytes(), body.as_bytes()].concat()).unwrap();
+        stream
+    }
+
+    /// The status and the request's id of an answered chat.
+    fn chat(&self, body: &Value) -> (u16, String) {
+        let mut answer = String::new();
+        self.send(body).read_to_string(&mut answer).unwrap();
+        let id = answer.lines().find_map(|line| line.strip_prefix("x-request-id: "));
+        (answer[9..12].parse().unwrap(), id.unwrap().to_owned())
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// The lines about finished calls, once there are so many.
+    fn lines(&self, count: usize) -> Vec<Value> {
+        let until = Instant::now() + Duration::from_secs(30);
+        loop {
+            let log = self.log();
+            let all = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            let calls: Vec<Value> =
+                all.filter(|line| line["fields"]["endpoint"].is_string()).collect();
+            if calls.len() >= count {
+                return calls;
+            }
+            assert!(Instant::now() < until, "{} lines of {count}:\n{log}", calls.len());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let _ = self.gateway.kill();
+        let _ = self.gateway.wait();
+    }
+}
+
+fn asking(model: &str) -> Value {
+    json!({"model": model, "max_tokens": 3, "messages": [{"role": "user", "content": SECRET}]})
+}
+
+#[test]
+fn each_call_has_one_line_that_says_how_it_ended_and_nothing_that_was_said() {
+    let world = World::start();
+    let (answered, failed) =
+        (world.chat(&asking("gpt-4o")), world.chat(&asking("sim-internal_error")));
+    let refused = world.chat(&json!({"model": "gpt-4o", "max_tokens": SECRET}));
+    assert_eq!((answered.0, failed.0, refused.0), (200, 500, 400));
+    let gone = world.send(&asking("mute"));
+    let (held, _) = world.mute.accept().unwrap();
+    drop(gone);
+    let lines = world.lines(4);
+    drop(held);
+    assert_eq!(lines.len(), 4, "one line a call: {lines:#?}");
+    let of = |id: &str| {
+        let mut found = lines.iter().filter(|line| line["fields"]["id"] == id);
+        let line = found.next().unwrap_or_else(|| panic!("{id}: {lines:#?}"));
+        assert!(found.next().is_none(), "{id} has two lines");
+        (line["level"].as_str().unwrap(), &line["fields"])
+    };
+    let (level, line) = of(&answered.1);
+    assert_eq!((level, &line["message"]), ("DEBUG", &json!("answered")));
+    assert_eq!(
+        (&line["status"], &line["attempts"], &line["provider"]),
+        (&json!(200), &json!(1), &json!("up"))
+    );
+    assert!(line["output_tokens"].as_u64().unwrap() > 0, "{line}");
+    let (level, line) = of(&failed.1);
+    assert_eq!((level, &line["message"]), ("WARN", &json!("failed")));
+    assert_eq!((&line["kind"], &line["origin"]), (&json!("internal_error"), &json!("provider")));
+    assert_eq!(
+        (&line["attempts"], &line["retries"], &line["key"]),
+        (&json!(2), &json!(1), &json!("k"))
+    );
+    let tried = line["tried"].as_str().unwrap();
+    assert_eq!(tried.matches("up/sim-internal_error internal_error").count(), 2, "{tried}");
+    let (level, line) = of(&refused.1);
+    assert_eq!(
+        (level, &line["message"], &line["attempts"]),
+        ("INFO", &json!("refused"), &json!(0))
+    );
+    assert_eq!((&line["status"], &line["origin"]), (&json!(400), &json!("caller")));
+    let left = lines.iter().find(|line| line["fields"]["message"] == "caller left").unwrap();
+    assert_eq!((&left["level"], &left["fields"]["status"]), (&json!("DEBUG"), &json!(499)));
+    let log = world.log();
+    for secret in [SECRET, &world.key, "sk-mute"] {
+        assert!(!log.contains(secret), "`{secret}` is in the log");
+    }
+}
