@@ -1,7 +1,8 @@
-//! Servers that tests share: PostgreSQL from Debian's package, with nothing brought to the disk, ended
-//! with the run.
+//! Servers that tests stand on: PostgreSQL from Debian's package, one for the whole run, with nothing
+//! brought to the disk; and Redis, of which each test starts its own, if only it is installed.
 
-use crate::debian::install;
+use crate::debian::{Need, install, need};
+use crate::places::program;
 use crate::process::{Show, run};
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
@@ -30,6 +31,9 @@ impl Servers {
         match Postgres::start() {
             Ok(postgres) => servers.postgres = Some(postgres),
             Err(why) => servers.missing.push(("tests with PostgreSQL", why)),
+        }
+        if let Err(why) = redis() {
+            servers.missing.push(("tests with Redis", why));
         }
         servers
     }
@@ -139,6 +143,14 @@ impl Drop for Postgres {
     }
 }
 
+/// Sees to it that there is a Redis or a Valkey to start.
+fn redis() -> Result<(), String> {
+    if program("valkey-server").is_some() {
+        return Ok(());
+    }
+    need(&[Need { program: "redis-server", package: "redis-server" }])
+}
+
 /// The newest server's programs, where Debian keeps them.
 fn programs() -> Option<PathBuf> {
     let all = fs::read_dir("/usr/lib/postgresql").ok()?;
@@ -168,8 +180,8 @@ mod tests {
 
     #[test]
     fn a_server_is_there_for_a_run_and_gone_after_it() {
-        if programs().is_none() {
-            println!("LEFT OUT, nothing was tested: PostgreSQL is not installed");
+        if programs().is_none() || program("redis-server").is_none() {
+            println!("LEFT OUT, nothing was tested: PostgreSQL or Redis is not installed");
             return;
         }
         let servers = Servers::start();
