@@ -22,7 +22,7 @@ mod sqlite;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use failpoint::{FAILPOINTS, failpoint};
+pub use failpoint::{FAILPOINTS, FAILPOINTS_TOGETHER, failpoint};
 pub use ledger::{ExportRow, LedgerFile, LedgerSettings, Recovered, SqliteLedger, Verified};
 pub use mainstay_core::store::{Store, StoreError};
 pub use memory::Memory;
