@@ -16,6 +16,7 @@ mod budgets;
 mod ledger;
 mod limits;
 mod members;
+mod nodes;
 mod objects;
 mod replays;
 mod requests;
@@ -30,6 +31,7 @@ pub use limits::{Change, LimitLevel, LimitPatch, LimitRecord, LimitStore, Subjec
 pub use members::{
     AuditEntry, AuditStore, Group, Member, MemberStore, NotARole, Role, User, role_in,
 };
+pub use nodes::NodeStore;
 pub use objects::{ObjectRecord, ObjectStore};
 pub use replays::{REPLAY_BYTES_MAX, REPLAYS_MAX, Replay, ReplayPlace, ReplayStore};
 pub use requests::{
@@ -364,6 +366,7 @@ pub trait Store:
     + ReplayStore
     + RequestStore
     + UsageStore
+    + NodeStore
     + Send
     + Sync
     + fmt::Debug

@@ -28,7 +28,7 @@ use crate::first_run::AdminAuth;
 use crate::headers;
 use crate::meter::totals;
 use crate::shared::Shared;
-use crate::sharing::Reason;
+use crate::sharing::{self, Reason};
 
 mod api;
 mod desk;
@@ -68,6 +68,8 @@ const CONNECTIONS_MAX: usize = 64;
 
 /// Ticks between two writings of what is used of requests per day: a second.
 const LEVELS_EVERY: u64 = 4;
+/// Ticks between two looks for other gateways on the store: two seconds.
+const OTHERS_EVERY: u64 = 8;
 
 /// Runs until the gateway is cut.
 pub(crate) async fn run(
@@ -154,6 +156,9 @@ async fn tick(shared: &Arc<Shared>, store: Option<Arc<dyn Store>>) {
             own.admission.limits.refresh(store.as_ref(), epoch)?;
             if turn % LEVELS_EVERY == 0 {
                 own.admission.limits.remember(store.as_ref(), own.engine.now(), own.wall.now())?;
+            }
+            if own.sharing.is_none() && turn % OTHERS_EVERY == 0 {
+                sharing::look_for_others(&own, store.as_ref())?;
             }
             own.money.refresh(store.as_ref(), own.wall.now())?;
             own.money.tell_alerts(store.as_ref(), own.wall.now())?;

@@ -1,7 +1,7 @@
 //! A gateway as a thing to start and stop: the threads, the sockets, and the hands on them.
 
 use std::net::{SocketAddr, TcpListener};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
@@ -31,7 +31,7 @@ use crate::otel::SpanEar;
 use crate::ownership::Objects;
 use crate::settings::Settings;
 use crate::shared::{Shared, Wall, Worker};
-use crate::sharing::{Degraded, Sharing};
+use crate::sharing::{Degraded, Sharing, node_name};
 use crate::tail::LogTail;
 use crate::{tls, worker};
 
@@ -118,7 +118,8 @@ impl Gateway {
         let (keys, admission) = first_look(store.as_deref())?;
         let queue_max = usize::try_from(settings.records.queue_max).unwrap_or(usize::MAX);
         let (teller, tell) = TellerPlan::new(count, queue_max);
-        let sharing = Sharing::open(&settings.shared)?;
+        let node = node_name();
+        let sharing = Sharing::open(&settings.shared, &node)?;
         let locks = sharing.as_ref().map(|sharing| sharing.locks());
         let shared = Arc::new(Shared {
             held: Held::new(settings.bounds.held_max),
@@ -136,6 +137,8 @@ impl Gateway {
             store_failing: AtomicBool::new(false),
             degraded: Degraded::default(),
             sharing,
+            node: node.into(),
+            lonely: AtomicU32::new(0),
             stale: Notify::new(),
             telling: teller.state(),
             alerts: Arc::default(),

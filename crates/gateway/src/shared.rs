@@ -1,6 +1,6 @@
 //! What all workers share, and what each has of its own.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use arc_swap::{ArcSwap, Guard};
@@ -56,6 +56,10 @@ pub(crate) struct Shared {
     pub(crate) degraded: Degraded,
     /// What this gateway has to do with others, when there are some.
     pub(crate) sharing: Option<Arc<Sharing>>,
+    /// This gateway's name; no other one has it.
+    pub(crate) node: Box<str>,
+    /// Looks in a row that found other gateways on the store, none of which shares anything.
+    pub(crate) lonely: AtomicU32,
     /// Something in the store has changed: to be read before its time.
     pub(crate) stale: Notify,
     /// How telling of finished calls goes.

@@ -182,6 +182,24 @@ fn a_gateway_starts_without_the_shared_store_and_takes_it_up_later() {
     until("it is taken up", || front.post(CHATS, CHAT).header(DEGRADED).is_none());
 }
 
+#[test]
+fn gateways_on_one_store_that_share_nothing_say_so_loudly() {
+    let provider = Provider::fixed(completion());
+    let text = format!(
+        "[[provider]]\nname = \"up\"\nbase_url = \"http://{}/v1\"\napi_key = \"sk-upstream-secret\"\n",
+        provider.addr
+    );
+    let alone = parse("test.toml", &text, &Environment::default()).expect("a sound configuration");
+    let [one, two] = two(&alone);
+    let told = |front: &Front| front.get("/readyz").json()["degraded"][0] == "nothing_shared";
+    until("both know", || told(&one) && told(&two));
+    assert_eq!(one.post(CHATS, CHAT).header(DEGRADED), Some("nothing_shared"));
+    let means = &status(&one)["degraded"][0];
+    assert!(means["meaning"].as_str().is_some_and(|text| text.contains("REDIS_URL")), "{means}");
+    drop(one);
+    until("the one that is left is not degraded", || !told(&two));
+}
+
 /// Answers after a while, so that a second request comes while the first is under way.
 fn slow(wait: Duration) -> Provider {
     Provider::new(move |_, stream| {

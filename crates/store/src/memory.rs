@@ -16,6 +16,7 @@ use crate::{describe, model};
 mod budgets;
 mod limits;
 mod members;
+mod nodes;
 mod objects;
 mod replays;
 mod requests;
@@ -52,6 +53,7 @@ struct World {
     members: Vec<(u64, Member)>,
     audit: VecDeque<AuditEntry>,
     objects: BTreeMap<(Box<str>, Box<str>), ObjectRecord>,
+    nodes: BTreeMap<Box<str>, UnixMillis>,
 }
 
 impl Default for World {
@@ -73,6 +75,7 @@ impl Default for World {
             members: Vec::new(),
             audit: VecDeque::new(),
             objects: BTreeMap::new(),
+            nodes: BTreeMap::new(),
         }
     }
 }

@@ -29,6 +29,7 @@ mod lane;
 mod limits;
 mod members;
 mod migrate;
+mod nodes;
 mod objects;
 mod replays;
 mod requests;

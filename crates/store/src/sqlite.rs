@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use mainstay_core::keys::PublicPart;
 use mainstay_core::store::{
-    Changes, Digest, KeyRecord, NewKey, Organization, Project, Store, StoreError, Subject,
-    UnixMillis, UsageRow, UsageStore,
+    Changes, Digest, KeyRecord, NewKey, NodeStore, Organization, Project, Store, StoreError,
+    Subject, UnixMillis, UsageRow, UsageStore,
 };
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
@@ -208,6 +208,9 @@ fn one_key(connection: &Connection, public: PublicPart) -> Result<KeyRecord, Fau
     let found = rows::key(connection, public)?;
     Ok(found.ok_or_else(|| model::absent("key", public.as_str()))?)
 }
+
+/// One machine's: whoever opens the file on it is not counted.
+impl NodeStore for Sqlite {}
 
 impl UsageStore for Sqlite {
     fn usage(

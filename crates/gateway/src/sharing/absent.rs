@@ -36,7 +36,10 @@ pub(crate) enum Turn {
 }
 
 impl Sharing {
-    pub(crate) fn open(settings: &SharedConfig) -> Result<Option<Arc<Sharing>>, ServeError> {
+    pub(crate) fn open(
+        settings: &SharedConfig,
+        _node: &str,
+    ) -> Result<Option<Arc<Sharing>>, ServeError> {
         match settings.url {
             None => Ok(None),
             Some(_) => Err(ServeError {

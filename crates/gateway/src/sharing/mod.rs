@@ -34,8 +34,33 @@ pub(crate) use locks::{Lock, Locks, Turn};
 #[cfg(feature = "redis")]
 pub(crate) use together::Sharing;
 
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use mainstay_core::store::{Store, StoreError};
+
 use crate::metrics::Page;
 use crate::shared::Shared;
+
+/// A gateway that shares nothing is not heard of any more after this long.
+const GONE_AFTER: Duration = Duration::from_secs(5);
+/// Looks in a row that find other gateways before that is believed: one that was killed and started
+/// again leaves a trace for [`GONE_AFTER`].
+const BELIEVED: u32 = 4;
+
+/// Without a shared store: are there other gateways on the store? Asked every two seconds.
+///
+/// # Errors
+///
+/// The store failed.
+pub(crate) fn look_for_others(shared: &Shared, store: &dyn Store) -> Result<(), StoreError> {
+    let now = shared.wall.now();
+    let others = store.count_node(&shared.node, now, GONE_AFTER)?.is_some_and(|count| count > 1);
+    let seen = if others { shared.lonely.load(Ordering::Relaxed).saturating_add(1) } else { 0 };
+    shared.lonely.store(seen, Ordering::Relaxed);
+    shared.degraded.set(Reason::NothingShared, seen >= BELIEVED, now);
+    Ok(())
+}
 
 /// A name of this process that no other one has, and that a person recognises: the machine's name and
 /// eight digits of chance.

@@ -10,7 +10,7 @@ use mainstay_store::redis::{
 use serde_json::{Value, json};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{Locks, Reason, circuits, news, node_name};
+use super::{Locks, Reason, circuits, news};
 use crate::auth::KeyNews;
 use crate::config::SharedConfig;
 use crate::fault::ServeError;
@@ -41,7 +41,10 @@ impl Sharing {
     /// # Errors
     ///
     /// The URL is none, or the system gives no thread.
-    pub(crate) fn open(settings: &SharedConfig) -> Result<Option<Arc<Sharing>>, ServeError> {
+    pub(crate) fn open(
+        settings: &SharedConfig,
+        node: &str,
+    ) -> Result<Option<Arc<Sharing>>, ServeError> {
         let Some(url) = &settings.url else { return Ok(None) };
         let failed = |why: String, fix: &str| ServeError {
             what: "could not open the shared store".to_owned(),
@@ -52,7 +55,6 @@ impl Sharing {
             url.expose().parse().map_err(|error: mainstay_store::redis::NotARedisUrl| {
                 failed(error.to_string(), "write `redis://HOST:PORT` in `shared.url` or REDIS_URL")
             })?;
-        let node = node_name();
         let link = LinkSettings {
             deadline: settings.deadline,
             client: format!("mainstay-{node}"),
@@ -62,8 +64,8 @@ impl Sharing {
             .map_err(|error| failed(error.to_string(), "allow this process one more thread"))?;
         let about = json!({"version": env!("CARGO_PKG_VERSION")}).to_string();
         Ok(Some(Arc::new(Sharing {
-            members: Members::new(link.clone(), node.clone(), about),
-            locks: Arc::new(Locks::new(link.clone(), node)),
+            members: Members::new(link.clone(), node.to_owned(), about),
+            locks: Arc::new(Locks::new(link.clone(), node.to_owned())),
             link,
             heard: AtomicU64::new(0),
             listed: Mutex::default(),

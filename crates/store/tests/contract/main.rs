@@ -5,6 +5,7 @@ mod ground;
 mod keys;
 mod limits;
 mod members;
+mod nodes;
 mod objects;
 mod replays;
 mod requests;
