@@ -183,6 +183,32 @@ fn a_gateway_starts_without_the_shared_store_and_takes_it_up_later() {
 }
 
 #[test]
+fn without_redis_a_revoked_key_is_refused_within_five_seconds_because_the_store_is_looked_at() {
+    let Some(mut redis) = RedisServer::start() else { return };
+    let provider = Provider::fixed(completion());
+    let fronts = two(&config(provider.addr, &redis.url(), ""));
+    see_each_other(&fronts);
+    for gone in [false, true] {
+        if gone {
+            redis.kill();
+            until("both know", || {
+                fronts.iter().all(|front| front.post(CHATS, CHAT).header(DEGRADED).is_some())
+            });
+        }
+        let key = add_key(&*fronts[0].store, Scopes::default(), None);
+        let id = fronts[0].store.keys().expect("memory").pop().expect("the newest").public;
+        until("both let it in", || fronts.iter().all(|front| chat_with(front, &key).status == 200));
+        // Nobody tells: as a command line does it.
+        fronts[0].store.revoke_key(id, UnixMillis(1)).expect("revoked");
+        for front in &fronts {
+            let took = until("it is refused", || chat_with(front, &key).status == 401);
+            println!("Redis gone: {gone}; refused after {took:?}");
+            assert!(took < Duration::from_secs(if gone { 5 } else { 1 }), "{took:?}");
+        }
+    }
+}
+
+#[test]
 fn gateways_on_one_store_that_share_nothing_say_so_loudly() {
     let provider = Provider::fixed(completion());
     let text = format!(

@@ -58,10 +58,7 @@ impl Config {
                     LedgerMode::Batched => "batched",
                 },
             },
-            "shared": {
-                "url": self.shared.url.as_ref().map(hidden),
-                "deadline": duration_text(self.shared.deadline),
-            },
+            "shared": self.shared_outline(),
             "provider": self.providers.iter().map(provider).collect::<Vec<_>>(),
             "route": routes,
             "policy": policy(&self.policy),
@@ -80,17 +77,26 @@ impl Config {
             },
             "tiers": self.tiers.all.iter().map(|tier| tier.name.as_str()).collect::<Vec<_>>(),
             "alerts": alerts(&self.alerts),
-            "budget": {
-                "reserve": match self.budget.reserve { Reserve::Worst => "worst", Reserve::Likely => "likely" },
-                "output_default": self.budget.output_default,
-                "output_likely": self.budget.output_likely,
-                "unpriced": if self.budget.unpriced_free { "free" } else { "refuse" },
-                "shipped_prices": self.budget.shipped_prices,
-                "leftovers": if self.budget.charge_leftovers { "charge" } else { "release" },
-                "queue_max": self.budget.queue_max,
-            },
+            "budget": self.budget_outline(),
             "prices": self.prices.iter().map(|price| price.model.as_str()).collect::<Vec<_>>(),
         })
+    }
+
+    fn budget_outline(&self) -> Value {
+        json!({
+            "reserve": match self.budget.reserve { Reserve::Worst => "worst", Reserve::Likely => "likely" },
+            "output_default": self.budget.output_default,
+            "output_likely": self.budget.output_likely,
+            "unpriced": if self.budget.unpriced_free { "free" } else { "refuse" },
+            "shipped_prices": self.budget.shipped_prices,
+            "leftovers": if self.budget.charge_leftovers { "charge" } else { "release" },
+            "queue_max": self.budget.queue_max,
+        })
+    }
+
+    fn shared_outline(&self) -> Value {
+        let url = self.shared.url.as_ref().map(hidden);
+        json!({"url": url, "deadline": duration_text(self.shared.deadline)})
     }
 
     fn log_outline(&self) -> Value {

@@ -10,7 +10,7 @@ use crate::ground::on_every_store;
 fn gateways_are_counted_until_they_were_not_heard_of_or_not_at_all() {
     on_every_store(|store| {
         let (now, gone_after) = (UnixMillis(1_000_000), Duration::from_secs(5));
-        let mut count = |node: &str, now| store.count_node(node, now, gone_after).unwrap();
+        let count = |node: &str, now| store.count_node(node, now, gone_after).unwrap();
         // A file is one machine's.
         if count("one", now).is_none() {
             return;
