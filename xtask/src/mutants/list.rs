@@ -348,8 +348,8 @@ pub(super) const ALL: &[Mutant] = &[
     mutant(
         "what is spent without a lease is told once, heard or not",
         LEASE,
-        "self.owed += core::mem::take(&mut self.owed_sent);",
-        "self.owed_sent = 0;",
+        "let [owed, before] = core::mem::take(&mut self.owed_sent);",
+        "let [owed, before] = [0, 0];",
     ),
     mutant("a lease that nobody spends is kept", LEASE, "if now >= self.until {", "if false {"),
 ];

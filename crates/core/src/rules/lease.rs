@@ -48,9 +48,6 @@ pub use places::LIFE as PLACES_LIFE;
 
 use core::time::Duration;
 
-/// Longest time that a message and its reply take together; later replies count for nothing. What is
-/// leased for a waiting call is spent at most that much after it was granted.
-pub const REPLY_MAX: Duration = Duration::from_millis(25);
 /// Asks in one message at most.
 pub const ASKS_MAX: usize = 64;
 

@@ -13,15 +13,16 @@ mod tests;
 use crate::judge::Accusation;
 use audit::{Auditor, Spent};
 use mainstay_core::dice::Dice;
-use mainstay_core::rules::lease::{
-    Book, Group, Message, REPLY_MAX, Reach, Reply, Stopped, Told, View, Wish,
-};
+use mainstay_core::rules::lease::{Book, Group, Message, Reach, Reply, Stopped, Told, View, Wish};
 use mainstay_core::rules::limits::{Measure, Need, Share};
 use mainstay_core::time::Moment;
 use scene::{FleetScene, Incident, SECOND};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::time::Duration;
 
+/// Longest time that a message and its reply take together.
+const REPLY_MAX: Duration = Duration::from_millis(25);
 /// Between two looks at what is to be said at leisure.
 const TICK: u64 = SECOND / 4;
 /// After a message was lost a node takes the place for away for this long, then tries again.
@@ -215,7 +216,7 @@ impl World {
     fn view(&self, reach: Reach) -> View {
         let selfish = self.wrong == Wrong::Selfish && reach == Reach::Away;
         let nodes = if selfish { 1 } else { self.scene.nodes as u64 };
-        View { nodes, reach, now: Moment::from_nanos(self.now * 1_000) }
+        View { nodes, reach, reply_max: REPLY_MAX, now: Moment::from_nanos(self.now * 1_000) }
     }
 
     fn comes(&mut self, node: usize) {

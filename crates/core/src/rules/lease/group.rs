@@ -4,13 +4,14 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::ops::Bound;
+use core::time::Duration;
 
 use super::super::limits::{
     LimitSpec, Measure, Need, Reading, Refusal, Share, Standing, Taken, part,
 };
+use super::ASKS_MAX;
 use super::entry::{Entry, Objection};
 use super::message::{Ask, Message, Reply};
-use super::{ASKS_MAX, REPLY_MAX};
 use crate::time::Moment;
 
 /// How the world is at the moment of a question.
@@ -20,6 +21,9 @@ pub struct View {
     pub nodes: u64,
     /// Whether the place that keeps the books can be asked.
     pub reach: Reach,
+    /// Longest time that a message and its reply take together; what is granted later is given back. What
+    /// is leased for a waiting call is spent at most that much after it was granted.
+    pub reply_max: Duration,
     /// When.
     pub now: Moment,
 }
@@ -239,7 +243,7 @@ impl Group {
                 &[]
             }
         };
-        let late = view.now > at + REPLY_MAX;
+        let late = view.now > at + view.reply_max;
         let mut told = told.iter();
         for Ask { id, measure, wish } in &asks {
             let Some(entry) = self.entries.get_mut(id) else { continue };

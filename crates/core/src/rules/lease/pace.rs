@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::super::limits::{LimitSpec, Measure, Rate};
-use super::REPLY_MAX;
+use super::group::View;
 use crate::time::Moment;
 
 /// The share of a burst that is set aside for what nodes hold: one in this many.
@@ -78,12 +78,12 @@ impl Pace {
     /// What may count as used: the burst without what nodes may hold, and without what is granted and
     /// not spent before its reply has come. Of a burst too small to be held in pieces nothing is set
     /// aside: there a reply's time is a small part of a unit.
-    pub(super) fn room(&self, nodes: u64) -> u64 {
-        match self.hold(nodes).saturating_mul(nodes.max(1)) {
+    pub(super) fn room(&self, view: View) -> u64 {
+        match self.hold(view.nodes).saturating_mul(view.nodes.max(1)) {
             0 => self.burst,
             aside => {
                 let burst = self.burst - aside.min(self.burst);
-                burst - super::micros(REPLY_MAX).min(burst / 2)
+                burst - super::micros(view.reply_max).min(burst / 2)
             }
         }
     }

@@ -38,7 +38,7 @@ pub(super) struct PlaceLease {
 
 impl PlaceLease {
     pub(super) fn verdict(&self, limit: u64, view: View) -> Verdict {
-        let View { nodes, reach, now } = view;
+        let View { nodes, reach, now, .. } = view;
         let leased = now < self.until;
         if leased && self.in_use < self.held {
             return Verdict::Room;

@@ -5,8 +5,8 @@ use core::time::Duration;
 use super::super::limits::{Fits, Left};
 use super::group::{Reach, View};
 use super::message::{RateAsk, RateTold};
+use super::micros;
 use super::pace::{Pace, between};
-use super::{REPLY_MAX, micros};
 use crate::time::Moment;
 
 /// Shortest time between a reply that says that not enough is left and the next message for more.
@@ -39,8 +39,8 @@ pub(super) struct RateLease {
     owed_until: Moment,
     /// To be given back.
     back: u128,
-    /// Spent without a lease, in the message under way.
-    owed_sent: u128,
+    /// Both, in the message under way.
+    owed_sent: [u128; 2],
     known: Option<Known>,
     waiting: Waiting,
     again_from: Moment,
@@ -244,14 +244,15 @@ impl RateLease {
         let ahead = least > 0 || self.wants_ahead(pace, view);
         let hold = if ahead { pace.hold(view.nodes) } else { 0 };
         let want = lacking(all + pace.fine(hold)).max(need);
-        self.owed_sent = core::mem::take(&mut self.owed) + core::mem::take(&mut self.owed_before);
+        self.owed_sent = [core::mem::take(&mut self.owed), core::mem::take(&mut self.owed_before)];
+        let owed = self.owed_sent[0] + self.owed_sent[1];
         let most = super::Pool::DEBT_MAX;
         RateAsk {
             limit: pace.limit,
-            room: pace.room(view.nodes),
+            room: pace.room(view),
             back: pace.time_down(core::mem::take(&mut self.back)).min(most),
             // More than the burst never counts as used by calls that were admitted.
-            spent: pace.time_up(self.owed_sent).min(pace.burst()),
+            spent: pace.time_up(owed).min(pace.burst()),
             need: need.min(most),
             want: want.min(most),
             count: self.known.map_or(0, |known| known.count),
@@ -262,7 +263,7 @@ impl RateLease {
     /// Takes in the reply to `asked`, sent at `sent`.
     pub(super) fn told(&mut self, asked: &RateAsk, told: &RateTold, sent: Moment, view: View) {
         let now = view.now;
-        self.owed_sent = 0;
+        self.owed_sent = [0, 0];
         self.alone = None;
         let Some(pace) = self.pace.filter(|pace| pace.limit == asked.limit) else {
             // The limit changed meanwhile; what was granted by the old one fades by itself.
@@ -272,7 +273,7 @@ impl RateLease {
         self.known = Some(Known { debt: told.debt, count: told.count, at: now });
         if told.granted > 0 {
             self.credit += pace.fine(told.granted);
-            (self.fresh_until, self.until) = (sent + REPLY_MAX, now + pace.life());
+            (self.fresh_until, self.until) = (sent + view.reply_max, now + pace.life());
         }
         self.chunk = self.credit.min(pace.fine(pace.hold(view.nodes)));
         if told.granted < asked.need {
@@ -286,7 +287,8 @@ impl RateLease {
     /// The message or its reply is lost: whether it was heard is not known, so what was spent is told
     /// once more and what was given back is not.
     pub(super) fn lost(&mut self) {
-        self.owed += core::mem::take(&mut self.owed_sent);
+        let [owed, before] = core::mem::take(&mut self.owed_sent);
+        (self.owed, self.owed_before) = (self.owed + owed, self.owed_before + before);
     }
 
     /// What counts as used of all nodes' limit, as far as it was told, in microseconds.
@@ -300,7 +302,7 @@ impl RateLease {
             (Reach::Away, Some(until)) => between(view.now, until),
             (Reach::Away, None) | (Reach::Ask | Reach::Last, _) => self.debt(view.now),
         };
-        let aside = pace.burst() - pace.room(view.nodes);
+        let aside = pace.burst() - pace.room(view);
         let full = debt + aside >= pace.burst();
         pace.units_up(if full { debt + aside } else { debt }.saturating_sub(self.held(pace)))
     }
@@ -308,14 +310,14 @@ impl RateLease {
     /// What is left, of the credit and of what others have not taken.
     pub(super) fn left(&self, pace: &Pace, view: View) -> Left {
         let debt = self.debt(view.now);
-        let free = pace.room(view.nodes).saturating_sub(debt).saturating_add(self.held(pace));
+        let free = pace.room(view).saturating_sub(debt).saturating_add(self.held(pace));
         let reset = Duration::from_micros(debt.saturating_sub(self.held(pace)));
         Left { limit: pace.limit, remaining: pace.units_down(free).min(pace.limit), reset }
     }
 
     /// Whether it is as good as new.
     pub(super) fn is_idle(&self, now: Moment) -> bool {
-        let nothing = self.credit == 0 && !self.owes() && self.owed_sent == 0;
+        let nothing = self.credit == 0 && !self.owes() && self.owed_sent == [0, 0];
         let forgotten = self.known.is_none_or(|known| now > known.at + BELIEVED);
         nothing && forgotten && self.waiting.all == 0 && self.debt(now) == 0
     }
@@ -326,7 +328,7 @@ impl RateLease {
 
     /// How long until this much more fits, by what was told last.
     fn wait_told(&self, pace: &Pace, need: u64, view: View) -> u64 {
-        self.debt(view.now).saturating_sub(pace.room(view.nodes).saturating_sub(need))
+        self.debt(view.now).saturating_sub(pace.room(view).saturating_sub(need))
     }
 
     /// The same of this node's own part, which begins with nothing.

@@ -2,3 +2,6 @@
 
 mod small_world;
 mod stories;
+
+/// Longest time of a reply in these tests.
+const REPLY_MAX: std::time::Duration = std::time::Duration::from_millis(25);

@@ -6,11 +6,12 @@ use alloc::vec::Vec;
 use std::time::Duration;
 
 use super::super::super::limits::{LimitSpec, Measure};
+use super::super::Pool;
 use super::super::group::{Reach, View};
 use super::super::message::{RateAsk, RateTold};
 use super::super::pace::Pace;
 use super::super::rate::{RateLease, Verdict};
-use super::super::{Pool, REPLY_MAX};
+use super::REPLY_MAX;
 use crate::time::Moment;
 
 const NODES: u64 = 2;
@@ -100,7 +101,7 @@ impl World {
     }
 
     fn view(&self, reach: Reach) -> View {
-        View { nodes: NODES, reach, now: self.now }
+        View { nodes: NODES, reach, reply_max: REPLY_MAX, now: self.now }
     }
 
     /// Does it, if it can be done.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::super::super::limits::{Fits, LimitSpec, Measure, Need, Refusal, Share};
 use super::super::*;
+use super::REPLY_MAX;
 use crate::time::Moment;
 
 /// Nodes around one book, and limits that apply to every call.
@@ -36,7 +37,7 @@ impl Town {
     }
 
     fn view(&self, reach: Reach) -> View {
-        View { nodes: self.nodes.len() as u64, reach, now: self.now }
+        View { nodes: self.nodes.len() as u64, reach, reply_max: REPLY_MAX, now: self.now }
     }
 
     fn pass(&mut self, seconds: f64) {
@@ -248,6 +249,31 @@ fn without_the_place_a_node_spends_its_lease_and_then_four_fifths_of_its_part() 
 }
 
 #[test]
+fn after_a_long_absence_only_the_last_moments_are_paid_for() {
+    let spec = LimitSpec { burst: Some(Duration::from_secs(2)), ..rpm(1_200) };
+    let mut town = Town::new(4, &[spec]);
+    let round = |town: &mut Town| {
+        town.pass(0.05);
+        (0..4).map(|node| town.hammer(node, 0)).sum::<u64>()
+    };
+    for _ in 0..40 {
+        round(&mut town);
+    }
+    town.away = true;
+    for turn in 0..400 {
+        round(&mut town);
+        if turn % 5 == 0 {
+            (0..4).for_each(|node| town.tick(node));
+        }
+    }
+    town.away = false;
+    // Two bursts' time at most: what was admitted in it takes 3.2 s to be given.
+    let waited: u64 = (0..40).map(|_| round(&mut town)).sum();
+    let later: u64 = (0..80).map(|_| round(&mut town)).sum();
+    assert!(waited <= 70 && (76..=84).contains(&later), "{waited} in 2 s, {later} in the next 4");
+}
+
+#[test]
 fn a_place_that_forgot_is_told_what_had_counted() {
     let mut town = Town::new(2, &[rpm(60)]);
     let used: u64 = (0..2).map(|node| town.hammer(node, 0)).sum();
@@ -262,7 +288,12 @@ fn a_place_that_forgot_is_told_what_had_counted() {
 fn what_comes_twice_or_late_counts_for_nothing() {
     let spec = rpm(60_000);
     let (mut node, mut book) = (Group::new(7), Book::default());
-    let view = |millis: u64| View { nodes: 2, reach: Reach::Ask, now: Moment::from_millis(millis) };
+    let view = |millis: u64| View {
+        nodes: 2,
+        reach: Reach::Ask,
+        reply_max: REPLY_MAX,
+        now: Moment::from_millis(millis),
+    };
     let need = Need { tokens: 0, count_refused: false };
     let mut shares = [Share::new(0, spec)];
     assert_eq!(node.admit(&mut shares, need, view(0)), Err(Stopped::Asks));
