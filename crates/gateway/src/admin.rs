@@ -93,6 +93,9 @@ pub(crate) async fn run(
         () = write_objects(&shared) => {}
         _ = phase.wait_for(|phase| *phase == Phase::Cut) => {}
     }
+    if let Some(leases) = shared.admission.limits.leases() {
+        leases.leave().await;
+    }
     if let Some(sharing) = &shared.sharing {
         sharing.leave().await;
     }

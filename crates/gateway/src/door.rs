@@ -232,6 +232,10 @@ pub(crate) fn blank_call(path: &ApiPath<'_>, method: &Method, id: String, arrive
     }
 }
 
+/// Times that a call waits for other gateways to be asked: what was granted for it may be taken by a call
+/// that came between.
+const ROUNDS_MAX: u32 = 3;
+
 /// Takes what the call needs of limits and money, all or nothing; the ticket gives it back at the
 /// end. What it may cost is held when the pledge is written.
 async fn admit(
@@ -241,24 +245,34 @@ async fn admit(
     ticket: &mut Ticket,
 ) -> Result<Option<Pledge>, Refused> {
     let Entry { shared, settings, caller, who, path: _ } = entry;
-    let ask = |call: &Call, counted| {
+    let ask = |call: &Call, counted, waited| {
         shared.admission.admit(&Ask {
             who,
             call,
             prompt: look::prompt(call),
             counted,
             count_refused: settings.limits.count_refused,
+            waited,
             now: shared.engine.now(),
         })
     };
-    let mut admitted = ask(call, None);
-    if let Err(Denied::Doubtful) = admitted {
-        let counted = match window::Countable::of(call, &shared.engine) {
-            Some(countable) => countable.count().await,
-            None => None,
-        };
-        admitted = ask(call, counted.or_else(|| Some(look::prompt(call))));
-    }
+    let (mut counted, mut rounds) = (None, 0);
+    let admitted = loop {
+        match ask(call, counted, rounds >= ROUNDS_MAX) {
+            Err(Denied::Doubtful) if counted.is_none() => {
+                counted = match window::Countable::of(call, &shared.engine) {
+                    Some(countable) => countable.count().await,
+                    None => None,
+                }
+                .or_else(|| Some(look::prompt(call)));
+            }
+            Err(Denied::Asks) if rounds < ROUNDS_MAX => {
+                rounds += 1;
+                shared.admission.limits.reply(who).await;
+            }
+            other => break other,
+        }
+    };
     let admitted = admitted.map_err(Denied::into_refused)?;
     call.add_usage |= admitted.counts_tokens();
     ticket.admit(admitted);

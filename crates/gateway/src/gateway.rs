@@ -31,7 +31,7 @@ use crate::otel::SpanEar;
 use crate::ownership::Objects;
 use crate::settings::Settings;
 use crate::shared::{Shared, Wall, Worker};
-use crate::sharing::{Degraded, Sharing, node_name};
+use crate::sharing::{Degraded, Leases, Sharing, node_name};
 use crate::tail::LogTail;
 use crate::{tls, worker};
 
@@ -115,15 +115,19 @@ impl Gateway {
         let Plan { settings, admin, engine, store, ledger, tail } = plan;
         let Ground { sockets, admin: admin_socket, tls, addr, admin_addr } = ground;
         let count = sockets.len();
-        let (keys, admission) = first_look(store.as_deref())?;
+        let (keys, mut admission) = first_look(store.as_deref())?;
         let queue_max = usize::try_from(settings.records.queue_max).unwrap_or(usize::MAX);
         let (teller, tell) = TellerPlan::new(count, queue_max);
         let node = node_name();
         let sharing = Sharing::open(&settings.shared, &node)?;
         let locks = sharing.as_ref().map(|sharing| sharing.locks());
+        let (engine, wall) = (Engine::new(engine), Wall::new());
+        if let Some(leases) = Leases::among(sharing.as_ref(), &engine, wall.now()) {
+            admission.share(leases);
+        }
         let shared = Arc::new(Shared {
             held: Held::new(settings.bounds.held_max),
-            engine: Engine::new(engine),
+            engine,
             keys,
             objects: Arc::new(Objects::new(store.clone())),
             admission,
@@ -131,7 +135,7 @@ impl Gateway {
             idempotency: Idempotency::new(store.clone(), locks),
             meters: (0..count).map(|_| Arc::new(Meter::default())).collect(),
             history: History::default(),
-            wall: Wall::new(),
+            wall,
             tail,
             tally: Mutex::default(),
             store_failing: AtomicBool::new(false),
@@ -147,15 +151,7 @@ impl Gateway {
             settings: ArcSwap::from_pointee(settings),
         });
         open_books(&shared, store.as_deref())?;
-        if let Some(store) = &store {
-            let (limits, now) = (&shared.admission.limits, shared.engine.now());
-            let resumed = limits.resume(store.as_ref(), now, shared.wall.now());
-            resumed.map_err(|error| ServeError {
-                what: "could not read what is used of limits".to_owned(),
-                why: error.to_string(),
-                fix: error.fix(),
-            })?;
-        }
+        resume_limits(&shared, store.as_deref())?;
         let (phase, _) = watch::channel(Phase::Running);
         let mut gateway = Gateway {
             addr,
@@ -328,6 +324,17 @@ fn open_books(shared: &Shared, store: Option<&dyn Store>) -> Result<(), ServeErr
         ledger.flush();
     }
     Ok(())
+}
+
+/// Goes on with limits per day from what was remembered of them.
+fn resume_limits(shared: &Shared, store: Option<&dyn Store>) -> Result<(), ServeError> {
+    let Some(store) = store else { return Ok(()) };
+    let (limits, now) = (&shared.admission.limits, shared.engine.now());
+    limits.resume(store, now, shared.wall.now()).map_err(|error| ServeError {
+        what: "could not read what is used of limits".to_owned(),
+        why: error.to_string(),
+        fix: error.fix(),
+    })
 }
 
 fn worker_count(wanted: usize) -> usize {

@@ -88,7 +88,15 @@ impl Rehearsal {
         let call = self.blank(body);
         let now = self.engine.now();
         let prompt = look::prompt(&call);
-        let ask = Ask { who: &who, call: &call, prompt, counted: None, count_refused: false, now };
+        let ask = Ask {
+            who: &who,
+            call: &call,
+            prompt,
+            counted: None,
+            count_refused: false,
+            waited: false,
+            now,
+        };
         let admitted = self.admission.admit(&ask).map_err(|denied| told(denied.into_refused()))?;
         let asked = Asked { max_output: Some(100), ..Asked::default() };
         let (rules, engine) = (&self.settings.money, &*self.engine);

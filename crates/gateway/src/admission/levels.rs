@@ -1,5 +1,6 @@
 //! What counts as used of requests per day, remembered in the store: a restart gives no day anew. What
-//! came after the last writing is lost when the process is killed.
+//! came after the last writing is lost when the process is killed. Where gateways share limits, the shared
+//! store remembers.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -23,6 +24,9 @@ impl LimitDesk {
         now: Moment,
         wall: UnixMillis,
     ) -> Result<(), StoreError> {
+        if self.leases().is_some() {
+            return Ok(());
+        }
         let levels = store.levels()?;
         if levels.is_empty() {
             return Ok(());
@@ -57,6 +61,9 @@ impl LimitDesk {
         now: Moment,
         wall: UnixMillis,
     ) -> Result<(), StoreError> {
+        if self.leases().is_some() {
+            return Ok(());
+        }
         let book = self.book();
         let spec_of = |id: u64| book.row(id).map(|row| row.record.spec);
         let mut written = self.written();

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
+use mainstay_core::rules::lease::{Group, Stopped};
 use mainstay_core::rules::limits::{
     DayLevel, LimitTable, Measure, Need, Reading, Refusal, Share, Standing,
 };
@@ -16,14 +17,15 @@ use mainstay_core::store::{Store, StoreError};
 use mainstay_core::time::Moment;
 use mainstay_tokens::fits::must_count;
 
-use super::book::Book;
+use super::book::{Book, Row};
 use super::learnt::Learnt;
 use super::{Ask, Denied, Ending, Who, tell};
+use crate::sharing::Leases;
 
 /// Locks. More than the cores of most machines, so that few callers meet.
-pub(super) const SHARDS: usize = 64;
+pub(crate) const SHARDS: usize = 64;
 /// States looked at for whether they can be forgotten, each tick and lock.
-pub(super) const SWEPT: usize = 2_000;
+pub(crate) const SWEPT: usize = 2_000;
 
 /// All limits and how much of them is used.
 #[derive(Debug)]
@@ -32,6 +34,8 @@ pub(crate) struct LimitDesk {
     /// The store's epoch that the book shows.
     epoch: AtomicU64,
     shards: [Mutex<LimitTable>; SHARDS],
+    /// In the place of the tables, where gateways share limits.
+    leases: Option<Arc<Leases>>,
     /// What estimates of prompts are worth.
     learnt: Learnt,
     /// Calls that shadows would have refused.
@@ -46,6 +50,7 @@ impl Default for LimitDesk {
             book: ArcSwap::default(),
             epoch: AtomicU64::new(0),
             shards: std::array::from_fn(|_| Mutex::default()),
+            leases: None,
             learnt: Learnt::default(),
             over_shadows: AtomicU64::new(0),
             written: Mutex::default(),
@@ -57,6 +62,8 @@ impl Default for LimitDesk {
 #[derive(Debug, Default)]
 pub(super) struct Taken {
     shard: usize,
+    /// Whose the limits are, where gateways share them.
+    shared: Option<Who>,
     shares: Vec<Share>,
     prompt: u64,
     /// The estimate of the prompt, and whose it is, where a limit on tokens applies.
@@ -94,6 +101,23 @@ pub(super) struct LimitReport {
 }
 
 impl LimitDesk {
+    /// With limits that are shared with other gateways.
+    pub(super) fn share(&mut self, leases: Arc<Leases>) {
+        self.leases = Some(leases);
+    }
+
+    /// The leases, where gateways share limits.
+    pub(crate) fn leases(&self) -> Option<&Arc<Leases>> {
+        self.leases.as_ref()
+    }
+
+    /// Waits for what is asked of other gateways about an organization's limits, within bounds.
+    pub(crate) async fn reply(&self, who: &Who) {
+        if let Some(leases) = &self.leases {
+            leases.reply(who.org()).await;
+        }
+    }
+
     /// Brings the limits up to date with a store that has this epoch. Counts stay.
     ///
     /// # Errors
@@ -136,41 +160,57 @@ impl LimitDesk {
         let tokens = ask.call.tokens.saturating_sub(ask.prompt).saturating_add(prompt);
         let sure = !metered || ask.counted.is_some() || ask.prompt == 0;
         let need = Need { tokens, count_refused: ask.count_refused };
-        let shard = shard(ask.who.org());
-        let (admitted, standing) = {
-            let mut table = self.lock(shard);
-            // What is refused for an estimate near the limit is asked once more, with a count.
-            let first = Need { count_refused: need.count_refused && sure, ..need };
-            let mut admitted = table.admit(&mut shares, first, ask.now);
-            if let (Err(refusal), false) = (&admitted, sure) {
-                if is_near(refusal) {
-                    return Err(Denied::Doubtful);
-                }
-                if need.count_refused {
-                    admitted = table.admit(&mut shares, need, ask.now);
-                }
-            }
-            (admitted, table.standing(&shares, ask.now))
-        };
+        let (admitted, standing) = self.take(ask, &mut shares, need, sure);
         match admitted {
             Ok(()) => {
-                for share in shares.iter().filter(|share| share.is_over()) {
-                    self.over_shadows.fetch_add(1, Ordering::Relaxed);
-                    if let Some(row) = book.row(share.id) {
-                        row.count();
-                    }
-                }
+                self.count_shadows(&book, &shares);
                 let estimate =
                     model.filter(|_| metered).map(|model| (ask.prompt, model.to_owned()));
-                Ok(Taken { shard, shares, prompt, estimate, standing })
+                let shared = self.leases.as_ref().map(|_| ask.who.clone());
+                let shard = shard(ask.who.org());
+                Ok(Taken { shard, shared, shares, prompt, estimate, standing })
             }
-            Err(refusal) => {
+            Err(Halt::Refused(refusal)) => {
                 let row = shares.get(refusal.index).and_then(|share| book.row(share.id));
                 if let Some(row) = row {
                     row.count();
                 }
                 let refused = tell::refused(row.map(|row| &row.record), &refusal, standing);
                 Err(Denied::Refused(Box::new(refused)))
+            }
+            Err(Halt::Doubtful) => Err(Denied::Doubtful),
+            Err(Halt::Asks) => Err(Denied::Asks),
+        }
+    }
+
+    /// Takes of the tables, or of the leases.
+    fn take(
+        &self,
+        ask: &Ask<'_>,
+        shares: &mut [Share],
+        need: Need,
+        sure: bool,
+    ) -> (Result<(), Halt>, Standing) {
+        let org = ask.who.org();
+        if let Some(leases) = &self.leases {
+            let view = leases.view(ask.waited, ask.now);
+            return leases.with(org, view, |group| {
+                let taken = attempt(need, sure, |need| group.admit(shares, need, view));
+                (taken, group.standing(shares, view))
+            });
+        }
+        let mut table = self.lock(shard(org));
+        let taken = attempt(need, sure, |need| {
+            table.admit(shares, need, ask.now).map_err(Stopped::Refused)
+        });
+        (taken, table.standing(shares, ask.now))
+    }
+
+    fn count_shadows(&self, book: &Book, shares: &[Share]) {
+        for share in shares.iter().filter(|share| share.is_over()) {
+            self.over_shadows.fetch_add(1, Ordering::Relaxed);
+            if let Some(row) = book.row(share.id) {
+                row.count();
             }
         }
     }
@@ -182,7 +222,14 @@ impl LimitDesk {
         }
         self.learn(&taken, &ending);
         let used = used(taken.prompt, ending);
-        self.lock(taken.shard).settle(&mut taken.shares, used, now);
+        match (&self.leases, &taken.shared) {
+            (Some(leases), Some(who)) => {
+                let view = leases.view(true, now);
+                let shares = &mut taken.shares;
+                leases.with(who.org(), view, |group| group.settle(shares, used, view));
+            }
+            (None, _) | (_, None) => self.lock(taken.shard).settle(&mut taken.shares, used, now),
+        }
     }
 
     /// What a provider says that a prompt was, is what its estimate was worth.
@@ -204,6 +251,10 @@ impl LimitDesk {
             return Standing::default();
         }
         let shares = book.shares(who, None);
+        if let Some(leases) = &self.leases {
+            let view = leases.view(true, now);
+            return leases.look(who.org(), |group| group.standing(&shares, view));
+        }
         self.lock(shard(who.org())).standing(&shares, now)
     }
 
@@ -216,6 +267,10 @@ impl LimitDesk {
     pub(crate) fn sweep(&self, now: Moment) {
         let book = self.book.load();
         let spec_of = |id: u64| book.row(id).map(|row| row.record.spec);
+        if let Some(leases) = &self.leases {
+            leases.sweep(spec_of);
+            return;
+        }
         for index in 0..SHARDS {
             let mut table = self.lock(index);
             if !table.is_empty() {
@@ -227,6 +282,9 @@ impl LimitDesk {
     /// The state of all limits. For people; not on a call's path.
     pub(super) fn report(&self, now: Moment) -> Vec<LimitReport> {
         let book = self.book.load();
+        if let Some(leases) = &self.leases {
+            return leased(&book, leases, now);
+        }
         let mut places = HashMap::new();
         for index in 0..SHARDS {
             places.extend(self.lock(index).ids().map(|id| (id, index)));
@@ -265,8 +323,56 @@ impl LimitDesk {
     }
 }
 
+/// Why something is not taken.
+enum Halt {
+    Refused(Refusal),
+    Doubtful,
+    Asks,
+}
+
+/// Takes, with `take`. What is refused for an estimate near the limit is asked once more, with a count.
+fn attempt(
+    need: Need,
+    sure: bool,
+    mut take: impl FnMut(Need) -> Result<(), Stopped>,
+) -> Result<(), Halt> {
+    let first = Need { count_refused: need.count_refused && sure, ..need };
+    let mut taken = take(first);
+    if let (Err(Stopped::Refused(refusal)), false) = (&taken, sure) {
+        if is_near(refusal) {
+            return Err(Halt::Doubtful);
+        }
+        if need.count_refused {
+            taken = take(need);
+        }
+    }
+    taken.map_err(|stopped| match stopped {
+        Stopped::Refused(refusal) => Halt::Refused(refusal),
+        Stopped::Asks => Halt::Asks,
+    })
+}
+
+/// The state of all limits by what this gateway was told of it.
+fn leased(book: &Book, leases: &Leases, now: Moment) -> Vec<LimitReport> {
+    let view = leases.view(true, now);
+    let mut known: HashMap<u64, Vec<Reading>> = HashMap::new();
+    leases.each(|group| {
+        for id in group.ids() {
+            let Some(row) = book.row(id) else { continue };
+            known.insert(id, group.read(id, &row.record.spec, view).collect());
+        }
+    });
+    let report = |row: &Arc<Row>| {
+        let (id, spec) = (row.record.id, &row.record.spec);
+        let unused = || Group::default().read(id, spec, view).collect();
+        let readings = known.remove(&id).unwrap_or_else(unused);
+        LimitReport { id, readings, in_the_way: row.in_the_way.load(Ordering::Relaxed) }
+    };
+    book.rows().map(report).collect()
+}
+
 /// Which lock the limits of an organization, its projects and its keys are under.
-pub(super) fn shard(org: &str) -> usize {
+pub(crate) fn shard(org: &str) -> usize {
     // FNV-1a: ids are random and need no better one.
     let hash = org.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)

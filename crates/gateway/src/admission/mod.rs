@@ -17,6 +17,7 @@ use mainstay_core::time::Moment;
 
 use crate::auth::Caller;
 use crate::refused::Refused;
+use crate::sharing::Leases;
 
 mod book;
 mod learnt;
@@ -26,6 +27,8 @@ mod report;
 mod tell;
 
 pub(crate) use limits::LimitDesk;
+#[cfg(feature = "redis")]
+pub(crate) use limits::{SHARDS, SWEPT, shard};
 
 /// What all calls are admitted by. Shared by all workers.
 #[derive(Debug, Default)]
@@ -80,6 +83,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) counted: Option<u64>,
     /// Whether a refused request counts as a request too.
     pub(crate) count_refused: bool,
+    /// Whether the call has waited for other gateways to be asked, and waits no more.
+    pub(crate) waited: bool,
     /// When.
     pub(crate) now: Moment,
 }
@@ -89,6 +94,9 @@ pub(crate) struct Ask<'a> {
 pub(crate) enum Denied {
     /// A limit is used up.
     Refused(Box<Refused>),
+    /// The lease of a limit that gateways share is used up, and more is asked for: wait for the reply with
+    /// [`LimitDesk::reply`] and ask again. Never said to a call that has waited.
+    Asks,
     /// By an estimate that is within 15 % of what is left, a limit on tokens is used up: count the
     /// prompt and ask again.
     Doubtful,
@@ -99,9 +107,9 @@ impl Denied {
     pub(crate) fn into_refused(self) -> Refused {
         match self {
             Denied::Refused(refused) => *refused,
-            Denied::Doubtful => Refused::caller(
+            Denied::Doubtful | Denied::Asks => Refused::caller(
                 Kind::RateLimitTokens,
-                "The limit on tokens is used up; try again in a moment.",
+                "The limit is used up; try again in a moment.",
             ),
         }
     }
@@ -142,6 +150,11 @@ pub(crate) enum Ending<'t> {
 }
 
 impl Admission {
+    /// With limits that are shared with other gateways.
+    pub(crate) fn share(&mut self, leases: Arc<Leases>) {
+        self.limits.share(leases);
+    }
+
     /// Takes everything the call needs, or nothing.
     ///
     /// # Errors

@@ -3,7 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mainstay_core::store::ReplayPlace;
+use mainstay::Engine;
+use mainstay_core::rules::lease::{Group, View};
+use mainstay_core::rules::limits::LimitSpec;
+use mainstay_core::store::{ReplayPlace, UnixMillis};
+use mainstay_core::time::Moment;
 use serde_json::Value;
 
 use crate::auth::KeyNews;
@@ -19,6 +23,10 @@ pub(crate) enum Sharing {}
 /// Who carries an idempotency key out; there is none.
 #[derive(Debug)]
 pub(crate) enum Locks {}
+
+/// Leases of limits; there are none.
+#[derive(Debug)]
+pub(crate) enum Leases {}
 
 /// A lock that is held; there is none.
 #[derive(Debug)]
@@ -85,5 +93,52 @@ impl Locks {
 
     pub(crate) async fn take(self: &Arc<Self>, _: ReplayPlace, _: [u8; 32]) -> Turn {
         match **self {}
+    }
+}
+
+impl Leases {
+    pub(crate) fn among(
+        _: Option<&Arc<Sharing>>,
+        _: &Arc<Engine>,
+        _: UnixMillis,
+    ) -> Option<Arc<Leases>> {
+        None
+    }
+
+    pub(crate) fn view(&self, _waited: bool, _now: Moment) -> View {
+        match *self {}
+    }
+
+    pub(crate) fn with<R>(
+        self: &Arc<Self>,
+        _org: &str,
+        _view: View,
+        _act: impl FnOnce(&mut Group) -> R,
+    ) -> R {
+        match **self {}
+    }
+
+    pub(crate) fn look<R>(&self, _org: &str, _at: impl FnOnce(&Group) -> R) -> R {
+        match *self {}
+    }
+
+    pub(crate) async fn reply(&self, _org: &str) {
+        match *self {}
+    }
+
+    pub(crate) fn sweep(self: &Arc<Self>, _spec_of: impl Fn(u64) -> Option<LimitSpec>) {
+        match **self {}
+    }
+
+    pub(crate) async fn leave(self: &Arc<Self>) {
+        match **self {}
+    }
+
+    pub(crate) fn each(&self, _see: impl FnMut(&Group)) {
+        match *self {}
+    }
+
+    pub(crate) fn metrics(&self, _page: &mut Page) {
+        match *self {}
     }
 }

@@ -3,13 +3,14 @@
 //! ```text
 //!   shared store ◀── heartbeat ── Sharing ── who is there: the share of a limit when the store is away
 //!        │                          ├── news: keys that were revoked, changes of the store
+//!        │                          ├── limits: leases of what callers may, spent here
 //!        │                          ├── circuits: what others found out about targets, as advice
 //!        ▼                          └── locks: who carries an idempotency key out
 //!   other gateways                Degraded: what holds only in part now, for everybody to see
 //! ```
 //!
-//! Nothing here is on a call's path, but for one look at whether something is degraded and, for
-//! calls with an `Idempotency-Key`, one question of at most `shared.deadline`. Readiness and
+//! Nothing here is on a call's path, but for one look at whether something is degraded and questions of at most
+//! `shared.deadline`: one for calls with an `Idempotency-Key`, and one where a lease of a limit is used up. Readiness and
 //! liveness never depend on a store.
 
 mod degraded;
@@ -18,6 +19,8 @@ mod degraded;
 mod absent;
 #[cfg(feature = "redis")]
 mod circuits;
+#[cfg(feature = "redis")]
+mod limits;
 #[cfg(feature = "redis")]
 mod locks;
 #[cfg(feature = "redis")]
@@ -28,7 +31,9 @@ mod together;
 pub(crate) use degraded::{Degraded, Reason};
 
 #[cfg(not(feature = "redis"))]
-pub(crate) use absent::{Lock, Locks, Sharing, Turn};
+pub(crate) use absent::{Leases, Lock, Locks, Sharing, Turn};
+#[cfg(feature = "redis")]
+pub(crate) use limits::Leases;
 #[cfg(feature = "redis")]
 pub(crate) use locks::{Lock, Locks, Turn};
 #[cfg(feature = "redis")]
@@ -81,6 +86,9 @@ pub(crate) fn metrics(shared: &Shared, page: &mut Page) {
     for reason in Reason::ALL {
         let on = u64::from(shared.degraded.is_on(reason));
         page.line("mainstay_degraded", &[("reason", reason.name())], on);
+    }
+    if let Some(leases) = shared.admission.limits.leases() {
+        leases.metrics(page);
     }
     let Some(sharing) = &shared.sharing else {
         page.head("mainstay_shared_store_up");

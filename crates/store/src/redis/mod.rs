@@ -18,6 +18,7 @@
 
 mod check;
 mod connect;
+mod limits;
 mod link;
 mod members;
 mod node;
@@ -29,6 +30,7 @@ mod topology;
 mod url;
 
 pub use check::ServerInfo;
+pub use limits::serve_limits;
 pub use link::{Link, LinkCounts, LinkError, LinkSettings, LinkState};
 pub use members::{BEAT_EVERY, Member, Members};
 pub use resp::{ServerError, Value};

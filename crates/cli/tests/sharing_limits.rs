@@ -1,0 +1,320 @@
+//! Four gateways as real processes, one Redis, one limit: together they admit what one would, with few words
+//! between them; and what they do while Redis is gone.
+#![cfg(unix)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use mainstay_store::testing::redis::{RedisServer, free_port};
+
+const TOKEN: &str = "token-of-these-tests-0001";
+const CHAT: &str =
+    r#"{"model":"gpt-4o","messages":[{"role":"user","content":"hi"}],"max_tokens":5}"#;
+const NODES: usize = 4;
+/// No call takes longer, whatever happens to Redis: the machine may be busy, nobody may hang.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// A gateway process; ended with the test.
+struct Gateway {
+    child: Child,
+    port: u16,
+    admin: u16,
+}
+
+impl Gateway {
+    fn start(folder: &Path, redis: &str) -> Gateway {
+        let (port, admin) = (free_port(), free_port());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mainstay"));
+        command.args(["serve", "--config", "mainstay.toml"]);
+        command.args(["--listen", &format!("127.0.0.1:{port}")]);
+        command.args(["--admin-listen", &format!("127.0.0.1:{admin}")]);
+        command.env_clear().env("REDIS_URL", redis).current_dir(folder);
+        command.stdin(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary starts");
+        let mut lines = BufReader::new(child.stderr.take().expect("stderr is a pipe"));
+        let mut said = String::new();
+        while !said.contains("serves http") {
+            assert!(lines.read_line(&mut said).expect("stderr") > 0, "it ended:\n{said}");
+        }
+        std::thread::spawn(move || lines.read_to_end(&mut Vec::new()));
+        Gateway { child, port, admin }
+    }
+
+    /// A number on its page of metrics.
+    fn metric(&self, name: &str) -> u64 {
+        let mut caller = Caller::to(self.admin);
+        let head = format!(
+            "GET /metrics HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {TOKEN}\r\n\r\n"
+        );
+        let (_, _, body) = caller.ask(&head);
+        let line = body
+            .lines()
+            .find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')));
+        line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or_default()
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A connection that is kept.
+struct Caller(BufReader<TcpStream>);
+
+impl Caller {
+    fn to(port: u16) -> Caller {
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("it listens");
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a socket option");
+        stream.set_nodelay(true).expect("a socket option");
+        Caller(BufReader::new(stream))
+    }
+
+    /// The status, the head and the body of the answer.
+    fn ask(&mut self, request: &str) -> (u16, String, String) {
+        self.0.get_mut().write_all(request.as_bytes()).expect("it reads");
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert!(self.0.read_line(&mut head).expect("a line") > 0, "it hung up: {head}");
+        }
+        let status = head.split(' ').nth(1).and_then(|word| word.parse().ok()).expect("a status");
+        let length = head.lines().find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok())?
+        });
+        let mut body = vec![0; length.expect("a length")];
+        self.0.read_exact(&mut body).expect("the body");
+        (status, head, String::from_utf8_lossy(&body).into_owned())
+    }
+
+    fn chat(&mut self, key: &str) -> (u16, String, String) {
+        let length = CHAT.len();
+        self.ask(&format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\n\
+             content-type: application/json\r\ncontent-length: {length}\r\n\r\n{CHAT}"
+        ))
+    }
+}
+
+/// Runs a command of the binary in the folder; what it prints.
+fn mainstay(folder: &Path, arguments: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mainstay"));
+    let ran = command.args(arguments).env_clear().current_dir(folder).output().expect("it runs");
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    String::from_utf8(ran.stdout).expect("text")
+}
+
+/// Gateways with the same keys and limits and one Redis, and a key. Each has a copy of one store: SQLite serves one
+/// gateway at a time.
+struct Town {
+    _folders: Vec<tempfile::TempDir>,
+    redis: RedisServer,
+    gateways: Vec<Gateway>,
+    key: String,
+    began: Instant,
+    /// Calls that were admitted: when each was sent and answered.
+    admitted: Mutex<Vec<(Duration, Duration)>>,
+    slowest: Mutex<Duration>,
+    stop: AtomicBool,
+}
+
+impl Town {
+    fn new(limit: &[&str]) -> Option<Town> {
+        let redis = RedisServer::start()?;
+        let folder = tempfile::tempdir().expect("a directory");
+        let config = format!("[admin]\ntoken = \"{TOKEN}\"\n");
+        std::fs::write(folder.path().join("mainstay.toml"), config).expect("written");
+        let made = mainstay(folder.path(), &["key", "create", "--name", "test", "--json"]);
+        let made: serde_json::Value = serde_json::from_str(&made).expect("JSON");
+        let key = made["key"].as_str().expect("a text").to_owned();
+        let set = [&["limit", "set", "--org", "default"], limit].concat();
+        mainstay(folder.path(), &set);
+        let copy = |_| {
+            let own = tempfile::tempdir().expect("a directory");
+            for file in ["mainstay.toml", "mainstay.db"] {
+                std::fs::copy(folder.path().join(file), own.path().join(file)).expect("a copy");
+            }
+            own
+        };
+        let folders: Vec<tempfile::TempDir> = (0..NODES).map(copy).collect();
+        let start = |own: &tempfile::TempDir| Gateway::start(own.path(), &redis.url());
+        let gateways = folders.iter().map(start).collect();
+        let town = Town {
+            gateways,
+            _folders: folders,
+            redis,
+            key,
+            began: Instant::now(),
+            admitted: Mutex::default(),
+            slowest: Mutex::default(),
+            stop: AtomicBool::new(false),
+        };
+        town.until("all know of each other", || {
+            town.gateways.iter().all(|one| one.metric("mainstay_nodes") == NODES as u64)
+        });
+        Some(town)
+    }
+
+    #[track_caller]
+    fn until(&self, what: &str, holds: impl Fn() -> bool) {
+        let began = Instant::now();
+        while !holds() {
+            assert!(began.elapsed() < Duration::from_secs(30), "{what} within 30 s");
+            sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn metric(&self, name: &str) -> u64 {
+        self.gateways.iter().map(|gateway| gateway.metric(name)).sum()
+    }
+
+    /// Calls one gateway until it is told to stop, with a short rest after each refusal.
+    fn hammer(&self, node: usize) {
+        let mut caller = Caller::to(self.gateways[node].port);
+        while !self.stop.load(Ordering::Relaxed) {
+            let sent = self.began.elapsed();
+            let (status, head, body) = caller.chat(&self.key);
+            let answered = self.began.elapsed();
+            let mut slowest = self.slowest.lock().expect("no caller panicked");
+            *slowest = (*slowest).max(answered - sent);
+            drop(slowest);
+            match status {
+                200 => self.admitted.lock().expect("no caller panicked").push((sent, answered)),
+                429 => {
+                    for told in ["Limit 1200", "Used ", "Requested 1", "try again in "] {
+                        assert!(body.contains(told), "{body}");
+                    }
+                    for told in
+                        ["retry-after-ms:", "x-ratelimit-remaining-requests:", "x-mainstay-limit:"]
+                    {
+                        assert!(head.to_ascii_lowercase().contains(told), "{head}");
+                    }
+                    sleep(Duration::from_millis(15));
+                }
+                other => panic!("{other}: {head}{body}"),
+            }
+        }
+    }
+
+    /// Calls that were surely admitted between two times: sent after the one, answered before the other.
+    fn surely(&self, from: Duration, to: Duration) -> usize {
+        let admitted = self.admitted.lock().expect("no caller panicked");
+        admitted.iter().filter(|(sent, answered)| *sent >= from && *answered <= to).count()
+    }
+
+    /// Calls that were answered between two times.
+    fn answered(&self, from: Duration, to: Duration) -> usize {
+        let admitted = self.admitted.lock().expect("no caller panicked");
+        admitted.iter().filter(|(_, answered)| (from..to).contains(answered)).count()
+    }
+}
+
+/// Twenty calls a second, forty at once.
+const LIMIT: [&str; 4] = ["--rpm", "1200", "--burst", "2s"];
+const RATE: f64 = 20.0;
+const BURST: f64 = 40.0;
+
+#[test]
+fn four_gateways_admit_what_one_would_with_redis_without_it_and_after_it() {
+    let Some(mut town) = Town::new(&LIMIT) else { return };
+    let (full, away, back) = (12.0, 10.0, 14.0);
+    let seconds = Duration::from_secs_f64;
+    let mut marks = Vec::new();
+    let redis = std::mem::replace(&mut town.redis, RedisServer::start().expect("another"));
+    let redis = Mutex::new(redis);
+    std::thread::scope(|scope| {
+        for caller in 0..2 * NODES {
+            let town = &town;
+            scope.spawn(move || town.hammer(caller % NODES));
+        }
+        for (time, act) in [(full, Some(false)), (away, Some(true)), (back, None)] {
+            let from = town.began.elapsed();
+            sleep(seconds(time));
+            marks.push((from, town.began.elapsed()));
+            let mut redis = redis.lock().expect("nobody panicked");
+            match act {
+                Some(false) => redis.kill(),
+                Some(true) => redis.run(),
+                None => {}
+            }
+        }
+        town.stop.store(true, Ordering::Relaxed);
+    });
+    let slowest = *town.slowest.lock().expect("no caller panicked");
+    assert!(slowest < LONGEST, "nobody hangs: {slowest:?}");
+
+    // In any stretch of time, whatever happened to Redis meanwhile.
+    let mut times: Vec<Duration> =
+        town.admitted.lock().expect("no caller panicked").iter().map(|(sent, _)| *sent).collect();
+    times.sort();
+    let end = town.began.elapsed();
+    for from in &times {
+        for length in [0.5, 1.0, 3.0, 8.0, 20.0, 40.0] {
+            let to = (*from + seconds(length)).min(end);
+            let most = RATE * (to - *from).as_secs_f64() + BURST + 1.0;
+            let admitted = town.surely(*from, to);
+            assert!(admitted as f64 <= most, "{admitted} from {from:?} to {to:?}, {most} may be");
+        }
+    }
+    let [good, without, after] = marks[..] else { panic!("three phases") };
+    let rate = |(from, to): (Duration, Duration), skip: f64| {
+        let from = from + seconds(skip);
+        town.answered(from, to) as f64 / (to - from).as_secs_f64()
+    };
+    // The burst comes in the first moments, then the rate. After its return a place is found within some
+    // seconds, and what was admitted alone in the last ones is paid for.
+    let (with, alone, again) = (rate(good, 3.0), rate(without, 3.0), rate(after, 7.0));
+    let what = format!("{with:.1} a second with Redis, {alone:.1} without, {again:.1} after");
+    println!(
+        "{what}; slowest answer {slowest:?}; alone {}",
+        town.metric("mainstay_admitted_alone_total")
+    );
+    assert!(with >= 0.95 * RATE, "{what}");
+    assert!(alone <= 0.8 * RATE * 1.05 && alone >= 0.6 * RATE, "{what}");
+    assert!(again >= 0.95 * RATE, "{what}");
+    assert!(town.metric("mainstay_admitted_alone_total") > 50);
+    // What comes back comes in no rush.
+    let first = town.surely(after.0, after.0 + seconds(1.0));
+    assert!(first as f64 <= BURST, "{first} in the first second after the return");
+}
+
+#[test]
+fn a_thousand_calls_at_steady_load_take_few_messages() {
+    let Some(town) = Town::new(&["--rpm", "60000", "--tpm", "100000000", "--concurrency", "1000"])
+    else {
+        return;
+    };
+    // Each has its lease.
+    for gateway in &town.gateways {
+        let (status, head, _) = Caller::to(gateway.port).chat(&town.key);
+        assert_eq!(status, 200);
+        assert!(head.contains("x-ratelimit-limit-requests: 60000"), "{head}");
+    }
+    let before = town.metric("mainstay_lease_messages_total");
+    assert!(before > 0, "leases were asked for");
+    let calls = 1_500;
+    std::thread::scope(|scope| {
+        for gateway in &town.gateways {
+            let town = &town;
+            scope.spawn(move || {
+                let mut caller = Caller::to(gateway.port);
+                for _ in 0..calls {
+                    assert_eq!(caller.chat(&town.key).0, 200);
+                }
+            });
+        }
+    });
+    let messages = town.metric("mainstay_lease_messages_total") - before;
+    let thousands = (calls * NODES) as f64 / 1_000.0;
+    println!("{messages} messages for {} calls", calls * NODES);
+    assert!(messages as f64 <= 20.0 * thousands, "{messages} for {thousands} thousand calls");
+    assert_eq!(town.metric("mainstay_lease_unheard_total"), 0);
+}
