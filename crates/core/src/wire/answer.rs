@@ -27,21 +27,21 @@ fn read(answer: &str) -> Result<Option<Told>, Syntax> {
     }
     let (mut error, mut used, mut first) = (None, None, true);
     while let Some(key) = reader.key(&mut first)? {
-        let place = if key.is("error") {
-            &mut error
+        let twice = if key.is("error") {
+            error.replace(reader.raw()?).is_some()
         } else if key.is("usage") {
-            &mut used
+            used.replace(usage::of_next(&mut reader)?).is_some()
         } else {
             reader.skip()?;
-            continue;
+            false
         };
-        if place.replace(reader.raw()?).is_some() {
+        if twice {
             return Ok(None);
         }
     }
     reader.end()?;
     let error = error.is_some_and(|error| !matches!(error, "null" | "false"));
-    Ok(Some(Told { error, usage: used.and_then(usage::of_member) }))
+    Ok(Some(Told { error, usage: used.flatten() }))
 }
 
 #[cfg(test)]

@@ -394,6 +394,13 @@ impl Levels {
     }
 }
 
+/// The length of a string without escapes whose opening quote stands before `rest`; `None` when it has
+/// some, or does not end.
+pub(crate) fn plain_string(rest: &[u8]) -> Option<usize> {
+    let end = plain_end(rest, 0);
+    (rest.get(end) == Some(&b'"')).then_some(end)
+}
+
 /// The first quote, backslash or control character at or behind `at`.
 fn plain_end(bytes: &[u8], at: usize) -> usize {
     /// Longer than most keys and words: only a text is worth the wide search.

@@ -8,6 +8,7 @@
 //! stream parsers, read 2026-11; OpenRouter's documentation on errors (`finish_reason: "error"`).
 
 mod pieces;
+mod usual;
 
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -18,7 +19,9 @@ use super::endpoint::{Endpoint, Group};
 use super::sse;
 use super::transcript::Transcript;
 use super::usage::{Usage, UsageWire};
+use super::verify::TEXTS;
 use pieces::{Chunk, Run, Typed, is_error, quick};
+use usual::Usual;
 
 /// Whose events they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +99,8 @@ pub struct Judge {
     events: u64,
     /// What was let through, for a second telling to be held against, and for counting.
     transcript: Option<Transcript>,
+    /// What most events of this stream look like.
+    usual: Usual,
 }
 
 impl Judge {
@@ -114,6 +119,7 @@ impl Judge {
             malformed: 0,
             events: 0,
             transcript: None,
+            usual: Usual::default(),
         }
     }
 
@@ -230,6 +236,14 @@ impl Judge {
     }
 
     fn completions(&mut self, data: &[u8]) -> Event {
+        if let Some((index, raw)) = self.usual.content(data) {
+            if let Some(transcript) = &mut self.transcript {
+                transcript.note(index, TEXTS[0], 0, raw);
+            }
+            self.choice(index, false);
+            self.terminal &= self.open.is_empty();
+            return Event::Content;
+        }
         let slowly = || serde_json::from_slice::<Chunk<'_>>(data).ok();
         let Some(chunk) = quick::chunk(data).or_else(slowly) else { return Event::Malformed };
         if let Some(transcript) = &mut self.transcript {
@@ -249,6 +263,9 @@ impl Judge {
             }
         }
         let (mut content, mut finished) = (false, false);
+        if let Some((index, raw)) = choices.only().and_then(pieces::Choice::only_content) {
+            self.usual.learn(data, raw, index);
+        }
         for choice in choices.iter() {
             content |= choice.has_content();
             if let Some(transcript) = &mut self.transcript {

@@ -65,13 +65,25 @@ pub fn of_member(usage: &str) -> Option<Usage> {
     wire_of(usage)?.usage()
 }
 
+/// The same of the value that comes next, read where it stands.
+pub(super) fn of_next(reader: &mut Reader<'_>) -> Result<Option<Usage>, Syntax> {
+    let mut ahead = reader.clone();
+    if let Ok(Some(usage)) = object(&mut ahead) {
+        *reader = ahead;
+        return Ok(usage.usage());
+    }
+    Ok(of_member(reader.raw()?))
+}
+
 /// The same, as it is written.
 pub(super) fn wire_of(usage: &str) -> Option<UsageWire> {
-    read(&mut Reader::new(usage)).ok().flatten()
+    let mut reader = Reader::new(usage);
+    let found = object(&mut reader).ok().flatten()?;
+    reader.end().ok().map(|()| found)
 }
 
 /// `None` when it is not of the form that [`UsageWire`] describes.
-fn read(reader: &mut Reader<'_>) -> Result<Option<UsageWire>, Syntax> {
+fn object(reader: &mut Reader<'_>) -> Result<Option<UsageWire>, Syntax> {
     if reader.next_type()? != Type::Object {
         return Ok(None);
     }
@@ -92,7 +104,6 @@ fn read(reader: &mut Reader<'_>) -> Result<Option<UsageWire>, Syntax> {
             return Ok(None);
         }
     }
-    reader.end()?;
     Ok(Some(usage))
 }
 

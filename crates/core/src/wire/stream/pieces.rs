@@ -50,6 +50,11 @@ impl<T> Few<T> {
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
         self.first.iter().chain(&self.rest)
     }
+
+    /// Its item, when it has one and no more.
+    pub(super) fn only(&self) -> Option<&T> {
+        self.first.as_ref().filter(|_| self.rest.is_empty())
+    }
 }
 
 impl<T> Default for Few<T> {
@@ -205,6 +210,23 @@ impl Choice<'_> {
             others.into_iter().any(|value| filled(value).is_some())
         });
         others || self.texts().iter().any(|(_, text)| text.is_some())
+    }
+
+    /// Its number and its text as it stands, when it shows that, goes on, and shows nothing else.
+    pub(super) fn only_content(&self) -> Option<(u64, &str)> {
+        let delta = self.delta.as_ref()?;
+        let others = [
+            delta.refusal,
+            delta.tool_calls,
+            delta.function_call,
+            delta.audio,
+            delta.reasoning_content,
+            delta.reasoning,
+            self.text,
+        ];
+        let alone = others.into_iter().all(|other| filled(other).is_none());
+        let content = filled(delta.content)?;
+        (alone && self.finish().is_none()).then_some((self.index(), content.0))
     }
 
     /// Notes the parts that a caller can see.
