@@ -21,7 +21,7 @@ use mainstay_core::time::Moment;
 
 use crate::admission;
 use crate::finished;
-use crate::headers::{self, provider_headers, value_of};
+use crate::headers::{self, Made, provider_headers, value_of};
 use crate::idempotency::Recorder;
 use crate::refused::{Refused, grouped};
 use crate::settings::{Auth, Expose, Settings};
@@ -179,7 +179,9 @@ pub(crate) fn refused(mut ticket: Ticket, refused: &Refused) -> Response<ReplyBo
     let trace = Trace::default();
     stamp(&mut headers, &ticket, &trace, overhead);
     if let Some(over) = &refused.over {
-        admission::show(&over.standing, &mut headers);
+        let mut made = Made::new();
+        admission::show(&over.standing, &mut made);
+        made.put_into(&mut headers);
         if let Some(named) = &over.named {
             headers.insert(headers::LIMIT, value_of(named));
         }
@@ -200,7 +202,9 @@ pub(crate) fn plain(
     body: Bytes,
 ) -> Response<ReplyBody> {
     headers.insert(headers::REQUEST_ID, ticket.id_value.clone());
-    admission::show(&ticket.standing(), &mut headers);
+    let mut made = Made::new();
+    admission::show(&ticket.standing(), &mut made);
+    made.put_into(&mut headers);
     if let Some(names) = ticket.worker().shared.degraded.header() {
         headers.insert(headers::DEGRADED, names);
     }
@@ -261,23 +265,25 @@ fn passed_on(
 /// Headers of every answer.
 fn stamp(headers: &mut HeaderMap, ticket: &Ticket, trace: &Trace, overhead: u64) {
     headers.insert(headers::REQUEST_ID, ticket.id_value.clone());
-    headers.insert(headers::OVERHEAD, headers::number(overhead));
-    admission::show(&ticket.standing(), headers);
+    let mut made = Made::new();
+    made.number(headers::OVERHEAD, overhead);
+    admission::show(&ticket.standing(), &mut made);
     if let Some(names) = ticket.worker().shared.degraded.header() {
         headers.insert(headers::DEGRADED, names);
     }
     match ticket.worker().shared.settings().expose {
         Expose::Minimal => {}
         Expose::All => {
-            headers.insert(headers::ATTEMPTS, headers::number(trace.attempts.into()));
+            made.number(headers::ATTEMPTS, trace.attempts.into());
             if let Some(provider) = &trace.provider {
-                headers.insert(headers::PROVIDER, value_of(provider));
+                made.text(headers::PROVIDER, provider);
             }
             if let Some(model) = &trace.model {
-                headers.insert(headers::MODEL, value_of(model));
+                made.text(headers::MODEL, model);
             }
         }
     }
+    made.put_into(headers);
 }
 
 /// Headers of every failure.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{self, HeaderMap};
+use http::header::{self, HeaderMap, HeaderName};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use mainstay::call::{Asked, Call, CallBody};
@@ -280,18 +280,25 @@ async fn admit(
     shared.money.admit(&MoneyAsk { caller, call, asked, rules, engine, now: shared.wall.now() })
 }
 
+/// The whole time that the caller gives a call, in milliseconds.
+const TIMEOUT_MS: HeaderName = HeaderName::from_static("x-mainstay-timeout-ms");
+/// What the official SDKs say of their own time limits, in seconds, and of their tries.
+const SDK_READ_TIMEOUT: HeaderName = HeaderName::from_static("x-stainless-read-timeout");
+const SDK_TIMEOUT: HeaderName = HeaderName::from_static("x-stainless-timeout");
+const SDK_RETRY_COUNT: HeaderName = HeaderName::from_static("x-stainless-retry-count");
+
 /// The time limits that the caller asks for, and how often his SDK has tried.
 fn read_wishes(call: &mut Call, headers: &HeaderMap) {
-    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
+    let number = |name: HeaderName| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
     let wait =
         |number: f64| (number > 0.0).then(|| Duration::try_from_secs_f64(number).ok()).flatten();
-    call.timeout = number("x-mainstay-timeout-ms").and_then(|millis| wait(millis / 1000.0));
-    call.read_timeout = number("x-stainless-read-timeout").and_then(wait);
+    call.timeout = number(TIMEOUT_MS).and_then(|millis| wait(millis / 1000.0));
+    call.read_timeout = number(SDK_READ_TIMEOUT).and_then(wait);
     // Node's word, in seconds, and only where the caller has set one: his clock runs to the head of a
     // stream, else to the body's end (openai-node 7.55 `client.ts`, read 2026-11).
-    call.answer_within = number("x-stainless-timeout").and_then(wait);
+    call.answer_within = number(SDK_TIMEOUT).and_then(wait);
     call.sdk_retry = headers
-        .get("x-stainless-retry-count")
+        .get(SDK_RETRY_COUNT)
         .and_then(|value| value.to_str().ok()?.trim().parse().ok())
         .unwrap_or(0);
 }

@@ -4,6 +4,7 @@
 //! goes what only a server in front of callers can know: what proxies and browsers add about the
 //! caller, and the caller's organization, which is not ours.
 
+use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use crate::settings::Expose;
@@ -170,8 +171,51 @@ fn limit_name(rest: &str) -> Option<HeaderName> {
     Some(HeaderName::from_static(name))
 }
 
-/// A number as a header value, in one allocation.
-pub(crate) fn number(number: u64) -> HeaderValue {
+/// Headers whose values are made one behind the other in one piece of memory.
+#[derive(Debug)]
+pub(crate) struct Made {
+    text: Vec<u8>,
+    /// Each name, and where its value ends.
+    lines: Vec<(HeaderName, usize)>,
+}
+
+impl Made {
+    /// None yet, with room for those of an answer.
+    pub(crate) fn new() -> Made {
+        Made { text: Vec::with_capacity(192), lines: Vec::with_capacity(12) }
+    }
+
+    /// One with a number.
+    pub(crate) fn number(&mut self, name: HeaderName, number: u64) {
+        self.with(name, |text| push_number(text, number));
+    }
+
+    /// One with text that may hold anything; what HTTP does not allow becomes `?`.
+    pub(crate) fn text(&mut self, name: HeaderName, value: &str) {
+        self.with(name, |text| text.extend(safe(value)));
+    }
+
+    /// One with what `write` adds: visible ASCII and nothing else.
+    pub(crate) fn with(&mut self, name: HeaderName, write: impl FnOnce(&mut Vec<u8>)) {
+        write(&mut self.text);
+        self.lines.push((name, self.text.len()));
+    }
+
+    /// Puts them among others, in place of their namesakes.
+    pub(crate) fn put_into(self, headers: &mut HeaderMap) {
+        let text = Bytes::from(self.text);
+        let mut start = 0;
+        for (name, end) in self.lines {
+            if let Ok(value) = HeaderValue::from_maybe_shared(text.slice(start..end)) {
+                headers.insert(name, value);
+            }
+            start = end;
+        }
+    }
+}
+
+/// Adds a number in digits.
+pub(crate) fn push_number(to: &mut Vec<u8>, number: u64) {
     let (mut digits, mut rest) = ([b'0'; 20], number);
     let mut start = digits.len();
     loop {
@@ -182,23 +226,26 @@ pub(crate) fn number(number: u64) -> HeaderValue {
             break;
         }
     }
-    HeaderValue::from_bytes(&digits[start..]).unwrap_or(HeaderValue::from_static("0"))
+    to.extend_from_slice(&digits[start..]);
+}
+
+/// A number as a header value.
+pub(crate) fn number(number: u64) -> HeaderValue {
+    HeaderValue::from(number)
+}
+
+/// Text as a header can hold it, of bounded length.
+fn safe(text: &str) -> impl Iterator<Item = u8> {
+    const LONGEST: usize = 256;
+    text.bytes()
+        .take(LONGEST)
+        .map(|byte| if byte.is_ascii_graphic() || byte == b' ' { byte } else { b'?' })
 }
 
 /// A header value for text that may hold anything; what HTTP does not allow becomes `?`.
 pub(crate) fn value_of(text: &str) -> HeaderValue {
-    const LONGEST: usize = 256;
-    HeaderValue::from_str(text)
-        .ok()
-        .filter(|value| text.is_ascii() && value.len() <= LONGEST)
-        .unwrap_or_else(|| {
-            let safe: Vec<u8> = text
-                .bytes()
-                .take(LONGEST)
-                .map(|byte| if byte.is_ascii_graphic() || byte == b' ' { byte } else { b'?' })
-                .collect();
-            HeaderValue::from_bytes(&safe).unwrap_or(HeaderValue::from_static("?"))
-        })
+    let safe: Vec<u8> = safe(text).collect();
+    HeaderValue::from_maybe_shared(Bytes::from(safe)).unwrap_or(HeaderValue::from_static("?"))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use mainstay_core::failure::Kind;
 use mainstay_core::store::{KeyRecord, Role};
 use mainstay_store::{KeySnapshot, Standing};
@@ -53,17 +53,20 @@ fn check_standing(key: &KeyRecord, book: &KeySnapshot, method: &Method) -> Resul
     }
 }
 
+const ORGANIZATION: HeaderName = HeaderName::from_static("openai-organization");
+const PROJECT: HeaderName = HeaderName::from_static("openai-project");
+
 /// Whether the organization and project that the request names are the key's own. A foreign one and
 /// one that does not exist are told in the same words: names of others are nobody's business.
 fn check_names(key: &KeyRecord, book: &KeySnapshot, headers: &HeaderMap) -> Result<(), Refused> {
     let org = || book.organization(&key.org).map(|org| &*org.name);
     let project = || book.project(&key.project).map(|project| &*project.name);
-    for value in headers.get_all("openai-organization") {
+    for value in headers.get_all(ORGANIZATION) {
         if !names(value, &key.org, org) {
             return Err(not_his("organization", "OpenAI-Organization", value, &key.org));
         }
     }
-    for value in headers.get_all("openai-project") {
+    for value in headers.get_all(PROJECT) {
         if !names(value, &key.project, project) {
             return Err(not_his("project", "OpenAI-Project", value, &key.project));
         }

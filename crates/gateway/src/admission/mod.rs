@@ -7,7 +7,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use http::HeaderMap;
 use mainstay::call::{Call, Trace, Used};
 use mainstay_core::failure::Kind;
 use mainstay_core::keys::PublicPart;
@@ -16,6 +15,7 @@ use mainstay_core::store::{DEFAULT_ORG, DEFAULT_PROJECT, KeyRecord};
 use mainstay_core::time::Moment;
 
 use crate::auth::Caller;
+use crate::headers::Made;
 use crate::refused::Refused;
 use crate::sharing::Leases;
 
@@ -179,7 +179,7 @@ impl Admission {
     }
 }
 
-/// Puts the caller's tightest limits into an answer's headers.
-pub(crate) fn show(standing: &Standing, headers: &mut HeaderMap) {
+/// Puts the caller's tightest limits among an answer's headers.
+pub(crate) fn show(standing: &Standing, headers: &mut Made) {
     tell::headers(standing, headers);
 }

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, StatusCode};
 use mainstay_core::failure::{Kind, Origin, Scope};
 use mainstay_core::rules::limits::{Fits, Left, Measure, Refusal, Standing};
 use mainstay_core::store::LimitRecord;
 
-use crate::headers::number;
+use crate::headers::{Made, push_number};
 use crate::refused::{OverLimit, Refused};
 
 /// When to come again where only the end of another call makes room: nobody knows when that is, and
@@ -114,38 +114,53 @@ const TOKENS: [HeaderName; 3] = [
 
 /// The caller's tightest limits, in the vendor's form: numbers, and the time until all is free again
 /// as Go writes a duration. Source: OpenAI rate limits guide, read 2026-11.
-pub(super) fn headers(standing: &Standing, headers: &mut HeaderMap) {
-    for (names, left) in [(&REQUESTS, standing.requests), (&TOKENS, standing.tokens)] {
+pub(super) fn headers(standing: &Standing, headers: &mut Made) {
+    for (names, left) in [(REQUESTS, standing.requests), (TOKENS, standing.tokens)] {
         let Some(Left { limit, remaining, reset }) = left else { continue };
         let [limit_name, remaining_name, reset_name] = names;
-        headers.insert(limit_name, number(limit));
-        headers.insert(remaining_name, number(remaining));
-        // Letters, digits and dots only.
-        if let Ok(value) = HeaderValue::try_from(go_duration(reset)) {
-            headers.insert(reset_name, value);
-        }
+        headers.number(limit_name, limit);
+        headers.number(remaining_name, remaining);
+        headers.with(reset_name, |text| push_go_duration(text, reset));
     }
 }
 
 /// A duration as Go writes it, in whole milliseconds, rounded up: `0s`, `12ms`, `1.2s`, `6m0s`,
 /// `1h30m0s`.
 fn go_duration(time: Duration) -> String {
-    let millis = u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
+    let mut text = Vec::new();
+    push_go_duration(&mut text, time);
+    text.into_iter().map(char::from).collect()
+}
+
+fn push_go_duration(to: &mut Vec<u8>, time: Duration) {
+    let above = u64::from(time.subsec_nanos().div_ceil(1_000_000));
+    let millis = time.as_secs().saturating_mul(1000).saturating_add(above);
     let (seconds, rest) = (millis / 1000, millis % 1000);
     if seconds == 0 && rest > 0 {
-        return format!("{rest}ms");
+        push_number(to, rest);
+        to.extend_from_slice(b"ms");
+        return;
     }
-    let fraction = if rest == 0 {
-        String::new()
-    } else {
-        format!(".{rest:03}").trim_end_matches('0').to_owned()
-    };
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    match (hours, minutes) {
-        (0, 0) => format!("{seconds}{fraction}s"),
-        (0, _) => format!("{minutes}m{seconds}{fraction}s"),
-        (_, _) => format!("{hours}h{minutes}m{seconds}{fraction}s"),
+    if hours > 0 {
+        push_number(to, hours);
+        to.push(b'h');
     }
+    if hours + minutes > 0 {
+        push_number(to, minutes);
+        to.push(b'm');
+    }
+    push_number(to, seconds);
+    if rest > 0 {
+        to.push(b'.');
+        // Three digits, without zeros at the end.
+        push_number(to, 1000 + rest);
+        to.remove(to.len() - 4);
+        while to.last() == Some(&b'0') {
+            to.pop();
+        }
+    }
+    to.push(b's');
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::fmt;
 
 use mainstay::call::{Call, CallBody};
 use mainstay_core::failure::Kind;
+use mainstay_core::wire::endpoint::BodyForm;
 use memchr::memmem;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
@@ -54,7 +55,9 @@ pub(super) fn of(call: &Call, passing: bool, may_pass: bool) -> Result<Vec<Named
     };
     let is_object = bytes.trim_ascii_start().first() == Some(&b'{');
     if !(is_object && hints(bytes)) {
-        return form_reference(bytes, may_pass);
+        // What these endpoints take was read as JSON to its end, and no form can be read as that.
+        let is_json = is_object && call.endpoint.body_form() == BodyForm::Json;
+        return if is_json { Ok(Vec::new()) } else { form_reference(bytes, may_pass) };
     }
     let mut found = Vec::new();
     let mut reader = serde_json::Deserializer::from_slice(bytes);

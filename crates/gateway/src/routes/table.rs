@@ -71,8 +71,10 @@ const PATHS: &[(&str, &str)] = &[
 
 /// Looks a path up: what follows `/v1`, without query and without a slash at the end.
 pub(super) fn find(path: &str) -> Found {
-    let methods =
-        PATHS.iter().find(|(pattern, _)| fits(pattern, path)).map(|(_, methods)| *methods);
+    // Patterns come behind the paths that fit them word by word, which most calls name.
+    let exact = PATHS.iter().find(|(pattern, _)| *pattern == path);
+    let found = exact.or_else(|| PATHS.iter().find(|(pattern, _)| fits(pattern, path)));
+    let methods = found.map(|(_, methods)| *methods);
     let family = path.strip_prefix('/').unwrap_or(path).split('/').next().unwrap_or("");
     Found { known: methods.is_some() || FAMILIES.contains(&family), methods }
 }
