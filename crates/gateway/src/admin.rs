@@ -146,7 +146,7 @@ async fn tick(shared: &Arc<Shared>, store: Option<Arc<dyn Store>>) {
         note_time(shared);
         let Some(store) = &store else { continue };
         // Gateways that tell each other what changes need not ask as often.
-        if shared.sharing.is_some() && !told && turn % 2 == 0 {
+        if shared.sharing.is_some() && !told && turn % 2 == 1 {
             continue;
         }
         let (own, store) = (Arc::clone(shared), Arc::clone(store));
