@@ -1,6 +1,7 @@
 //! Four gateways as real processes, one Redis, one limit: together they admit what one would, with few words
 //! between them; and what they do while Redis is gone.
 #![cfg(unix)]
+#![expect(clippy::disallowed_methods, reason = "real processes take real time")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -112,6 +113,15 @@ fn mainstay(folder: &Path, arguments: &[&str]) -> String {
     String::from_utf8(ran.stdout).expect("text")
 }
 
+#[track_caller]
+fn until(what: &str, holds: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < Duration::from_secs(30), "{what} within 30 s");
+        sleep(Duration::from_millis(20));
+    }
+}
+
 /// Gateways with the same keys and limits and one Redis, and a key. Each has a copy of one store: SQLite serves one
 /// gateway at a time.
 struct Town {
@@ -157,19 +167,10 @@ impl Town {
             slowest: Mutex::default(),
             stop: AtomicBool::new(false),
         };
-        town.until("all know of each other", || {
+        until("all know of each other", || {
             town.gateways.iter().all(|one| one.metric("mainstay_nodes") == NODES as u64)
         });
         Some(town)
-    }
-
-    #[track_caller]
-    fn until(&self, what: &str, holds: impl Fn() -> bool) {
-        let began = Instant::now();
-        while !holds() {
-            assert!(began.elapsed() < Duration::from_secs(30), "{what} within 30 s");
-            sleep(Duration::from_millis(20));
-        }
     }
 
     fn metric(&self, name: &str) -> u64 {
@@ -184,7 +185,7 @@ impl Town {
             let (status, head, body) = caller.chat(&self.key);
             let answered = self.began.elapsed();
             let mut slowest = self.slowest.lock().expect("no caller panicked");
-            *slowest = (*slowest).max(answered - sent);
+            *slowest = (*slowest).max(answered.saturating_sub(sent));
             drop(slowest);
             match status {
                 200 => self.admitted.lock().expect("no caller panicked").push((sent, answered)),
@@ -259,7 +260,7 @@ fn four_gateways_admit_what_one_would_with_redis_without_it_and_after_it() {
     for from in &times {
         for length in [0.5, 1.0, 3.0, 8.0, 20.0, 40.0] {
             let to = (*from + seconds(length)).min(end);
-            let most = RATE * (to - *from).as_secs_f64() + BURST + 1.0;
+            let most = RATE * to.saturating_sub(*from).as_secs_f64() + BURST + 1.0;
             let admitted = town.surely(*from, to);
             assert!(admitted as f64 <= most, "{admitted} from {from:?} to {to:?}, {most} may be");
         }
@@ -267,7 +268,7 @@ fn four_gateways_admit_what_one_would_with_redis_without_it_and_after_it() {
     let [good, without, after] = marks[..] else { panic!("three phases") };
     let rate = |(from, to): (Duration, Duration), skip: f64| {
         let from = from + seconds(skip);
-        town.answered(from, to) as f64 / (to - from).as_secs_f64()
+        town.answered(from, to) as f64 / to.saturating_sub(from).as_secs_f64()
     };
     // The burst comes in the first moments, then the rate. After its return a place is found within some
     // seconds, and what was admitted alone in the last ones is paid for.
@@ -278,7 +279,7 @@ fn four_gateways_admit_what_one_would_with_redis_without_it_and_after_it() {
         town.metric("mainstay_admitted_alone_total")
     );
     assert!(with >= 0.95 * RATE, "{what}");
-    assert!(alone <= 0.8 * RATE * 1.05 && alone >= 0.6 * RATE, "{what}");
+    assert!((0.6 * RATE..=0.8 * RATE * 1.05).contains(&alone), "{what}");
     assert!(again >= 0.95 * RATE, "{what}");
     assert!(town.metric("mainstay_admitted_alone_total") > 50);
     // What comes back comes in no rush.

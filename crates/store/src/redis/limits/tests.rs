@@ -1,11 +1,12 @@
 //! The script against the rule, on a real server.
 
 use std::sync::LazyLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mainstay_core::dice::Dice;
 use mainstay_core::rules::lease::Book;
 use mainstay_core::rules::limits::Measure;
+use tokio::time::Instant;
 
 use super::super::link::{LinkSettings, LinkState};
 use super::*;
