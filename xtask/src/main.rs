@@ -53,7 +53,8 @@ const USAGE: &str = "usage: cargo xtask <task> [options]
   examples [--overhead]           examples with other HTTP clients, or what a call costs beside them
   fuzz  [--minutes N] [--target T] give parsers, validator and counter inputs made from seeds
   keys  [--count N] [--no-gateway] what so many keys (1000000) cost: start, memory, lookup
-  crash [--kills N]               kill a gateway under load N times (200), audit its ledger
+  crash [--kills N] [--many N]    kill a gateway under load N times (200), audit its ledger; or several
+                                  gateways over PostgreSQL, N rounds
   mutants [--only TEXT]           break one rule at a time and see who objects
 ";
 

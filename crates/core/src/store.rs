@@ -13,6 +13,7 @@ use core::time::Duration;
 use crate::keys::PublicPart;
 
 mod budgets;
+mod leases;
 mod ledger;
 mod limits;
 mod members;
@@ -23,6 +24,7 @@ mod requests;
 mod scope;
 mod usage;
 pub use budgets::{ALERTS_MAX, BudgetAlert, BudgetOf, BudgetRecord, BudgetStore, NewBudget};
+pub use leases::{LeaseHolder, Leases, OrgClaim};
 pub use ledger::{
     Basis, Durability, Entry, EntryKind, FURTHER_MAX, Ledger, LedgerState, LedgerTrouble, Recovery,
     ReservationId, SpentOf, Summed, Written,

@@ -216,7 +216,10 @@ fn note_time(shared: &Shared) {
 fn note_trouble(shared: &Shared, failing: bool) {
     let now = shared.wall.now();
     shared.degraded.set(Reason::StoreAway, failing, now);
-    let ledger = shared.money.ledger().is_some_and(|ledger| ledger.state().trouble.is_some());
+    let ledger = shared.money.ledger().is_some_and(|ledger| {
+        let away = ledger.leases().is_some_and(|leases| leases.trouble().is_some());
+        away || ledger.state().trouble.is_some()
+    });
     shared.degraded.set(Reason::LedgerAway, ledger, now);
 }
 

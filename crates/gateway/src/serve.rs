@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use mainstay_core::store::{Durability, Ledger, Recovery, Store, StoreError};
 use mainstay_sim::{Sim, SimConfig};
-use mainstay_store::{LedgerSettings, Recovered, Sqlite, SqliteLedger, open_postgres};
+use mainstay_store::{
+    LedgerSettings, Recovered, Sqlite, SqliteLedger, open_postgres, open_postgres_ledger,
+};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
@@ -66,7 +68,7 @@ pub fn serve(options: ServeOptions, out: &mut dyn Write) -> Result<(), ServeErro
     let engine = engine_spec(&config, simulated);
     let mut signals =
         runtime.block_on(async { Signals::new() }).map_err(|error| ServeError::runtime(&error))?;
-    let ledger: Arc<dyn Ledger> = open_ledger(&config, out)?;
+    let ledger = open_ledger(&config, out)?;
     let remembered = Arc::clone(&store);
     let plan =
         Plan { settings, admin, engine, store: Some(remembered), ledger: Some(ledger), tail };
@@ -96,9 +98,8 @@ fn from_fault(fault: ConfigFault) -> ServeError {
     ServeError { what: format!("{place}: {what}"), why, fix }
 }
 
-/// Opens the ledger beside the store, and says what the last run left open.
-fn open_ledger(config: &Config, out: &mut dyn Write) -> Result<Arc<SqliteLedger>, ServeError> {
-    let StoreUrl::Sqlite(path) = &config.store.url else { return Err(no_postgres()) };
+/// Opens the ledger of the store, and says what the last run left open.
+fn open_ledger(config: &Config, out: &mut dyn Write) -> Result<Arc<dyn Ledger>, ServeError> {
     let settings = LedgerSettings {
         durability: match config.store.ledger {
             LedgerMode::Process => Durability::Process,
@@ -109,8 +110,19 @@ fn open_ledger(config: &Config, out: &mut dyn Write) -> Result<Arc<SqliteLedger>
         queue_max: usize::try_from(config.budget.queue_max).unwrap_or(usize::MAX),
         ..LedgerSettings::default()
     };
-    let ledger = SqliteLedger::open(path, settings).map_err(from_store)?;
-    let Recovered { reservations, held } = ledger.recovered();
+    let (ledger, recovered): (Arc<dyn Ledger>, Recovered) = match &config.store.url {
+        StoreUrl::Sqlite(path) => {
+            let ledger = SqliteLedger::open(path, settings).map_err(from_store)?;
+            let recovered = ledger.recovered();
+            (Arc::new(ledger), recovered)
+        }
+        StoreUrl::Postgres(url) => {
+            let opened = open_postgres_ledger(url.expose(), &config.store.journal, settings);
+            let (ledger, recovered) = opened.map_err(from_store)?;
+            (Arc::from(ledger), recovered)
+        }
+    };
+    let Recovered { reservations, held } = recovered;
     if reservations > 0 {
         let done = if config.budget.charge_leftovers { "charged" } else { "released" };
         let text = format!(
@@ -119,15 +131,7 @@ fn open_ledger(config: &Config, out: &mut dyn Write) -> Result<Arc<SqliteLedger>
         let _ = writeln!(out, "{text}");
         tracing::warn!(reservations, %held, done, "calls of the last run were ended");
     }
-    Ok(Arc::new(ledger))
-}
-
-fn no_postgres() -> ServeError {
-    ServeError {
-        what: "could not open the store: `store.url` names PostgreSQL".to_owned(),
-        why: "this version keeps its state in SQLite only".to_owned(),
-        fix: "write `url = \"sqlite:mainstay.db\"` under `[store]`".to_owned(),
-    }
+    Ok(ledger)
 }
 
 fn from_store(error: StoreError) -> ServeError {

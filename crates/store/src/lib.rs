@@ -26,9 +26,12 @@ pub use failpoint::{FAILPOINTS, FAILPOINTS_TOGETHER, failpoint};
 pub use ledger::{ExportRow, LedgerFile, LedgerSettings, Recovered, SqliteLedger, Verified};
 pub use mainstay_core::store::{Store, StoreError};
 pub use memory::Memory;
-pub use open::{PostgresInspected, check_postgres_url, inspect_postgres, open_postgres};
+pub use open::{
+    PostgresInspected, check_postgres_url, export_postgres_ledger, inspect_postgres, open_postgres,
+    open_postgres_ledger, verify_postgres_ledger,
+};
 #[cfg(feature = "postgres")]
-pub use postgres::{CopiedTable, POSTGRES_SCHEMA_VERSION, Postgres};
+pub use postgres::{CopiedTable, LeasedLedger, LedgerTables, POSTGRES_SCHEMA_VERSION, Postgres};
 pub use secrets::{digest, mint, random_token, same_digest};
 pub use snapshot::{KeySnapshot, Standing, Verdict};
 pub use sqlite::{Inspected, SCHEMA_VERSION, Sqlite, inspect};

@@ -1,8 +1,11 @@
 //! PostgreSQL by its URL, whether this build knows it or not.
 
+use std::path::Path;
 use std::time::Duration;
 
-use mainstay_core::store::{Store, StoreError};
+use mainstay_core::store::{Ledger, Store, StoreError};
+
+use crate::{ExportRow, LedgerSettings, Recovered, Verified};
 
 /// What was seen of a store in PostgreSQL.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +43,68 @@ pub fn open_postgres(url: &str) -> Result<Box<dyn Store>, StoreError> {
     #[cfg(not(feature = "postgres"))]
     {
         let _ = url;
+        Err(unknown())
+    }
+}
+
+/// Opens the ledger of one of several gateways: its journal in `folder`, brought to the database that
+/// a `postgres://` URL names. Tells what a process that died had left open.
+///
+/// # Errors
+///
+/// Another process has the journal, or it is not the one the database knows; otherwise as
+/// [`open_postgres`].
+pub fn open_postgres_ledger(
+    url: &str,
+    folder: &Path,
+    settings: LedgerSettings,
+) -> Result<(Box<dyn Ledger>, Recovered), StoreError> {
+    #[cfg(feature = "postgres")]
+    {
+        let ledger = crate::postgres::LeasedLedger::open(url, folder, settings)?;
+        let recovered = ledger.recovered();
+        Ok((Box::new(ledger), recovered))
+    }
+    #[cfg(not(feature = "postgres"))]
+    {
+        let _ = (url, folder, settings);
+        Err(unknown())
+    }
+}
+
+/// Adds the ledger of all gateways up again from its entries, and says what disagrees.
+///
+/// # Errors
+///
+/// As [`open_postgres`].
+pub fn verify_postgres_ledger(url: &str) -> Result<Verified, StoreError> {
+    #[cfg(feature = "postgres")]
+    {
+        crate::postgres::LedgerTables::open(url)?.verify()
+    }
+    #[cfg(not(feature = "postgres"))]
+    {
+        let _ = url;
+        Err(unknown())
+    }
+}
+
+/// Hands over every entry of all gateways, gateway by gateway, in the order they were written.
+///
+/// # Errors
+///
+/// As [`open_postgres`].
+pub fn export_postgres_ledger(
+    url: &str,
+    each: &mut dyn FnMut(ExportRow),
+) -> Result<(), StoreError> {
+    #[cfg(feature = "postgres")]
+    {
+        crate::postgres::LedgerTables::open(url)?.export(each)
+    }
+    #[cfg(not(feature = "postgres"))]
+    {
+        let _ = (url, each);
         Err(unknown())
     }
 }

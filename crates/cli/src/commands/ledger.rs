@@ -1,8 +1,11 @@
 //! `mainstay ledger`: the entries behind the sums.
 
 use clap::Subcommand;
+use mainstay_gateway::config::StoreUrl;
 use mainstay_gateway::shapes;
-use mainstay_store::{ExportRow, LedgerFile, Verified};
+use mainstay_store::{
+    ExportRow, LedgerFile, Verified, export_postgres_ledger, verify_postgres_ledger,
+};
 use serde_json::json;
 
 use crate::args::At;
@@ -27,18 +30,25 @@ pub(super) fn run(command: &LedgerCommand, show: &mut Show) -> Result<Exit, Trou
         LedgerCommand::Verify(at) => verify(at, show),
         LedgerCommand::Export(at) => {
             let mut done = Ok(());
-            LedgerFile::open(&super::store_path(at)?)?.export(&mut |row| {
+            let mut each = |row| {
                 if done.is_ok() {
                     done = show.line(&entry(&row).to_string());
                 }
-            })?;
+            };
+            match super::store_url(at)? {
+                StoreUrl::Sqlite(path) => LedgerFile::open(&path)?.export(&mut each)?,
+                StoreUrl::Postgres(url) => export_postgres_ledger(url.expose(), &mut each)?,
+            }
             done.map(|()| Exit::Worked)
         }
     }
 }
 
 fn verify(at: &At, show: &mut Show) -> Result<Exit, Trouble> {
-    let found = LedgerFile::open(&super::store_path(at)?)?.verify()?;
+    let found = match super::store_url(at)? {
+        StoreUrl::Sqlite(path) => LedgerFile::open(&path)?.verify()?,
+        StoreUrl::Postgres(url) => verify_postgres_ledger(url.expose())?,
+    };
     let Verified { batches, entries, ended, open, settled, held, findings, findings_total } =
         &found;
     let sound = found.is_sound();

@@ -75,21 +75,9 @@ fn store(at: &At) -> Result<Box<dyn Store>, Trouble> {
     configured_store(at).map(|(_, store)| store)
 }
 
-/// The file of the store that the configuration names.
-fn store_path(at: &At) -> Result<std::path::PathBuf, Trouble> {
-    match load(at.config.as_deref())?.store.url {
-        StoreUrl::Sqlite(path) => Ok(path),
-        StoreUrl::Postgres(_) => Err(no_postgres()),
-    }
-}
-
-fn no_postgres() -> Trouble {
-    Trouble::new(
-        Exit::Surroundings,
-        "the configuration names a PostgreSQL store",
-        "this build stores in SQLite only",
-        "set `store.url` to \"sqlite:mainstay.db\"",
-    )
+/// Where the store is that the configuration names.
+fn store_url(at: &At) -> Result<StoreUrl, Trouble> {
+    Ok(load(at.config.as_deref())?.store.url)
 }
 
 /// The configuration, and the store that it names.

@@ -183,6 +183,8 @@ fn copy(args: &CopyArgs, show: &mut Show) -> Result<Exit, Trouble> {
         return Err(Trouble::new(Exit::Failed, what, "nothing can be copied", "correct `--from`"));
     }
     let copied = mainstay_store::Postgres::open(to.expose())?.copy_from(&from)?;
+    let settings = mainstay_store::LedgerSettings::default();
+    mainstay_store::LeasedLedger::copy(to.expose(), &from, settings)?;
     let total: u64 = copied.iter().map(|table| table.rows).sum();
     let tables: serde_json::Map<String, Value> =
         copied.iter().map(|one| (one.table.to_owned(), json!(one.rows))).collect();

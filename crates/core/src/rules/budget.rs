@@ -195,16 +195,8 @@ impl Books {
 
     /// What shared budgets have to tell their accounts, ended periods with something to tell among
     /// them. `closing`: this gateway ends and gives back what it does not hold.
-    pub fn claims(
-        &mut self,
-        now: UnixMillis,
-        closing: bool,
-        calendar: &dyn Calendar,
-        to: &mut Vec<Claim>,
-    ) {
-        let now = self.clock(now);
+    pub fn claims(&mut self, closing: bool, to: &mut Vec<Claim>) {
         for purse in self.purses.iter_mut().filter(|purse| purse.is_live()) {
-            purse.roll(now, calendar);
             purse.claims(closing, to);
         }
     }

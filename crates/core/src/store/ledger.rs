@@ -8,7 +8,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt;
 
-use super::{KeyRecord, UnixMillis};
+use super::{KeyRecord, Leases, UnixMillis};
 use crate::money::Usd;
 use crate::wire::usage::Usage;
 
@@ -221,6 +221,10 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     fn latest(&self) -> UnixMillis;
     /// Waits until everything handed in is on disk, at most 10 s.
     fn flush(&self);
+    /// The way to budgets that other gateways spend from too; `None`: nobody else does.
+    fn leases(&self) -> Option<&dyn Leases> {
+        None
+    }
 }
 
 /// Entries besides hold and terminal one that a reservation may have.

@@ -123,6 +123,7 @@ pub const KEYS: &[Key] = &[
 
     key("store", "url", "URL", "\"sqlite:mainstay.db\"", "`sqlite:PATH` or `postgres://…` ([postgres.md](postgres.md)). Paths are relative to the working directory. Absent: the variable `DATABASE_URL`, if it is set."),
     key("store", "ledger", "word", "\"process\"", "`process`, `strict` or `batched`: how durable a hold is before its attempt is sent."),
+    key("store", "journal", "path", "\"mainstay-journal\"", "With PostgreSQL: the folder where this gateway keeps what it has not brought there yet. One gateway, one folder; it must survive restarts."),
     key("shared", "url", "URL", "`REDIS_URL`", "Redis or Valkey: `redis://[user:password@]host[:port][/database]`, `redis+sentinel://host,host/service` or `redis+cluster://host,host`; `rediss` in place of `redis` speaks TLS. Absent: every gateway counts for itself. See [many-machines.md](many-machines.md)."),
     key("shared", "deadline", "duration", "\"20ms\"", "Longest wait for one of its answers, 1ms to 1s. Three times as long without an answer, and it is not asked until it answers again."),
 
@@ -269,6 +270,7 @@ pub const KEYS: &[Key] = &[
     key("budget", "unpriced", "word", "\"refuse\"", "`refuse` or `free`: models without a price under a hard budget. `[[price]] model = \"*\"` prices all others."),
     key("budget", "shipped_prices", "true or false", "true", "Whether the shipped prices count."),
     key("budget", "leftovers", "word", "\"charge\"", "`charge` or `release`: what a process that died had held, at the next start."),
+    key("budget", "lease_wait", "duration", "\"2s\"", "How long a call waits at most for money of a hard budget that other gateways spend from too, 10ms to 60s."),
     key("budget", "queue_max", "number", "65536", "Entries that may wait to be written to the ledger before calls are refused, 16 to 1000000."),
 
     key("log", "format", "word", "\"text\"", "`text` or `json`: one object a line. Read at start."),

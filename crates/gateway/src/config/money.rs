@@ -1,5 +1,7 @@
 //! `[[price]]` and `[budget]`.
 
+use std::time::Duration;
+
 use super::fault::words;
 use super::reader::{Need, Reader, Section, cut};
 use super::values::decimal;
@@ -43,6 +45,8 @@ pub struct BudgetConfig {
     pub charge_leftovers: bool,
     /// Entries that may wait to be written.
     pub queue_max: u64,
+    /// How long a call waits at most for money of a budget that other gateways spend from too.
+    pub lease_wait: Duration,
 }
 
 impl Default for BudgetConfig {
@@ -55,6 +59,7 @@ impl Default for BudgetConfig {
             shipped_prices: true,
             charge_leftovers: true,
             queue_max: 65_536,
+            lease_wait: Duration::from_secs(2),
         }
     }
 }
@@ -75,6 +80,10 @@ pub(super) fn read_budget(reader: &mut Reader<'_>, root: &Section<'_>) -> Budget
     }
     if let Some(flag) = reader.flag(&section, "shipped_prices") {
         budget.shipped_prices = flag;
+    }
+    let wait = Duration::from_millis(10)..=Duration::from_secs(60);
+    if let Some(found) = reader.wait(&section, "lease_wait", wait) {
+        budget.lease_wait = found.value;
     }
     for (key, range, slot) in [
         ("output_default", 1..=10_000_000, &mut budget.output_default),

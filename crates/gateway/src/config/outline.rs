@@ -57,6 +57,7 @@ impl Config {
                     LedgerMode::Strict => "strict",
                     LedgerMode::Batched => "batched",
                 },
+                "journal": self.store.journal.display().to_string(),
             },
             "shared": self.shared_outline(),
             "provider": self.providers.iter().map(provider).collect::<Vec<_>>(),
@@ -90,6 +91,7 @@ impl Config {
             "unpriced": if self.budget.unpriced_free { "free" } else { "refuse" },
             "shipped_prices": self.budget.shipped_prices,
             "leftovers": if self.budget.charge_leftovers { "charge" } else { "release" },
+            "lease_wait": duration_text(self.budget.lease_wait),
             "queue_max": self.budget.queue_max,
         })
     }

@@ -147,12 +147,15 @@ pub struct StoreConfig {
     pub url: StoreUrl,
     /// When a hold is durable.
     pub ledger: LedgerMode,
+    /// With PostgreSQL: the folder of this gateway's journal of money.
+    pub journal: PathBuf,
 }
 
 impl Default for StoreConfig {
     fn default() -> Self {
         let url = StoreUrl::Sqlite(PathBuf::from("mainstay.db"));
-        StoreConfig { url, ledger: LedgerMode::Process }
+        let journal = PathBuf::from("mainstay-journal");
+        StoreConfig { url, ledger: LedgerMode::Process, journal }
     }
 }
 
@@ -323,6 +326,9 @@ pub(super) fn read_store(reader: &mut Reader<'_>, root: &Section<'_>) -> StoreCo
     ];
     if let Some(found) = reader.word(&section, "ledger", &modes) {
         store.ledger = found.value;
+    }
+    if let Some(found) = reader.text(&section, "journal", Need::Optional) {
+        store.journal = found.value.into();
     }
     if let Some(found) = reader.text(&section, "url", Need::Optional) {
         if let Some(url) = store_url(&found.value) {

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use mainstay::call::Trace;
 use mainstay_core::money::Usd;
@@ -101,6 +102,11 @@ impl Account {
             worst,
             state: Mutex::default(),
         }
+    }
+
+    /// How long it may wait for a lease.
+    pub(super) fn lease_wait(&self) -> Duration {
+        self.rules.lease_wait
     }
 
     /// Holds in the budgets and in the ledger, or in neither.

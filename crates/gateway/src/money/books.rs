@@ -5,8 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use mainstay_core::money::Usd;
+use mainstay_core::money::budget::account::Told;
 use mainstay_core::money::budget::{Alert, Books, Owner, Period};
-use mainstay_core::store::{BudgetRecord, Ledger, SpentOf, Store, StoreError, UnixMillis};
+use mainstay_core::store::{
+    BudgetRecord, LeaseHolder, Ledger, OrgClaim, SpentOf, Store, StoreError, UnixMillis,
+};
+use tokio::sync::watch;
 
 use super::Zones;
 
@@ -29,6 +33,9 @@ pub(crate) struct AllBooks {
     latest: UnixMillis,
     /// Alerts that were passed and are not on record.
     pub(super) alerts: Waiting,
+    /// Where other gateways spend from the same budgets: how often leases were heard of. Calls that
+    /// wait for money look again with each turn.
+    turns: Option<watch::Sender<u64>>,
 }
 
 /// Budgets as the store has them.
@@ -46,9 +53,22 @@ pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl AllBooks {
-    pub(crate) fn new(latest: UnixMillis) -> AllBooks {
-        let alerts = Waiting::default();
-        AllBooks { books: ArcSwap::default(), known: Mutex::default(), latest, alerts }
+    /// `shared`: other gateways spend from the same budgets.
+    pub(crate) fn new(latest: UnixMillis, shared: bool) -> AllBooks {
+        let (books, known, alerts) = (ArcSwap::default(), Mutex::default(), Waiting::default());
+        let turns = shared.then(|| watch::Sender::new(0));
+        AllBooks { books, known, latest, alerts, turns }
+    }
+
+    /// Turns of the leases to come, where budgets are shared.
+    pub(super) fn turns(&self) -> Option<watch::Receiver<u64>> {
+        self.turns.as_ref().map(watch::Sender::subscribe)
+    }
+
+    fn turned(&self) {
+        if let Some(turns) = &self.turns {
+            turns.send_modify(|turn| *turn += 1);
+        }
     }
 
     /// The budgets of an organization, if it has any.
@@ -102,7 +122,11 @@ impl AllBooks {
         now: UnixMillis,
     ) {
         let books = self.of(&record.org).unwrap_or_else(|| {
-            let new: OrgBooks = Arc::new(Mutex::new(Books::new(self.latest)));
+            let new = match self.turns {
+                Some(_) => Books::shared(self.latest),
+                None => Books::new(self.latest),
+            };
+            let new: OrgBooks = Arc::new(Mutex::new(new));
             let mut all = HashMap::clone(&self.books.load());
             all.insert(record.org.clone(), Arc::clone(&new));
             self.books.store(Arc::new(all));
@@ -113,9 +137,36 @@ impl AllBooks {
             open.remove(record.id);
         } else if let Some(period) = open.set(record.rule(), self.clock(now), &Zones) {
             // Asked under the lock: what is settled later is counted here, what was settled before
-            // is in the sum.
-            ask(&books, &known.again, &self.alerts, record, period, ledger);
+            // is in the sum. What a shared budget has spent is told by its account.
+            if self.turns.is_none() {
+                ask(&books, &known.again, &self.alerts, record, period, ledger);
+            }
         }
+    }
+}
+
+impl LeaseHolder for AllBooks {
+    fn claims(&self, closing: bool) -> Vec<OrgClaim> {
+        let (mut all, mut claims) = (Vec::new(), Vec::new());
+        for (org, books) in self.books.load().iter() {
+            locked(books).claims(closing, &mut claims);
+            all.extend(claims.drain(..).map(|claim| OrgClaim { org: org.clone(), claim }));
+        }
+        all
+    }
+
+    fn learn(&self, answers: Vec<(OrgClaim, Told)>) {
+        for (OrgClaim { org, claim }, told) in answers {
+            if let Some(books) = self.of(&org) {
+                let alert = locked(&books).learn(claim.rule.id, claim.period, &told);
+                self.passed(&org, alert);
+            }
+        }
+        self.turned();
+    }
+
+    fn away(&self) {
+        self.turned();
     }
 }
 

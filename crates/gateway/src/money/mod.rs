@@ -17,10 +17,9 @@ use mainstay::Engine;
 use mainstay::call::Call;
 use mainstay_core::money::{Price, Usd};
 use mainstay_core::store::{
-    DEFAULT_ORG, DEFAULT_PROJECT, KeyRecord, Ledger, LedgerTrouble, ReservationId, Store,
+    DEFAULT_ORG, DEFAULT_PROJECT, KeyRecord, LeaseHolder, Leases, Ledger, ReservationId, Store,
     StoreError, UnixMillis,
 };
-use tokio::sync::oneshot;
 
 use crate::auth::Caller;
 use crate::metrics::Page;
@@ -31,6 +30,7 @@ mod bill;
 mod books;
 mod calendar;
 mod demand;
+mod pledge;
 mod rules;
 mod words;
 
@@ -42,6 +42,7 @@ pub(crate) use calendar::Zones;
 pub use calendar::{budget_period, is_time_zone};
 pub(crate) use demand::Asked;
 use demand::Metering;
+pub(crate) use pledge::Pledge;
 pub use rules::{MoneyRules, Reserve};
 
 /// Everything about money that all workers share.
@@ -65,6 +66,10 @@ pub(crate) struct Counts {
     pub(crate) debts: AtomicU64,
     /// Budgets that passed one of their alerts.
     pub(crate) alerts: AtomicU64,
+    /// Calls that waited for a lease.
+    pub(crate) lease_waits: AtomicU64,
+    /// Calls that waited for a lease in vain, or could not.
+    pub(crate) unleased: AtomicU64,
 }
 
 /// What a call is admitted by.
@@ -82,11 +87,17 @@ impl Money {
     /// Money over a ledger; without one nothing is counted.
     pub(crate) fn new(ledger: Option<Arc<dyn Ledger>>) -> Arc<Money> {
         let latest = ledger.as_ref().map_or(UnixMillis(0), |ledger| ledger.latest());
-        Arc::new(Money {
-            ledger,
-            books: Arc::new(AllBooks::new(latest)),
-            counts: Counts::default(),
-        })
+        let leases = ledger.as_ref().and_then(|ledger| ledger.leases());
+        let books = Arc::new(AllBooks::new(latest, leases.is_some()));
+        if let Some(leases) = leases {
+            leases.attach(Arc::clone(&books) as Arc<dyn LeaseHolder>);
+        }
+        Arc::new(Money { ledger, books, counts: Counts::default() })
+    }
+
+    /// The way to budgets that other gateways spend from too, if there are any.
+    pub(crate) fn leases(&self) -> Option<&dyn Leases> {
+        self.ledger.as_ref().and_then(|ledger| ledger.leases())
     }
 
     /// Puts alerts on record that budgets have passed. Each is told once, whatever restarts come
@@ -147,6 +158,12 @@ impl Money {
             ("mainstay_ledger_waiting", number(state.waiting)),
             ("mainstay_ledger_open", number(state.open)),
             ("mainstay_ledger_failing", u64::from(state.trouble.is_some())),
+            ("mainstay_lease_waits_total", get(&counts.lease_waits)),
+            ("mainstay_lease_refusals_total", get(&counts.unleased)),
+            (
+                "mainstay_leases_failing",
+                u64::from(ledger.leases().is_some_and(|leases| leases.trouble().is_some())),
+            ),
         ] {
             page.one(name, value);
         }
@@ -179,68 +196,6 @@ impl Money {
         };
         let account = Account::new(self, ledger, payer, reservation, ask, demand, worst);
         self.hold(account, hard, ask.now)
-    }
-
-    fn hold(
-        self: &Arc<Self>,
-        account: Account,
-        hard: bool,
-        now: UnixMillis,
-    ) -> Result<Option<Pledge>, Refused> {
-        let (tell, told) = oneshot::channel();
-        let written = Box::new(move |result| {
-            // Nobody listens any more: the caller has left, and the guard releases.
-            let _ = tell.send(result);
-        });
-        match account.begin(now, written) {
-            Ok(Ok(())) => {
-                let hold = MoneyHold::new(Arc::new(account));
-                Ok(Some(Pledge { hold, told, hard, money: Arc::clone(self) }))
-            }
-            Ok(Err(trouble)) if hard => Err(self.unwritten(&trouble)),
-            Ok(Err(_)) => {
-                self.counts.unrecorded.fetch_add(1, Ordering::Relaxed);
-                Ok(None)
-            }
-            Err(over) => {
-                self.counts.over.fetch_add(1, Ordering::Relaxed);
-                Err(words::over(&over, now))
-            }
-        }
-    }
-
-    fn unwritten(&self, trouble: &LedgerTrouble) -> Refused {
-        self.counts.unwritten.fetch_add(1, Ordering::Relaxed);
-        words::unwritten(trouble)
-    }
-}
-
-/// A hold on its way to the disk.
-#[derive(Debug)]
-#[must_use = "a call is sent when its hold is written"]
-pub(crate) struct Pledge {
-    hold: MoneyHold,
-    told: oneshot::Receiver<Result<(), LedgerTrouble>>,
-    hard: bool,
-    money: Arc<Money>,
-}
-
-impl Pledge {
-    /// Waits until the hold is as durable as the ledger's mode says.
-    ///
-    /// # Errors
-    ///
-    /// It could not be written and a hard budget applies; it is released.
-    pub(crate) async fn written(self) -> Result<MoneyHold, Refused> {
-        let Pledge { hold, told, hard, money } = self;
-        let trouble = match told.await {
-            Ok(Ok(())) => return Ok(hold),
-            // It stays in the ledger's queue, and is settled like any other.
-            Ok(Err(_)) if !hard => return Ok(hold),
-            Ok(Err(trouble)) => trouble,
-            Err(_) => LedgerTrouble::Failing { why: "its thread has ended".to_owned() },
-        };
-        Err(money.unwritten(&trouble))
     }
 }
 

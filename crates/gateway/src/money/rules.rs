@@ -1,5 +1,7 @@
 //! How money is counted, as configured.
 
+use std::time::Duration;
+
 use mainstay_core::money::{NamedPrice, Price, PriceList, Unpriced};
 
 use crate::config::Config;
@@ -25,6 +27,8 @@ pub struct MoneyRules {
     pub output_default: u64,
     /// Output tokens held at most with [`Reserve::Likely`].
     pub output_likely: u64,
+    /// How long a call waits at most for money of a budget that other gateways spend from too.
+    pub lease_wait: Duration,
 }
 
 impl MoneyRules {
@@ -49,6 +53,7 @@ impl MoneyRules {
             reserve: budget.reserve,
             output_default: budget.output_default,
             output_likely: budget.output_likely,
+            lease_wait: budget.lease_wait,
         }
     }
 }

@@ -17,6 +17,9 @@ pub(super) fn over(over: &Over, now: UnixMillis) -> Refused {
         let message = "What this budget has spent is being added up; try again in a second.";
         return Refused::full(message, Duration::from_secs(1));
     }
+    if matches!(over.why, Why::Leased | Why::Elsewhere) {
+        return elsewhere(over);
+    }
     let rule = &over.rule;
     let (whose, flag) = match &rule.owner {
         Owner::Organization => ("organization".to_owned(), "--org NAME".to_owned()),
@@ -98,6 +101,24 @@ pub(super) fn unwritten(trouble: &LedgerTrouble) -> Refused {
         "The ledger of costs does not take this call: {why}. A hard budget applies to your key, so nothing was sent; try again shortly."
     );
     Refused::full(message, Duration::from_secs(1))
+}
+
+/// What is left of a budget is leased to other gateways.
+pub(super) fn elsewhere(over: &Over) -> Refused {
+    let message = format!(
+        "Other gateways hold what is left of your budget: of {} USD {} are spent and {} are leased, and this call may cost \
+         up to {}. They give back what they do not need; try again in a second.",
+        over.rule.limit, over.settled, over.held, over.asked
+    );
+    Refused::full(message, Duration::from_secs(1))
+}
+
+/// The accounts of budgets are not reached.
+pub(super) fn away() -> Refused {
+    // Why is in the log and in the metrics, not in a caller's answer.
+    let message = "A hard budget applies to your key, what this gateway may spend of it is used up, and the store that \
+                   could grant more does not answer. Nothing was sent; try again shortly.";
+    Refused::full(message, Duration::from_secs(2))
 }
 
 fn quota(message: String) -> Refused {

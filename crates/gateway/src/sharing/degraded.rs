@@ -16,7 +16,7 @@ pub(crate) enum Reason {
     NothingShared,
     /// Changes of keys, limits and budgets cannot be read.
     StoreAway,
-    /// Entries of the ledger cannot be written.
+    /// Entries of the ledger cannot be written, or not brought to where all gateways have theirs.
     LedgerAway,
 }
 
@@ -50,8 +50,8 @@ impl Reason {
                 "Changes of keys, limits and budgets cannot be read: those known stay in use. Look after the store."
             }
             Reason::LedgerAway => {
-                "Entries of the ledger cannot be written: calls under hard budgets are refused when their queue is \
-                 full. Look after the store."
+                "Entries of the ledger cannot be written or brought to the store: calls under hard budgets are refused when \
+                 their queue is full, or what this gateway has leased is used up. Look after the store."
             }
         }
     }

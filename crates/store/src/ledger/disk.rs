@@ -48,12 +48,13 @@ impl Disk {
         self.moved.notify_all();
     }
 
-    /// Waits until everything written so far is on the disk, at most so long.
-    pub(super) fn wait(&self, most: Duration) {
+    /// Waits until everything written so far is on the disk, at most so long; whether it is.
+    pub(super) fn wait(&self, most: Duration) -> bool {
         let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let upto = turn.written;
         let behind = |turn: &mut Turn| turn.synced < upto && !turn.stop;
-        let _ = self.moved.wait_timeout_while(turn, most, behind);
+        let waited = self.moved.wait_timeout_while(turn, most, behind);
+        waited.unwrap_or_else(PoisonError::into_inner).0.synced >= upto
     }
 
     /// Waits for something to do: how many writes there were, and whether this is the end.

@@ -23,11 +23,11 @@ mod disk;
 mod inbox;
 mod journal;
 mod reader;
-mod record;
+pub(crate) mod record;
 mod recover;
 mod replay;
 pub(crate) mod tables;
-mod verify;
+pub(crate) mod verify;
 mod writer;
 
 pub use reader::{ExportRow, LedgerFile};
@@ -103,7 +103,8 @@ enum Job {
     /// An entry, its number in the journal, 0 without one, and who waits for it.
     Entry(u64, Entry, Option<Written>),
     Spent(SpentOf, Summed),
-    Flush(SyncSender<()>),
+    /// Everything handed in before is to be on the disk; told whether it is.
+    Flush(SyncSender<bool>),
     #[cfg(test)]
     Pragma(&'static str),
 }
@@ -146,6 +147,13 @@ impl SqliteLedger {
     /// What was found and done when it was opened.
     pub fn recovered(&self) -> Recovered {
         self.recovered
+    }
+
+    /// Waits until everything handed in before is on the disk, at most so long; whether it is.
+    pub(crate) fn settled(&self, most: Duration) -> bool {
+        let (done, over) = sync_channel(1);
+        self.shared.inbox.urgent(Job::Flush(done));
+        over.recv_timeout(most).unwrap_or(false)
     }
 
     fn entry(&self, entry: Entry) {
@@ -198,10 +206,8 @@ impl Ledger for SqliteLedger {
 
     fn flush(&self) {
         const FLUSH_MAX: Duration = Duration::from_secs(10);
-        let (done, over) = sync_channel(1);
-        self.shared.inbox.urgent(Job::Flush(done));
         // What could not be written by then is charged at the next start.
-        let _ = over.recv_timeout(FLUSH_MAX);
+        let _ = self.settled(FLUSH_MAX);
     }
 }
 

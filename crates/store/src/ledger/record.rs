@@ -8,22 +8,22 @@ use mainstay_core::store::{Basis, Entry, EntryKind, ReservationId, UnixMillis};
 use mainstay_core::wire::usage::Usage;
 
 /// Bytes of a record.
-pub(super) const LENGTH: usize = 80;
+pub(crate) const LENGTH: usize = 80;
 
 /// An entry with names as numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Record {
-    pub(super) kind: EntryKind,
-    pub(super) basis: Basis,
-    pub(super) org: u32,
-    pub(super) project: u32,
-    pub(super) key: u32,
-    pub(super) model: u32,
-    pub(super) reservation: ReservationId,
-    pub(super) at: UnixMillis,
+pub(crate) struct Record {
+    pub(crate) kind: EntryKind,
+    pub(crate) basis: Basis,
+    pub(crate) org: u32,
+    pub(crate) project: u32,
+    pub(crate) key: u32,
+    pub(crate) model: u32,
+    pub(crate) reservation: ReservationId,
+    pub(crate) at: UnixMillis,
     /// Pico-USD.
-    pub(super) amount: i64,
-    pub(super) usage: Usage,
+    pub(crate) amount: i64,
+    pub(crate) usage: Usage,
 }
 
 const ESTIMATED: u8 = 1;
@@ -31,12 +31,12 @@ const RECOVERED: u8 = 2;
 const UNPRICED: u8 = 4;
 
 impl Record {
-    pub(super) fn amount(&self) -> Usd {
+    pub(crate) fn amount(&self) -> Usd {
         Usd::from_pico(i128::from(self.amount))
     }
 
     /// An entry whose names have no numbers yet.
-    pub(super) fn unnamed(entry: &Entry) -> Record {
+    pub(crate) fn unnamed(entry: &Entry) -> Record {
         Record {
             kind: entry.kind,
             basis: entry.basis,
@@ -51,12 +51,8 @@ impl Record {
         }
     }
 
-    pub(super) fn write(&self, to: &mut Vec<u8>) {
-        let basis = self.basis;
-        let flags = if basis.estimated { ESTIMATED } else { 0 }
-            | if basis.recovered { RECOVERED } else { 0 }
-            | if basis.unpriced { UNPRICED } else { 0 };
-        to.extend([code(self.kind), flags, 0, 0]);
+    pub(crate) fn write(&self, to: &mut Vec<u8>) {
+        to.extend([code(self.kind), flags(self.basis), 0, 0]);
         for name in [self.org, self.project, self.key, self.model] {
             to.extend(name.to_le_bytes());
         }
@@ -70,20 +66,12 @@ impl Record {
     }
 
     /// `None` when the bytes are no record: they were damaged, or written by a newer version.
-    pub(super) fn read(bytes: &[u8; LENGTH]) -> Option<Record> {
+    pub(crate) fn read(bytes: &[u8; LENGTH]) -> Option<Record> {
         let kind = kind_of(bytes[0])?;
-        let flags = bytes[1];
-        if flags > (ESTIMATED | RECOVERED | UNPRICED)
-            || bytes[2..4] != [0; 2]
-            || bytes[76..] != [0; 4]
-        {
+        let basis = basis_of(bytes[1])?;
+        if bytes[2..4] != [0; 2] || bytes[76..] != [0; 4] {
             return None;
         }
-        let basis = Basis {
-            estimated: flags & ESTIMATED != 0,
-            recovered: flags & RECOVERED != 0,
-            unpriced: flags & UNPRICED != 0,
-        };
         Some(Record {
             kind,
             basis,
@@ -104,7 +92,7 @@ impl Record {
 }
 
 /// The records of a batch's blob; an item is `None` where one was damaged.
-pub(super) fn records(blob: &[u8]) -> impl Iterator<Item = Option<Record>> + '_ {
+pub(crate) fn records(blob: &[u8]) -> impl Iterator<Item = Option<Record>> + '_ {
     blob.chunks(LENGTH).map(|bytes| Record::read(bytes.try_into().ok()?))
 }
 
@@ -114,7 +102,24 @@ fn part<const N: usize>(bytes: &[u8; LENGTH], from: usize) -> [u8; N] {
     part
 }
 
-const fn code(kind: EntryKind) -> u8 {
+/// The number of where an entry's numbers come from.
+pub(crate) fn flags(basis: Basis) -> u8 {
+    let flag = |is: bool, flag: u8| if is { flag } else { 0 };
+    flag(basis.estimated, ESTIMATED)
+        | flag(basis.recovered, RECOVERED)
+        | flag(basis.unpriced, UNPRICED)
+}
+
+pub(crate) fn basis_of(flags: u8) -> Option<Basis> {
+    (flags <= (ESTIMATED | RECOVERED | UNPRICED)).then_some(Basis {
+        estimated: flags & ESTIMATED != 0,
+        recovered: flags & RECOVERED != 0,
+        unpriced: flags & UNPRICED != 0,
+    })
+}
+
+/// The number of a kind.
+pub(crate) const fn code(kind: EntryKind) -> u8 {
     match kind {
         EntryKind::Hold => 1,
         EntryKind::Exposure => 2,
@@ -124,7 +129,7 @@ const fn code(kind: EntryKind) -> u8 {
     }
 }
 
-fn kind_of(number: u8) -> Option<EntryKind> {
+pub(crate) fn kind_of(number: u8) -> Option<EntryKind> {
     EntryKind::ALL.into_iter().find(|kind| code(*kind) == number)
 }
 

@@ -79,13 +79,13 @@ pub(crate) fn slot_start(at: UnixMillis) -> UnixMillis {
 }
 
 /// The beginning of a slot.
-pub(super) fn start_of(slot: i64) -> UnixMillis {
+pub(crate) fn start_of(slot: i64) -> UnixMillis {
     UnixMillis(u64::try_from(slot).unwrap_or(0).saturating_mul(SLOT))
 }
 
 /// Names as numbers, known ones in memory.
 #[derive(Debug, Default)]
-pub(super) struct Names {
+pub(crate) struct Names {
     numbers: HashMap<Box<str>, u32>,
     /// Made in a transaction that is not over.
     fresh: HashMap<Box<str>, u32>,
@@ -97,18 +97,18 @@ const OTHERS: &str = "…";
 const NAMES_MAX: usize = 1 << 20;
 
 impl Names {
-    pub(super) fn load(from: &Connection) -> Result<Names> {
+    pub(crate) fn load(from: &Connection) -> Result<Names> {
         let mut query = from.prepare("SELECT name, id FROM ledger_name")?;
         let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(Names { numbers: rows.collect::<Result<_>>()?, fresh: HashMap::new() })
     }
 
-    pub(super) fn known(&self, name: &str) -> Option<u32> {
+    pub(crate) fn known(&self, name: &str) -> Option<u32> {
         self.numbers.get(name).or_else(|| self.fresh.get(name)).copied()
     }
 
     /// The number of a name, made in this transaction when it is new.
-    pub(super) fn number(&mut self, to: &Connection, name: &str) -> Result<u32> {
+    pub(crate) fn number(&mut self, to: &Connection, name: &str) -> Result<u32> {
         if let Some(number) = self.known(name) {
             return Ok(number);
         }
@@ -125,12 +125,12 @@ impl Names {
     }
 
     /// The number of a model; 0 for none.
-    pub(super) fn model(&mut self, to: &Connection, name: &str) -> Result<u32> {
+    pub(crate) fn model(&mut self, to: &Connection, name: &str) -> Result<u32> {
         if name.is_empty() { Ok(0) } else { self.number(to, name) }
     }
 
     /// The transaction was kept, or was not.
-    pub(super) fn over(&mut self, kept: bool) {
+    pub(crate) fn over(&mut self, kept: bool) {
         let fresh = self.fresh.drain();
         if kept {
             self.numbers.extend(fresh);
@@ -139,25 +139,25 @@ impl Names {
 }
 
 /// The names by their numbers.
-pub(super) fn names(from: &Connection) -> Result<HashMap<u32, String>> {
+pub(crate) fn names(from: &Connection) -> Result<HashMap<u32, String>> {
     let mut query = from.prepare("SELECT id, name FROM ledger_name")?;
     query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }
 
 /// A batch without its records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Last {
-    pub(super) seq: i64,
-    pub(super) latest: u64,
+pub(crate) struct Last {
+    pub(crate) seq: i64,
+    pub(crate) latest: u64,
     /// No batch before this one has a reservation that is open.
-    pub(super) open_from: i64,
-    pub(super) digest: [u8; 32],
+    pub(crate) open_from: i64,
+    pub(crate) digest: [u8; 32],
     /// The number of the last entry of the journal that it or a batch before it has.
-    pub(super) journal: u64,
+    pub(crate) journal: u64,
 }
 
 /// The last batch; zeros before the first.
-pub(super) fn last(from: &Connection) -> Result<Last> {
+pub(crate) fn last(from: &Connection) -> Result<Last> {
     let sql = "SELECT seq, latest, open_from, digest, journal FROM ledger_batch ORDER BY seq DESC LIMIT 1";
     let found = from
         .prepare_cached(sql)?
@@ -175,12 +175,12 @@ pub(super) fn last(from: &Connection) -> Result<Last> {
     Ok(found.unwrap_or_else(|| Last { open_from: 1, ..Last::default() }))
 }
 
-pub(super) fn digest(before: &[u8; 32], seq: i64, records: &[u8]) -> [u8; 32] {
+pub(crate) fn digest(before: &[u8; 32], seq: i64, records: &[u8]) -> [u8; 32] {
     let hash = Sha256::new().chain_update(before).chain_update(seq.to_le_bytes());
     hash.chain_update(records).finalize().into()
 }
 
-pub(super) fn put_batch(to: &Connection, batch: &Last, records: &[u8]) -> Result<()> {
+pub(crate) fn put_batch(to: &Connection, batch: &Last, records: &[u8]) -> Result<()> {
     let sql = "INSERT INTO ledger_batch (seq, latest, open_from, digest, records, journal) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let (latest, journal) = (number(batch.latest), number(batch.journal));
@@ -195,15 +195,15 @@ pub(crate) type Place = (i64, u32, u32, u32, u32);
 /// Sums of settlements and adjustments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sums {
-    pub(super) requests: i64,
-    pub(super) input: i64,
-    pub(super) cached: i64,
-    pub(super) output: i64,
+    pub(crate) requests: i64,
+    pub(crate) input: i64,
+    pub(crate) cached: i64,
+    pub(crate) output: i64,
     pub(crate) cost: Usd,
 }
 
 /// Adds a record to the sums it counts in.
-pub(super) fn add(sums: &mut BTreeMap<Place, Sums>, record: &Record) {
+pub(crate) fn add(sums: &mut BTreeMap<Place, Sums>, record: &Record) {
     match record.kind {
         EntryKind::Settle | EntryKind::Adjust => {}
         EntryKind::Hold | EntryKind::Exposure | EntryKind::Release => return,
@@ -219,7 +219,7 @@ pub(super) fn add(sums: &mut BTreeMap<Place, Sums>, record: &Record) {
 }
 
 /// Adds sums to the table. USD and pico-USD stand apart, because together they outgrow 64 bits.
-pub(super) fn put_sums(to: &Connection, sums: &BTreeMap<Place, Sums>) -> Result<()> {
+pub(crate) fn put_sums(to: &Connection, sums: &BTreeMap<Place, Sums>) -> Result<()> {
     const SQL: &str = "
         INSERT INTO ledger_usage VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
         ON CONFLICT DO UPDATE SET

@@ -40,7 +40,7 @@ impl Verified {
         self.findings_total == 0
     }
 
-    pub(super) fn find(&mut self, what: impl FnOnce() -> String) {
+    pub(crate) fn find(&mut self, what: impl FnOnce() -> String) {
         self.findings_total += 1;
         if self.findings.len() < FINDINGS_MAX {
             self.findings.push(what());
@@ -49,7 +49,7 @@ impl Verified {
 }
 
 /// Reads every batch of a consistent view of the tables.
-pub(super) fn run(view: &Connection) -> Result<Verified> {
+pub(crate) fn run(view: &Connection) -> Result<Verified> {
     let mut audit = Audit::default();
     let sql = "SELECT seq, open_from, digest, records FROM ledger_batch ORDER BY seq";
     let mut query = view.prepare(sql)?;
@@ -62,8 +62,9 @@ pub(super) fn run(view: &Connection) -> Result<Verified> {
     Ok(audit.close())
 }
 
+/// Goes through the entries of one ledger in their order.
 #[derive(Default)]
-struct Audit {
+pub(crate) struct Audit {
     found: Verified,
     seq: i64,
     digest: [u8; 32],
@@ -75,7 +76,8 @@ struct Audit {
 }
 
 impl Audit {
-    fn batch(&mut self, seq: i64, open_from: i64, digest: &[u8; 32], blob: &[u8]) {
+    /// A batch: its number, the oldest batch with an open reservation, its digest and its records.
+    pub(crate) fn batch(&mut self, seq: i64, open_from: i64, digest: &[u8; 32], blob: &[u8]) {
         self.found.batches += 1;
         if seq != self.seq + 1 {
             let before = self.seq;
@@ -137,6 +139,15 @@ impl Audit {
         tables::each_sum(view, i64::MIN..i64::MAX, &mut |place, sums| {
             derived.insert(place, sums);
         })?;
+        self.hold_against(derived);
+        Ok(())
+    }
+
+    /// Holds sums that are kept against those over the entries, which are given back.
+    pub(crate) fn hold_against(
+        &mut self,
+        mut derived: BTreeMap<Place, Sums>,
+    ) -> BTreeMap<Place, Sums> {
         let sums = std::mem::take(&mut self.sums);
         for (place, sum) in &sums {
             match derived.remove(place) {
@@ -154,10 +165,11 @@ impl Audit {
         for (place, kept) in derived {
             self.found.find(|| format!("the sum for {place:?}, {} USD, has no entries", kept.cost));
         }
-        Ok(())
+        sums
     }
 
-    fn close(mut self) -> Verified {
+    /// What was found.
+    pub(crate) fn close(mut self) -> Verified {
         let oldest = self.open.values().map(|(_, _, seq)| *seq).min();
         if let Some(oldest) = oldest.filter(|oldest| *oldest < self.open_from) {
             let from = self.open_from;

@@ -104,8 +104,8 @@ impl Writer {
             }
             Job::Flush(done) => {
                 self.commit();
-                self.shared.disk.wait(Duration::from_secs(5));
-                let _ = done.send(());
+                let synced = self.shared.disk.wait(Duration::from_secs(5));
+                let _ = done.send(synced && self.pending.is_empty());
             }
             #[cfg(test)]
             Job::Pragma(text) => {

@@ -3,15 +3,15 @@
 use mainstay_core::money::Usd;
 use mainstay_core::money::budget::{Alert, Every, Owner};
 use mainstay_core::store::{
-    BudgetAlert, BudgetOf, BudgetRecord, BudgetStore, NewBudget, StoreError, UnixMillis, UsageRow,
-    UsageStore, key_id, public_of_id,
+    BudgetAlert, BudgetOf, BudgetRecord, BudgetStore, NewBudget, SpentOf, StoreError, UnixMillis,
+    UsageRow, UsageStore, key_id, public_of_id,
 };
 use tokio_postgres::Row;
 
 use super::fault::Fault;
 use super::rows::{millis, signed, strange, text, time, unsigned};
 use super::session::{Session, Values};
-use super::{Change, Postgres, alerts, rows, tick};
+use super::{Change, Postgres, alerts, ledger, rows, tick};
 use crate::ledger::tables;
 use crate::{describe, model};
 
@@ -40,6 +40,8 @@ impl BudgetStore for Postgres {
             if let Some(BudgetRecord { id, since, baseline, created_at, .. }) = &old {
                 let (id, since, created_at) = (*id, *since, *created_at);
                 record = BudgetRecord { id, since, baseline: *baseline, created_at, ..record };
+            } else {
+                record.baseline = spent(change, &record)?;
             }
             let set = put(change, record)?;
             note(change, now, "budget.set", old.as_ref(), &set)?;
@@ -102,6 +104,17 @@ impl BudgetStore for Postgres {
     fn alerts(&self, after: u64, most: usize) -> Result<Vec<BudgetAlert>, StoreError> {
         alerts::list(self, after, most)
     }
+}
+
+/// What had been spent since the quarter of an hour in which a budget is made.
+fn spent(change: &Change<'_, '_>, new: &BudgetRecord) -> Result<Usd, Fault> {
+    let (project, key) = match &new.owner {
+        Owner::Organization => (None, None),
+        Owner::Project(id) => (Some(id.clone()), None),
+        Owner::Key(id) => (None, Some(id.clone())),
+    };
+    let of = SpentOf { org: new.org.clone(), project, key, from: new.since, to: None };
+    ledger::spent(change, &of)
 }
 
 /// Puts a change on record, under the owner's id.
@@ -290,14 +303,12 @@ fn read(row: &Row) -> Result<BudgetRecord, Fault> {
 impl UsageStore for Postgres {
     fn usage(
         &self,
-        _from: UnixMillis,
-        _to: Option<UnixMillis>,
-        _each: &mut dyn FnMut(UsageRow),
+        from: UnixMillis,
+        to: Option<UnixMillis>,
+        each: &mut dyn FnMut(UsageRow),
     ) -> Result<(), StoreError> {
-        Err(StoreError::Surroundings {
-            what: "read what was used".to_owned(),
-            why: "this version keeps no ledger in PostgreSQL".to_owned(),
-            fix: "keep the store in SQLite where money is counted".to_owned(),
-        })
+        let found = self.view("read what was used", move |view| ledger::usage(view, from, to))?;
+        found.into_iter().for_each(each);
+        Ok(())
     }
 }

@@ -141,7 +141,7 @@ SELECT setval(pg_get_serial_sequence('budget_alert', 'id'), max(id)) FROM budget
 UPDATE request_count SET upto = coalesce((SELECT max(upto) FROM request_batch), 0);";
 
 impl Postgres {
-    /// Copies everything but the ledger from a SQLite file, which is brought up to date first. The
+    /// Copies everything but the ledger (which `LeasedLedger::copy` brings) from a SQLite file, which is brought up to date first. The
     /// store must be as it was made: nothing in it is overwritten.
     ///
     /// # Errors

@@ -23,11 +23,13 @@ struct Step {
 }
 
 /// Newest version of the tables in PostgreSQL this program knows.
-pub const POSTGRES_SCHEMA_VERSION: u32 = 1;
+pub const POSTGRES_SCHEMA_VERSION: u32 = 2;
 
 /// Every step, in order; the first one is number 1.
-const STEPS: [Step; POSTGRES_SCHEMA_VERSION as usize] =
-    [Step { name: "base", sql: include_str!("migrations/0001_base.sql"), works_from: 1 }];
+const STEPS: [Step; POSTGRES_SCHEMA_VERSION as usize] = [
+    Step { name: "base", sql: include_str!("migrations/0001_base.sql"), works_from: 1 },
+    Step { name: "ledger", sql: include_str!("migrations/0002_ledger.sql"), works_from: 1 },
+];
 
 /// Makes who comes second wait for who comes first.
 const LOCK: &str = "SELECT pg_advisory_xact_lock($1)";

@@ -4,6 +4,7 @@
 mod away;
 mod copying;
 mod ground;
+mod ledger;
 mod shared;
 mod tables;
 mod tls;

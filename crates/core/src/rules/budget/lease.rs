@@ -11,6 +11,7 @@
 //! its chunk has shrunk, and at its end.
 
 use super::account::{Statement, Told, less, more};
+use super::types::Why;
 use crate::money::Usd;
 
 /// Turns without much use after which the chunk is halved.
@@ -48,13 +49,17 @@ impl Lease {
         self.least = if self.least > Usd::ZERO { self.least.min(amount) } else { amount };
     }
 
-    /// Whether waiting for `amount` is of use: it is not when even all that other nodes could give
-    /// back is too little.
-    pub fn may_come(&self, amount: Usd, held: Usd) -> bool {
+    /// Why there is no room for `amount`: whether the account may grant it, others may give it back,
+    /// or even that would be too little.
+    pub fn lacks(&self, amount: Usd, held: Usd) -> Why {
         // What was settled since is still leased, as the account knows it: a turn later it is not.
         let ours = self.room(held).max(less(self.told.outstanding, held));
-        let all = more(more(self.told.free, self.told.idle), ours);
-        !self.heard || amount <= all
+        let granted = more(self.told.free, ours);
+        match (self.heard && amount > granted, amount > more(granted, self.told.idle)) {
+            (false, _) => Why::Leased,
+            (true, false) => Why::Elsewhere,
+            (true, true) => Why::Spent,
+        }
     }
 
     /// A call that was admitted in this period has cost so much.

@@ -311,7 +311,7 @@ impl Stretch {
                     return Ok(());
                 }
                 lease.lack(amount);
-                if lease.may_come(amount, self.held) { Why::Leased } else { Why::Spent }
+                lease.lacks(amount, self.held)
             }
             (Some(_), None) if !ready => Why::NotReady,
             (Some(after), None) if after <= rule.limit => return Ok(()),

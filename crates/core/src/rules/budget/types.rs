@@ -111,6 +111,8 @@ pub enum Why {
     NotReady,
     /// It is not leased to this gateway; it may be in a moment.
     Leased,
+    /// It is leased to other gateways, which may give it back.
+    Elsewhere,
 }
 
 /// A budget without room for a call.

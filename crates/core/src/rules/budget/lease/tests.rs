@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
 
 use super::super::account::{Line, Standing, Statement, Told, answer};
+use super::super::types::Why;
 use super::Lease;
 use crate::money::Usd;
 
@@ -516,13 +517,14 @@ fn what_one_gateway_leaves_idle_comes_to_the_one_that_waits() {
     second.lack(pico(30));
     turn(&mut second, &mut lines, 1);
     assert_eq!(second.room(Usd::ZERO), Usd::ZERO);
-    assert!(second.may_come(pico(30), Usd::ZERO), "the other holds nothing");
+    assert_eq!(second.lacks(pico(20), Usd::ZERO), Why::Leased, "so much is free");
+    assert_eq!(second.lacks(pico(30), Usd::ZERO), Why::Elsewhere, "the other holds nothing");
     second.lack(pico(30));
     turn(&mut first, &mut lines, 0);
     turn(&mut first, &mut lines, 0);
     turn(&mut second, &mut lines, 1);
     assert!(second.room(Usd::ZERO) >= pico(30), "{lines:?}");
-    assert!(!second.may_come(pico(101), Usd::ZERO), "more than the limit never comes");
+    assert_eq!(second.lacks(pico(101), Usd::ZERO), Why::Spent, "more than the limit never comes");
 }
 
 #[test]

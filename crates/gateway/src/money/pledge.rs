@@ -1,0 +1,142 @@
+//! A hold on its way: to the disk, and before that, where budgets are shared, to a lease.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use mainstay_core::money::budget::{Over, Why};
+use mainstay_core::store::{LedgerTrouble, UnixMillis};
+use tokio::sync::{oneshot, watch};
+use tokio::time::{Instant, timeout_at};
+
+use super::account::{Account, MoneyHold};
+use super::{Money, words};
+use crate::refused::Refused;
+
+/// A hold on its way.
+#[derive(Debug)]
+#[must_use = "a call is sent when its hold is written"]
+pub(crate) struct Pledge {
+    state: State,
+    hard: bool,
+    money: Arc<Money>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Held; it is being written.
+    Held(MoneyHold, Told),
+    /// Nothing is held: this gateway has nothing leased that is left, and asks for more.
+    Short(Box<Account>, watch::Receiver<u64>, UnixMillis),
+}
+
+/// Tells when a hold is written.
+type Told = oneshot::Receiver<Result<(), LedgerTrouble>>;
+
+impl Money {
+    /// Holds, or says that a lease is to be waited for.
+    pub(super) fn hold(
+        self: &Arc<Self>,
+        account: Account,
+        hard: bool,
+        now: UnixMillis,
+    ) -> Result<Option<Pledge>, Refused> {
+        // Before the hold is tried: no turn after it is missed.
+        let turns = self.books.turns();
+        let pledge = |state| Ok(Some(Pledge { state, hard, money: Arc::clone(self) }));
+        match begin(&account, now) {
+            Ok(Ok(told)) => pledge(State::Held(MoneyHold::new(Arc::new(account)), told)),
+            Ok(Err(trouble)) if hard => Err(self.unwritten(&trouble)),
+            Ok(Err(_)) => {
+                self.counts.unrecorded.fetch_add(1, Ordering::Relaxed);
+                Ok(None)
+            }
+            Err(over) => match turns {
+                Some(turns) => pledge(State::Short(Box::new(account), turns, now)),
+                None => Err(self.over(&over, now)),
+            },
+        }
+    }
+
+    fn over(&self, over: &Over, now: UnixMillis) -> Refused {
+        self.counts.over.fetch_add(1, Ordering::Relaxed);
+        words::over(over, now)
+    }
+
+    fn unwritten(&self, trouble: &LedgerTrouble) -> Refused {
+        self.counts.unwritten.fetch_add(1, Ordering::Relaxed);
+        words::unwritten(trouble)
+    }
+
+    fn unleased(&self, refused: Refused) -> Refused {
+        self.counts.unleased.fetch_add(1, Ordering::Relaxed);
+        refused
+    }
+
+    /// Waits until the lease has room, at most the configured time.
+    async fn leased(
+        &self,
+        account: Account,
+        mut turns: watch::Receiver<u64>,
+        now: UnixMillis,
+    ) -> Result<(MoneyHold, Told), Refused> {
+        let until = Instant::now() + account.lease_wait();
+        self.counts.lease_waits.fetch_add(1, Ordering::Relaxed);
+        let mut hurries = true;
+        loop {
+            let Some(leases) = self.leases() else { return Err(words::away()) };
+            if leases.trouble().is_some() {
+                return Err(self.unleased(words::away()));
+            }
+            if hurries {
+                leases.hurry();
+            }
+            let in_time = timeout_at(until, turns.changed()).await.is_ok();
+            let over = match begin(&account, now) {
+                Ok(Ok(told)) => return Ok((MoneyHold::new(Arc::new(account)), told)),
+                Ok(Err(trouble)) => return Err(self.unwritten(&trouble)),
+                Err(over) => over,
+            };
+            match over.why {
+                Why::Spent | Why::NotReady => return Err(self.over(&over, now)),
+                Why::Leased | Why::Elsewhere if !in_time => {
+                    return Err(self.unleased(words::elsewhere(&over)));
+                }
+                // Others give back with their own turns: asking more often brings nothing.
+                Why::Leased | Why::Elsewhere => hurries = over.why == Why::Leased,
+            }
+        }
+    }
+}
+
+/// Holds in the budgets and in the ledger, or in neither.
+fn begin(account: &Account, now: UnixMillis) -> Result<Result<Told, LedgerTrouble>, Box<Over>> {
+    let (tell, told) = oneshot::channel();
+    let written = Box::new(move |result| {
+        // Nobody listens any more: the caller has left, and the guard releases.
+        let _ = tell.send(result);
+    });
+    Ok(account.begin(now, written)?.map(|()| told))
+}
+
+impl Pledge {
+    /// Waits until there is room and the hold is as durable as the ledger's mode says.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is held: there is no room, or it could not be written and a hard budget applies.
+    pub(crate) async fn written(self) -> Result<MoneyHold, Refused> {
+        let Pledge { state, hard, money } = self;
+        let (hold, told) = match state {
+            State::Held(hold, told) => (hold, told),
+            State::Short(account, turns, now) => money.leased(*account, turns, now).await?,
+        };
+        let trouble = match told.await {
+            Ok(Ok(())) => return Ok(hold),
+            // It stays in the ledger's queue, and is settled like any other.
+            Ok(Err(_)) if !hard => return Ok(hold),
+            Ok(Err(trouble)) => trouble,
+            Err(_) => LedgerTrouble::Failing { why: "its thread has ended".to_owned() },
+        };
+        Err(money.unwritten(&trouble))
+    }
+}

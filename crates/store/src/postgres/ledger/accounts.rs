@@ -1,0 +1,251 @@
+//! Accounts: what budgets have spent in their periods, and what of them is leased to whom.
+
+use std::collections::BTreeMap;
+
+use mainstay_core::money::Usd;
+use mainstay_core::money::budget::account::{Line, Standing, Statement, Told, answer};
+use mainstay_core::money::budget::{Owner, Period};
+
+use super::super::fault::Fault;
+use super::super::session::Session;
+use super::bring::{Node, amount, long, signed};
+use crate::ledger::tables::{self, Place, Sums};
+
+/// Seconds since a node was last heard of after which nobody waits for what it lacks, and it does
+/// not count as one that shares.
+const GONE_AFTER: f64 = 10.0;
+
+/// What a node tells an account, and asks of it.
+#[derive(Clone, Debug)]
+pub(super) struct Ask {
+    /// The account's number.
+    pub(super) account: i64,
+    pub(super) limit: Usd,
+    pub(super) hard: bool,
+    pub(super) statement: Statement,
+}
+
+/// A budget in a period, to make its account.
+#[derive(Clone, Debug)]
+pub(super) struct NewAccount {
+    pub(super) budget: i64,
+    pub(super) period: Period,
+    /// Numbers of the organization and, in it, the owner.
+    pub(super) org: u32,
+    pub(super) owner: Owner,
+    pub(super) owner_number: u32,
+}
+
+/// The account of a budget, made if it is absent: it begins with the sum over all that was settled
+/// in its period. No entry comes between: whoever brings some waits, or is waited for.
+pub(super) fn open(session: &Session<'_>, new: &NewAccount) -> Result<i64, Fault> {
+    const FIND: &str = "SELECT id FROM ledger_account WHERE budget = $1 AND starts = $2";
+    const MAKE: &str = "
+        INSERT INTO ledger_account (budget, starts, ends, org, project, key, base, spent)
+        SELECT $1, $2, $3, $4, $5, $6, base, (
+          SELECT coalesce(sum(cost), 0) FROM ledger_usage
+          WHERE slot >= $7 AND slot < $8 AND org = $4
+            AND ($5::int IS NULL OR project = $5) AND ($6::int IS NULL OR key = $6)) - base
+        FROM (SELECT coalesce((SELECT baseline::numeric FROM budget
+                               WHERE id = $1 AND every = 'total'), 0) AS base) AS before
+        ON CONFLICT (budget, starts) DO NOTHING";
+    let starts = long(new.period.start.0);
+    if let Some(row) = session.query_opt(FIND, &[&new.budget, &starts])? {
+        return Ok(row.try_get(0)?);
+    }
+    let number = signed(new.owner_number);
+    let (project, key) = match new.owner {
+        Owner::Organization => (None, None),
+        Owner::Project(_) => (Some(number), None),
+        Owner::Key(_) => (None, Some(number)),
+    };
+    let ends = new.period.end.map(|end| long(end.0));
+    let slots =
+        (tables::slot_of(new.period.start), new.period.end.map_or(i64::MAX, tables::slot_of));
+    session.transaction("BEGIN; LOCK TABLE ledger_usage IN SHARE MODE", |session| {
+        let org = signed(new.org);
+        session.execute(
+            MAKE,
+            &[&new.budget, &starts, &ends, &org, &project, &key, &slots.0, &slots.1],
+        )?;
+        Ok(session.query_one(FIND, &[&new.budget, &starts])?.try_get(0)?)
+    })
+}
+
+/// Adds what was settled to every account it belongs to, and answers a node. Accounts are locked in
+/// the order of their numbers.
+pub(super) fn settle(
+    session: &Session<'_>,
+    node: Node,
+    sums: &BTreeMap<Place, Sums>,
+    asks: &[Ask],
+) -> Result<Vec<Told>, Fault> {
+    let costs = costs(session, sums)?;
+    let mut ids: Vec<i64> =
+        costs.keys().copied().chain(asks.iter().map(|ask| ask.account)).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let spent = spent(session, &ids, &costs)?;
+    if asks.is_empty() {
+        return Ok(Vec::new());
+    }
+    let nodes = nodes(session)?;
+    let mut leases = leases(session, asks)?;
+    let (mut told, mut changed) = (Vec::new(), Vec::new());
+    for ask in asks {
+        let lines = leases.entry(ask.account).or_default();
+        let mut line = lines.get(&node.id).map(|found| found.line).unwrap_or_default();
+        let before = line;
+        let spent = spent.get(&ask.account).copied().unwrap_or(Usd::ZERO);
+        told.push(answer(&mut line, &ask.statement, &standing(lines, node, ask, spent, nodes)));
+        if line != before {
+            changed.push((ask.account, line));
+        }
+    }
+    put_lines(session, node, &changed)?;
+    Ok(told)
+}
+
+/// What sums add to each account.
+fn costs(session: &Session<'_>, sums: &BTreeMap<Place, Sums>) -> Result<BTreeMap<i64, Usd>, Fault> {
+    const SQL: &str = "
+        SELECT account.id, sum(new.cost::numeric)::text
+        FROM unnest($1::int[], $2::int[], $3::int[], $4::bigint[], $5::text[])
+          AS new (org, project, key, at, cost)
+        JOIN ledger_account AS account ON account.org = new.org
+          AND (account.project IS NULL OR account.project = new.project)
+          AND (account.key IS NULL OR account.key = new.key)
+          AND new.at >= account.starts AND (account.ends IS NULL OR new.at < account.ends)
+        GROUP BY account.id";
+    let mut costs = BTreeMap::new();
+    if sums.is_empty() {
+        return Ok(costs);
+    }
+    let column = |of: fn(&Place) -> u32| sums.keys().map(|p| signed(of(p))).collect::<Vec<i32>>();
+    let at: Vec<i64> = sums.keys().map(|place| long(tables::start_of(place.0).0)).collect();
+    let cost: Vec<String> = sums.values().map(|sum| sum.cost.pico().to_string()).collect();
+    let values = (column(|place| place.1), column(|place| place.2), column(|place| place.3));
+    for row in session.query(SQL, &[&values.0, &values.1, &values.2, &at, &cost])? {
+        costs.insert(row.try_get(0)?, amount(row.try_get(1)?)?);
+    }
+    Ok(costs)
+}
+
+/// Locks accounts and adds costs to them; gives what each has spent.
+fn spent(
+    session: &Session<'_>,
+    ids: &[i64],
+    costs: &BTreeMap<i64, Usd>,
+) -> Result<BTreeMap<i64, Usd>, Fault> {
+    const LOCK: &str =
+        "SELECT id, spent::text FROM ledger_account WHERE id = ANY($1) ORDER BY id FOR UPDATE";
+    const ADD: &str = "
+        UPDATE ledger_account SET spent = spent + new.cost::numeric
+        FROM unnest($1::bigint[], $2::text[]) AS new (id, cost) WHERE ledger_account.id = new.id";
+    let mut spent = BTreeMap::new();
+    for row in session.query(LOCK, &[&ids])? {
+        let id: i64 = row.try_get(0)?;
+        let cost = costs.get(&id).copied().unwrap_or(Usd::ZERO);
+        let sum = amount(row.try_get(1)?)?.plus(cost).unwrap_or(Usd::MAX);
+        spent.insert(id, sum);
+    }
+    if !costs.is_empty() {
+        let ids: Vec<i64> = costs.keys().copied().collect();
+        let texts: Vec<String> = costs.values().map(|cost| cost.pico().to_string()).collect();
+        session.execute(ADD, &[&ids, &texts])?;
+    }
+    Ok(spent)
+}
+
+/// A node's lease.
+struct Found {
+    line: Line,
+    /// The node was heard of a moment ago.
+    alive: bool,
+}
+
+/// Leases by account and node.
+type Leases = BTreeMap<i64, BTreeMap<i32, Found>>;
+
+fn leases(session: &Session<'_>, asks: &[Ask]) -> Result<Leases, Fault> {
+    const SQL: &str = "
+        SELECT account, node, granted::text, returned::text, used::text, held::text, lacks::text,
+               seen > clock_timestamp() - make_interval(secs => $2)
+        FROM ledger_lease JOIN ledger_node ON ledger_node.id = node WHERE account = ANY($1)";
+    let ids: Vec<i64> = asks.iter().map(|ask| ask.account).collect();
+    let mut leases = Leases::new();
+    for row in session.query(SQL, &[&ids, &GONE_AFTER])? {
+        let of = |column: usize| -> Result<Usd, Fault> { amount(row.try_get(column)?) };
+        let line =
+            Line { granted: of(2)?, returned: of(3)?, used: of(4)?, held: of(5)?, lacks: of(6)? };
+        let found = Found { line, alive: row.try_get(7)? };
+        leases.entry(row.try_get(0)?).or_default().insert(row.try_get(1)?, found);
+    }
+    Ok(leases)
+}
+
+/// Nodes that were heard of a moment ago, this one included.
+fn nodes(session: &Session<'_>) -> Result<u32, Fault> {
+    let sql = "SELECT count(*) FROM ledger_node
+               WHERE seen > clock_timestamp() - make_interval(secs => $1)";
+    let count: i64 = session.query_one(sql, &[&GONE_AFTER])?.try_get(0)?;
+    Ok(u32::try_from(count).unwrap_or(u32::MAX).max(1))
+}
+
+/// How a budget stands for a node: what others have of it. The lease of a node that is gone stays
+/// charged in full, because what it has spent of it is in its journal only.
+fn standing(
+    lines: &BTreeMap<i32, Found>,
+    node: Node,
+    ask: &Ask,
+    spent: Usd,
+    nodes: u32,
+) -> Standing {
+    let (mut leased, mut idle) = (Usd::ZERO, Usd::ZERO);
+    let (mut wanted, mut wanted_before) = (false, false);
+    for (id, found) in lines.iter().filter(|(id, _)| **id != node.id) {
+        leased = leased.plus(found.line.outstanding()).unwrap_or(Usd::MAX);
+        if found.alive {
+            idle = idle.plus(found.line.idle()).unwrap_or(Usd::MAX);
+            let lacks = found.line.lacks > Usd::ZERO;
+            (wanted, wanted_before) = (wanted || lacks, wanted_before || (lacks && *id < node.id));
+        }
+    }
+    let (limit, hard) = (ask.limit, ask.hard);
+    Standing { limit, spent, leased, idle, wanted, wanted_before, nodes, hard }
+}
+
+fn put_lines(session: &Session<'_>, node: Node, changed: &[(i64, Line)]) -> Result<(), Fault> {
+    const SQL: &str = "
+        INSERT INTO ledger_lease
+        SELECT account, $1, granted::numeric, returned::numeric, used::numeric, held::numeric,
+               lacks::numeric
+        FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
+          AS new (account, granted, returned, used, held, lacks)
+        ON CONFLICT (account, node) DO UPDATE SET
+          granted = excluded.granted, returned = excluded.returned, used = excluded.used,
+          held = excluded.held, lacks = excluded.lacks";
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<i64> = changed.iter().map(|(id, _)| *id).collect();
+    let column = |of: fn(&Line) -> Usd| -> Vec<String> {
+        changed.iter().map(|(_, line)| of(line).pico().to_string()).collect()
+    };
+    session.execute(
+        SQL,
+        &[
+            &node.id,
+            &ids,
+            &column(|line| line.granted),
+            &column(|line| line.returned),
+            &column(|line| line.used),
+            &column(|line| line.held),
+            &column(|line| line.lacks),
+        ],
+    )?;
+    Ok(())
+}

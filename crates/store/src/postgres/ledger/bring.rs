@@ -1,0 +1,306 @@
+//! One transaction: entries of a node's journal, sums, what accounts have spent, and the node's
+//! leases.
+//!
+//! Everything that a node has used of its leases is among the entries it comes with or has come with
+//! before, so that no amount is ever in neither `spent` nor a lease. The row of the node is locked
+//! first: a message of a process that has ended is refused, and what was brought over is not brought
+//! again.
+
+use std::collections::BTreeMap;
+
+use mainstay_core::money::Usd;
+use mainstay_core::money::budget::account::Told;
+
+use super::super::fault::Fault;
+use super::super::session::Session;
+use super::accounts::{self, Ask};
+use crate::failpoint::failpoint;
+use crate::ledger::record::{Record, code, flags};
+use crate::ledger::tables::{self, Place, Sums};
+
+/// A node as PostgreSQL knows it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Node {
+    pub(super) id: i32,
+    /// Which of its processes speaks.
+    pub(super) life: i64,
+    /// The last batch of its journal that was brought over.
+    pub(super) brought: i64,
+}
+
+/// A batch with the numbers of PostgreSQL for names.
+#[derive(Clone, Debug)]
+pub(super) struct Batch {
+    pub(super) seq: i64,
+    /// Its digest in the journal.
+    pub(super) journal: [u8; 32],
+    pub(super) records: Vec<Record>,
+}
+
+/// What came of a transaction.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Brought {
+    /// The last batch that is over.
+    pub(super) upto: i64,
+    /// Entries that were refused, because their reservation had ended.
+    pub(super) refused: u64,
+    /// Answers to what was asked, in its order.
+    pub(super) told: Vec<Told>,
+}
+
+/// Brings batches over, all that are not yet, and answers.
+pub(super) fn run(
+    session: &Session<'_>,
+    node: Node,
+    batches: &[Batch],
+    asks: &[Ask],
+) -> Result<Brought, Fault> {
+    session.transaction("BEGIN", |session| {
+        let (brought, digest) = lock(session, node)?;
+        let new: Vec<&Batch> = batches.iter().filter(|batch| batch.seq > brought).collect();
+        if let Some(first) = new.first().filter(|first| first.seq != brought + 1) {
+            let why = format!("batch {} follows batch {brought}: some are missing", first.seq);
+            return Err(Fault::Strange(why));
+        }
+        let kept = insert(session, node, &new)?;
+        let sums = kept.sums();
+        put_sums(session, node, &sums)?;
+        failpoint("bring-before-accounts");
+        let told = accounts::settle(session, node, &sums, asks)?;
+        let upto = new.last().map_or(brought, |last| last.seq);
+        if let Some(last) = new.last() {
+            let digest = put_batches(session, node, digest, &kept)?;
+            let sql = "UPDATE ledger_node SET brought = $2, digest = $3, journal = $4, seen = clock_timestamp()
+                       WHERE id = $1";
+            session.execute(sql, &[&node.id, &upto, &&digest[..], &&last.journal[..]])?;
+        } else {
+            let sql = "UPDATE ledger_node SET seen = clock_timestamp() WHERE id = $1";
+            session.execute(sql, &[&node.id])?;
+        }
+        failpoint("bring-before-commit");
+        Ok(Brought { upto, refused: kept.refused, told })
+    })
+}
+
+/// Locks the node's row; refuses a process that another has followed.
+fn lock(session: &Session<'_>, node: Node) -> Result<(i64, [u8; 32]), Fault> {
+    let sql = "SELECT life, brought, digest FROM ledger_node WHERE id = $1 FOR UPDATE";
+    let row = session.query_one(sql, &[&node.id])?;
+    let (life, brought): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+    if life != node.life {
+        let why = "another gateway has this one's journal: it was started after this one";
+        return Err(Fault::Strange(why.to_owned()));
+    }
+    let digest: &[u8] = row.try_get(2)?;
+    let digest = digest.try_into().map_err(|_| Fault::Strange("a digest is cut".to_owned()))?;
+    Ok((brought, digest))
+}
+
+/// Entries that are new.
+struct Kept<'b> {
+    batches: Vec<(i64, Vec<&'b Record>)>,
+    refused: u64,
+}
+
+impl Kept<'_> {
+    fn sums(&self) -> BTreeMap<Place, Sums> {
+        let mut sums = BTreeMap::new();
+        for record in self.batches.iter().flat_map(|(_, records)| records) {
+            tables::add(&mut sums, record);
+        }
+        sums
+    }
+}
+
+/// Writes entries. One that ends a reservation which has ended is left out: never counted twice.
+fn insert<'b>(session: &Session<'_>, node: Node, new: &[&'b Batch]) -> Result<Kept<'b>, Fault> {
+    const SQL: &str = "
+        INSERT INTO ledger_entry
+        SELECT $1, * FROM unnest($2::bigint[], $3::int[], $4::smallint[], $5::smallint[], $6::int[],
+          $7::int[], $8::int[], $9::int[], $10::bytea[], $11::bigint[], $12::bigint[],
+          $13::bigint[], $14::bigint[], $15::bigint[])
+        ON CONFLICT DO NOTHING";
+    let mut kept = Kept { batches: Vec::new(), refused: 0 };
+    kept.batches.extend(new.iter().map(|batch| (batch.seq, batch.records.iter().collect())));
+    let columns = Columns::of(new);
+    let count = columns.seq.len();
+    if count == 0 {
+        return Ok(kept);
+    }
+    let written = session.execute(
+        SQL,
+        &[
+            &node.id,
+            &columns.seq,
+            &columns.place,
+            &columns.kind,
+            &columns.flags,
+            &columns.names[0],
+            &columns.names[1],
+            &columns.names[2],
+            &columns.names[3],
+            &columns.reservation,
+            &columns.at,
+            &columns.amount,
+            &columns.tokens[0],
+            &columns.tokens[1],
+            &columns.tokens[2],
+        ],
+    )?;
+    kept.refused = (count as u64).saturating_sub(written);
+    if kept.refused > 0 {
+        keep_written(session, node, &mut kept)?;
+    }
+    Ok(kept)
+}
+
+/// Takes out of `kept` what was not written.
+fn keep_written(session: &Session<'_>, node: Node, kept: &mut Kept<'_>) -> Result<(), Fault> {
+    let sql = "SELECT place FROM ledger_entry WHERE node = $1 AND batch = $2";
+    for (seq, records) in &mut kept.batches {
+        let rows = session.query(sql, &[&node.id, seq])?;
+        let mut places = std::collections::HashSet::new();
+        for row in rows {
+            places.insert(row.try_get::<_, i32>(0)?);
+        }
+        let mut place = -1;
+        records.retain(|record| {
+            place += 1;
+            let is_there = places.contains(&place);
+            if !is_there {
+                tracing::error!(reservation = %record.reservation, kind = record.kind.name(), "a reservation was to end a second time; this end was left out");
+            }
+            is_there
+        });
+    }
+    Ok(())
+}
+
+/// Entries, column by column.
+#[derive(Default)]
+struct Columns<'b> {
+    seq: Vec<i64>,
+    place: Vec<i32>,
+    kind: Vec<i16>,
+    flags: Vec<i16>,
+    names: [Vec<i32>; 4],
+    reservation: Vec<&'b [u8]>,
+    at: Vec<i64>,
+    amount: Vec<i64>,
+    tokens: [Vec<i64>; 3],
+}
+
+impl<'b> Columns<'b> {
+    fn of(new: &[&'b Batch]) -> Columns<'b> {
+        let mut columns = Columns::default();
+        for batch in new {
+            for (place, record) in (0..).zip(&batch.records) {
+                columns.push(batch.seq, place, record);
+            }
+        }
+        columns
+    }
+
+    fn push(&mut self, seq: i64, place: i32, record: &'b Record) {
+        self.seq.push(seq);
+        self.place.push(place);
+        self.kind.push(i16::from(code(record.kind)));
+        self.flags.push(i16::from(flags(record.basis)));
+        let names = [record.org, record.project, record.key, record.model];
+        for (column, name) in self.names.iter_mut().zip(names) {
+            column.push(signed(name));
+        }
+        self.reservation.push(&record.reservation.0);
+        self.at.push(long(record.at.0));
+        self.amount.push(record.amount);
+        let tokens = [record.usage.input, record.usage.cached, record.usage.output];
+        for (column, count) in self.tokens.iter_mut().zip(tokens) {
+            column.push(long(count));
+        }
+    }
+}
+
+fn put_batches(
+    session: &Session<'_>,
+    node: Node,
+    before: [u8; 32],
+    kept: &Kept<'_>,
+) -> Result<[u8; 32], Fault> {
+    let (mut seqs, mut digests, mut digest) = (Vec::new(), Vec::new(), before);
+    for (seq, records) in &kept.batches {
+        let mut blob = Vec::new();
+        for record in records {
+            record.write(&mut blob);
+        }
+        digest = tables::digest(&digest, *seq, &blob);
+        seqs.push(*seq);
+        digests.push(digest.to_vec());
+    }
+    let sql = "INSERT INTO ledger_batch SELECT $1, * FROM unnest($2::bigint[], $3::bytea[])";
+    session.execute(sql, &[&node.id, &seqs, &digests])?;
+    Ok(digest)
+}
+
+fn put_sums(session: &Session<'_>, node: Node, sums: &BTreeMap<Place, Sums>) -> Result<(), Fault> {
+    const SQL: &str = "
+        INSERT INTO ledger_usage
+        SELECT slot, org, project, key, model, $1, requests, input, cached, output, cost::numeric
+        FROM unnest($2::bigint[], $3::int[], $4::int[], $5::int[], $6::int[], $7::bigint[],
+          $8::bigint[], $9::bigint[], $10::bigint[], $11::text[])
+          AS new (slot, org, project, key, model, requests, input, cached, output, cost)
+        ON CONFLICT (slot, org, project, key, model, node) DO UPDATE SET
+          requests = ledger_usage.requests + excluded.requests,
+          input = ledger_usage.input + excluded.input,
+          cached = ledger_usage.cached + excluded.cached,
+          output = ledger_usage.output + excluded.output,
+          cost = ledger_usage.cost + excluded.cost";
+    if sums.is_empty() {
+        return Ok(());
+    }
+    let column = |of: fn(&Place) -> u32| sums.keys().map(|p| signed(of(p))).collect::<Vec<i32>>();
+    let count = |of: fn(&Sums) -> i64| sums.values().map(of).collect::<Vec<i64>>();
+    let slots: Vec<i64> = sums.keys().map(|place| place.0).collect();
+    let costs: Vec<String> = sums.values().map(|sum| sum.cost.pico().to_string()).collect();
+    session.execute(
+        SQL,
+        &[
+            &node.id,
+            &slots,
+            &column(|place| place.1),
+            &column(|place| place.2),
+            &column(|place| place.3),
+            &column(|place| place.4),
+            &count(|sum| sum.requests),
+            &count(|sum| sum.input),
+            &count(|sum| sum.cached),
+            &count(|sum| sum.output),
+            &costs,
+        ],
+    )?;
+    Ok(())
+}
+
+/// Makes a record what PostgreSQL can hold: counts above 63 bits are as many as fit.
+pub(super) fn fitting(record: Record) -> Record {
+    let most = |count: u64| count.min(i64::MAX as u64);
+    let mut record = record;
+    record.usage.input = most(record.usage.input);
+    record.usage.cached = most(record.usage.cached);
+    record.usage.output = most(record.usage.output);
+    record.at.0 = most(record.at.0);
+    record
+}
+
+pub(super) fn signed(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+pub(super) fn long(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// An amount as PostgreSQL writes it.
+pub(super) fn amount(text: &str) -> Result<Usd, Fault> {
+    let pico = text.parse().map_err(|_| Fault::Strange(format!("`{text}` is no amount")))?;
+    Ok(Usd::from_pico(pico))
+}

@@ -1,0 +1,137 @@
+//! What the node's own journal has and PostgreSQL has not yet.
+//!
+//! The journal is a ledger in a SQLite file of the node; here it is read beside the thread that
+//! writes it. What was brought over a while ago is taken out.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use mainstay_core::store::StoreError;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::ledger::record::{Record, records};
+use crate::ledger::tables;
+
+/// Batches that are kept after they were brought over: PostgreSQL may have lost its last writes.
+const KEPT: i64 = 5_000;
+/// Quarters of an hour for which the journal keeps sums of its own.
+const SLOTS_KEPT: i64 = 8 * 96;
+
+/// The journal, to be read.
+#[derive(Debug)]
+pub(super) struct Spool {
+    path: PathBuf,
+    connection: Connection,
+    names: HashMap<u32, String>,
+}
+
+/// A batch of the journal, names as texts.
+#[derive(Clone, Debug)]
+pub(super) struct Batch {
+    pub(super) seq: i64,
+    /// As the journal has it.
+    pub(super) digest: [u8; 32],
+    pub(super) entries: Vec<Named>,
+}
+
+/// An entry; the names of `record` are places in [`Named::names`], not numbers.
+#[derive(Clone, Debug)]
+pub(super) struct Named {
+    pub(super) record: Record,
+    /// Organization, project, key, model; empty for none.
+    pub(super) names: [String; 4],
+}
+
+impl Spool {
+    pub(super) fn open(path: &Path) -> Result<Spool, StoreError> {
+        let connection = crate::sqlite::open_file(path)?;
+        Ok(Spool { path: path.to_owned(), connection, names: HashMap::new() })
+    }
+
+    /// The journal's name, which is the node's.
+    pub(super) fn mark(&self) -> Result<String, StoreError> {
+        let sql = "SELECT value FROM note WHERE name = 'ledger_journal'";
+        self.told(self.connection.query_row(sql, [], |row| row.get(0)))
+    }
+
+    /// The number of the last batch.
+    pub(super) fn last(&self) -> Result<i64, StoreError> {
+        Ok(self.told(tables::last(&self.connection))?.seq)
+    }
+
+    /// The digest of a batch, if it is there.
+    pub(super) fn digest(&self, seq: i64) -> Result<Option<[u8; 32]>, StoreError> {
+        let sql = "SELECT digest FROM ledger_batch WHERE seq = ?1";
+        self.told(self.connection.query_row(sql, [seq], |row| row.get(0)).optional())
+    }
+
+    /// Batches after `after`, oldest first: about so many entries, but at least one batch.
+    pub(super) fn read(&mut self, after: i64, most: usize) -> Result<Vec<Batch>, StoreError> {
+        let mut found = Vec::new();
+        let mut count = 0;
+        let sql = "SELECT seq, digest, records FROM ledger_batch WHERE seq > ?1 ORDER BY seq";
+        let rows = {
+            let mut query = self.told(self.connection.prepare_cached(sql))?;
+            let mut rows = self.told(query.query([after]))?;
+            let mut raw: Vec<(i64, [u8; 32], Vec<u8>)> = Vec::new();
+            while count < most {
+                let Some(row) = self.told(rows.next())? else { break };
+                let batch = (row.get(0), row.get(1), row.get::<_, Vec<u8>>(2));
+                let (seq, digest, blob) =
+                    (self.told(batch.0)?, self.told(batch.1)?, self.told(batch.2)?);
+                count += blob.len() / crate::ledger::record::LENGTH;
+                raw.push((seq, digest, blob));
+            }
+            raw
+        };
+        for (seq, digest, blob) in rows {
+            let mut entries = Vec::new();
+            for record in records(&blob) {
+                let record = record.ok_or_else(|| self.damaged(seq))?;
+                let names = [record.org, record.project, record.key, record.model];
+                let mut texts: [String; 4] = Default::default();
+                for (text, number) in texts.iter_mut().zip(names) {
+                    *text = self.name(number)?;
+                }
+                entries.push(Named { record, names: texts });
+            }
+            found.push(Batch { seq, digest, entries });
+        }
+        Ok(found)
+    }
+
+    fn name(&mut self, number: u32) -> Result<String, StoreError> {
+        if number != 0 && !self.names.contains_key(&number) {
+            self.names = self.told(tables::names(&self.connection))?;
+        }
+        Ok(self.names.get(&number).cloned().unwrap_or_default())
+    }
+
+    /// Takes out what was brought over long ago.
+    pub(super) fn prune(&self, brought: i64) -> Result<(), StoreError> {
+        let last = self.told(tables::last(&self.connection))?;
+        let upto = (brought - KEPT).min(last.open_from - 1).min(last.seq - 1);
+        let slot = tables::slot_of(mainstay_core::store::UnixMillis(last.latest)) - SLOTS_KEPT;
+        let sql = "DELETE FROM ledger_batch WHERE seq <= ?1";
+        self.told(self.connection.execute(sql, params![upto]))?;
+        let sql = "DELETE FROM ledger_usage WHERE slot < ?1";
+        self.told(self.connection.execute(sql, params![slot])).map(drop)
+    }
+
+    fn told<T>(&self, done: rusqlite::Result<T>) -> Result<T, StoreError> {
+        let what = "read the node's journal of money";
+        done.map_err(|error| crate::sqlite::told(&error, what, &self.path))
+    }
+
+    fn damaged(&self, seq: i64) -> StoreError {
+        StoreError::Surroundings {
+            what: "read the node's journal of money".to_owned(),
+            why: format!("batch {seq} holds bytes that are no entry"),
+            fix: format!(
+                "restore `{}` from a copy, or move its folder away and start with an empty one: what it had not brought \
+                 over is then charged as leased",
+                self.path.display()
+            ),
+        }
+    }
+}
