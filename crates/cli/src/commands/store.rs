@@ -4,7 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::{Args as Group, Subcommand};
+#[cfg(feature = "postgres")]
+use mainstay_core::store::Recovery;
 use mainstay_gateway::config::StoreUrl;
+#[cfg(feature = "postgres")]
+use mainstay_store::LedgerSettings;
 use mainstay_store::{
     Inspected, PostgresInspected, SCHEMA_VERSION, Sqlite, inspect, inspect_postgres, open_postgres,
 };
@@ -182,9 +186,13 @@ fn copy(args: &CopyArgs, show: &mut Show) -> Result<Exit, Trouble> {
         let what = format!("there is no store `{}`", from.display());
         return Err(Trouble::new(Exit::Failed, what, "nothing can be copied", "correct `--from`"));
     }
-    let copied = mainstay_store::Postgres::open(to.expose())?.copy_from(&from)?;
-    let settings = mainstay_store::LedgerSettings::default();
+    let store = mainstay_store::Postgres::open(to.expose())?;
+    let charge = super::load(args.at.config.as_deref())?.budget.charge_leftovers;
+    let recovery = if charge { Recovery::Charge } else { Recovery::Release };
+    let settings = LedgerSettings { recovery, ..LedgerSettings::default() };
+    // First, because it may be done again: a copy that breaks off here has not used the store.
     mainstay_store::LeasedLedger::copy(to.expose(), &from, settings)?;
+    let copied = store.copy_from(&from)?;
     let total: u64 = copied.iter().map(|table| table.rows).sum();
     let tables: serde_json::Map<String, Value> =
         copied.iter().map(|one| (one.table.to_owned(), json!(one.rows))).collect();

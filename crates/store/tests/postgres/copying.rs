@@ -1,18 +1,26 @@
 //! From one machine to many: a SQLite store copied into PostgreSQL.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_core::failure::{Kind, Origin};
 use mainstay_core::money::Usd;
 use mainstay_core::money::budget::Every;
 use mainstay_core::store::{
-    BudgetOf, Change, DEFAULT_ORG, FailureNote, Group, LimitLevel, LimitPatch, NewBudget, NewKey,
-    ObjectRecord, Replay, ReplayPlace, RequestFilter, RequestId, RequestRecord, RequestsKept, Role,
-    Scopes, Store, StoreError, Subject,
+    Basis, BudgetOf, Change, DEFAULT_ORG, Entry, EntryKind, FailureNote, Group, Ledger, LimitLevel,
+    LimitPatch, NewBudget, NewKey, ObjectRecord, Replay, ReplayPlace, RequestFilter, RequestId,
+    RequestRecord, RequestsKept, ReservationId, Role, Scopes, Store, StoreError, Subject,
+    UnixMillis,
 };
 use mainstay_core::wire::endpoint::Endpoint;
+use mainstay_core::wire::usage::Usage;
 use mainstay_store::testing::postgres::fresh_url;
-use mainstay_store::{Postgres, Sqlite};
+use mainstay_store::{
+    LeasedLedger, LedgerFile, LedgerSettings, Postgres, Sqlite, SqliteLedger,
+    verify_postgres_ledger,
+};
 
 use crate::ground::{NOW, named};
 
@@ -182,4 +190,70 @@ fn fill_more(copy: &dyn Store) {
         copy.requests(&RequestFilter::default(), 9).expect("the test's own ground").len(),
         4
     );
+}
+
+/// Calls of a gateway that was stopped, one of them left open as by a kill.
+fn spend(path: &Path) {
+    let key = Sqlite::open(path).expect("a store").create_key(named("payer"), NOW).expect("a key");
+    let key = Arc::new(key);
+    let ledger = SqliteLedger::open(path, LedgerSettings::default()).expect("a ledger");
+    let entry = |kind: EntryKind, id: u16, pico: i128| Entry {
+        kind,
+        reservation: ReservationId({
+            let mut bytes = [7; 16];
+            bytes[..2].copy_from_slice(&id.to_be_bytes());
+            bytes
+        }),
+        at: NOW.plus(Duration::from_secs(u64::from(id) * 60)),
+        key: Some(Arc::clone(&key)),
+        model: if id % 2 == 0 { "gpt-4o".into() } else { "".into() },
+        amount: Usd::from_pico(pico),
+        usage: Usage { input: 10, output: 5, cached: 2 },
+        basis: Basis::default(),
+    };
+    for id in 0..200 {
+        ledger.hold(entry(EntryKind::Hold, id, 900), Box::new(|_| {})).expect("room");
+        match id % 3 {
+            _ if id == 77 => {}
+            0 => ledger.end(entry(EntryKind::Release, id, 0)),
+            _ => ledger.end(entry(EntryKind::Settle, id, 1_000_000_000_007)),
+        }
+    }
+    ledger.flush();
+}
+
+fn usage(store: &dyn Store) -> BTreeSet<String> {
+    let mut rows = BTreeSet::new();
+    store
+        .usage(UnixMillis(0), None, &mut |row| {
+            rows.insert(format!("{row:?}"));
+        })
+        .expect("usage");
+    rows
+}
+
+#[test]
+fn the_ledger_is_copied_entry_by_entry_and_adds_up() {
+    let Some(url) = fresh_url() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("one.db");
+    spend(&path);
+    let copy = Postgres::open(&url).unwrap();
+    let running = SqliteLedger::open(&path, LedgerSettings::default()).unwrap();
+    let settings = LedgerSettings { lock_wait: Duration::ZERO, ..LedgerSettings::default() };
+    let refused = LeasedLedger::copy(&url, &path, settings).unwrap_err();
+    assert!(refused.to_string().contains("another gateway runs"), "{refused}");
+    drop(running);
+    // A second time adds nothing: what broke off is done again from the beginning.
+    LeasedLedger::copy(&url, &path, settings).unwrap();
+    LeasedLedger::copy(&url, &path, settings).unwrap();
+    copy.copy_from(&path).unwrap();
+    let theirs = LedgerFile::open(&path).unwrap().verify().unwrap();
+    let ours = verify_postgres_ledger(&url).unwrap();
+    assert!(theirs.is_sound() && ours.is_sound(), "{theirs:?} {ours:?}");
+    assert_eq!((ours.entries, ours.ended, ours.open), (theirs.entries, theirs.ended, 0));
+    assert_eq!((ours.ended, ours.settled), (200, theirs.settled), "what was left open is charged");
+    let wanted = usage(&Sqlite::open(&path).unwrap());
+    assert!(wanted.len() > 2, "{wanted:?}");
+    assert_eq!(usage(&copy), wanted);
 }
