@@ -108,7 +108,7 @@ fn core_has_no_way_to_act() {
 }
 
 /// Rules about callers, which the gateway asks and stores write down.
-const CALLERS_RULES: [&str; 2] = ["limits", "budget"];
+const CALLERS_RULES: [&str; 3] = ["limits", "lease", "budget"];
 
 #[test]
 fn rules_and_plans_are_asked_only_by_the_walk() {
