@@ -242,9 +242,6 @@ mod tests {
         let wrong = [
             "postgres://",
             "postgres:///d",
-            "postgres://u:SECRET/x@h/d",
-            "postgres://u:12/SECRET@h/d",
-            "postgres://u:SECRET?x@h/d",
             "postgres://u:SECRET@h:port/d",
             "postgres://u:SECRET@h/d?sslmode=SECRET",
             "postgres://u:SECRET@h/d?schema=SECRET;drop",
@@ -255,6 +252,19 @@ mod tests {
             let error = Address::parse(url).unwrap_err();
             let told = format!("{error} {error:?} {}", error.fix());
             assert!(!told.contains("SECRET"), "{url}: {told}");
+        }
+    }
+
+    #[test]
+    fn signs_in_a_password_stay_in_it() {
+        for (url, password) in [
+            ("postgres://u:SECRET/x@h/d", &b"SECRET/x"[..]),
+            ("postgres://u:12/SECRET@h/d", b"12/SECRET"),
+            ("postgres://u:SECRET?x@h/d", b"SECRET?x"),
+        ] {
+            let address = Address::parse(url).unwrap();
+            assert_eq!(address.config.get_password(), Some(password), "{url}");
+            assert_eq!(format!("{address} {address:?}"), r#"h:5432/d Address("h:5432/d")"#);
         }
     }
 }
