@@ -66,11 +66,11 @@ impl World {
     pub(crate) fn new(count: usize, amount: &str) -> Option<World> {
         // As a server with money on it is run.
         let postgres = Own::start("fsync = on\nsynchronous_commit = on\nfull_page_writes = on")?;
-        let (_runtime, sim) = simulator();
+        let (runtime, sim) = simulator();
         let folder = tempfile::tempdir().unwrap();
         let (key, id) = (String::new(), String::new());
         let (gateways, paid) = (Vec::new(), Mutex::default());
-        let mut world = World { folder, postgres, gateways, key, id, paid, sim, _runtime };
+        let mut world = World { folder, postgres, gateways, key, id, paid, sim, _runtime: runtime };
         for number in 0..count {
             world.configure(number);
         }

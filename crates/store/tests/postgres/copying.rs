@@ -206,7 +206,7 @@ fn spend(path: &Path) {
         }),
         at: NOW.plus(Duration::from_secs(u64::from(id) * 60)),
         key: Some(Arc::clone(&key)),
-        model: if id % 2 == 0 { "gpt-4o".into() } else { "".into() },
+        model: if id.is_multiple_of(2) { "gpt-4o".into() } else { "".into() },
         amount: Usd::from_pico(pico),
         usage: Usage { input: 10, output: 5, cached: 2 },
         basis: Basis::default(),
