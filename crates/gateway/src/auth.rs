@@ -88,6 +88,7 @@ impl KeyBook {
 
 /// What is new in the store.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "other gateways are told of it"))]
 pub(crate) struct KeyNews {
     /// The change up to which everything is known now.
     pub(crate) epoch: u64,

@@ -1,4 +1,8 @@
 //! A build without the feature `redis`: nobody shares anything, and nothing of it can be made.
+#![expect(
+    clippy::unused_async,
+    reason = "as in the build with the feature, where others are waited for"
+)]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +38,7 @@ pub(crate) enum Lock {}
 
 /// Whose turn it is; nobody asks.
 #[derive(Debug)]
+#[expect(dead_code, reason = "it is only asked about")]
 pub(crate) enum Turn {
     /// See the build with the feature.
     Ours(Option<Lock>),
