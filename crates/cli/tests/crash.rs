@@ -11,8 +11,7 @@
 )]
 
 use std::collections::HashMap;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -22,10 +21,14 @@ use std::time::Duration;
 use mainstay_core::dice::Dice;
 use mainstay_core::money::{Price, Quantity, Usd};
 use mainstay_core::store::{EntryKind, LimitStore as _, ObjectStore as _};
-use mainstay_sim::{Sim, SimConfig};
 use mainstay_store::{FAILPOINTS, LedgerFile, Sqlite};
 use serde_json::Value;
 use tokio::time::Instant;
+
+#[path = "support/money.rs"]
+mod money;
+
+use money::{exchange, free, simulator, whole};
 
 /// Callers that never rest.
 const CALLERS: u64 = 8;
@@ -163,7 +166,8 @@ impl World {
         let Some(answer) = exchange(addr, request.as_bytes()) else { return };
         let text = String::from_utf8_lossy(&answer);
         let Some((head, body)) = text.split_once("\r\n\r\n") else { return };
-        let Some(usage) = whole(head, body, stream) else { return };
+        let answered = head.starts_with("HTTP/1.1 200");
+        let Some(usage) = whole(body, stream).filter(|_| answered) else { return };
         let id =
             head.lines().find_map(|line| line.strip_prefix("x-request-id: ")).unwrap().to_owned();
         let number = |name: &str| usage[name].as_u64().unwrap();
@@ -240,21 +244,6 @@ impl Drop for Gateway {
     }
 }
 
-fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
-
-/// Sends and reads to the end of the connection; `None` when nothing came.
-fn exchange(addr: SocketAddr, request: &[u8]) -> Option<Vec<u8>> {
-    let mut stream = TcpStream::connect(addr).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
-    stream.write_all(request).ok()?;
-    let mut answer = Vec::new();
-    // A connection that breaks leaves what came before.
-    let _ = stream.read_to_end(&mut answer);
-    (!answer.is_empty()).then_some(answer)
-}
-
 /// The status of a request with this key, and the answer's body.
 fn asked(gateway: &Gateway, key: &str, method: &str, path: &str, body: &str) -> (u16, String) {
     let request = format!(
@@ -265,28 +254,6 @@ fn asked(gateway: &Gateway, key: &str, method: &str, path: &str, body: &str) -> 
     let text = String::from_utf8_lossy(&answer).into_owned();
     let status = text.get(9..12).and_then(|digits| digits.parse().ok()).unwrap();
     (status, text.split_once("\r\n\r\n").unwrap().1.to_owned())
-}
-
-/// The usage of an answer that came to its end.
-fn whole(head: &str, body: &str, stream: bool) -> Option<Value> {
-    if !head.starts_with("HTTP/1.1 200") {
-        return None;
-    }
-    if !stream {
-        return Some(serde_json::from_str::<Value>(body).ok()?["usage"].clone());
-    }
-    // The end of the chunks, so that not even the last line may be missing.
-    let body = body.strip_suffix("0\r\n\r\n").filter(|body| body.contains("data: [DONE]"))?;
-    let at = body.rfind("\"usage\":{")? + "\"usage\":".len();
-    serde_json::Deserializer::from_str(&body[at..]).into_iter::<Value>().next()?.ok()
-}
-
-fn simulator() -> (tokio::runtime::Runtime, Sim) {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    let runtime = builder.worker_threads(1).enable_all().build().unwrap();
-    let config = SimConfig { listen: "127.0.0.1:0".parse().unwrap(), ..SimConfig::default() };
-    let sim = runtime.block_on(Sim::start(config)).unwrap();
-    (runtime, sim)
 }
 
 #[test]

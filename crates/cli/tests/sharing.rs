@@ -3,48 +3,21 @@
 //! first one's, so that what it knows of a revocation it was told.
 #![cfg(unix)]
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::thread::sleep;
 use std::time::Duration;
 
-use mainstay_store::testing::redis::{RedisServer, free_port};
+use mainstay_store::testing::redis::RedisServer;
 use tokio::time::Instant;
 
-const TOKEN: &str = "token-of-these-tests-0001";
 const CHAT: &str = r#"{"model":"gpt-4o","messages":[{"role":"user","content":"hi"}]}"#;
 
-/// A gateway process; ended with the test.
-struct Gateway {
-    child: Child,
-    port: u16,
-    admin: u16,
-    /// What it said until it was ready.
-    said: String,
-}
+#[path = "support/process.rs"]
+mod process;
+
+use process::{Gateway, TOKEN, mainstay, new_key, until};
 
 impl Gateway {
-    fn start(folder: &Path, redis: &str) -> Gateway {
-        let (port, admin) = (free_port(), free_port());
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mainstay"));
-        command.args(["serve", "--config", "mainstay.toml"]);
-        command.args(["--listen", &format!("127.0.0.1:{port}")]);
-        command.args(["--admin-listen", &format!("127.0.0.1:{admin}")]);
-        command.env_clear().env("REDIS_URL", redis).current_dir(folder);
-        command.stdin(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("the binary starts");
-        let mut lines = BufReader::new(child.stderr.take().expect("stderr is a pipe"));
-        let mut said = String::new();
-        while !said.contains("shared with other gateways") {
-            let read = lines.read_line(&mut said).expect("stderr can be read");
-            assert!(read > 0, "it ended:\n{said}");
-        }
-        std::thread::spawn(move || lines.read_to_end(&mut Vec::new()));
-        Gateway { child, port, admin, said }
-    }
-
     fn chat(&self, key: &str) -> Answer {
         let length = CHAT.len();
         ask(
@@ -67,13 +40,6 @@ impl Gateway {
     }
 }
 
-impl Drop for Gateway {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 struct Answer {
     status: u16,
     text: String,
@@ -87,32 +53,6 @@ fn ask(port: u16, request: &str) -> Answer {
     stream.read_to_string(&mut text).expect("it answers");
     let status = text.split(' ').nth(1).and_then(|word| word.parse().ok()).expect("a status");
     Answer { status, text }
-}
-
-/// Runs a command of the binary in the folder; what it prints.
-fn mainstay(folder: &Path, arguments: &[&str]) -> String {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mainstay"));
-    let ran = command.args(arguments).env_clear().current_dir(folder).output().expect("it runs");
-    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
-    String::from_utf8(ran.stdout).expect("text")
-}
-
-/// A new key: its id and itself.
-fn new_key(folder: &Path) -> (String, String) {
-    let made = mainstay(folder, &["key", "create", "--name", "test", "--json"]);
-    let made: serde_json::Value = serde_json::from_str(&made).expect("JSON");
-    let text = |name: &str| made[name].as_str().expect("a text").to_owned();
-    (text("id"), text("key"))
-}
-
-#[track_caller]
-fn until(what: &str, mut holds: impl FnMut() -> bool) -> Duration {
-    let began = Instant::now();
-    while !holds() {
-        assert!(began.elapsed() < Duration::from_secs(30), "{what} does not come about");
-        sleep(Duration::from_millis(10));
-    }
-    began.elapsed()
 }
 
 fn folder() -> tempfile::TempDir {
@@ -134,7 +74,11 @@ fn start(folders: &[tempfile::TempDir; 2], redis: &RedisServer) -> ([Gateway; 2]
             std::fs::copy(file.path(), second.join(name)).expect("copied");
         }
     }
-    let gateways = [first, second].map(|folder| Gateway::start(folder, &redis.url()));
+    let gateways = [first, second].map(|folder| {
+        let (gateway, said) = Gateway::start(folder, &redis.url(), "shared with other gateways");
+        assert!(said.contains(&redis.url()), "{said}");
+        gateway
+    });
     for gateway in &gateways {
         until("they see each other", || {
             gateway.admin("GET", "/mainstay/status").text.contains("\"nodes\":2")
@@ -149,7 +93,6 @@ fn a_key_revoked_on_one_gateway_is_refused_by_another_process_within_a_second() 
     let Some(redis) = RedisServer::start() else { return };
     let folders = [folder(), folder()];
     let (gateways, id, key) = start(&folders, &redis);
-    assert!(gateways[0].said.contains(&redis.url()), "{}", gateways[0].said);
     let revoked = gateways[0].admin("POST", &format!("/mainstay/keys/{id}/revoke"));
     assert_eq!(revoked.status, 200);
     for gateway in &gateways {

@@ -5,48 +5,25 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use mainstay_store::testing::redis::{RedisServer, free_port};
+use mainstay_store::testing::redis::RedisServer;
 
-const TOKEN: &str = "token-of-these-tests-0001";
 const CHAT: &str =
     r#"{"model":"gpt-4o","messages":[{"role":"user","content":"hi"}],"max_tokens":5}"#;
 const NODES: usize = 4;
 /// No call takes longer, whatever happens to Redis: the machine may be busy, nobody may hang.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// A gateway process; ended with the test.
-struct Gateway {
-    child: Child,
-    port: u16,
-    admin: u16,
-}
+#[path = "support/process.rs"]
+mod process;
+
+use process::{Gateway, TOKEN, mainstay, new_key, until};
 
 impl Gateway {
-    fn start(folder: &Path, redis: &str) -> Gateway {
-        let (port, admin) = (free_port(), free_port());
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mainstay"));
-        command.args(["serve", "--config", "mainstay.toml"]);
-        command.args(["--listen", &format!("127.0.0.1:{port}")]);
-        command.args(["--admin-listen", &format!("127.0.0.1:{admin}")]);
-        command.env_clear().env("REDIS_URL", redis).current_dir(folder);
-        command.stdin(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("the binary starts");
-        let mut lines = BufReader::new(child.stderr.take().expect("stderr is a pipe"));
-        let mut said = String::new();
-        while !said.contains("serves http") {
-            assert!(lines.read_line(&mut said).expect("stderr") > 0, "it ended:\n{said}");
-        }
-        std::thread::spawn(move || lines.read_to_end(&mut Vec::new()));
-        Gateway { child, port, admin }
-    }
-
     /// A number on its page of metrics.
     fn metric(&self, name: &str) -> u64 {
         let mut caller = Caller::to(self.admin);
@@ -58,13 +35,6 @@ impl Gateway {
             .lines()
             .find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')));
         line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or_default()
-    }
-}
-
-impl Drop for Gateway {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -105,23 +75,6 @@ impl Caller {
     }
 }
 
-/// Runs a command of the binary in the folder; what it prints.
-fn mainstay(folder: &Path, arguments: &[&str]) -> String {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mainstay"));
-    let ran = command.args(arguments).env_clear().current_dir(folder).output().expect("it runs");
-    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
-    String::from_utf8(ran.stdout).expect("text")
-}
-
-#[track_caller]
-fn until(what: &str, holds: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !holds() {
-        assert!(began.elapsed() < Duration::from_secs(30), "{what} within 30 s");
-        sleep(Duration::from_millis(20));
-    }
-}
-
 /// Gateways with the same keys and limits and one Redis, and a key. Each has a copy of one store: SQLite serves one
 /// gateway at a time.
 struct Town {
@@ -142,9 +95,7 @@ impl Town {
         let folder = tempfile::tempdir().expect("a directory");
         let config = format!("[admin]\ntoken = \"{TOKEN}\"\n");
         std::fs::write(folder.path().join("mainstay.toml"), config).expect("written");
-        let made = mainstay(folder.path(), &["key", "create", "--name", "test", "--json"]);
-        let made: serde_json::Value = serde_json::from_str(&made).expect("JSON");
-        let key = made["key"].as_str().expect("a text").to_owned();
+        let (_, key) = new_key(folder.path());
         let set = [&["limit", "set", "--org", "default"], limit].concat();
         mainstay(folder.path(), &set);
         let copy = |_| {
@@ -155,7 +106,8 @@ impl Town {
             own
         };
         let folders: Vec<tempfile::TempDir> = (0..NODES).map(copy).collect();
-        let start = |own: &tempfile::TempDir| Gateway::start(own.path(), &redis.url());
+        let start =
+            |own: &tempfile::TempDir| Gateway::start(own.path(), &redis.url(), "serves http").0;
         let gateways = folders.iter().map(start).collect();
         let town = Town {
             gateways,

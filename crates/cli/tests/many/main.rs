@@ -11,6 +11,8 @@
     reason = "a test that cannot go on has failed; its length is set from outside"
 )]
 
+#[path = "../support/money.rs"]
+mod money;
 mod world;
 
 use std::sync::atomic::{AtomicBool, Ordering};
