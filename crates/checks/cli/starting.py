@@ -141,6 +141,31 @@ def a_written_config_is_sound():
     assert "sk-from" not in out + errors, "the key was printed"
 
 
+PROVIDERS = {
+    "openai": "OPENAI_API_KEY", "azure": "AZURE_OPENAI_API_KEY", "groq": "GROQ_API_KEY", "mistral": "MISTRAL_API_KEY",
+    "together": "TOGETHER_API_KEY", "openrouter": "OPENROUTER_API_KEY", "gemini": "GEMINI_API_KEY",
+    "anthropic": "ANTHROPIC_API_KEY", "deepseek": "DEEPSEEK_API_KEY", "xai": "XAI_API_KEY", "vllm": None, "sglang": None,
+    "llamacpp": None, "ollama": None, "litellm": "LITELLM_API_KEY",
+}
+
+
+def a_config_for_each_provider_is_written_and_sound():
+    for provider, variable in PROVIDERS.items():
+        cwd = directory()
+        code, out, errors = run("config", "init", "--provider", provider, "--output", "m.toml", cwd=cwd)
+        assert code == 0, (provider, code, out, errors)
+        with open(os.path.join(cwd, "m.toml"), encoding="utf-8") as file:
+            text = file.read()
+        assert f'kind = "{provider}"' in text, (provider, text)
+        for word in ("auth:", "limits:", "errors:", "refuses:"):
+            assert f"#   {word} " in text, (provider, word, text)
+        keys = {variable: "sk-from-the-environment"} if variable else {}
+        code, out, errors = run("config", "check", "m.toml", cwd=cwd, **keys)
+        assert code == 0 and "is sound: providers 1" in out, (provider, code, out, errors)
+        if variable:
+            assert variable in text and "sk-from" not in out + errors, (provider, out, errors)
+
+
 def a_store_that_cannot_be_opened_is_named():
     cwd = directory()
     os.mkdir(os.path.join(cwd, "mainstay.db"))
@@ -188,6 +213,6 @@ CASES = [(f.__name__, f) for f in (
     files_with_secrets_are_private, it_stops_when_asked, a_port_in_use_is_named,
     a_config_that_is_not_there_is_named, a_config_that_is_not_toml_is_told_with_its_line,
     an_unknown_key_is_told_with_the_nearest_one, an_impossible_value_is_refused,
-    a_sound_config_is_said_to_be_sound, a_written_config_is_sound, a_store_that_cannot_be_opened_is_named,
-    killed_and_started_again, the_simulator_alone,
+    a_sound_config_is_said_to_be_sound, a_written_config_is_sound, a_config_for_each_provider_is_written_and_sound,
+    a_store_that_cannot_be_opened_is_named, killed_and_started_again, the_simulator_alone,
 )]

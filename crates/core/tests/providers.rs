@@ -73,7 +73,64 @@ const ROWS: &[Row] = &[
         r#"{"error":{"message":"Insufficient Balance","type":"unknown_error","param":null,"code":"invalid_request_error"}}"#,
         Kind::InsufficientQuota,
     ),
+    (
+        "deepseek",
+        400,
+        &[],
+        r#"{"error":{"message":"deepseek-reasoner does not support the parameter `presence_penalty`","type":"invalid_request_error","param":null,"code":"invalid_request_error"}}"#,
+        Kind::UnsupportedParameter,
+    ),
+    (
+        "xai",
+        400,
+        &[],
+        r#"{"code":"Client specified an invalid argument","error":"Argument not supported on this model: presencePenalty"}"#,
+        Kind::UnsupportedParameter,
+    ),
+    (
+        "xai",
+        400,
+        &[],
+        r#"{"code":"400","error":"Argument not supported: include"}"#,
+        Kind::UnsupportedParameter,
+    ),
+    (
+        "xai",
+        400,
+        &[],
+        r#"{"code":"Client specified an invalid argument","error":"Incorrect API key provided: xa***xx. You can obtain an API key from https://console.x.ai."}"#,
+        Kind::IncorrectApiKey,
+    ),
+    (
+        "xai",
+        429,
+        &[],
+        r#"{"code":"Some resource has been exhausted","error":"Your team 16f2151a-40f4-4a80-8ad0-cae00c27e8dd has either used all available credits or reached its monthly spending limit. To continue making API requests, please purchase more credits or raise your spending limit."}"#,
+        // It does not say which of the two; both are about money.
+        Kind::BillingLimit,
+    ),
+    (
+        "together",
+        403,
+        &[],
+        r#"{"error":{"message":"Input token count + `max_tokens` parameter must be less than the context length of the model being queried.","type":"invalid_request_error","param":"max_tokens","code":null}}"#,
+        Kind::ContextLengthExceeded,
+    ),
+    (
+        "sglang",
+        400,
+        &[],
+        r#"{"object":"error","message":"The input (40000 tokens) is longer than the model's context length (32768 tokens).","type":"BadRequestError","param":null,"code":400}"#,
+        Kind::ContextLengthExceeded,
+    ),
     ("vllm", 401, &[], r#"{"error":"Unauthorized"}"#, Kind::InvalidAuthentication),
+    (
+        "vllm",
+        404,
+        &[],
+        r#"{"error":{"message":"The model `x` does not exist.","type":"NotFoundError","param":"model","code":404}}"#,
+        Kind::ModelNotFound,
+    ),
     (
         "llamacpp",
         503,
@@ -192,4 +249,16 @@ fn limits_in_each_providers_headers_are_read_with_their_units() {
         server_wait(&owned(&[("retry-after", "86400")]), None, None),
         Some(Duration::from_hours(24))
     );
+}
+
+#[test]
+fn openai_s_names_may_come_with_anthropic_s_times() {
+    let headers = owned(&[
+        ("x-ratelimit-limit-requests", "50"),
+        ("x-ratelimit-remaining-requests", "0"),
+        ("x-ratelimit-reset-requests", "2027-01-15T08:00:30Z"),
+    ]);
+    let requests = rate_hints(&headers, Some(Duration::from_secs(1_800_000_000))).requests;
+    let shown = requests.map(|d| (d.limit, d.remaining, d.reset));
+    assert_eq!(shown, Some((Some(50), Some(0), Some(Duration::from_secs(30)))));
 }

@@ -4,7 +4,7 @@ mod support;
 
 use mainstay_gateway::config::{Environment, parse};
 use serde_json::{Value, json};
-use support::provider::{Provider, completion};
+use support::provider::{self, Provider, completion};
 use support::{Front, Reply, start};
 
 /// A gateway before a provider, with more keys for that provider and more tables behind it.
@@ -126,4 +126,31 @@ fn a_route_is_as_wide_as_its_widest_target() {
         let reply = chat(&front, model, 9_000, &json!({}));
         assert_eq!(reply.status == 200, sent, "{model}");
     }
+}
+
+#[test]
+fn windows_of_presets_decide_where_a_prompt_that_was_too_long_goes_next() {
+    let too_long = || {
+        let body = r#"{"error":{"message":"Please reduce the length of the messages or completion.","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}}"#;
+        Provider::fixed(provider::json("400 Bad Request", "", body))
+    };
+    let table = |kind: &str, at: &Provider| {
+        format!(
+            "[[provider]]\nkind = \"{kind}\"\nbase_url = \"http://{}/v1\"\napi_key = \"k\"\n",
+            at.addr
+        )
+    };
+    let (small, large) = (too_long(), Provider::fixed(completion()));
+    let tables = table("groq", &small) + &table("gemini", &large);
+    for (targets, status) in [
+        ("\"groq/openai/gpt-oss-20b\", \"gemini/gemini-3.5-flash\"", 200),
+        ("\"groq/openai/gpt-oss-20b\", \"groq/qwen/qwen3.8-27b\"", 400),
+        ("\"groq/openai/gpt-oss-20b\", \"gemini/unheard-of\"", 200),
+    ] {
+        let route = format!("[[route]]\nmodel = \"m\"\ntargets = [{targets}]\n");
+        let config = parse("test.toml", &(tables.clone() + &route), &Environment::default());
+        let front = start(&config.expect("a sound configuration"), |_| {});
+        assert_eq!(chat(&front, "m", 10, &json!({})).status, status, "{targets}");
+    }
+    assert_eq!(large.seen().len(), 2);
 }

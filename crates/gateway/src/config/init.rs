@@ -15,7 +15,9 @@ pub fn starter(kind: &str) -> Option<String> {
 
 fn provider(preset: &Preset) -> String {
     let kind = preset.kind;
-    let mut lines = format!("[[provider]]\nname = \"{kind}\"\nkind = \"{kind}\"\n");
+    let mut lines = String::new();
+    known(&mut lines, preset);
+    write!(lines, "[[provider]]\nname = \"{kind}\"\nkind = \"{kind}\"\n").expect(TAKES);
     match preset.base_url {
         Some(url) => lines.extend(["# base_url = \"", url, "\"\n"]),
         None if kind == SIMULATOR => {
@@ -44,7 +46,41 @@ fn provider(preset: &Preset) -> String {
         "# models = [\"…\"]                       # absent: every model no other provider names\n\
          # limits = { rpm = 1000, tpm = 200000 }  # caps; the rest is learnt from its answers\n",
     );
+    if !preset.windows.is_empty() {
+        lines.push_str(
+            "# [provider.windows]                      # known already; a line of yours wins\n",
+        );
+        for (model, tokens) in preset.windows {
+            writeln!(lines, "# \"{model}\" = {tokens}").expect(TAKES);
+        }
+    }
     lines
+}
+
+/// What is known of the provider, as comments.
+fn known(lines: &mut String, preset: &Preset) {
+    if !preset.is_known() {
+        return;
+    }
+    writeln!(lines, "# Known of {}; who says so, and when: docs/providers.md", preset.kind)
+        .expect(TAKES);
+    for (what, says) in [("auth", preset.auth())].into_iter().chain(preset.told()) {
+        wrapped(lines, &format!("{what}: {says}"));
+    }
+}
+
+/// A text in comment lines that fit a terminal.
+fn wrapped(lines: &mut String, text: &str) {
+    const WIDTH: usize = 100;
+    let mut line = String::from("#  ");
+    for word in text.split(' ') {
+        if line.chars().count() + 1 + word.chars().count() > WIDTH {
+            lines.extend([line.as_str(), "\n"]);
+            line = String::from("#    ");
+        }
+        line.extend([" ", word]);
+    }
+    lines.extend([line.as_str(), "\n"]);
 }
 
 const HEAD: &str = "\

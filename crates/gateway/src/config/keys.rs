@@ -136,7 +136,7 @@ pub const KEYS: &[Key] = &[
     key("provider", "proxy", "URL", "`HTTPS_PROXY`, `NO_PROXY`", "Forward proxy, `http://host:port`; `\"none\"` for none."),
     key("provider", "ca_file", "path", "none", "Certificates trusted beside the system's and `SSL_CERT_FILE`, PEM."),
     key("provider", "model_map", "table of strings", "{}", "The caller's model to the provider's."),
-    key("provider", "windows", "table of numbers", "built-in table", "Context windows in tokens, by the provider's model, 1 to 100000000."),
+    key("provider", "windows", "table of numbers", "the preset's, then the built-in table", "Context windows in tokens, by the provider's model, 1 to 100000000; added to the preset's, see [providers.md](providers.md)."),
     key("provider", "models", "list of strings", "every model no other provider names", "Models it answers for; `*` at the end matches any rest. Of several providers without it, the first answers for models nobody lists."),
     key("provider", "omit", "list of strings", "the preset's", "Top-level fields of JSON bodies that are left out, at most 100; see [providers.md](providers.md)."),
     key("provider", "rename", "table of strings", "the preset's", "Top-level fields of JSON bodies that are sent under another name."),

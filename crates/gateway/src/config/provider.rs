@@ -46,7 +46,7 @@ pub struct ProviderConfig {
     pub ca_file: Option<PathBuf>,
     /// The caller's model to the provider's.
     pub model_map: BTreeMap<String, String>,
-    /// Context windows in tokens, by the provider's model.
+    /// Context windows in tokens, by the provider's model: the preset's, and the file's over them.
     pub windows: BTreeMap<String, u64>,
     /// Models it answers for; `None`: every model no other provider names.
     pub models: Option<Vec<String>>,
@@ -80,7 +80,11 @@ impl ProviderConfig {
             proxy: None,
             ca_file: None,
             model_map: BTreeMap::new(),
-            windows: BTreeMap::new(),
+            windows: preset
+                .windows
+                .iter()
+                .map(|&(model, tokens)| (model.to_owned(), tokens))
+                .collect(),
             models: None,
             limits: Limits::default(),
             sharing: Sharing::default(),
@@ -147,7 +151,7 @@ fn read(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<ProviderConfig
     provider.ca_file =
         reader.text(section, "ca_file", Need::Optional).map(|found| PathBuf::from(found.value));
     provider.model_map = read_names(reader, section, "model_map");
-    provider.windows = read_windows(reader, section);
+    provider.windows.extend(read_windows(reader, section));
     provider.models = reader
         .texts(section, "models", 10_000)
         .map(|models| models.into_iter().map(|found| found.value).collect());

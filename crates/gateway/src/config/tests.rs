@@ -151,6 +151,52 @@ fn every_starter_file_is_sound() {
 }
 
 #[test]
+fn a_starter_file_says_what_is_known_and_its_windows_can_be_switched_on() {
+    for preset in PRESETS.iter().filter(|preset| preset.is_known()) {
+        let text = starter(preset.kind).unwrap();
+        let words: Vec<&str> = text.split_whitespace().filter(|word| *word != "#").collect();
+        let said = words.join(" ");
+        for (what, says) in preset.told() {
+            assert!(said.contains(&format!("{what}: {says}")), "{} {what}: {text}", preset.kind);
+        }
+        assert!(said.contains(&format!("auth: {}", preset.auth())), "{}", preset.kind);
+        let mut told = text.lines().filter(|line| line.starts_with("#   "));
+        assert!(told.all(|line| line.chars().count() <= 100), "{text}");
+        if preset.windows.is_empty() {
+            continue;
+        }
+        let on =
+            text.replace("# [provider.windows]", "[provider.windows]").replace("\n# \"", "\n\"");
+        // A line of the file over each of the preset's.
+        let smaller = on.replace("\" = ", "\" = 1");
+        let config =
+            parse("f", &smaller, &Environment::default()).map_err(|faults| listed(&faults));
+        let windows = config.unwrap().providers[0].windows.clone();
+        for (model, tokens) in preset.windows {
+            let written: u64 = format!("1{tokens}").parse().unwrap();
+            assert_eq!(windows[*model], written, "{} {model}", preset.kind);
+        }
+    }
+}
+
+#[test]
+fn presets_bring_windows_and_a_line_of_the_file_wins() {
+    let config = sound(
+        "[[provider]]\nkind = \"deepseek\"\nwindows = { deepseek-v4-pro = 64000, own = 8000 }\n",
+    );
+    let window = |model| config.providers[0].window(model);
+    for (model, tokens) in [
+        ("deepseek-flash", Some(1_000_000)),
+        ("deepseek-v4-pro", Some(64_000)),
+        ("own", Some(8_000)),
+        ("gpt-4o", Some(128_000)),
+        ("deepseek-unheard-of", None),
+    ] {
+        assert_eq!(window(model), tokens, "{model}");
+    }
+}
+
+#[test]
 fn debug_shows_no_secret() {
     let text = "[admin]\ntoken = \"SECRET-token-0123456789\"\n[store]\nurl = \"postgres://u:SECRET@h/d\"\n\
                 [shared]\nurl = \"redis://:SECRET@h\"\n[[provider]]\nname = \"p\"\nbase_url = \"http://h/v1\"\n\
@@ -289,7 +335,17 @@ fn the_page_of_providers_is_current() {
         "ollama",
         "litellm",
     ] {
-        assert!(page.contains(&format!("\n## `{kind}`\n")), "{kind} is missing");
+        let (_, section) = page.split_once(&format!("\n## `{kind}`\n")).expect(kind);
+        let section = section.split("\n## ").next().unwrap_or_default();
+        for row in ["base URL", "auth", "limits", "errors", "refuses", "windows"] {
+            let cells = section.lines().find_map(|line| line.strip_prefix(&format!("| {row} | ")));
+            let cells = cells.unwrap_or_else(|| panic!("{kind} has no {row}"));
+            let (says, source) = cells.trim_end_matches(" |").rsplit_once(" | ").expect(row);
+            assert!(!says.is_empty(), "{kind}: {row}");
+            let (who, from) = source.split_once(": ").expect(row);
+            assert!(["own", "reported", "**not verified**"].contains(&who), "{kind} {row}: {who}");
+            assert!(from.len() > 5, "{kind} {row}: {from}");
+        }
     }
 }
 
