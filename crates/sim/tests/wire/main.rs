@@ -1,6 +1,7 @@
 //! The simulator over real sockets, seen by a client that reads raw bytes.
 
 mod answers;
+mod families;
 mod faults;
 mod kinds;
 mod limits;
