@@ -77,6 +77,12 @@ pub(crate) const ALL: &[Suite] = &[
         fronts: &[Front::Provider, Front::Gateway, Front::Pass],
     },
     Suite {
+        name: "suite: every error on every family, official SDK for Python",
+        tool: Tool::PythonSdk,
+        script: "sdk/python/families.py",
+        fronts: &[Front::Provider, Front::Surface],
+    },
+    Suite {
         name: "suite: whole pieces of work, official SDK for Python",
         tool: Tool::PythonSdk,
         script: "sdk/python/surface.py",

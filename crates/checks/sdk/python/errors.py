@@ -19,7 +19,7 @@ def rows():
     for row in kinds:
         if FRONT != "provider":
             row |= row.get("gateway", {})
-        if row.get("credential") and FRONT == "gateway":
+        if row.get("credential") and FRONT in ("gateway", "surface"):
             # The caller's key is good; it is ours that the provider refuses.
             row |= {"status": 502, "class": "InternalServerError", "code": "service_unavailable",
                     "seen_kind": "bad_gateway"}
