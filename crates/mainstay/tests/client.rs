@@ -123,6 +123,27 @@ async fn a_stream_gives_every_event_and_is_whole_when_it_ends_without_an_error()
     assert!(events.used().is_some() && events.trace().attempts == 1);
 }
 
+#[tokio::test]
+async fn events_are_a_stream_of_results_for_whoever_wants_one() {
+    fn is_stream<S>(stream: S) -> S
+    where
+        S: futures_core::Stream<Item = Result<mainstay::client::Chunk, Error>> + Send + Unpin,
+    {
+        stream
+    }
+    let sim = sim("").await;
+    let mut events = is_stream(client(&sim).chat().stream(&asking("gpt-4o")).await.unwrap());
+    let mut text = String::new();
+    let mut next = async || {
+        let mut events = std::pin::Pin::new(&mut events);
+        std::future::poll_fn(|cx| futures_core::Stream::poll_next(events.as_mut(), cx)).await
+    };
+    while let Some(chunk) = next().await {
+        text += chunk.unwrap().text().unwrap_or_default();
+    }
+    assert!(text.starts_with("Heard 24 bytes") && text.ends_with("w9"), "{text}");
+}
+
 fn is_movable<T: Send + 'static>(_: &T) {}
 
 /// Faults in the middle of every answer, and what they are told as.

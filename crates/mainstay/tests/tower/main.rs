@@ -6,5 +6,6 @@
 )]
 
 mod contract;
+mod layers;
 mod rules;
 mod script;
