@@ -1,20 +1,25 @@
-//! Invariant 14: the gateway, the library and the laboratory walk the same scenario by the same
-//! attempts. Each story is told once, as scripts and a configuration, and played three times.
+//! Invariant 14: the gateway, the library, its layers and the laboratory walk the same scenario by the
+//! same attempts. Each story is told once, as scripts and a configuration, and played four times.
+//! (The runner's share of it is `crates/cli/tests/run/fronts.rs`.)
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method};
-use http_body_util::BodyExt;
+use http::{HeaderMap, Method, Request};
+use http_body_util::{BodyExt, Full};
 use mainstay::Engine;
-use mainstay::call::{Call, CallBody, Trace};
+use mainstay::call::{AttemptRecord, Call, CallBody, Trace};
 use mainstay::http::{HttpSettings, HttpUpstream};
+use mainstay::tower::StackLayer;
 use mainstay_core::wire::endpoint::Endpoint;
 use mainstay_gateway::config::Config;
 use mainstay_gateway::engine_spec;
 use mainstay_sim::lab::{self, How, Note, ProviderScene, Scene, Scripted, Telling, Traffic};
+use tower_layer::Layer;
+use tower_service::Service;
 
+use crate::plain_http::PlainHttp;
 use crate::script::{Cast, Say, body, chat, gateway};
 
 /// A scenario.
@@ -64,12 +69,15 @@ fn letter(target: usize) -> char {
 }
 
 #[test]
-fn gateway_library_and_laboratory_make_the_same_attempts() {
+fn gateway_library_layers_and_laboratory_make_the_same_attempts() {
     for story in STORIES {
         let laboratory = in_laboratory(story);
         let (rows, answered) = in_library(story);
         assert_eq!(laboratory.0, rows, "{}: laboratory and library", story.name);
         assert_eq!(laboratory.1, answered, "{}: laboratory and library", story.name);
+        let layers = in_layers(story);
+        assert_eq!(layers.0, rows, "{}: layers and library", story.name);
+        assert_eq!(layers.1, answered, "{}: layers and library", story.name);
         let (order, statuses) = in_gateway(story);
         let library: String = rows.iter().map(|(target, ..)| *target).collect();
         assert_eq!(order, library, "{}: gateway and library", story.name);
@@ -163,10 +171,44 @@ fn in_library(story: &Story) -> (Vec<Row>, Vec<bool>) {
         }
     });
     let traces = traces.lock().expect("no panic");
-    (traces.iter().flat_map(rows).collect(), answers)
+    (traces.iter().flat_map(|trace| rows(&trace.records)).collect(), answers)
 }
 
-fn rows(trace: &Trace) -> Vec<Row> {
+/// The library's layers around an HTTP client that knows nothing of them.
+fn in_layers(story: &Story) -> (Vec<Row>, Vec<bool>) {
+    let cast = Cast::new(story.scripts);
+    let spec = engine_spec(&config(story, &cast), None);
+    let layer = StackLayer::new().policy(spec.policy);
+    let layer = spec.providers.into_iter().fold(layer, StackLayer::provider);
+    let layer = spec.routes.into_iter().fold(layer, StackLayer::route);
+    let (mut made, mut answers) = (Vec::new(), Vec::new());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(async {
+        let mut stack = layer.layer(PlainHttp);
+        for _ in 0..story.calls {
+            let request = Request::post("/v1/chat/completions");
+            let request = request.header("content-type", "application/json");
+            let request = request.body(Full::from(body(false))).expect("a request");
+            match stack.call(request).await {
+                Ok(answer) => {
+                    answers.push(answer.status().is_success());
+                    let of_head = answer.extensions().get::<Trace>().cloned();
+                    let mut body = answer.into_body();
+                    while body.frame().await.is_some() {}
+                    let trace = body.trace().or(of_head).expect("every answer has its trace");
+                    made.extend(rows(&trace.records));
+                }
+                Err(error) => {
+                    answers.push(false);
+                    made.extend(rows(error.records()));
+                }
+            }
+        }
+    });
+    (made, answers)
+}
+
+fn rows(records: &[AttemptRecord]) -> Vec<Row> {
     let how = |status: Option<u16>, kind: &str| match (status, kind) {
         (Some(200), _) => "well",
         (Some(429), _) => "refused",
@@ -174,12 +216,12 @@ fn rows(trace: &Trace) -> Vec<Row> {
         (Some(400), _) => "at fault",
         _ => "failed",
     };
-    let row = |record: &mainstay::call::AttemptRecord| {
+    let row = |record: &AttemptRecord| {
         let kind = record.kind.map_or("", |kind| kind.name());
         let target = record.provider.chars().next().expect("a name");
         (target, record.wait_cause, how(record.status, kind))
     };
-    trace.records.iter().map(row).collect()
+    records.iter().map(row).collect()
 }
 
 fn library_call(engine: &Engine) -> Call {

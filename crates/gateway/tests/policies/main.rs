@@ -10,6 +10,7 @@ mod fronts;
 mod knobs;
 mod models;
 mod outage;
+mod plain_http;
 mod reload;
 mod script;
 mod sharing;
