@@ -7,9 +7,10 @@ import sys
 import traceback
 
 import commands
+import running
 import starting
 
-CASES = commands.CASES + starting.CASES
+CASES = commands.CASES + running.CASES + starting.CASES
 
 
 def main():

@@ -259,7 +259,8 @@ impl Drive<'_> {
                 Ok(())
             }
             Fate::Again(wait) => {
-                self.events.put_off(&job.parts[0].custom_id, kind, wait)?;
+                let records = &refusal.trace.records;
+                self.events.put_off(&job.parts[0].custom_id, kind, wait, records)?;
                 self.state.put_off.push((now + wait, job));
                 Ok(())
             }
@@ -316,6 +317,7 @@ impl Drive<'_> {
                 status: outcome.status(),
                 kind: outcome.kind(),
                 attempts: trace.attempts,
+                records: &trace.records,
                 waited: trace.waited,
                 took,
                 used,

@@ -5,6 +5,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use mainstay::call::AttemptRecord;
 use mainstay_core::failure::Kind;
 use mainstay_core::wire::usage::Usage;
 use serde_json::{Value, json};
@@ -25,6 +26,8 @@ pub(crate) struct LineEnd<'a> {
     pub(crate) status: Option<u16>,
     pub(crate) kind: Option<Kind>,
     pub(crate) attempts: u32,
+    /// Each attempt, in order of start.
+    pub(crate) records: &'a [AttemptRecord],
     pub(crate) waited: Duration,
     pub(crate) took: Duration,
     pub(crate) used: Option<Usage>,
@@ -47,9 +50,9 @@ impl Events {
     /// A line is answered or failed.
     pub(crate) fn line(&mut self, end: &LineEnd<'_>) -> Result<(), Trouble> {
         self.write(|| {
-            let event = if end.kind.is_some() { "failed" } else { "answered" };
-            json!({
-                "event": event,
+            let name = if end.kind.is_some() { "failed" } else { "answered" };
+            let event = json!({
+                "event": name,
                 "custom_id": end.custom_id,
                 "status": end.status,
                 "kind": end.kind.map(Kind::name),
@@ -58,20 +61,24 @@ impl Events {
                 "took_ms": millis(end.took),
                 "input_tokens": end.used.map(|used| used.input),
                 "output_tokens": end.used.map(|used| used.output),
-            })
+            });
+            with_trace(event, end.records)
         })
     }
 
-    /// A request is put off.
+    /// A request is put off after these attempts.
     pub(crate) fn put_off(
         &mut self,
         custom_id: &str,
         kind: Kind,
         wait: Duration,
+        records: &[AttemptRecord],
     ) -> Result<(), Trouble> {
         self.write(|| {
-            let kind = kind.name();
-            json!({"event": "put_off", "custom_id": custom_id, "kind": kind, "wait_ms": millis(wait)})
+            let (kind, wait) = (kind.name(), millis(wait));
+            let event =
+                json!({"event": "put_off", "custom_id": custom_id, "kind": kind, "wait_ms": wait});
+            with_trace(event, records)
         })
     }
 
@@ -103,6 +110,24 @@ impl Events {
         let Some((path, file)) = &mut self.file else { return Ok(()) };
         file.flush().map_err(|error| Trouble::file("write", path, &error))
     }
+}
+
+/// Adds each attempt, where there is more to tell than one that was sent at once and answered.
+fn with_trace(mut event: Value, records: &[AttemptRecord]) -> Value {
+    if let [] | [AttemptRecord { kind: None, wait_cause: "", .. }] = records {
+        return event;
+    }
+    let each = records.iter().map(|record| {
+        json!({
+            "wait_cause": record.wait_cause,
+            "waited_ms": millis(record.waited),
+            "took_ms": millis(record.took),
+            "status": record.status,
+            "kind": record.kind.map(Kind::name),
+        })
+    });
+    event["trace"] = each.collect();
+    event
 }
 
 fn progress_object(progress: &Progress) -> Value {
@@ -144,4 +169,57 @@ pub(crate) fn summary_object(summary: &Summary) -> Value {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_put_off_or_took_more_than_one_attempt_tells_each() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("events.jsonl");
+        let mut events = Events::open(Some(&path)).unwrap();
+        let failed = AttemptRecord {
+            status: Some(503),
+            kind: Some(Kind::ServiceUnavailable),
+            took: Duration::from_millis(7),
+            ..AttemptRecord::default()
+        };
+        let again = AttemptRecord {
+            status: Some(200),
+            wait_cause: "backoff",
+            waited: Duration::from_millis(90),
+            ..AttemptRecord::default()
+        };
+        let at_once = AttemptRecord { status: Some(200), ..AttemptRecord::default() };
+        let wait = Duration::from_secs(2);
+        events.put_off("a", Kind::ServiceUnavailable, wait, std::slice::from_ref(&failed)).unwrap();
+        for records in [&[failed, again][..], &[at_once]] {
+            let end = LineEnd {
+                custom_id: "a",
+                status: Some(200),
+                kind: None,
+                attempts: 1,
+                records,
+                waited: Duration::ZERO,
+                took: Duration::ZERO,
+                used: None,
+            };
+            events.line(&end).unwrap();
+        }
+        events.flush().unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let told: Vec<Value> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!((&told[0]["event"], &told[0]["wait_ms"]), (&json!("put_off"), &json!(2000)));
+        let first = json!({
+            "wait_cause": "", "waited_ms": 0, "took_ms": 7, "status": 503,
+            "kind": "service_unavailable",
+        });
+        assert_eq!(told[0]["trace"], json!([first]));
+        assert_eq!(told[1]["trace"][0], first);
+        assert_eq!(told[1]["trace"][1]["wait_cause"], "backoff");
+        assert!(told[2].get("trace").is_none(), "{}", told[2]);
+    }
 }

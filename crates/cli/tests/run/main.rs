@@ -7,6 +7,8 @@
 #![expect(clippy::disallowed_methods, reason = "a real process is timed by a real clock")]
 
 mod ends;
+mod fronts;
 mod kill;
 mod pace;
+mod people;
 mod world;

@@ -42,3 +42,19 @@ fn caps_of_the_caller_hold() {
     assert_eq!(world.run(&["--concurrency", "3"]).code, Some(0));
     assert!(world.stats()["in_flight_max"].as_u64().unwrap() <= 3);
 }
+
+#[test]
+fn a_cap_on_tokens_holds() {
+    let world = World::new("");
+    world.input(&chats(100));
+    let began = Instant::now();
+    let done = world.run(&["--tpm", "9000"]);
+    let took = began.elapsed().as_secs_f64();
+    assert_eq!((done.code, world.output().len()), (Some(0), 100), "{done:?}");
+    let summary = done.summary();
+    let tokens = |field: &str| summary[field].as_f64().unwrap();
+    // 150 a second; a cap may give a burst of its own at the start.
+    let ideal = (tokens("input_tokens") + tokens("output_tokens")) / 150.0;
+    assert!(ideal > 3.0, "{summary}: too few tokens to tell");
+    assert!(took > ideal - 1.0, "{took:.1} s for what is worth {ideal:.1} s");
+}

@@ -63,10 +63,24 @@ impl World {
 
     /// The same against another provider.
     pub(crate) fn command_to(&self, base_url: &str, input: &str, more: &[&str]) -> Command {
+        let mut command = self.bare(&["run", input, "-o", "out.jsonl", "--json"]);
+        command.args(["--base-url", base_url]).args(more);
+        command
+    }
+
+    /// Runs `in.jsonl` to the end and tells it to people, not to programs.
+    pub(crate) fn run_for_people(&self, more: &[&str]) -> Done {
+        let mut command = self.bare(&["run", "in.jsonl", "-o", "out.jsonl"]);
+        command.args(["--base-url", &self.base_url()]).args(more);
+        finished(command.spawn().unwrap())
+    }
+
+    /// The binary in the folder, with a key and nothing else.
+    pub(crate) fn bare(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mainstay"));
         command.env_clear().env("OPENAI_API_KEY", "sk-test").current_dir(self.folder.path());
-        command.args(["run", input, "-o", "out.jsonl", "--base-url", base_url, "--json"]);
-        command.args(more).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
