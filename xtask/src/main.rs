@@ -9,6 +9,8 @@
 //! examples  run the examples with other HTTP clients; what a call costs beside them
 //! fuzz   give parsers, validator and token counter inputs made from seeds
 //! keys   what a million keys cost to start with, to hold and to look up
+//! runner what the batch runner makes of a million requests: rate, CPU, memory
+//! library  what a program pays that adds the library: packages, and its first build
 //! crash  kill a gateway under load, again and again, and audit its ledger
 //! mutants  break one rule at a time and see who objects
 //! ```
@@ -24,10 +26,12 @@ mod fuzz;
 mod judge;
 mod keys;
 mod lab;
+mod library;
 mod mutants;
 mod nginx;
 mod places;
 mod process;
+mod runner;
 mod sdk;
 mod server;
 mod servers;
@@ -53,6 +57,8 @@ const USAGE: &str = "usage: cargo xtask <task> [options]
   examples [--overhead]           examples with other HTTP clients, or what a call costs beside them
   fuzz  [--minutes N] [--target T] give parsers, validator and counter inputs made from seeds
   keys  [--count N] [--no-gateway] what so many keys (1000000) cost: start, memory, lookup
+  runner [--count N]              `mainstay run` on so many requests (1000000) of 1 KB: rate, CPU, memory
+  library                         what adding the library costs: packages, and a first build
   crash [--kills N] [--many N]    kill a gateway under load N times (200), audit its ledger; or several
                                   gateways over PostgreSQL, N rounds
   mutants [--only TEXT]           break one rule at a time and see who objects
@@ -75,6 +81,8 @@ fn main() -> ExitCode {
         "fuzz" => fuzz::run(&arguments),
         "keys" => keys::run(&arguments),
         "lab" => lab::run(&arguments),
+        "runner" => runner::run(&arguments),
+        "library" => library::run(&arguments),
         "crash" => crash::run(&arguments),
         "mutants" => mutants::run(&arguments),
         "help" | "--help" | "-h" => {
