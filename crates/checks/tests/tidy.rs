@@ -110,6 +110,42 @@ fn core_has_no_way_to_act() {
     faults.none();
 }
 
+/// What a `static` can be changed through, and the tables that are computed once and never change.
+const CHANGEABLE: [&str; 8] =
+    ["Mutex", "RwLock", "Atomic", "Cell", "OnceLock", "LazyLock", "OnceCell", "Notify"];
+const COMPUTED_ONCE: [(&str, &str); 2] =
+    [("crates/tokens/src/exact.rs", "CL100K"), ("crates/tokens/src/exact.rs", "O200K")];
+
+#[test]
+fn the_library_keeps_no_state_outside_of_what_its_users_hold() {
+    let mut faults = Faults::new("two clients in one process must not meet: keep it in the engine");
+    let mut seen = 0;
+    for (file, text) in rust() {
+        let library = ["core", "tokens", "mainstay"]
+            .iter()
+            .any(|name| file.starts_with(&format!("crates/{name}/src/")));
+        if !library || is_test(&file) {
+            continue;
+        }
+        let source = Source::new(&text);
+        for line in source.lines_with("thread_local!") {
+            faults.add(&file, line, "a thread's own state");
+        }
+        for line in source.lines_with("static ") {
+            let code = text.lines().nth(line - 1).unwrap_or_default();
+            let Some((_, item)) = code.split_once("static ") else { continue };
+            let known =
+                COMPUTED_ONCE.iter().any(|(at, name)| *at == file && item.starts_with(name));
+            seen += usize::from(known);
+            if !known && CHANGEABLE.iter().any(|kind| item.contains(kind)) {
+                faults.add(&file, line, code.trim());
+            }
+        }
+    }
+    assert_eq!(seen, COMPUTED_ONCE.len(), "the reader of this check, or its list, is not current");
+    faults.none();
+}
+
 /// Rules about callers, which the gateway asks and stores write down.
 const CALLERS_RULES: [&str; 3] = ["limits", "lease", "budget"];
 
