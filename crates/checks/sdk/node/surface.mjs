@@ -235,16 +235,36 @@ async function transcription(what) {
   await eachStepFailedOnce(2);
 }
 
+// The events of a speech. The SDK hands them over as bytes.
+async function* spoken() {
+  const answer = await api.audio.speech.create({
+    model: "gpt-4o-mini-tts", voice: "alloy", input: "one two three", stream_format: "sse",
+  });
+  const decoder = new TextDecoder();
+  let rest = "";
+  for await (const piece of answer.body) {
+    const events = (rest + decoder.decode(piece, { stream: true })).split("\n\n");
+    rest = events.pop();
+    for (const data of events.flatMap((event) => event.split("\n")).filter((line) => line.startsWith("data: "))) {
+      const event = JSON.parse(data.slice("data: ".length));
+      if (event.error) throw new sdk.APIError(undefined, event.error, event.error.message, answer.headers);
+      yield event;
+    }
+  }
+}
+
 async function brokenMediaStream(endpoint, fault) {
   await play(`${STEP}[[fault]]\nfault = "${fault}"\nafter = 1\nendpoints = ["${endpoint}"]\n`);
   let last = null;
   try {
-    const stream = endpoint === "images"
-      ? await api.images.generate({ model: "gpt-image-1", prompt: "x", stream: true, partial_images: 2 })
-      : await api.audio.transcriptions.create({
+    const streams = {
+      images: () => api.images.generate({ model: "gpt-image-1", prompt: "x", stream: true, partial_images: 2 }),
+      speech: () => spoken(),
+      transcriptions: async () => api.audio.transcriptions.create({
         model: "gpt-4o-transcribe", file: await sdk.toFile(Buffer.from("RIFF"), "a.wav"), stream: true,
-      });
-    for await (const event of stream) last = event.type;
+      }),
+    };
+    for await (const event of await streams[endpoint]()) last = event.type;
   } catch (error) {
     holds(`it is the SDK's error: ${error}`, error instanceof sdk.APIError);
     return;
@@ -258,7 +278,11 @@ async function picturesAndSpeech() {
   same("two pictures", pictures.data.length, 2);
   const speech = await api.audio.speech.create({ model: "tts-1", voice: "alloy", input: "one two three" });
   same("a sound", Buffer.from(await speech.arrayBuffer()).subarray(0, 4).toString(), "RIFF");
-  await eachStepFailedOnce(2);
+  const events = [];
+  for await (const event of spoken()) events.push(event.type);
+  same("the end of the stream", events.at(-1), "speech.audio.done");
+  holds(`it has sounds: ${events}`, events.includes("speech.audio.delta"));
+  await eachStepFailedOnce(3);
 }
 
 async function responseInTheBackground() {
@@ -302,7 +326,7 @@ for (const [what, status] of [[OVERLOADED, 503], [LOST, 502]]) {
 }
 await test("node: an upload of parts", uploadOfParts);
 for (const what of [...REFUSALS, LOST, CUT]) await test(`node: a transcription, ${named(what)}`, transcription, what);
-for (const endpoint of ["images", "transcriptions"]) {
+for (const endpoint of ["images", "speech", "transcriptions"]) {
   for (const fault of BROKEN) await test(`node: a stream of ${endpoint}, ${fault}`, brokenMediaStream, endpoint, fault);
 }
 await test("node: pictures and speech", picturesAndSpeech);
