@@ -143,9 +143,9 @@ fn windows_of_presets_decide_where_a_prompt_that_was_too_long_goes_next() {
     let (small, large) = (too_long(), Provider::fixed(completion()));
     let tables = table("groq", &small) + &table("gemini", &large);
     for (targets, status) in [
-        ("\"groq/openai/gpt-oss-20b\", \"gemini/gemini-3.5-flash\"", 200),
-        ("\"groq/openai/gpt-oss-20b\", \"groq/qwen/qwen3.8-27b\"", 400),
-        ("\"groq/openai/gpt-oss-20b\", \"gemini/unheard-of\"", 200),
+        ("\"groq/llama-3.3-70b-versatile\", \"gemini/gemini-3.5-flash\"", 200),
+        ("\"groq/llama-3.3-70b-versatile\", \"groq/qwen/qwen3.8-27b\"", 400),
+        ("\"groq/llama-3.3-70b-versatile\", \"gemini/unheard-of\"", 200),
     ] {
         let route = format!("[[route]]\nmodel = \"m\"\ntargets = [{targets}]\n");
         let config = parse("test.toml", &(tables.clone() + &route), &Environment::default());
@@ -153,4 +153,5 @@ fn windows_of_presets_decide_where_a_prompt_that_was_too_long_goes_next() {
         assert_eq!(chat(&front, "m", 10, &json!({})).status, status, "{targets}");
     }
     assert_eq!(large.seen().len(), 2);
+    assert_eq!(small.seen().len(), 3, "a window that is no larger is not tried");
 }
