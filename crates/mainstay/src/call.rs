@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use mainstay_core::failure::{Failure, Kind};
 pub use mainstay_core::rules::breaker::{Advice, State as Circuit};
-pub use mainstay_core::rules::pacer::PacerSnapshot;
+pub use mainstay_core::rules::pacer::{LimitSnapshot, PacerSnapshot};
 use mainstay_core::time::Moment;
 use mainstay_core::wire::endpoint::Endpoint;
 use mainstay_core::wire::traceparent::TraceContext;

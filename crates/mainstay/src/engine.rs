@@ -19,7 +19,7 @@ use crate::call::{Call, CallBody, Pin};
 use crate::clock::Clock;
 use crate::directory::{Directory, KnownModels};
 use crate::spec::{EngineSpec, ProviderSpec};
-use crate::targets::{Registry, Shared};
+use crate::targets::{Account, Registry, Shared};
 use crate::upstream::Upstream;
 use crate::walk::Walk;
 
@@ -271,6 +271,13 @@ impl Engine {
         let now = self.now();
         let known = self.registry.known(provider, credential, model);
         known.is_some_and(|target| target.target(|state| state.advise(advice, now)))
+    }
+
+    /// What this process has to tell `nodes` processes, itself counted, that send to the same accounts; ask
+    /// ten times a second, and hand each account what the others want. `stand`: where this one stands among
+    /// them, from 0 to 1, as long as nothing better is known. Alone it has nothing to tell.
+    pub fn paced(&self, nodes: u32, stand: f64) -> Vec<Account> {
+        self.registry.paced(nodes, stand)
     }
 
     /// Hands over the circuit of every target that was used, in no order.

@@ -37,6 +37,7 @@ pub use error::{Details, Error, Said};
 pub use mainstay_core::wire::endpoint;
 pub use mainstay_core::{catalogue, failure, policy, validate};
 pub use mainstay_tokens as tokens;
+pub use targets::Account as PacedAccount;
 pub use walk::Walk;
 pub use whole::Whole;
 

@@ -26,6 +26,7 @@ use crate::call::TargetLook;
 use crate::clock::Clock;
 use crate::dispatch;
 use crate::spec::ProviderSpec;
+pub use pacers::Account;
 use pacers::{PacerCell, PacerKey, Pacers};
 pub(crate) use waiters::Place;
 use waiters::Waiters;
@@ -307,6 +308,11 @@ impl Registry {
     ) -> Option<Shared> {
         let sought = (provider, credential, model);
         lock(&self.cells).get(&sought as &dyn Sought).map(|cell| Shared::new(Arc::clone(cell)))
+    }
+
+    /// What this process has to tell others about what it sends.
+    pub(crate) fn paced(&self, nodes: u32, stand: f64) -> Vec<Account> {
+        self.pacers.told(nodes, stand)
     }
 
     /// Every cell that exists, in no order.

@@ -14,6 +14,7 @@ mod call;
 mod console;
 mod events;
 mod fleet;
+mod gateways;
 mod money;
 mod note;
 mod provider;
@@ -26,7 +27,9 @@ mod world;
 
 pub use console::{console, report};
 pub use note::{How, Note};
-pub use scene::{Counting, Later, Neighbour, ProviderScene, Scene, Scripted, Telling, Traffic};
+pub use scene::{
+    Counting, Gateways, Later, Neighbour, ProviderScene, Scene, Scripted, Telling, Traffic,
+};
 pub use twins::check;
 pub use world::Tally;
 

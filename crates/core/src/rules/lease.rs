@@ -35,6 +35,7 @@ mod entry;
 mod group;
 mod message;
 mod pace;
+mod parts;
 mod places;
 mod rate;
 
@@ -44,6 +45,7 @@ mod tests;
 pub use book::{Book, Places, Pool};
 pub use group::{Group, Reach, Stopped, View};
 pub use message::{Ask, Message, PlacesAsk, PlacesTold, RateAsk, RateTold, Reply, Told, Wish};
+pub use parts::{Others, Parts, Wants};
 pub use places::LIFE as PLACES_LIFE;
 
 use core::time::Duration;

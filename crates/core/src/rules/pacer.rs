@@ -14,7 +14,8 @@
 //!
 //! For each credential and model, or the group that shares a limit. What stands between a call and
 //! its attempt: the queue, the start ramp, the ceiling of calls at once, a wait that the provider
-//! asked for, the limits of requests and tokens, the caps of the configuration.
+//! asked for, the limits of requests and tokens, the caps of the configuration; of all limits only this
+//! node's part where several nodes send to the account.
 //!
 //! Not this file's business: reading headers and texts (`hints`), what a refusal means for the call
 //! (the plan), and attempts while the circuit is open (`breaker`).
@@ -24,6 +25,7 @@ mod guess;
 mod hold;
 mod learn;
 mod limit;
+mod part;
 mod queue;
 mod ramp;
 mod report;
@@ -34,6 +36,7 @@ mod tokens;
 mod tests;
 
 pub use learn::{Refusal, RefusedBy};
+pub use part::PART_LIFE;
 pub use queue::{BYTES_MAX, CALLS_MAX};
 pub use report::{LimitSnapshot, PacerSnapshot};
 
@@ -43,6 +46,7 @@ use ceiling::Ceiling;
 use core::time::Duration;
 use hold::Hold;
 use limit::{Limit, Mark};
+use part::Part;
 use queue::{Ahead, Queue};
 use ramp::Ramp;
 use tokens::Ratio;
@@ -177,6 +181,7 @@ pub struct Pacer {
     queue: Queue,
     in_flight: u32,
     ratio: Ratio,
+    part: Part,
     /// Mean seconds from grant to end.
     took: f64,
     /// What the head of the queue was last told: its ticket and when to poll.
@@ -198,6 +203,7 @@ impl Pacer {
             queue: Queue::default(),
             in_flight: 0,
             ratio: Ratio::default(),
+            part: Part::default(),
             took: 0.0,
             told: None,
         }
@@ -205,6 +211,7 @@ impl Pacer {
 
     /// Asks to send an attempt: now, later or not at all.
     pub fn ask(&mut self, ask: Ask, now: Moment) -> Place {
+        self.reckon(1, ask.tokens, now);
         if self.queue.is_empty() {
             let (at, why) = self.ready(ask.tokens, now);
             if at <= now && now <= ask.latest {
@@ -246,6 +253,7 @@ impl Pacer {
         let Some(ask) = self.queue.get(ticket) else {
             return Polled::TooLate { wait: Duration::ZERO };
         };
+        self.reckon(0, 0, now);
         let head = self.queue.head().is_some_and(|(head, _)| head == ticket);
         let (at, why) = if head {
             self.ready(ask.tokens, now)
@@ -340,7 +348,9 @@ impl Pacer {
                 later(after(limit.ready_in(cost, now), now), why);
             }
         }
-        if let Some(until) = self.ceiling.full_until(self.in_flight, now) {
+        let own = self.at_once();
+        let places = |most| self.part.places(most, own.max(self.in_flight + 1), now);
+        if let Some(until) = self.ceiling.full_until(self.in_flight, places, now) {
             later(until, WaitCause::Concurrency);
         }
         ready
@@ -357,6 +367,7 @@ impl Pacer {
         }
         if let Some(most) = self.ceiling.most() {
             // Half of what the mean says: a refusal must not rest on calls being slow by chance.
+            let most = self.part.places(most, self.at_once(), now).max(1);
             let rounds = (requests + f64::from(self.in_flight)) / f64::from(most) - 1.0;
             seconds = seconds.max(rounds * self.took / 2.0);
         }
@@ -379,6 +390,7 @@ impl Pacer {
             limit.take(if counts_tokens(index) { tokens } else { 1.0 }, limited, now);
         }
         self.hold.went(now);
+        self.part.went(tokens, now);
         self.in_flight += 1;
         Grant { sent: now, asked: ask.tokens, tokens, marks }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use mainstay::TargetSnapshot;
-use mainstay::call::Circuit;
+use mainstay::call::{Circuit, LimitSnapshot};
 
 use super::Page;
 
@@ -12,6 +12,8 @@ const SHOWN_MAX: usize = 200;
 /// The name that stands for models which never answered: a caller may have made them up.
 const OTHER: &str = "other";
 
+/// A metric of each limit.
+type PerLimit = (&'static str, fn(&LimitSnapshot) -> f64);
 /// The labels of a target.
 type Place = (String, String, String);
 
@@ -26,8 +28,7 @@ struct Shown {
     queued_bytes: u64,
     hold: f64,
     ceiling: Option<u32>,
-    /// Name, units a minute, level.
-    limits: Vec<(&'static str, f64, f64)>,
+    limits: Vec<LimitSnapshot>,
 }
 
 /// Puts them on the page.
@@ -62,15 +63,18 @@ pub(super) fn write(targets: &[TargetSnapshot], page: &mut Page) {
     each(page, "mainstay_queue_bytes", &|shown| Some(shown.queued_bytes as f64));
     each(page, "mainstay_target_hold_seconds", &|shown| Some(shown.hold));
     each(page, "mainstay_target_concurrency_max", &|shown| shown.ceiling.map(f64::from));
-    for (name, value) in
-        [("mainstay_target_limit_per_minute", 0), ("mainstay_target_limit_level", 1)]
-    {
+    let per_limit: [PerLimit; 3] = [
+        ("mainstay_target_limit_per_minute", |limit| limit.per_minute),
+        ("mainstay_target_limit_level", |limit| limit.level),
+        ("mainstay_target_limit_part", |limit| limit.part),
+    ];
+    for (name, value) in per_limit {
         page.head(name);
         for (place, shown) in &all {
-            for (limit, per_minute, level) in &shown.limits {
+            for limit in &shown.limits {
                 let [provider, credential, model] = labels(place);
-                let labels = [provider, credential, model, ("limit", limit)];
-                page.line(name, &labels, if value == 0 { per_minute } else { level });
+                let labels = [provider, credential, model, ("limit", limit.name)];
+                page.line(name, &labels, value(limit));
             }
         }
     }
@@ -93,6 +97,5 @@ fn add(shown: &mut Shown, target: &TargetSnapshot, named: bool) {
     }
     shown.hold = target.pacer.hold.as_secs_f64();
     shown.ceiling = target.pacer.ceiling;
-    let limits = target.pacer.limits.iter().flatten();
-    shown.limits = limits.map(|limit| (limit.name, limit.per_minute, limit.level)).collect();
+    shown.limits = target.pacer.limits.iter().flatten().copied().collect();
 }

@@ -4,6 +4,7 @@
 //!   shared store ◀── heartbeat ── Sharing ── who is there: the share of a limit when the store is away
 //!        │                          ├── news: keys that were revoked, changes of the store
 //!        │                          ├── limits: leases of what callers may, spent here
+//!        │                          ├── pacing: what each sends to providers, for its part of their limits
 //!        │                          ├── circuits: what others found out about targets, as advice
 //!        ▼                          └── locks: who carries an idempotency key out
 //!   other gateways                Degraded: what holds only in part now, for everybody to see
@@ -25,6 +26,8 @@ mod limits;
 mod locks;
 #[cfg(feature = "redis")]
 mod news;
+#[cfg(feature = "redis")]
+mod pacing;
 #[cfg(feature = "redis")]
 mod together;
 

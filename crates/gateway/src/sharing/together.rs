@@ -10,6 +10,7 @@ use mainstay_store::redis::{
 use serde_json::{Value, json};
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::pacing::Pacing;
 use super::{Locks, Reason, circuits, news};
 use crate::auth::KeyNews;
 use crate::config::SharedConfig;
@@ -28,6 +29,7 @@ pub(crate) struct Sharing {
     link: Link,
     members: Members,
     locks: Arc<Locks>,
+    pacing: Pacing,
     /// The newest change of the store that a message told of.
     heard: AtomicU64,
     /// Who was there a moment ago.
@@ -67,6 +69,7 @@ impl Sharing {
             members: Members::new(link.clone(), node.to_owned(), about),
             locks: Arc::new(Locks::new(link.clone(), node.to_owned())),
             link,
+            pacing: Pacing::default(),
             heard: AtomicU64::new(0),
             listed: Mutex::default(),
         })))
@@ -105,6 +108,7 @@ impl Sharing {
             self.listen(shared, ear),
             circuits::watch(self.link(), self.node(), shared),
             self.locks.renew(),
+            self.pacing.run(self, shared),
         );
     }
 
@@ -194,6 +198,7 @@ impl Sharing {
         let up = u64::from(self.link.state() == LinkState::Up);
         page.one("mainstay_shared_store_up", up);
         page.one("mainstay_nodes", self.nodes());
+        page.one("mainstay_pacing_messages_total", self.pacing.messages());
         let counts = self.link.counts();
         page.head("mainstay_shared_store_calls_total");
         for (outcome, counter) in [

@@ -1,14 +1,16 @@
 //! Whose limits a target counts against: one pacer for each key and model, unless the configuration
 //! or the provider's answers say that several count together.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
+use std::time::Duration;
 
 use http::HeaderMap;
 use mainstay_core::policy::{Limits, Shared};
-use mainstay_core::rules::pacer::{Pacer, Ticket};
+use mainstay_core::rules::lease::{Others, Wants};
+use mainstay_core::rules::pacer::{PART_LIFE, Pacer, Ticket};
 use mainstay_core::store::model_fits;
 use mainstay_core::time::Moment;
 
@@ -19,13 +21,13 @@ use crate::spec::ProviderSpec;
 /// What has one pacer: an account, and which of its models.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct PacerKey {
-    account: Account,
+    account: Whose,
     models: Models,
 }
 
 /// Whose limits they are.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Account {
+enum Whose {
     /// Those of one key of a provider.
     Key { provider: String, credential: usize },
     /// Those of all keys of a provider.
@@ -56,14 +58,19 @@ impl PacerKey {
     ) -> (PacerKey, Limits) {
         let sharing = &provider.sharing;
         let account = match (&sharing.pool, sharing.shared) {
-            (Some(pool), _) => Account::Pool(pool.clone()),
-            (None, Shared::Keys | Shared::All) => Account::Provider(provider.name.clone()),
+            (Some(pool), _) => Whose::Pool(pool.clone()),
+            (None, Shared::Keys | Shared::All) => Whose::Provider(provider.name.clone()),
             (None, Shared::Told | Shared::Apart | Shared::Models) => {
-                Account::Key { provider: provider.name.clone(), credential }
+                Whose::Key { provider: provider.name.clone(), credential }
             }
         };
         let (models, limits) = models(provider, model);
         (PacerKey { account, models }, limits)
+    }
+
+    /// Whether answers have named it.
+    fn is_told(&self) -> bool {
+        matches!(self.account, Whose::Told { .. })
     }
 
     /// Whether answers can change it: several keys, and nothing set about them.
@@ -90,7 +97,7 @@ impl PacerKey {
         let organization = named("openai-organization")?;
         let project = named("openai-project")?;
         let host = provider.destination.host.clone();
-        let account = Account::Told { host, organization, project };
+        let account = Whose::Told { host, organization, project };
         Some(PacerKey { account, models: models(provider, model).0 })
     }
 }
@@ -140,6 +147,33 @@ impl Pacers {
         cell
     }
 
+    /// What this process has to tell others that send to the same accounts, `nodes` in all; `stand`: see
+    /// [`Pacer::among`].
+    pub(super) fn told(&self, nodes: u32, stand: f64) -> Vec<Account> {
+        let mut cells: Vec<(PacerKey, Arc<PacerCell>)> = Vec::new();
+        {
+            let known = lock(&self.known);
+            let named =
+                |by_answers: bool| known.iter().filter(move |(key, _)| key.is_told() == by_answers);
+            let mut seen = HashSet::new();
+            // Of two names of one pacer that which answers gave is the same everywhere.
+            for (key, cell) in named(true).chain(named(false)) {
+                if seen.insert(Arc::as_ptr(cell)) {
+                    cells.push((key.clone(), Arc::clone(cell)));
+                }
+            }
+        }
+        let now = self.clock.now();
+        let tell = |(key, cell): (PacerKey, Arc<PacerCell>)| {
+            let wants = cell.apply(|pacer| {
+                pacer.among(nodes, stand, now);
+                pacer.tells(now)
+            })?;
+            Some(Account { name: format!("{key:?}"), wants, cell })
+        };
+        cells.into_iter().filter_map(tell).collect()
+    }
+
     /// The pacer of an account that an answer has named: that of the first key that named it.
     pub(super) fn join(&self, key: PacerKey, own: Arc<PacerCell>) -> Arc<PacerCell> {
         let mut known = lock(&self.known);
@@ -154,6 +188,27 @@ impl Pacers {
 impl fmt::Debug for Pacers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pacers").finish_non_exhaustive()
+    }
+}
+
+/// An account of a provider, and what this process wants of it; see [`crate::Engine::paced`].
+#[derive(Debug)]
+pub struct Account {
+    /// What every process with the same configuration calls it.
+    pub name: String,
+    /// What is wanted.
+    pub wants: Wants,
+    cell: Arc<PacerCell>,
+}
+
+impl Account {
+    /// How long what is told of it holds.
+    pub const LIFE: Duration = PART_LIFE;
+
+    /// Takes in what all others want of it.
+    pub fn heard(&self, others: Others) {
+        let now = self.cell.clock.now();
+        self.cell.apply(|pacer| pacer.heard_others(others, now));
     }
 }
 

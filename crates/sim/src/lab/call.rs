@@ -141,7 +141,7 @@ impl World<'_> {
         let tenant = self.tenant_of(id);
         self.calls[id as usize].on = None;
         for _ in 0..STEPS_MAX {
-            let before = self.budgets(tenant);
+            let before = self.budgets(id);
             let Some(plan) = &mut self.calls[id as usize].plan else { return };
             match plan.step(now) {
                 Step::Start(start) => self.start(id, start, &before),
@@ -162,10 +162,10 @@ impl World<'_> {
         self.done(id, false);
     }
 
-    /// Retries under way at each of a tenant's targets, and what is left in their budgets.
-    fn budgets(&self, tenant: usize) -> [(u32, u32); 4] {
+    /// Retries under way at each of a call's targets, and what is left in their budgets.
+    fn budgets(&self, id: u32) -> [(u32, u32); 4] {
         let mut budgets = [(0, 0); 4];
-        let own = self.tenants[tenant].targets.clone();
+        let own = self.calls[id as usize].targets.clone();
         for (budget, target) in budgets.iter_mut().zip(&self.targets[own]) {
             *budget = target.cell.target(|state| (state.budget.retries(), state.budget.level()));
         }

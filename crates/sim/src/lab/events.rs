@@ -20,6 +20,10 @@ pub(super) enum Event {
     Leave { call: u32 },
     /// Our clock jumps ahead: the machine slept.
     Jump { nanos: u64 },
+    /// A gateway looks whether it has something to tell the others.
+    Tell { gateway: usize },
+    /// What the others want reaches it.
+    Told { gateway: usize },
 }
 
 /// Events by time, those of the same time in the order they were planned.

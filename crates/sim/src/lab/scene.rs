@@ -1,6 +1,6 @@
 //! Scenes: what the world is like, as data. The same scene and seed give the same run.
 
-use mainstay_core::policy::Policy;
+use mainstay_core::policy::{Limits, Policy};
 use std::time::Duration;
 
 /// How a provider counts.
@@ -170,8 +170,35 @@ pub struct Scene {
     pub timer_late: Duration,
     /// Our clock jumps: when and by how much, in seconds.
     pub jumps: Vec<(f64, f64)>,
+    /// What the configuration allows each account.
+    pub limits: Limits,
     /// Somebody else on the same machine, with calls and targets of his own.
     pub neighbour: Option<Neighbour>,
+    /// Several gateways send to the first provider, and calls come to them in turn.
+    pub gateways: Option<Gateways>,
+}
+
+/// Gateways that send to one account, each with a pacer of its own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gateways {
+    /// How many they are.
+    pub count: u32,
+    /// How many of them callers know; the others are there and have nothing to do.
+    pub called: u32,
+    /// Whether they tell each other what they want.
+    pub told: bool,
+    /// Seconds that a message to the place that all reach takes, there and back, evenly spread.
+    pub latency: (f64, f64),
+    /// From and to in seconds: nobody reaches the place.
+    pub away: Vec<(f64, f64)>,
+}
+
+impl Gateways {
+    /// So many gateways, all of them called, that tell each other what they want.
+    pub fn of(count: u32) -> Gateways {
+        let latency = (0.0002, 0.002);
+        Gateways { count, called: count, told: true, latency, away: Vec::new() }
+    }
 }
 
 /// Another tenant: shares the process and the time with the scene's callers, and no target.
@@ -202,7 +229,9 @@ impl Default for Scene {
             leavers: 0.0,
             timer_late: Duration::from_micros(1500),
             jumps: Vec::new(),
+            limits: Limits::default(),
             neighbour: None,
+            gateways: None,
         }
     }
 }
@@ -243,7 +272,12 @@ impl Scene {
     pub(crate) fn sizes(&self) -> (usize, usize) {
         let (jobs, targets) =
             self.neighbour.as_ref().map_or((0, 0), |n| (n.jobs as usize, n.providers.len()));
-        (self.jobs as usize + jobs, self.providers.len() + targets)
+        (self.jobs as usize + jobs, self.targets() + targets)
+    }
+
+    /// The targets of the scene's own calls: those of each gateway, where there are several.
+    pub(crate) fn targets(&self) -> usize {
+        self.gateways.as_ref().map_or(self.providers.len(), |gateways| gateways.count as usize)
     }
 
     /// Seconds that an oracle with one provider would need for all jobs that cost `tokens`.

@@ -3,7 +3,7 @@
 
 use super::scene::{Counting, Later, ProviderScene, Scene, Telling, Traffic};
 use mainstay_core::dice::Dice;
-use mainstay_core::policy::Policy;
+use mainstay_core::policy::{Limits, Policy};
 use std::time::Duration;
 
 /// Scenes tried at most while one is made smaller.
@@ -38,6 +38,8 @@ impl Scene {
             jumps,
             neighbour: None,
             shared: false,
+            limits: Limits::default(),
+            gateways: None,
         };
         turn_of_events(&mut scene);
         one_account(&mut scene);

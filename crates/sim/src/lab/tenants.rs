@@ -21,7 +21,7 @@ pub(super) struct Tenant {
 
 /// The scene's own tenant, then the neighbour.
 pub(super) fn tenants(scene: &Scene) -> Vec<Tenant> {
-    let own = scene.providers.len();
+    let own = scene.targets();
     let first = Tenant { calls: 0..scene.jobs, targets: 0..own, traffic: scene.traffic, next: 0 };
     let neighbour = scene.neighbour.as_ref().map(|neighbour| Tenant {
         calls: scene.jobs..scene.jobs.saturating_add(neighbour.jobs),
@@ -35,7 +35,10 @@ pub(super) fn tenants(scene: &Scene) -> Vec<Tenant> {
 /// Every provider, the scene's own first.
 pub(super) fn providers(scene: &Scene) -> impl Iterator<Item = &ProviderScene> {
     let others = scene.neighbour.iter().flat_map(|neighbour| &neighbour.providers);
-    scene.providers.iter().chain(others)
+    let first = scene.gateways.as_ref().and_then(|_| scene.providers.first());
+    let same = first.into_iter().flat_map(|first| std::iter::repeat_n(first, scene.targets()));
+    let own = scene.providers.iter().filter(move |_| first.is_none());
+    same.chain(own).chain(others)
 }
 
 /// Every call, made beforehand.
@@ -45,10 +48,21 @@ pub(super) fn calls(scene: &Scene, tenants: &[Tenant]) -> Vec<Call> {
         for id in tenant.calls.clone() {
             let dice = &mut chance(scene.seed, About::Call, id.into(), 0);
             let turn = if scene.shared { id as usize } else { 0 };
-            calls.push(Call::new(scene, tenant.targets.clone(), turn, dice));
+            calls.push(Call::new(scene, reached(scene, tenant, id), turn, dice));
         }
     }
     calls
+}
+
+/// The targets of a call: all of its tenant, or those of the gateway that it comes to.
+fn reached(scene: &Scene, tenant: &Tenant, id: u32) -> Range<usize> {
+    match &scene.gateways {
+        Some(gateways) if tenant.targets.start == 0 => {
+            let gateway = (id % gateways.called.max(1)) as usize;
+            gateway..gateway + 1
+        }
+        Some(_) | None => tenant.targets.clone(),
+    }
 }
 
 /// Whose chance it is.
@@ -60,6 +74,7 @@ pub(super) enum About {
     Provider = 4,
     Timer = 5,
     Wake = 6,
+    Place = 7,
 }
 
 /// The chance of one thing: the same for the same seed, whatever else happens.

@@ -2,6 +2,7 @@
 
 use super::call::Call;
 use super::events::{Agenda, Event};
+use super::gateways::Exchange;
 use super::note::{Digest, Note};
 use super::provider::{Account, Decision, Ending, Provider};
 use super::scene::{Scene, Traffic};
@@ -40,8 +41,8 @@ struct Paced {
 }
 
 impl Cell {
-    fn new(policy: &Policy) -> Cell {
-        let pacer = Pacer::new(&Limits::default(), Moment::ZERO);
+    fn new(policy: &Policy, limits: &Limits) -> Cell {
+        let pacer = Pacer::new(limits, Moment::ZERO);
         Cell {
             state: Rc::new(RefCell::new(TargetState::new(policy))),
             pacer: Rc::new(RefCell::new(Paced { pacer, owners: BTreeMap::new() })),
@@ -122,6 +123,8 @@ pub struct Tally {
     pub tokens: f64,
     /// Seconds until the last call ended.
     pub seconds: f64,
+    /// Messages of gateways to each other's place.
+    pub messages: u64,
     /// Events played.
     pub events: u64,
     /// Digest of everything seen of the scene's own calls and targets.
@@ -143,15 +146,16 @@ pub(super) struct World<'a> {
     pub(super) tenants: Vec<Tenant>,
     pub(super) judge: Judge,
     pub(super) tally: Tally,
+    pub(super) exchange: Exchange,
     watch: Option<Watch<'a>>,
     digest: Digest,
     acts: Digest,
     /// The world's time, and how far our clock is ahead of it, in nanoseconds.
-    nanos: u64,
+    pub(super) nanos: u64,
     ahead: u64,
 }
 
-fn nanos(seconds: f64) -> u64 {
+pub(super) fn nanos(seconds: f64) -> u64 {
     u64::try_from(Duration::try_from_secs_f64(seconds).unwrap_or_default().as_nanos()).unwrap_or(0)
 }
 
@@ -162,13 +166,16 @@ impl<'a> World<'a> {
         for (index, provider) in tenants::providers(scene).enumerate() {
             let dice = chance(scene.seed, About::Provider, index as u64, 0);
             let (mut account, mut cell) =
-                (Rc::new(RefCell::new(Account::new(provider))), Cell::new(&policy));
+                (Rc::new(RefCell::new(Account::new(provider))), Cell::new(&policy, &scene.limits));
             // The scene's own targets come first; a neighbour's are his alone.
-            if let Some(first) = targets.first().filter(|_| scene.shared)
-                && index < scene.providers.len()
+            let together = scene.shared || scene.gateways.is_some();
+            if let Some(first) = targets.first().filter(|_| together)
+                && index < scene.targets()
             {
                 account = first.provider.account();
-                cell.pacer = Rc::clone(&first.cell.pacer);
+                if scene.gateways.is_none() {
+                    cell.pacer = Rc::clone(&first.cell.pacer);
+                }
             }
             let provider = Provider::new(provider, account, dice);
             targets.push(Target { provider, cell, circuit: State::Closed });
@@ -184,6 +191,7 @@ impl<'a> World<'a> {
             agenda: Agenda::default(),
             tenants,
             tally: Tally::default(),
+            exchange: Exchange::default(),
             watch,
             digest: Digest::default(),
             acts: Digest::default(),
@@ -197,6 +205,7 @@ impl<'a> World<'a> {
         for (at, by) in &self.scene.jumps {
             self.agenda.plan(nanos(*at), Event::Jump { nanos: nanos(*by) });
         }
+        self.meet();
         for tenant in 0..self.tenants.len() {
             self.open_doors(tenant);
         }
@@ -264,6 +273,8 @@ impl<'a> World<'a> {
             Event::Answer { attempt } => self.answer(attempt),
             Event::Leave { call } => self.leave(call),
             Event::Jump { nanos } => self.ahead += nanos,
+            Event::Tell { gateway } => self.tell(gateway),
+            Event::Told { gateway } => self.told(gateway),
         }
     }
 
@@ -272,7 +283,7 @@ impl<'a> World<'a> {
         Moment::from_nanos(self.nanos + self.ahead)
     }
 
-    fn seconds(&self) -> f64 {
+    pub(super) fn seconds(&self) -> f64 {
         self.nanos as f64 / 1e9
     }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "what was measured is shown beside what is held")]
 
 mod bystanders;
+mod gateways;
 mod marks;
 mod outage;
 mod turns;

@@ -32,14 +32,17 @@ impl Script {
 
     /// What the server knows it by once it has run.
     pub(super) fn sha(&self) -> &str {
-        self.sha.get_or_init(|| {
-            let mut hex = String::with_capacity(40);
-            for byte in Sha1::digest(self.text.as_bytes()) {
-                write!(hex, "{byte:02x}").expect("a string takes every text");
-            }
-            hex
-        })
+        self.sha.get_or_init(|| hash(self.text))
     }
+}
+
+/// The SHA-1 of a text, as the server writes it.
+pub(super) fn hash(text: &str) -> String {
+    let mut hex = String::with_capacity(40);
+    for byte in Sha1::digest(text.as_bytes()) {
+        write!(hex, "{byte:02x}").expect("a string takes every text");
+    }
+    hex
 }
 
 #[cfg(test)]

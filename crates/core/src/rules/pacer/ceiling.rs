@@ -45,9 +45,15 @@ impl Ceiling {
     }
 
     /// `None`: one more may go beside `in_flight`. Otherwise the moment at which, if it stays
-    /// full, one more is tried; far when only an answer can make room.
-    pub(super) fn full_until(&mut self, in_flight: u32, now: Moment) -> Option<Moment> {
-        if in_flight >= self.fixed {
+    /// full, one more is tried; far when only an answer can make room. `places`: how many of those that
+    /// the configuration allows all nodes together are this one's. What is found by refusals is its own.
+    pub(super) fn full_until(
+        &mut self,
+        in_flight: u32,
+        places: impl Fn(u32) -> u32,
+        now: Moment,
+    ) -> Option<Moment> {
+        if self.fixed < u32::MAX && in_flight >= places(self.fixed) {
             return Some(Moment::FAR);
         }
         let learnt = self.learnt.as_mut()?;
@@ -97,25 +103,30 @@ impl Ceiling {
 mod tests {
     use super::*;
 
+    /// A node that is alone.
+    fn whole(most: u32) -> u32 {
+        most
+    }
+
     #[test]
     fn it_is_found_by_a_refusal_and_looks_for_more_ever_less_often() {
         let at = |s: u64| Moment::from_millis(s * 1000);
         let mut ceiling = Ceiling::new(None);
-        assert_eq!(ceiling.full_until(5000, at(0)), None);
+        assert_eq!(ceiling.full_until(5000, whole, at(0)), None);
         ceiling.refused(8);
         assert_eq!(ceiling.most(), Some(8));
-        assert_eq!(ceiling.full_until(7, at(0)), None);
-        assert_eq!(ceiling.full_until(8, at(1)), Some(at(3)));
-        assert_eq!(ceiling.full_until(8, at(3)), None, "two seconds full: one more");
+        assert_eq!(ceiling.full_until(7, whole, at(0)), None);
+        assert_eq!(ceiling.full_until(8, whole, at(1)), Some(at(3)));
+        assert_eq!(ceiling.full_until(8, whole, at(3)), None, "two seconds full: one more");
         assert_eq!(ceiling.most(), Some(9));
         ceiling.refused(8);
         assert_eq!(ceiling.most(), Some(8));
-        assert_eq!(ceiling.full_until(8, at(4)), Some(at(8)), "four seconds");
+        assert_eq!(ceiling.full_until(8, whole, at(4)), Some(at(8)), "four seconds");
         for _ in 0..20 {
             ceiling.refused(3);
         }
         assert_eq!(ceiling.most(), Some(1), "one call is always allowed");
-        assert_eq!(ceiling.full_until(1, at(10)), Some(at(70)), "a minute at most");
+        assert_eq!(ceiling.full_until(1, whole, at(10)), Some(at(70)), "a minute at most");
     }
 
     #[test]
@@ -135,8 +146,8 @@ mod tests {
     #[test]
     fn the_configured_one_is_never_exceeded() {
         let mut ceiling = Ceiling::new(Some(4));
-        assert_eq!(ceiling.full_until(3, Moment::ZERO), None);
-        assert_eq!(ceiling.full_until(4, Moment::ZERO), Some(Moment::FAR));
+        assert_eq!(ceiling.full_until(3, whole, Moment::ZERO), None);
+        assert_eq!(ceiling.full_until(4, whole, Moment::ZERO), Some(Moment::FAR));
         ceiling.refused(10);
         assert_eq!(ceiling.most(), Some(4));
     }

@@ -74,6 +74,14 @@ impl Guess {
         Guess { phase: Phase::Measure, mark: now, cut: now, boost: BOOST_FIRST, ..Guess::default() }
     }
 
+    /// The rate is of another part of the whole from here on: so is what was measured.
+    pub(super) fn scale(&mut self, by: f64) {
+        self.went *= by;
+        if let Some((_, before)) = &mut self.shut {
+            *before *= by;
+        }
+    }
+
     /// An attempt goes; `limited`: it or others had to wait. The rate to use from here on.
     pub(super) fn granted(&mut self, rate: f64, cost: f64, limited: bool, now: Moment) -> f64 {
         self.went += cost;
@@ -132,13 +140,13 @@ impl Guess {
         (QUIET_TIMES * self.refusal_s).max(QUIET_MIN)
     }
 
-    /// An attempt was refused, and `hinted` whether with a wait. The rate to use, and how many mean requests to pause for; `None`
-    /// when it says nothing new.
+    /// An attempt of this cost was refused, where `mean` is usual, and `hinted` whether with a wait. `rate` is that
+    /// of a `part` of the whole. The rate to use, and how many mean requests to pause for; `None` when it says
+    /// nothing new.
     pub(super) fn refused(
         &mut self,
-        rate: f64,
-        cost: f64,
-        mean: f64,
+        (rate, part): (f64, f64),
+        (cost, mean): (f64, f64),
         sent: Moment,
         hinted: bool,
         now: Moment,
@@ -157,21 +165,21 @@ impl Guess {
         } else {
             self.shut = None;
         }
-        let rate = self.after_refusal(rate, mean, now).max(SLOWEST * mean);
+        let rate = self.after_refusal((rate, part), mean, now).max(SLOWEST * mean * part);
         (self.cut, self.sent_since_cut, self.clean, self.risen_at) = (now, 0, 0, now);
         self.boost = BOOST_FIRST;
         let pause = 0.3 * f64::from(1u32 << self.alone.min(3));
         Some((rate, pause))
     }
 
-    fn after_refusal(&mut self, rate: f64, mean: f64, now: Moment) -> f64 {
+    fn after_refusal(&mut self, (rate, part): (f64, f64), mean: f64, now: Moment) -> f64 {
         let elapsed = now.seconds_since(self.mark);
         let went = self.went / mean;
         match self.phase {
             Phase::Unknown => {
                 self.phase = Phase::Search;
                 (self.mark, self.went, self.alone) = (now, 0.0, 0);
-                SEARCH_RATE * mean
+                SEARCH_RATE * mean * part
             }
             Phase::Search if self.alone > 0 => {
                 (self.mark, self.went) = (now, 0.0);

@@ -108,7 +108,8 @@ impl Pacer {
         let by_header = seen(hints, index).is_some_and(|seen| seen.limit.is_some());
         let said = Said { told: said.told.filter(|_| !by_header), by_header, ..said };
         let cost = if counts_tokens(index) { self.ratio.cost(grant.asked) } else { 1.0 };
-        self.limits[index].refused(cost, said, grant.mark(index), now);
+        let phase = self.part.phase(self.at_once(), now);
+        self.limits[index].refused(cost, phase, said, grant.mark(index), now);
     }
 
     /// A neutral end: it failed, or the caller left. What it took stays taken, because the provider
@@ -149,7 +150,7 @@ impl Pacer {
             let left = hints.tokens?.remaining? as f64;
             let told = self.limits[TOKENS].told()?;
             let wait = refusal.wait?.as_secs_f64();
-            (wait < told.window).then_some(left + wait * self.limits[TOKENS].rate())
+            (wait < told.window).then_some(left + wait * self.limits[TOKENS].whole())
         };
         if let Some(charge) = refusal.requested.map(|tokens| tokens as f64).or_else(implied) {
             self.ratio.refused(grant.asked, charge);

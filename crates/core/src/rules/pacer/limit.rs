@@ -18,6 +18,8 @@ const MARGIN_SECONDS: f64 = 0.004;
 const BURST_SECONDS: f64 = 0.3;
 /// Answers in a row that must show more left than we reckoned before we believe it.
 const HIGHER_IN_A_ROW: u32 = 3;
+/// How much of what is left beyond its reckoning a node takes at once, where several share a limit.
+const RAISED: f64 = 0.5;
 /// Times that a belief in more left may end in a refusal before such headers are ignored.
 const CONTRADICTIONS_MAX: u32 = 3;
 /// Attempts after which the share of refusals is looked at, and the share that means that others use
@@ -29,6 +31,9 @@ const AGREED_MAX: u32 = 5;
 /// Rates outside these, in units a second, are nonsense and count as absent.
 const RATE_MIN: f64 = 1e-6;
 const RATE_MAX: f64 = 1e9;
+/// Smallest part of a limit that a node counts on, and smallest change that is worth a reckoning.
+const PART_MIN: f64 = 1e-4;
+const PART_STEP: f64 = 0.01;
 const MINUTE: f64 = 60.0;
 
 /// A rate that a provider named, in units and seconds.
@@ -82,6 +87,9 @@ pub(super) struct Limit {
     rumour: Option<(Told, u32)>,
     /// Answers that confirmed the told limit, up to a bound.
     agreed: u32,
+    /// This node's part of all that the provider gives, above 0 and at most 1. What is told is of the
+    /// whole; rate, burst and level are of the part.
+    part: f64,
     /// Units a second; 0 while unknown.
     rate: f64,
     /// Others use part of a told limit: what is left for us, found by trying.
@@ -114,6 +122,7 @@ impl Limit {
             silence: Silence::default(),
             rumour: None,
             agreed: 0,
+            part: 1.0,
             rate: 0.0,
             capped: false,
             tried: 0,
@@ -150,6 +159,47 @@ impl Limit {
         self.rate
     }
 
+    pub(super) fn part(&self) -> f64 {
+        self.part
+    }
+
+    /// What the whole gives in a second, as far as is known; 0: it is not.
+    pub(super) fn whole(&self) -> f64 {
+        self.rate / self.part
+    }
+
+    /// Takes another part of the whole. What is saved up stays, as far as the part may hold it: parts
+    /// that rise and fall with every call must not cost anything.
+    pub(super) fn set_part(&mut self, part: f64, now: Moment) {
+        let part = part.clamp(PART_MIN, 1.0);
+        let by = part / self.part;
+        if (by - 1.0).abs() < PART_STEP {
+            return;
+        }
+        self.fill(now);
+        self.part = part;
+        self.rate *= by;
+        self.burst *= by;
+        self.level = self.level.min(self.size.max(self.burst).max(2.0 * self.mean));
+        self.guess.scale(by);
+    }
+
+    /// Others take the whole for this, in units a second. A rate that is found by trying moves so much of the
+    /// way to it; what the provider named stands.
+    pub(super) fn advised(&mut self, whole: f64, weight: f64, now: Moment) {
+        if self.told.is_some() {
+            return;
+        }
+        if self.rate <= 0.0 {
+            self.guess = Guess::measuring(now);
+            self.set_rate(whole * self.part, now);
+            self.burst = BURST_SECONDS * self.rate;
+            return;
+        }
+        let mean = self.whole() + (whole - self.whole()) * weight;
+        self.set_rate(mean * self.part, now);
+    }
+
     pub(super) fn told(&self) -> Option<Told> {
         self.told
     }
@@ -171,7 +221,7 @@ impl Limit {
             return 0.0;
         }
         // A provider whose bucket holds less than the cost takes it when the bucket is full.
-        let cost = if self.burst_told { cost.min(self.burst) } else { cost };
+        let cost = if self.burst_told { cost.min(self.burst / self.part) } else { cost };
         let need = cost + self.margin(cost);
         if need > self.size {
             self.fill(now);
@@ -235,10 +285,11 @@ impl Limit {
         let remaining = (remaining as f64).min(told.limit);
         if let Some(reset) = seen.reset {
             let size = (remaining + reset.as_secs_f64() * told.rate()).clamp(1.0, told.limit);
+            let size = size * self.part;
             self.burst = if self.burst_told { self.burst.max(size) } else { size };
             self.burst_told = true;
         }
-        self.correct(remaining, first, sent, now);
+        self.correct(remaining * self.part, first, sent, now);
     }
 
     /// The first word is believed at once; another only when it comes as often in a row as the
@@ -289,8 +340,8 @@ impl Limit {
         self.told_at = now;
         (self.rumour, self.agreed) = (None, 0);
         self.capped = false;
-        self.set_rate(told.rate(), now);
-        self.burst = (BURST_SECONDS * self.rate).min(told.limit);
+        self.set_rate(told.rate() * self.part, now);
+        self.burst = (BURST_SECONDS * self.rate).min(told.limit * self.part);
         self.burst_told = false;
         self.level = self.level.min(self.burst);
         (self.tried, self.turned_away) = (0, 0);
@@ -310,6 +361,12 @@ impl Limit {
         if self.level > most {
             self.level = most;
         }
+        if self.part < 1.0 && least > self.level && self.contradictions < CONTRADICTIONS_MAX {
+            // What other nodes did not use is there for this one, as far as it is its part.
+            self.level += (least - self.level) * RAISED;
+            self.raised = Some(now);
+            return;
+        }
         if least > self.level + self.mean {
             let by = least - self.level;
             self.higher_by = if self.higher == 0 { by } else { self.higher_by.min(by) };
@@ -325,7 +382,9 @@ impl Limit {
     }
 
     /// This limit refused an attempt of `cost`, which was already given back.
-    pub(super) fn refused(&mut self, cost: f64, said: Said, sent: Mark, now: Moment) {
+    /// `phase`: where this node stands among those that were told to wait, from 0 to 1, so that they do not
+    /// all come back in the same moment.
+    pub(super) fn refused(&mut self, cost: f64, phase: f64, said: Said, sent: Mark, now: Moment) {
         if self.raised.take().is_some_and(|raised| sent.at >= raised) {
             self.contradictions += 1;
         }
@@ -336,8 +395,8 @@ impl Limit {
             self.tell(told, now);
         }
         self.doubt(said.told.is_some() || said.by_header, now);
-        let guessed =
-            self.guess.refused(self.rate, cost, self.mean, sent.at, said.wait.is_some(), now);
+        let (rate, costs) = ((self.rate, self.part), (cost, self.mean));
+        let guessed = self.guess.refused(rate, costs, sent.at, said.wait.is_some(), now);
         if let (true, Some((rate, _))) = (self.told.is_none() || self.capped, guessed) {
             self.set_rate(rate, now);
         }
@@ -351,11 +410,12 @@ impl Limit {
             // Attempts granted after this one was sent are not in the provider's reckoning yet.
             (Some(wait), _) => {
                 let since = (self.spent - sent.spent).max(0.0);
-                self.level = cost - wait.min(window) * self.rate - since.min(self.burst);
+                let later = since.min(self.burst) + phase * cost;
+                self.level = cost - wait.min(window) * self.rate - later;
             }
             (None, Some((_, pause))) => {
                 let need = cost + self.margin(cost);
-                self.level = self.level.min(need - pause * self.mean);
+                self.level = self.level.min(need - (pause + phase) * self.mean);
             }
             // Sent before the last refusal: the rate stands, and what it took is not sent again at once.
             (None, None) => self.level -= cost,
@@ -387,7 +447,7 @@ impl Limit {
         if refused >= SHARE_REFUSED && !self.capped {
             self.capped = true;
             self.guess = Guess::measuring(now);
-            self.set_rate(told.rate() * (1.0 - refused), now);
+            self.set_rate(told.rate() * self.part * (1.0 - refused), now);
         }
         (self.tried, self.turned_away) = (0, 0);
     }
@@ -400,9 +460,9 @@ impl Limit {
         self.rate = rate.clamp(RATE_MIN, RATE_MAX);
         if let Some(told) = self.told
             && self.capped
-            && self.rate >= told.rate()
+            && self.rate >= told.rate() * self.part
         {
-            self.rate = told.rate();
+            self.rate = told.rate() * self.part;
             self.capped = false;
         }
     }

@@ -12,11 +12,13 @@ pub struct LimitSnapshot {
     /// Stable name: `requests`, `requests_day`, `tokens`, `tokens_day`, `project_tokens`,
     /// `configured_requests`, `configured_tokens`.
     pub name: &'static str,
-    /// Units a minute.
+    /// Units a minute, of all that send to the account.
     pub per_minute: f64,
+    /// This node's part of it, above 0 and at most 1: 1 where it is alone.
+    pub part: f64,
     /// Whether the provider or the configuration named it; otherwise it was found by trying.
     pub told: bool,
-    /// Units that may be spent at this moment; negative is a debt.
+    /// Units that this node may spend at this moment; negative is a debt.
     pub level: f64,
 }
 
@@ -56,7 +58,8 @@ impl Pacer {
             let limit = &self.limits[index];
             (limit.rate() > 0.0).then(|| LimitSnapshot {
                 name,
-                per_minute: limit.rate() * 60.0,
+                per_minute: limit.whole() * 60.0,
+                part: limit.part(),
                 told: limit.told().is_some(),
                 level: limit.level(now),
             })
