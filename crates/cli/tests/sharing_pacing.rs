@@ -2,6 +2,7 @@
 //! would, with few attempts refused; and still do while Redis is gone, and after.
 #![cfg(unix)]
 #![expect(clippy::disallowed_methods, reason = "real processes take real time")]
+#![expect(clippy::print_stdout, reason = "what was measured is shown beside what is held")]
 
 use std::sync::atomic::Ordering;
 use std::thread::sleep;
@@ -38,7 +39,10 @@ fn marks(what: &str, from: Counted, to: Counted) -> (f64, f64) {
     let calls = (to.answered - from.answered) as f64;
     let (granted, refused) = (to.granted - from.granted, to.refused - from.refused);
     let (used, attempts) = (calls / seconds / RATE, (granted + refused) as f64 / calls);
-    println!("{what}: {used:.3} of the limit, {attempts:.3} attempts a call, in {seconds:.1} s");
+    println!(
+        "{what}: {used:.3} of the limit, {attempts:.3} attempts a call, in {seconds:.1} s, {} at once at most",
+        to.in_flight_max
+    );
     (used, attempts)
 }
 

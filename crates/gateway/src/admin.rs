@@ -163,7 +163,7 @@ async fn tick(shared: &Arc<Shared>, store: Option<Arc<dyn Store>>) {
             if own.sharing.is_none() && turn % OTHERS_EVERY == 0 {
                 sharing::look_for_others(&own, store.as_ref())?;
             }
-            own.money.refresh(store.as_ref(), own.wall.now())?;
+            own.money.refresh(store.as_ref(), epoch, own.wall.now())?;
             own.money.tell_alerts(store.as_ref(), own.wall.now())?;
             Ok::<_, StoreError>(news)
         };

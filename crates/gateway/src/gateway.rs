@@ -315,7 +315,9 @@ fn first_look(store: Option<&dyn Store>) -> Result<(Arc<KeyBook>, Admission), Se
 /// Learns of all budgets and what is spent of them before the first call comes.
 fn open_books(shared: &Shared, store: Option<&dyn Store>) -> Result<(), ServeError> {
     let Some(store) = store else { return Ok(()) };
-    shared.money.refresh(store, shared.wall.now()).map_err(|error| ServeError {
+    let read =
+        store.epoch().and_then(|epoch| shared.money.refresh(store, epoch, shared.wall.now()));
+    read.map_err(|error| ServeError {
         what: "could not read the budgets".to_owned(),
         why: error.to_string(),
         fix: error.fix(),

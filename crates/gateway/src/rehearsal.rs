@@ -59,7 +59,7 @@ impl Rehearsal {
         let epoch = store.epoch()?;
         made.keys.refresh(store, epoch)?;
         made.admission.limits.refresh(store, epoch)?;
-        made.money.refresh(store, made.wall.now())?;
+        made.money.refresh(store, epoch, made.wall.now())?;
         Ok(made)
     }
 

@@ -86,15 +86,15 @@ impl AllBooks {
         now.max(self.latest)
     }
 
-    /// Takes over what changed in the store, and asks the ledger for the past of new budgets.
+    /// Takes over what changed in a store that has this epoch, and asks the ledger for the past of new budgets.
     pub(crate) fn refresh(
         &self,
         store: &dyn Store,
         ledger: &dyn Ledger,
+        epoch: u64,
         now: UnixMillis,
     ) -> Result<(), StoreError> {
         let mut known = locked(&self.known);
-        let epoch = store.epoch()?;
         if epoch != known.epoch {
             for record in store.budgets_since(known.epoch)? {
                 self.take_over(&known, &record, ledger, now);

@@ -125,14 +125,19 @@ impl Money {
         Ok(())
     }
 
-    /// Learns of budgets that changed.
+    /// Learns of budgets that changed in a store that has this epoch.
     ///
     /// # Errors
     ///
     /// The store failed; the known budgets stay.
-    pub(crate) fn refresh(&self, store: &dyn Store, now: UnixMillis) -> Result<(), StoreError> {
+    pub(crate) fn refresh(
+        &self,
+        store: &dyn Store,
+        epoch: u64,
+        now: UnixMillis,
+    ) -> Result<(), StoreError> {
         match &self.ledger {
-            Some(ledger) => self.books.refresh(store, ledger.as_ref(), now),
+            Some(ledger) => self.books.refresh(store, ledger.as_ref(), epoch, now),
             None => Ok(()),
         }
     }

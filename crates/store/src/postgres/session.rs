@@ -3,7 +3,9 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
 
 use tokio::runtime::Runtime;
 use tokio::time::{Instant, timeout_at};
@@ -17,6 +19,24 @@ const STATEMENTS_MAX: usize = 256;
 
 /// Values of a statement.
 pub(crate) type Values<'v> = &'v [&'v (dyn ToSql + Sync)];
+
+/// One of several statements that go in one piece.
+#[derive(Clone, Copy)]
+pub(crate) enum Step<'v> {
+    /// Without values.
+    Plain(&'v str),
+    /// For its rows.
+    Rows(&'v str, Values<'v>),
+    /// For the number of rows it touches.
+    Count(&'v str, Values<'v>),
+}
+
+/// What came of a step.
+#[derive(Default)]
+pub(crate) struct Done {
+    pub(crate) rows: Vec<Row>,
+    pub(crate) count: u64,
+}
 
 /// A connection and the statements it has prepared.
 pub(super) struct Connection {
@@ -116,6 +136,52 @@ impl<'l> Session<'l> {
         self.wait(self.connection.client.batch_execute(sql))
     }
 
+    /// Does statements in their order. They go in one piece and cost one way there and back; none may need
+    /// what another one tells.
+    pub(crate) fn together(&self, steps: &[Step<'_>]) -> Result<Vec<Done>, Fault> {
+        let mut statements = Vec::with_capacity(steps.len());
+        for step in steps {
+            statements.push(match step {
+                Step::Plain(_) => None,
+                Step::Rows(sql, _) | Step::Count(sql, _) => Some(self.prepared(sql)?),
+            });
+        }
+        let client = &self.connection.client;
+        self.wait(async {
+            let mut under_way: Vec<UnderWay<'_>> = Vec::with_capacity(steps.len());
+            for (step, statement) in steps.iter().zip(&statements) {
+                let mut asked = ask(client, step, statement.as_ref());
+                // What is asked leaves when it is looked at first; so the order is that of the steps.
+                let early = poll_fn(|cx| match asked.as_mut().poll(cx) {
+                    Poll::Ready(done) => Poll::Ready(Some(done)),
+                    Poll::Pending => Poll::Ready(None),
+                });
+                let early = early.await;
+                under_way.push(match early {
+                    Some(done) => Box::pin(async move { done }),
+                    None => asked,
+                });
+            }
+            let mut all = Vec::with_capacity(under_way.len());
+            for answer in under_way {
+                all.push(answer.await?);
+            }
+            Ok(all)
+        })
+    }
+
+    /// Whether the connection was lost.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.connection.is_over()
+    }
+
+    /// Ends a transaction that is not to be kept.
+    pub(crate) fn roll_back(&self) {
+        if !self.connection.is_over() && self.batch("ROLLBACK").is_err() {
+            self.connection.broken.set(true);
+        }
+    }
+
     /// Does `work` in a transaction that is kept only if it succeeds.
     pub(crate) fn transaction<T>(
         &self,
@@ -130,11 +196,32 @@ impl<'l> Session<'l> {
                 Err(fault) => Err(fault),
             },
             Err(fault) => {
-                if !self.connection.is_over() && self.batch("ROLLBACK").is_err() {
-                    self.connection.broken.set(true);
-                }
+                self.roll_back();
                 Err(fault)
             }
         }
     }
+}
+
+type UnderWay<'a> = Pin<Box<dyn Future<Output = Result<Done, tokio_postgres::Error>> + 'a>>;
+
+fn ask<'a>(
+    client: &'a Client,
+    step: &'a Step<'_>,
+    statement: Option<&'a Statement>,
+) -> UnderWay<'a> {
+    Box::pin(async move {
+        match (step, statement) {
+            (Step::Rows(_, values), Some(statement)) => {
+                Ok(Done { rows: client.query(statement, values).await?, count: 0 })
+            }
+            (Step::Count(_, values), Some(statement)) => {
+                Ok(Done { rows: Vec::new(), count: client.execute(statement, values).await? })
+            }
+            (Step::Plain(sql) | Step::Rows(sql, _) | Step::Count(sql, _), _) => {
+                client.batch_execute(sql).await?;
+                Ok(Done::default())
+            }
+        }
+    })
 }

@@ -6,6 +6,9 @@ use mainstay_core::money::Usd;
 use mainstay_core::money::budget::account::{Line, Standing, Statement, Told, answer};
 use mainstay_core::money::budget::{Owner, Period};
 
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
 use super::super::fault::Fault;
 use super::super::session::Session;
 use super::bring::{Node, amount, long, signed};
@@ -13,7 +16,7 @@ use crate::ledger::tables::{self, Place, Sums};
 
 /// Seconds since a node was last heard of after which nobody waits for what it lacks, and it does
 /// not count as one that shares.
-const GONE_AFTER: f64 = 10.0;
+pub(super) const GONE_AFTER: f64 = 10.0;
 
 /// What a node tells an account, and asks of it.
 #[derive(Clone, Debug)]
@@ -80,20 +83,51 @@ pub(super) fn settle(
     sums: &BTreeMap<Place, Sums>,
     asks: &[Ask],
 ) -> Result<Vec<Told>, Fault> {
-    let costs = costs(session, sums)?;
-    let mut ids: Vec<i64> =
-        costs.keys().copied().chain(asks.iter().map(|ask| ask.account)).collect();
-    ids.sort_unstable();
-    ids.dedup();
+    let costs = match Costs::of(sums) {
+        Some(columns) => costs(&session.query(Costs::SQL, &columns.values())?)?,
+        None => BTreeMap::new(),
+    };
+    let ids = touched(&costs, asks);
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let spent = spent(session, &ids, &costs)?;
+    let spent = spent(&session.query(LOCK, &[&ids])?, &costs)?;
+    if let Some(added) = Added::of(&costs) {
+        session.execute(Added::SQL, &added.values())?;
+    }
     if asks.is_empty() {
         return Ok(Vec::new());
     }
-    let nodes = nodes(session)?;
-    let mut leases = leases(session, asks)?;
+    let nodes = nodes(&session.query(NODES, &[&GONE_AFTER])?)?;
+    let leases = leases(&session.query(LEASES, &[&asked(asks), &GONE_AFTER])?)?;
+    let (told, changed) = answers(node, asks, leases, &spent, nodes);
+    if let Some(lines) = Lines::of(node, &changed) {
+        session.execute(Lines::SQL, &lines.values())?;
+    }
+    Ok(told)
+}
+
+/// Every account that costs are added to or that is asked about, in order.
+pub(super) fn touched(costs: &BTreeMap<i64, Usd>, asks: &[Ask]) -> Vec<i64> {
+    let mut ids: Vec<i64> = costs.keys().copied().chain(asked(asks)).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+/// The accounts that are asked about.
+pub(super) fn asked(asks: &[Ask]) -> Vec<i64> {
+    asks.iter().map(|ask| ask.account).collect()
+}
+
+/// Answers a node; also its leases that are others now.
+pub(super) fn answers(
+    node: Node,
+    asks: &[Ask],
+    mut leases: Leases,
+    spent: &BTreeMap<i64, Usd>,
+    nodes: u32,
+) -> (Vec<Told>, Vec<(i64, Line)>) {
     let (mut told, mut changed) = (Vec::new(), Vec::new());
     for ask in asks {
         let lines = leases.entry(ask.account).or_default();
@@ -105,13 +139,18 @@ pub(super) fn settle(
             changed.push((ask.account, line));
         }
     }
-    put_lines(session, node, &changed)?;
-    Ok(told)
+    (told, changed)
 }
 
-/// What sums add to each account.
-fn costs(session: &Session<'_>, sums: &BTreeMap<Place, Sums>) -> Result<BTreeMap<i64, Usd>, Fault> {
-    const SQL: &str = "
+/// Asks what sums add to each account.
+pub(super) struct Costs {
+    names: [Vec<i32>; 3],
+    at: Vec<i64>,
+    cost: Vec<String>,
+}
+
+impl Costs {
+    pub(super) const SQL: &str = "
         SELECT account.id, sum(new.cost::numeric)::text
         FROM unnest($1::int[], $2::int[], $3::int[], $4::bigint[], $5::text[])
           AS new (org, project, key, at, cost)
@@ -120,64 +159,84 @@ fn costs(session: &Session<'_>, sums: &BTreeMap<Place, Sums>) -> Result<BTreeMap
           AND (account.key IS NULL OR account.key = new.key)
           AND new.at >= account.starts AND (account.ends IS NULL OR new.at < account.ends)
         GROUP BY account.id";
-    let mut costs = BTreeMap::new();
-    if sums.is_empty() {
-        return Ok(costs);
+
+    /// `None`: there are none.
+    pub(super) fn of(sums: &BTreeMap<Place, Sums>) -> Option<Costs> {
+        let column = |of: fn(&Place) -> u32| sums.keys().map(|p| signed(of(p))).collect();
+        let at = sums.keys().map(|place| long(tables::start_of(place.0).0)).collect();
+        let cost = sums.values().map(|sum| sum.cost.pico().to_string()).collect();
+        let names = [column(|place| place.1), column(|place| place.2), column(|place| place.3)];
+        (!sums.is_empty()).then_some(Costs { names, at, cost })
     }
-    let column = |of: fn(&Place) -> u32| sums.keys().map(|p| signed(of(p))).collect::<Vec<i32>>();
-    let at: Vec<i64> = sums.keys().map(|place| long(tables::start_of(place.0).0)).collect();
-    let cost: Vec<String> = sums.values().map(|sum| sum.cost.pico().to_string()).collect();
-    let values = (column(|place| place.1), column(|place| place.2), column(|place| place.3));
-    for row in session.query(SQL, &[&values.0, &values.1, &values.2, &at, &cost])? {
-        costs.insert(row.try_get(0)?, amount(row.try_get(1)?)?);
+
+    pub(super) fn values(&self) -> [&(dyn ToSql + Sync); 5] {
+        let [org, project, key] = &self.names;
+        [org, project, key, &self.at, &self.cost]
     }
-    Ok(costs)
 }
 
-/// Locks accounts and adds costs to them; gives what each has spent.
-fn spent(
-    session: &Session<'_>,
-    ids: &[i64],
-    costs: &BTreeMap<i64, Usd>,
-) -> Result<BTreeMap<i64, Usd>, Fault> {
-    const LOCK: &str =
-        "SELECT id, spent::text FROM ledger_account WHERE id = ANY($1) ORDER BY id FOR UPDATE";
-    const ADD: &str = "
-        UPDATE ledger_account SET spent = spent + new.cost::numeric
-        FROM unnest($1::bigint[], $2::text[]) AS new (id, cost) WHERE ledger_account.id = new.id";
-    let mut spent = BTreeMap::new();
-    for row in session.query(LOCK, &[&ids])? {
+/// What sums add to each account.
+pub(super) fn costs(rows: &[Row]) -> Result<BTreeMap<i64, Usd>, Fault> {
+    let one = |row: &Row| Ok((row.try_get(0)?, amount(row.try_get(1)?)?));
+    rows.iter().map(one).collect()
+}
+
+/// Locks accounts.
+pub(super) const LOCK: &str =
+    "SELECT id, spent::text FROM ledger_account WHERE id = ANY($1) ORDER BY id FOR UPDATE";
+
+/// What each account has spent when costs are added.
+pub(super) fn spent(rows: &[Row], costs: &BTreeMap<i64, Usd>) -> Result<BTreeMap<i64, Usd>, Fault> {
+    let one = |row: &Row| {
         let id: i64 = row.try_get(0)?;
         let cost = costs.get(&id).copied().unwrap_or(Usd::ZERO);
-        let sum = amount(row.try_get(1)?)?.plus(cost).unwrap_or(Usd::MAX);
-        spent.insert(id, sum);
+        Ok((id, amount(row.try_get(1)?)?.plus(cost).unwrap_or(Usd::MAX)))
+    };
+    rows.iter().map(one).collect()
+}
+
+/// Adds costs to accounts.
+pub(super) struct Added {
+    ids: Vec<i64>,
+    costs: Vec<String>,
+}
+
+impl Added {
+    pub(super) const SQL: &str = "
+        UPDATE ledger_account SET spent = spent + new.cost::numeric
+        FROM unnest($1::bigint[], $2::text[]) AS new (id, cost) WHERE ledger_account.id = new.id";
+
+    /// `None`: there are none.
+    pub(super) fn of(costs: &BTreeMap<i64, Usd>) -> Option<Added> {
+        let ids = costs.keys().copied().collect();
+        let texts = costs.values().map(|cost| cost.pico().to_string()).collect();
+        (!costs.is_empty()).then_some(Added { ids, costs: texts })
     }
-    if !costs.is_empty() {
-        let ids: Vec<i64> = costs.keys().copied().collect();
-        let texts: Vec<String> = costs.values().map(|cost| cost.pico().to_string()).collect();
-        session.execute(ADD, &[&ids, &texts])?;
+
+    pub(super) fn values(&self) -> [&(dyn ToSql + Sync); 2] {
+        [&self.ids, &self.costs]
     }
-    Ok(spent)
 }
 
 /// A node's lease.
-struct Found {
+pub(super) struct Found {
     line: Line,
     /// The node was heard of a moment ago.
     alive: bool,
 }
 
 /// Leases by account and node.
-type Leases = BTreeMap<i64, BTreeMap<i32, Found>>;
+pub(super) type Leases = BTreeMap<i64, BTreeMap<i32, Found>>;
 
-fn leases(session: &Session<'_>, asks: &[Ask]) -> Result<Leases, Fault> {
-    const SQL: &str = "
-        SELECT account, node, granted::text, returned::text, used::text, held::text, lacks::text,
-               seen > clock_timestamp() - make_interval(secs => $2)
-        FROM ledger_lease JOIN ledger_node ON ledger_node.id = node WHERE account = ANY($1)";
-    let ids: Vec<i64> = asks.iter().map(|ask| ask.account).collect();
+/// Leases of accounts.
+pub(super) const LEASES: &str = "
+    SELECT account, node, granted::text, returned::text, used::text, held::text, lacks::text,
+           seen > clock_timestamp() - make_interval(secs => $2)
+    FROM ledger_lease JOIN ledger_node ON ledger_node.id = node WHERE account = ANY($1)";
+
+pub(super) fn leases(rows: &[Row]) -> Result<Leases, Fault> {
     let mut leases = Leases::new();
-    for row in session.query(SQL, &[&ids, &GONE_AFTER])? {
+    for row in rows {
         let of = |column: usize| -> Result<Usd, Fault> { amount(row.try_get(column)?) };
         let line =
             Line { granted: of(2)?, returned: of(3)?, used: of(4)?, held: of(5)?, lacks: of(6)? };
@@ -188,10 +247,11 @@ fn leases(session: &Session<'_>, asks: &[Ask]) -> Result<Leases, Fault> {
 }
 
 /// Nodes that were heard of a moment ago, this one included.
-fn nodes(session: &Session<'_>) -> Result<u32, Fault> {
-    let sql = "SELECT count(*) FROM ledger_node
-               WHERE seen > clock_timestamp() - make_interval(secs => $1)";
-    let count: i64 = session.query_one(sql, &[&GONE_AFTER])?.try_get(0)?;
+pub(super) const NODES: &str = "SELECT count(*) FROM ledger_node
+    WHERE seen > clock_timestamp() - make_interval(secs => $1)";
+
+pub(super) fn nodes(rows: &[Row]) -> Result<u32, Fault> {
+    let count: i64 = rows.first().map_or(Ok(1), |row| row.try_get(0))?;
     Ok(u32::try_from(count).unwrap_or(u32::MAX).max(1))
 }
 
@@ -218,8 +278,15 @@ fn standing(
     Standing { limit, spent, leased, idle, wanted, wanted_before, nodes, hard }
 }
 
-fn put_lines(session: &Session<'_>, node: Node, changed: &[(i64, Line)]) -> Result<(), Fault> {
-    const SQL: &str = "
+/// Writes a node's leases.
+pub(super) struct Lines {
+    node: i32,
+    ids: Vec<i64>,
+    amounts: [Vec<String>; 5],
+}
+
+impl Lines {
+    pub(super) const SQL: &str = "
         INSERT INTO ledger_lease
         SELECT account, $1, granted::numeric, returned::numeric, used::numeric, held::numeric,
                lacks::numeric
@@ -228,24 +295,25 @@ fn put_lines(session: &Session<'_>, node: Node, changed: &[(i64, Line)]) -> Resu
         ON CONFLICT (account, node) DO UPDATE SET
           granted = excluded.granted, returned = excluded.returned, used = excluded.used,
           held = excluded.held, lacks = excluded.lacks";
-    if changed.is_empty() {
-        return Ok(());
+
+    /// `None`: none is another one now.
+    pub(super) fn of(node: Node, changed: &[(i64, Line)]) -> Option<Lines> {
+        let column = |of: fn(&Line) -> Usd| -> Vec<String> {
+            changed.iter().map(|(_, line)| of(line).pico().to_string()).collect()
+        };
+        let amounts = [
+            column(|line| line.granted),
+            column(|line| line.returned),
+            column(|line| line.used),
+            column(|line| line.held),
+            column(|line| line.lacks),
+        ];
+        let ids = changed.iter().map(|(id, _)| *id).collect();
+        (!changed.is_empty()).then_some(Lines { node: node.id, ids, amounts })
     }
-    let ids: Vec<i64> = changed.iter().map(|(id, _)| *id).collect();
-    let column = |of: fn(&Line) -> Usd| -> Vec<String> {
-        changed.iter().map(|(_, line)| of(line).pico().to_string()).collect()
-    };
-    session.execute(
-        SQL,
-        &[
-            &node.id,
-            &ids,
-            &column(|line| line.granted),
-            &column(|line| line.returned),
-            &column(|line| line.used),
-            &column(|line| line.held),
-            &column(|line| line.lacks),
-        ],
-    )?;
-    Ok(())
+
+    pub(super) fn values(&self) -> [&(dyn ToSql + Sync); 7] {
+        let [granted, returned, used, held, lacks] = &self.amounts;
+        [&self.node, &self.ids, granted, returned, used, held, lacks]
+    }
 }

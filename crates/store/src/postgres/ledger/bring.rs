@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 
 use mainstay_core::money::Usd;
 use mainstay_core::money::budget::account::Told;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 use super::super::fault::Fault;
 use super::super::session::Session;
@@ -17,6 +19,8 @@ use super::accounts::{self, Ask};
 use crate::failpoint::failpoint;
 use crate::ledger::record::{Record, code, flags};
 use crate::ledger::tables::{self, Place, Sums};
+
+mod quick;
 
 /// A node as PostgreSQL knows it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,37 +59,69 @@ pub(super) fn run(
     batches: &[Batch],
     asks: &[Ask],
 ) -> Result<Brought, Fault> {
+    match quick::run(session, node, batches, asks)? {
+        Some(brought) => Ok(brought),
+        None => slowly(session, node, batches, asks),
+    }
+}
+
+/// Step by step: an entry is refused, and what is written after it depends on which one.
+fn slowly(
+    session: &Session<'_>,
+    node: Node,
+    batches: &[Batch],
+    asks: &[Ask],
+) -> Result<Brought, Fault> {
     session.transaction("BEGIN", |session| {
-        let (brought, digest) = lock(session, node)?;
-        let new: Vec<&Batch> = batches.iter().filter(|batch| batch.seq > brought).collect();
-        if let Some(first) = new.first().filter(|first| first.seq != brought + 1) {
-            let why = format!("batch {} follows batch {brought}: some are missing", first.seq);
-            return Err(Fault::Strange(why));
-        }
+        let row = session.query_one(LOCK, &[&node.id])?;
+        let (brought, digest) = locked(&row, node)?;
+        let new = follow(batches, brought)?;
         let kept = insert(session, node, &new)?;
         let sums = kept.sums();
-        put_sums(session, node, &sums)?;
+        if let Some(columns) = SumColumns::of(node, &sums) {
+            session.execute(SumColumns::SQL, &columns.values())?;
+        }
         failpoint("bring-before-accounts");
         let told = accounts::settle(session, node, &sums, asks)?;
         let upto = new.last().map_or(brought, |last| last.seq);
         if let Some(last) = new.last() {
-            let digest = put_batches(session, node, digest, &kept)?;
-            let sql = "UPDATE ledger_node SET brought = $2, digest = $3, journal = $4, seen = clock_timestamp()
-                       WHERE id = $1";
-            session.execute(sql, &[&node.id, &upto, &&digest[..], &&last.journal[..]])?;
+            let (seqs, digests, digest) = digests(digest, &kept);
+            session.execute(BATCHES, &[&node.id, &seqs, &digests])?;
+            session.execute(BROUGHT, &[&node.id, &upto, &&digest[..], &&last.journal[..]])?;
         } else {
-            let sql = "UPDATE ledger_node SET seen = clock_timestamp() WHERE id = $1";
-            session.execute(sql, &[&node.id])?;
+            session.execute(SEEN, &[&node.id])?;
         }
         failpoint("bring-before-commit");
         Ok(Brought { upto, refused: kept.refused, told })
     })
 }
 
-/// Locks the node's row; refuses a process that another has followed.
-fn lock(session: &Session<'_>, node: Node) -> Result<(i64, [u8; 32]), Fault> {
-    let sql = "SELECT life, brought, digest FROM ledger_node WHERE id = $1 FOR UPDATE";
-    let row = session.query_one(sql, &[&node.id])?;
+/// Locks the node's row.
+const LOCK: &str = "SELECT life, brought, digest FROM ledger_node WHERE id = $1 FOR UPDATE";
+/// Notes what was brought over.
+const BROUGHT: &str = "
+    UPDATE ledger_node SET brought = $2, digest = $3, journal = $4, seen = clock_timestamp()
+    WHERE id = $1";
+/// Notes that the node was heard of.
+const SEEN: &str = "UPDATE ledger_node SET seen = clock_timestamp() WHERE id = $1";
+/// Writes digests of batches.
+const BATCHES: &str =
+    "INSERT INTO ledger_batch SELECT $1, * FROM unnest($2::bigint[], $3::bytea[])";
+
+/// Of batches those that are not over; none may be missing.
+fn follow(batches: &[Batch], brought: i64) -> Result<Vec<&Batch>, Fault> {
+    let new: Vec<&Batch> = batches.iter().filter(|batch| batch.seq > brought).collect();
+    match new.first().filter(|first| first.seq != brought + 1) {
+        None => Ok(new),
+        Some(first) => {
+            let why = format!("batch {} follows batch {brought}: some are missing", first.seq);
+            Err(Fault::Strange(why))
+        }
+    }
+}
+
+/// What the node's row says; refuses a process that another has followed.
+fn locked(row: &Row, node: Node) -> Result<(i64, [u8; 32]), Fault> {
     let (life, brought): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
     if life != node.life {
         let why = "another gateway has this one's journal: it was started after this one";
@@ -102,7 +138,13 @@ struct Kept<'b> {
     refused: u64,
 }
 
-impl Kept<'_> {
+impl<'b> Kept<'b> {
+    /// As if none of them were refused.
+    fn all(new: &[&'b Batch]) -> Kept<'b> {
+        let batches = new.iter().map(|batch| (batch.seq, batch.records.iter().collect()));
+        Kept { batches: batches.collect(), refused: 0 }
+    }
+
     fn sums(&self) -> BTreeMap<Place, Sums> {
         let mut sums = BTreeMap::new();
         for record in self.batches.iter().flat_map(|(_, records)| records) {
@@ -114,39 +156,13 @@ impl Kept<'_> {
 
 /// Writes entries. One that ends a reservation which has ended is left out: never counted twice.
 fn insert<'b>(session: &Session<'_>, node: Node, new: &[&'b Batch]) -> Result<Kept<'b>, Fault> {
-    const SQL: &str = "
-        INSERT INTO ledger_entry
-        SELECT $1, * FROM unnest($2::bigint[], $3::int[], $4::smallint[], $5::smallint[], $6::int[],
-          $7::int[], $8::int[], $9::int[], $10::bytea[], $11::bigint[], $12::bigint[],
-          $13::bigint[], $14::bigint[], $15::bigint[])
-        ON CONFLICT DO NOTHING";
-    let mut kept = Kept { batches: Vec::new(), refused: 0 };
-    kept.batches.extend(new.iter().map(|batch| (batch.seq, batch.records.iter().collect())));
-    let columns = Columns::of(new);
+    let mut kept = Kept::all(new);
+    let columns = Columns::of(node, new);
     let count = columns.seq.len();
     if count == 0 {
         return Ok(kept);
     }
-    let written = session.execute(
-        SQL,
-        &[
-            &node.id,
-            &columns.seq,
-            &columns.place,
-            &columns.kind,
-            &columns.flags,
-            &columns.names[0],
-            &columns.names[1],
-            &columns.names[2],
-            &columns.names[3],
-            &columns.reservation,
-            &columns.at,
-            &columns.amount,
-            &columns.tokens[0],
-            &columns.tokens[1],
-            &columns.tokens[2],
-        ],
-    )?;
+    let written = session.execute(Columns::SQL, &columns.values())?;
     kept.refused = (count as u64).saturating_sub(written);
     if kept.refused > 0 {
         keep_written(session, node, &mut kept)?;
@@ -179,6 +195,7 @@ fn keep_written(session: &Session<'_>, node: Node, kept: &mut Kept<'_>) -> Resul
 /// Entries, column by column.
 #[derive(Default)]
 struct Columns<'b> {
+    node: i32,
     seq: Vec<i64>,
     place: Vec<i32>,
     kind: Vec<i16>,
@@ -191,8 +208,36 @@ struct Columns<'b> {
 }
 
 impl<'b> Columns<'b> {
-    fn of(new: &[&'b Batch]) -> Columns<'b> {
-        let mut columns = Columns::default();
+    const SQL: &'static str = "
+        INSERT INTO ledger_entry
+        SELECT $1, * FROM unnest($2::bigint[], $3::int[], $4::smallint[], $5::smallint[], $6::int[],
+          $7::int[], $8::int[], $9::int[], $10::bytea[], $11::bigint[], $12::bigint[],
+          $13::bigint[], $14::bigint[], $15::bigint[])
+        ON CONFLICT DO NOTHING";
+
+    fn values(&self) -> [&(dyn ToSql + Sync); 15] {
+        let ([org, project, key, model], [input, cached, output]) = (&self.names, &self.tokens);
+        [
+            &self.node,
+            &self.seq,
+            &self.place,
+            &self.kind,
+            &self.flags,
+            org,
+            project,
+            key,
+            model,
+            &self.reservation,
+            &self.at,
+            &self.amount,
+            input,
+            cached,
+            output,
+        ]
+    }
+
+    fn of(node: Node, new: &[&'b Batch]) -> Columns<'b> {
+        let mut columns = Columns { node: node.id, ..Columns::default() };
         for batch in new {
             for (place, record) in (0..).zip(&batch.records) {
                 columns.push(batch.seq, place, record);
@@ -220,12 +265,8 @@ impl<'b> Columns<'b> {
     }
 }
 
-fn put_batches(
-    session: &Session<'_>,
-    node: Node,
-    before: [u8; 32],
-    kept: &Kept<'_>,
-) -> Result<[u8; 32], Fault> {
+/// Numbers and digests of batches, and the last of these.
+fn digests(before: [u8; 32], kept: &Kept<'_>) -> (Vec<i64>, Vec<Vec<u8>>, [u8; 32]) {
     let (mut seqs, mut digests, mut digest) = (Vec::new(), Vec::new(), before);
     for (seq, records) in &kept.batches {
         let mut blob = Vec::new();
@@ -236,13 +277,20 @@ fn put_batches(
         seqs.push(*seq);
         digests.push(digest.to_vec());
     }
-    let sql = "INSERT INTO ledger_batch SELECT $1, * FROM unnest($2::bigint[], $3::bytea[])";
-    session.execute(sql, &[&node.id, &seqs, &digests])?;
-    Ok(digest)
+    (seqs, digests, digest)
 }
 
-fn put_sums(session: &Session<'_>, node: Node, sums: &BTreeMap<Place, Sums>) -> Result<(), Fault> {
-    const SQL: &str = "
+/// Sums, column by column.
+struct SumColumns {
+    node: i32,
+    slots: Vec<i64>,
+    names: [Vec<i32>; 4],
+    counts: [Vec<i64>; 4],
+    costs: Vec<String>,
+}
+
+impl SumColumns {
+    const SQL: &'static str = "
         INSERT INTO ledger_usage
         SELECT slot, org, project, key, model, $1, requests, input, cached, output, cost::numeric
         FROM unnest($2::bigint[], $3::int[], $4::int[], $5::int[], $6::int[], $7::bigint[],
@@ -254,30 +302,36 @@ fn put_sums(session: &Session<'_>, node: Node, sums: &BTreeMap<Place, Sums>) -> 
           cached = ledger_usage.cached + excluded.cached,
           output = ledger_usage.output + excluded.output,
           cost = ledger_usage.cost + excluded.cost";
-    if sums.is_empty() {
-        return Ok(());
+
+    /// `None`: there are none.
+    fn of(node: Node, sums: &BTreeMap<Place, Sums>) -> Option<SumColumns> {
+        let name = |of: fn(&Place) -> u32| sums.keys().map(|p| signed(of(p))).collect();
+        let count = |of: fn(&Sums) -> i64| sums.values().map(of).collect();
+        (!sums.is_empty()).then(|| SumColumns {
+            node: node.id,
+            slots: sums.keys().map(|place| place.0).collect(),
+            names: [
+                name(|place| place.1),
+                name(|place| place.2),
+                name(|place| place.3),
+                name(|place| place.4),
+            ],
+            counts: [
+                count(|sum| sum.requests),
+                count(|sum| sum.input),
+                count(|sum| sum.cached),
+                count(|sum| sum.output),
+            ],
+            costs: sums.values().map(|sum| sum.cost.pico().to_string()).collect(),
+        })
     }
-    let column = |of: fn(&Place) -> u32| sums.keys().map(|p| signed(of(p))).collect::<Vec<i32>>();
-    let count = |of: fn(&Sums) -> i64| sums.values().map(of).collect::<Vec<i64>>();
-    let slots: Vec<i64> = sums.keys().map(|place| place.0).collect();
-    let costs: Vec<String> = sums.values().map(|sum| sum.cost.pico().to_string()).collect();
-    session.execute(
-        SQL,
-        &[
-            &node.id,
-            &slots,
-            &column(|place| place.1),
-            &column(|place| place.2),
-            &column(|place| place.3),
-            &column(|place| place.4),
-            &count(|sum| sum.requests),
-            &count(|sum| sum.input),
-            &count(|sum| sum.cached),
-            &count(|sum| sum.output),
-            &costs,
-        ],
-    )?;
-    Ok(())
+
+    fn values(&self) -> [&(dyn ToSql + Sync); 11] {
+        let [org, project, key, model] = &self.names;
+        let [requests, input, cached, output] = &self.counts;
+        let costs = &self.costs;
+        [&self.node, &self.slots, org, project, key, model, requests, input, cached, output, costs]
+    }
 }
 
 /// Makes a record what PostgreSQL can hold: counts above 63 bits are as many as fit.
