@@ -122,8 +122,9 @@ fn output(args: &RunArgs, input: Option<&Path>) -> Result<PathBuf, Trouble> {
         let fix = "name a file with -o, such as -o answers.jsonl";
         return Err(Trouble::usage("there is no output", "answers are kept in a file", fix));
     };
-    let name = output.file_name().is_some() && !output.is_dir() && output != Path::new("-");
-    if !name {
+    // A device or a pipe cannot be read again, or has no end.
+    let other = std::fs::metadata(&output).is_ok_and(|there| !there.is_file());
+    if output.file_name().is_none() || other || output == Path::new("-") {
         let what = format!("`{}` is no file for answers", output.display());
         let why = "a run goes on from the file that it has written";
         return Err(Trouble::usage(what, why, "name a file, such as -o answers.jsonl"));

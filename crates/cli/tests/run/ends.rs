@@ -94,6 +94,21 @@ fn what_cannot_be_sent_is_refused_before_anything_is() {
 }
 
 #[test]
+fn what_is_no_file_is_no_output() {
+    let world = World::new("");
+    world.input(&chats(2));
+    // One that never ends when it is read, one that keeps nothing, a folder.
+    for place in ["/dev/zero", "/dev/null", "."] {
+        let mut command = world.bare(&["run", "in.jsonl", "-o", place]);
+        let done = finished(command.args(["--base-url", &world.base_url()]).spawn().unwrap());
+        assert_eq!(done.code, Some(2), "{place}: {done:?}");
+        assert!(done.err.contains("is no file for answers"), "{}", done.err);
+    }
+    assert_eq!(world.attempts(), 0);
+    assert!(!std::path::Path::new("/dev/zero.work").exists());
+}
+
+#[test]
 fn another_input_is_not_mixed_into_an_output() {
     let world = World::new("");
     world.input(&chats(5));
