@@ -93,6 +93,29 @@ fn a_wait_that_cannot_end_in_time_is_refused_at_once_with_the_time() {
     assert_eq!(pacer.snapshot(at(0)).queued, 0);
 }
 
+/// A daily limit, or nonsense: nobody is parked for hours, everybody is told the time, and a call in
+/// a while finds out whether it is still so.
+#[test]
+fn a_wait_of_a_day_parks_nobody_and_is_looked_at() {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let mut pacer = new();
+    let first = go(&mut pacer, 100, at(0));
+    pacer.refused(first, &refused(86_400_000), &no_hints(), at(0));
+    let soon = |now| Ask { latest: at(now + 30_000), ..ask(100) };
+    let told = |pacer: &mut Pacer, now| match pacer.ask(soon(now), at(now)) {
+        Place::Refused { wait, why: RefusedCause::TooLate } => wait,
+        other => panic!("{other:?}"),
+    };
+    let wait = told(&mut pacer, 1000);
+    assert!(wait.abs_diff(DAY) < Duration::from_secs(2), "{wait:?}");
+    assert_eq!(pacer.snapshot(at(1000)).queued, 0);
+    // After a minute one goes to look, and no other.
+    let look = go(&mut pacer, 100, at(60_500));
+    told(&mut pacer, 60_600);
+    pacer.succeeded(look, None, &no_hints(), at(61_000));
+    go(&mut pacer, 100, at(61_500));
+}
+
 #[test]
 fn headers_of_a_success_tell_the_rate_and_what_is_left() {
     let mut pacer = new();
@@ -311,19 +334,24 @@ mod properties {
 }
 
 /// Seeds 2679 and 6970 of the laboratory: who asked and left again woke the head of the queue, because
-/// the same moment came out a nanosecond earlier.
+/// the same moment came out a nanosecond earlier. Of the second limit it lies between two nanoseconds.
 #[test]
 fn who_asks_and_leaves_wakes_nobody_whose_time_stays() {
-    let mut pacer = new();
-    let first = go(&mut pacer, 100, at(0));
-    pacer.succeeded(first, None, &requests(77, 0, 46_753), at(0));
-    let (_, until, _) = wait(&mut pacer, ask(100), at(0));
-    assert!(until > at(500) && until < at(2000), "{until:?}");
-    for step in 1..400 {
-        let now = at(0) + Duration::from_nanos(step * 1_234_567);
-        let (passing, _, _) = wait(&mut pacer, ask(100), now);
-        pacer.leave(passing);
-        assert_eq!(pacer.next_wake(now), None, "woken after {step} others");
+    for (limit, step, steps) in [(77, 1_234_567, 400), (24_576, 12_345, 500)] {
+        let mut pacer = new();
+        let first = go(&mut pacer, 100, at(0));
+        pacer.succeeded(first, None, &requests(limit, 0, 46_753), at(0));
+        let (_, until, _) = wait(&mut pacer, ask(100), at(0));
+        assert!(
+            until > at(0) + Duration::from_nanos(steps * step) && until < at(2000),
+            "{until:?}"
+        );
+        for step in (1..steps).map(|n| n * step) {
+            let now = at(0) + Duration::from_nanos(step);
+            let (passing, _, _) = wait(&mut pacer, ask(100), now);
+            pacer.leave(passing);
+            assert_eq!(pacer.next_wake(now), None, "{limit}: woken after {step} ns");
+        }
     }
 }
 
