@@ -161,6 +161,8 @@ pub(crate) fn next(retryable: bool, kind: Kind, scope: Scope, wait: Option<Durat
     }
     match (kind, scope) {
         (Kind::ContextLengthExceeded, _) => Next::LargerWindow,
+        // How much it takes is each server's own bound.
+        (Kind::RequestTooLarge, _) => Next::OtherTarget,
         (Kind::ContentPolicy, _) | (_, Scope::Request | Scope::Region) => Next::Nobody,
         (_, Scope::Key | Scope::Model | Scope::Provider | Scope::None) => Next::OtherTarget,
     }

@@ -7,6 +7,7 @@ mod support;
 
 mod bystanders;
 mod fronts;
+mod kinds;
 mod knobs;
 mod models;
 mod outage;
@@ -14,3 +15,4 @@ mod plain_http;
 mod reload;
 mod script;
 mod sharing;
+mod words;
