@@ -6,7 +6,7 @@ mod support;
 use std::collections::BTreeSet;
 
 use support::provider::{Provider, completion};
-use support::{CHAT, Caller, Front, TOKEN, front};
+use support::{CHAT, Caller, Front, STREAM, TOKEN, front};
 
 fn page(front: &Front) -> String {
     // The counts beside the path are a moment behind; a list of records waits for them.
@@ -106,4 +106,33 @@ fn what_a_call_did_is_counted_and_a_made_up_model_is_no_label() {
         assert!(page.lines().any(|one| one == line), "{line} is not in\n{page}");
     }
     assert!(!page.contains("made-up-by-me"), "{page}");
+}
+
+/// An event that an SDK would break on is left out of the answer, and counted.
+#[test]
+fn an_event_that_cannot_be_read_is_left_out_and_counted() {
+    let chunk = |delta: &str, finish: &str| {
+        format!(
+            "data: {{\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\
+             \"choices\":[{{\"index\":0,\"delta\":{delta},\"finish_reason\":{finish}}}]}}\n\n"
+        )
+    };
+    let word = |word: &str| chunk(&format!("{{\"content\":\"{word}\"}}"), "null");
+    let end = chunk("{}", "\"stop\"");
+    let body = format!(
+        "{}data: <html>502</html>\n\n{}data: no sense\n\n{end}data: [DONE]\n\n",
+        word("one "),
+        word("two")
+    );
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length";
+    let provider = Provider::fixed(format!("{head}: {}\r\n\r\n{body}", body.len()));
+    let front = front(provider.addr, "");
+    let reply = front.post("/v1/chat/completions", STREAM);
+    let told = String::from_utf8(reply.body).unwrap();
+    assert_eq!(reply.status, 200, "{told}");
+    assert!(told.contains("one ") && told.contains("two") && told.contains("[DONE]"), "{told}");
+    assert!(!told.contains("html") && !told.contains("sense"), "{told}");
+    let line = r#"mainstay_events_dropped_total{provider="up"} 2"#;
+    let page = page(&front);
+    assert!(page.lines().any(|one| one == line), "{page}");
 }

@@ -210,6 +210,7 @@ impl Work {
         let mut tally = self.shared.tally.lock().unwrap_or_else(PoisonError::into_inner);
         for call in calls {
             let traced = call.traced;
+            tally.dropped(&call.trace.records);
             let Some(record) = record::of(call, &now) else { continue };
             tally.finished(&record);
             line::write(&record, settings.log.bodies);

@@ -57,6 +57,7 @@ pub(super) const METRICS: &[Metric] = &[
     metric("mainstay_request_seconds", Type::Histogram, "", "From a call's arrival to its end, of calls that reached a provider."),
     metric("mainstay_first_content_seconds", Type::Histogram, "provider", "From a call's arrival to the first content of its answer, by the provider that answered."),
     metric("mainstay_provider_attempts_total", Type::Counter, "provider, outcome", "Attempts by provider and what came of them: `answered`, `cancelled`, or the kind of the failure."),
+    metric("mainstay_events_dropped_total", Type::Counter, "provider", "Events of streams that could not be read and were left out, by the provider that sent them."),
     metric("mainstay_waits_total", Type::Counter, "cause", "Attempts sent after a wait, by its cause: `limit`, `backoff`, `hint`, `circuit`, `budget`."),
     metric("mainstay_wait_seconds_total", Type::Counter, "cause", "Time waited before attempts, by cause."),
     metric("mainstay_tokens_total", Type::Counter, "provider, direction", "Tokens of answers: `input`, `cached` (a part of input) and `output`."),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use mainstay::call::AttemptRecord;
 use mainstay_core::money::Usd;
 use mainstay_core::store::RequestRecord;
 
@@ -33,6 +34,7 @@ impl Times {
 struct OfProvider {
     first_content: Times,
     attempts: BTreeMap<&'static str, u64>,
+    events_dropped: u64,
     input: u64,
     cached: u64,
     output: u64,
@@ -81,6 +83,13 @@ impl Tally {
         provider.cost = provider.cost.plus(call.cost.unwrap_or_default()).unwrap_or(Usd::MAX);
     }
 
+    /// Counts events of streams that could not be read and were left out.
+    pub(crate) fn dropped(&mut self, attempts: &[AttemptRecord]) {
+        for attempt in attempts.iter().filter(|attempt| attempt.dropped > 0) {
+            self.of(&attempt.provider).events_dropped += u64::from(attempt.dropped);
+        }
+    }
+
     fn of(&mut self, provider: &str) -> &mut OfProvider {
         if !self.providers.contains_key(provider) {
             self.providers.insert(provider.into(), OfProvider::default());
@@ -104,6 +113,11 @@ impl Tally {
                 let labels = [("provider", &**name), ("outcome", outcome)];
                 page.line("mainstay_provider_attempts_total", &labels, count);
             }
+        }
+        page.head("mainstay_events_dropped_total");
+        for (name, provider) in &self.providers {
+            let labels = [("provider", &**name)];
+            page.line("mainstay_events_dropped_total", &labels, provider.events_dropped);
         }
         page.head("mainstay_waits_total");
         for (cause, (count, _)) in &self.waits {
