@@ -18,6 +18,7 @@ use crate::rules::breaker::State;
 use crate::rules::pacer::Pacer;
 use crate::shared::TargetState;
 
+mod beside;
 mod recovering;
 mod waiting;
 

@@ -192,6 +192,18 @@ mod tests {
     }
 
     #[test]
+    fn events_within_a_piece_are_its_own_bytes_and_not_copied() {
+        let piece = Bytes::from_static(b"data: a\n\n: b\r\n\r\ndata: c");
+        let (mut splitter, mut events) = (Splitter::default(), Vec::new());
+        splitter.feed(&piece, &mut events).unwrap();
+        let memory = piece.as_ptr_range();
+        assert_eq!(events, [&b"data: a\n\n"[..], b": b\r\n\r\n"]);
+        assert!(events.iter().all(|event| memory.contains(&event.as_ptr())), "copied");
+        splitter.feed(&Bytes::from_static(b"\n\n"), &mut events).unwrap();
+        assert_eq!(events[2], &b"data: c\n\n"[..], "what is cut in two is put together");
+    }
+
+    #[test]
     fn an_event_over_the_bound_is_refused() {
         let mut splitter = Splitter::new(16);
         let chunk = Bytes::from_static(b"data: 0123456789abcdef");
