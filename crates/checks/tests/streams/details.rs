@@ -68,6 +68,32 @@ async fn a_body_that_is_no_stream_gets_a_real_status() {
     }
 }
 
+/// Where nobody tells it again, a stream that breaks is told as the failure that it is.
+#[tokio::test]
+async fn each_way_to_break_after_the_first_content_has_its_kind() {
+    let mut plain = policy();
+    plain.stream.recovery = Recovery::Error;
+    for (fault, kind) in [
+        ("cut_fin", Kind::StreamInterrupted),
+        ("cut_rst", Kind::StreamInterrupted),
+        ("no_finish", Kind::StreamInterrupted),
+        ("stall", Kind::RequestTimeout),
+        ("error_mid_stream", Kind::Overloaded),
+        ("finish_error", Kind::InternalError),
+    ] {
+        for api in APIS {
+            // Pieces come one by one, so that the first of them is delivered before the break.
+            let scenario = format!(
+                "[latency]\ntoken = \"10ms\"\n[[fault]]\nfault = \"{fault}\"\nafter = 4\nfor = \"60s\"\n"
+            );
+            let (_sim, world) = lone(&scenario, &plain).await;
+            let got = world.run(world.call(api, "gpt-4o", ASKED, true)).await.expect("a head");
+            assert_eq!(got.cut, Some(kind), "{api:?} {fault}: {}", got.text());
+            assert_eq!(got.trace.records[0].kind, Some(kind), "{api:?} {fault}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn whole_answers_that_are_cut_wrong_in_length_or_an_error_are_asked_for_again() {
     for fault in [

@@ -82,14 +82,17 @@ async fn asked(gates: &Gates) -> (u64, u64) {
 
 #[tokio::test]
 async fn s01_a_rate_limit_with_a_hint_is_waited_out_on_the_primary() {
-    let fault = "[[fault]]\nkind = \"rate_limit_other\"\nfirst = 1\nretry_after = \"2s\"\n";
-    let gates = gates(fault, "").await;
-    let heard = play(&gates, "S01", Api::Chat).await;
-    whole(Api::Chat, &heard);
-    assert_eq!(asked(&gates).await, (2, 0));
-    assert!(heard.took >= Duration::from_secs(2), "{:?} is earlier than the hint", heard.took);
-    assert!(heard.took < Duration::from_secs(5), "{:?}", heard.took);
-    assert_eq!(heard.header("x-mainstay-attempts"), "2");
+    async fn one(api: Api) {
+        let fault = "[[fault]]\nkind = \"rate_limit_other\"\nfirst = 1\nretry_after = \"2s\"\n";
+        let gates = gates(fault, "").await;
+        let heard = play(&gates, "S01", api).await;
+        whole(api, &heard);
+        assert_eq!(asked(&gates).await, (2, 0), "{api:?}");
+        assert!(heard.took >= Duration::from_secs(2), "{:?} is earlier than the hint", heard.took);
+        assert!(heard.took < Duration::from_secs(5), "{:?}", heard.took);
+        assert_eq!(heard.header("x-mainstay-attempts"), "2");
+    }
+    tokio::join!(one(APIS[0]), one(APIS[1]), one(APIS[2]));
 }
 
 #[tokio::test]
@@ -122,7 +125,7 @@ async fn s06_and_s07_end_in_time_with_one_attempt_at_the_silent_primary() {
             let heard = play(&gates, name, api).await;
             whole(api, &heard);
             assert_eq!(asked(&gates).await, (1, 1), "{name} {api:?}");
-            let most = paced(Duration::from_secs(15)) + SLACK;
+            let most = paced(Duration::from_secs(15)).max(Duration::from_millis(1450));
             assert!(heard.took < most, "{name} {api:?}: {:?}", heard.took);
             assert_eq!(heard.header("x-mainstay-provider"), "fallback");
             assert_eq!(heard.header("x-mainstay-model"), "fallback-model");
@@ -183,23 +186,28 @@ async fn s13_a_refusal_on_grounds_of_content_is_the_provider_s_own_and_final() {
 
 #[tokio::test]
 async fn s15_a_primary_that_is_back_is_used_again() {
+    tokio::join!(used_again(APIS[0]), used_again(APIS[1]), used_again(APIS[2]));
+}
+
+/// Asks now and then through an outage of the primary, until it is the primary that answers.
+async fn used_again(api: Api) {
     let outage = format!("[[fault]]\nfault = \"refuse\"\nto = \"{}\"\n", paced_secs(60.0));
     let gates = gates(&outage, "").await;
     let began = tokio::time::Instant::now();
     let back = began + paced(Duration::from_secs(60));
     let mut again = None;
     while again.is_none() {
-        assert!(began.elapsed() < paced(Duration::from_secs(120)), "never again");
-        let heard = gates.gate.stream(Api::Chat, ASKED).await;
-        whole(Api::Chat, &heard);
+        assert!(began.elapsed() < paced(Duration::from_secs(120)), "{api:?}: never again");
+        let heard = gates.gate.stream(api, ASKED).await;
+        whole(api, &heard);
         if heard.header("x-mainstay-provider") == "primary" {
             again = Some(tokio::time::Instant::now());
         }
         tokio::time::sleep(paced(Duration::from_secs(3))).await;
     }
     let late = again.expect("it was used").saturating_duration_since(back);
-    println!("S15: {:.2} s after its return", late.as_secs_f64());
-    assert!(late < paced(Duration::from_secs(15)).max(Duration::from_secs(2)), "{late:?}");
+    println!("S15 {api:?}: {:.2} s after its return", late.as_secs_f64());
+    assert!(late < paced(Duration::from_secs(15)).max(Duration::from_secs(2)), "{api:?}: {late:?}");
 }
 
 #[tokio::test]

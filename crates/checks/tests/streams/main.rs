@@ -11,6 +11,7 @@ mod gate_callers;
 mod gate_continue;
 mod gate_cuts;
 mod gate_faults;
+mod gate_quiet;
 mod gate_runs;
 mod sdk;
 mod usage;
