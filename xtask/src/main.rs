@@ -61,7 +61,9 @@ const USAGE: &str = "usage: cargo xtask <task> [options]
   library                         what adding the library costs: packages, and a first build
   crash [--kills N] [--many N]    kill a gateway under load N times (200), audit its ledger; or several
                                   gateways over PostgreSQL, N rounds
-  mutants [--only TEXT]           break one rule at a time and see who objects
+  mutants [--only A|B] [--minutes N] [--constants]
+                                  break one rule at a time and see who objects; a build with its
+                                  tests may take N minutes (4); --constants: what numbers are worth
 ";
 
 fn main() -> ExitCode {

@@ -1,9 +1,12 @@
 //! `cargo xtask mutants`: breaks one rule at a time in a scratch copy and sees who objects.
 //!
 //! Each mutant replaces one text that must occur exactly once, so that a rule that moved is
-//! noticed. The laboratory's tests look first, then the rules' own tests. A mutant that nobody
-//! objects to is a missing check, and makes the task fail.
+//! noticed. The laboratory's tests look first, then the rules' own tests; at rules that the laboratory
+//! hardly asks, the own tests first. A mutant that nobody
+//! objects to is a missing check, and makes the task fail. `--constants` changes numbers in place of
+//! rules, and shows what each is worth.
 
+mod constants;
 mod list;
 
 use crate::places::{fresh, known, option, root, work};
@@ -14,7 +17,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-/// How long one build with its tests may take. A mutant that spins is caught by it.
+/// How long one build with its tests may take, unless `--minutes` says otherwise on a busy machine.
+/// A mutant that spins is caught by it.
 const LIMIT: Duration = Duration::from_mins(4);
 /// The same for the sound tree, whose first build takes the dependencies with it.
 const LIMIT_FIRST: Duration = Duration::from_mins(20);
@@ -25,27 +29,36 @@ const SIM: &str = "[package]\nname = \"mainstay-sim\"\nversion.workspace = true\
 /// Its door.
 const DOOR: &str = "//! The laboratory alone.\npub mod judge;\npub mod lab;\n";
 
-/// Tries all mutants, or those whose names contain `--only TEXT`.
+/// Tries all mutants, or those whose names contain `--only TEXT` (several texts: `A|B`).
 ///
 /// # Errors
 ///
 /// When the tree is not sound without a mutant, a text is not there once, or a mutant survived.
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
-    known(arguments, &[], &["--only"])?;
+    known(arguments, &["--constants"], &["--only", "--minutes"])?;
     let only = option(arguments, "--only").unwrap_or_default();
-    let chosen: Vec<&Mutant> = ALL.iter().filter(|mutant| mutant.name.contains(only)).collect();
+    if arguments.iter().any(|argument| argument == "--constants") {
+        return constants::run(only);
+    }
+    let limit = match option(arguments, "--minutes").map(str::parse) {
+        None => LIMIT,
+        Some(Ok(minutes)) => Duration::from_mins(minutes),
+        Some(Err(_)) => return Err("--minutes wants a whole number".to_owned()),
+    };
+    let named = |mutant: &&Mutant| only.split('|').any(|text| mutant.name.contains(text));
+    let chosen: Vec<&Mutant> = ALL.iter().filter(named).collect();
     for mutant in &chosen {
         mutated(mutant, &root())?;
     }
     let copy = fresh("mutants")?;
     lay_out(&copy).map_err(|e| format!("copy the tree to {}: {e}", copy.display()))?;
-    if let Some(who) = objects(&copy, LIMIT_FIRST) {
+    if let Some(who) = objects(&copy, &lookers(""), LIMIT_FIRST.max(limit * 2)) {
         return Err(format!("the tree is not sound without a mutant: {who}"));
     }
     println!("| mutant | where | who objected |\n| --- | --- | --- |");
     let mut survivors = Vec::new();
     for mutant in &chosen {
-        let who = attempt(&copy, mutant)?;
+        let who = attempt(&copy, mutant, limit)?;
         println!(
             "| {} | `{}` | {} |",
             mutant.name,
@@ -74,22 +87,40 @@ fn mutated(mutant: &Mutant, tree: &Path) -> Result<String, String> {
     Ok(text.replacen(mutant.from, mutant.to, 1))
 }
 
-fn attempt(copy: &Path, mutant: &Mutant) -> Result<Option<String>, String> {
+fn attempt(copy: &Path, mutant: &Mutant, limit: Duration) -> Result<Option<String>, String> {
     let path = copy.join("crates/core/src").join(mutant.file);
     let put = |text: String| fs::write(&path, text).map_err(|e| format!("{}: {e}", path.display()));
     let sound = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
     put(mutated(mutant, copy)?)?;
-    let who = objects(copy, LIMIT);
+    let who = objects(copy, &lookers(mutant.file), limit);
     put(sound)?;
     Ok(who)
 }
 
-/// The first that objects: tests of the laboratory, then those of plan and rules.
-fn objects(copy: &Path, limit: Duration) -> Option<String> {
-    for (who, line) in [
-        ("laboratory", "test --offline -p mainstay-sim --test lab -- --test-threads 2"),
-        ("own tests", "test --offline -p mainstay-core --lib -- plan:: rules::"),
-    ] {
+/// Who looks at a tree, and by which command.
+const LABORATORY: (&str, &str) =
+    ("laboratory", "test --offline -p mainstay-sim --test lab -- --test-threads 2");
+const OWN_TESTS: (&str, &str) =
+    ("own tests", "test --offline -p mainstay-core --lib -- plan:: rules::");
+/// Rules of which the laboratory's tests ask little (leases are played by fleets, days are long), and
+/// the tests that look at them before everybody else does.
+const OWN_FIRST: [(&str, (&str, &str)); 2] = [
+    ("rules/lease/", ("own tests", "test --offline -p mainstay-core --lib -- rules::lease::")),
+    (
+        "rules/pacer/hold.rs",
+        ("own tests", "test --offline -p mainstay-core --lib -- rules::pacer::"),
+    ),
+];
+
+/// Who looks at a file's mutants, one after the other.
+fn lookers(file: &str) -> Vec<(&'static str, &'static str)> {
+    let first = OWN_FIRST.iter().filter(|(start, _)| file.starts_with(start)).map(|own| own.1);
+    first.chain([LABORATORY, OWN_TESTS]).collect()
+}
+
+/// The first that objects.
+fn objects(copy: &Path, lookers: &[(&str, &str)], limit: Duration) -> Option<String> {
+    for (who, line) in lookers {
         let mut command = Command::new("cargo");
         command.args(line.split(' ')).current_dir(copy).env("CARGO_TERM_COLOR", "never");
         // A mutant leaves names unused; that is no objection.
@@ -155,10 +186,17 @@ fn lay_out(copy: &Path) -> std::io::Result<()> {
     for file in ["src/lab.rs", "src/judge.rs"] {
         if from.join("crates/sim").join(file).is_file() {
             fs::copy(from.join("crates/sim").join(file), sim.join(file))?;
+            as_old_as(&from.join("crates/sim").join(file), &sim.join(file))?;
         }
     }
     fs::write(sim.join("Cargo.toml"), SIM)?;
-    fs::write(sim.join("src/lib.rs"), DOOR)
+    fs::write(sim.join("src/lib.rs"), DOOR)?;
+    as_old_as(&from.join("Cargo.toml"), &sim.join("src/lib.rs"))
+}
+
+/// What has not changed since the last run is not built again.
+fn as_old_as(from: &Path, to: &Path) -> std::io::Result<()> {
+    fs::File::options().append(true).open(to)?.set_modified(fs::metadata(from)?.modified()?)
 }
 
 fn copy_all(from: &Path, to: &Path) -> std::io::Result<()> {
@@ -169,7 +207,8 @@ fn copy_all(from: &Path, to: &Path) -> std::io::Result<()> {
         if entry.file_type()?.is_dir() {
             copy_all(&entry.path(), &target)?;
         } else {
-            fs::copy(entry.path(), target)?;
+            fs::copy(entry.path(), &target)?;
+            as_old_as(&entry.path(), &target)?;
         }
     }
     Ok(())

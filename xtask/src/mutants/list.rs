@@ -26,6 +26,7 @@ const BREAKER: &str = "rules/breaker.rs";
 const BUDGET: &str = "rules/retry_budget.rs";
 const BACKOFF: &str = "rules/backoff.rs";
 const PACER: &str = "rules/pacer.rs";
+const HOLD: &str = "rules/pacer/hold.rs";
 const LEARN: &str = "rules/pacer/learn.rs";
 const LIMIT: &str = "rules/pacer/limit.rs";
 const QUEUE: &str = "rules/pacer/queue.rs";
@@ -167,6 +168,19 @@ pub(super) const ALL: &[Mutant] = &[
         AFTER,
         "let wait = backoff.max(hint);",
         "let wait = backoff;",
+    ),
+    mutant("a wait of a day is never looked at", HOLD, "self.look.min(self.end)", "self.end"),
+    mutant(
+        "every refusal puts the look at a long wait off",
+        HOLD,
+        "if self.looked || self.every.is_zero() {",
+        "if self.looked || !self.end.since(now).is_zero() {",
+    ),
+    mutant(
+        "what was learnt of a stream's start is not asked",
+        LIVE,
+        "p95.map_or(soft, |p95| soft.max(p95 * 3))",
+        "soft",
     ),
     mutant("the hold is not kept", PACER, "later(self.hold.ready_at(), WaitCause::Hint);", ""),
     mutant(

@@ -34,11 +34,11 @@ const WAITED_OUT: [Kind; 1] = [Kind::ConcurrentLimit];
 
 /// Attempts, and whether the second target answered.
 fn wanted(kind: Kind) -> (u32, bool) {
-    match kind {
-        kind if NOBODY.contains(&kind) => (1, false),
-        kind if SAME_FIRST.contains(&kind) || WAITED_OUT.contains(&kind) => (4, true),
-        _ => (2, true),
+    if NOBODY.contains(&kind) {
+        return (1, false);
     }
+    let stays = SAME_FIRST.contains(&kind) || WAITED_OUT.contains(&kind);
+    (if stays { 4 } else { 2 }, true)
 }
 
 async fn sim() -> Sim {
@@ -47,21 +47,22 @@ async fn sim() -> Sim {
     Sim::start(SimConfig { listen, scenario }).await.expect("a port")
 }
 
+const POLICY: &str = "[policy.retry]\ntransient_base = \"1ms\"\ntransient_cap = \"5ms\"\n\
+                      [policy.fallback]\nwait_max = \"200ms\"\n[policy.timeouts]\nheaders = \"3s\"\n";
+
 /// Two simulators, of which the first fails by the model's name, and a route for each kind.
 fn config(first: &Sim, second: &Sim) -> String {
-    let mut text = "[policy.retry]\ntransient_base = \"1ms\"\ntransient_cap = \"5ms\"\n\
-                    [policy.fallback]\nwait_max = \"200ms\"\n[policy.timeouts]\nheaders = \"3s\"\n"
-        .to_owned();
-    for (name, sim) in [("a", first), ("b", second)] {
+    let provider = |(name, sim): (&str, &Sim)| {
         let url = sim.base_url();
-        text +=
-            &format!("[[provider]]\nname = \"{name}\"\nbase_url = \"{url}\"\napi_key = \"k\"\n");
-    }
+        format!("[[provider]]\nname = \"{name}\"\nbase_url = \"{url}\"\napi_key = \"k\"\n")
+    };
     let route = |kind: &Kind| {
         let name = kind.name();
         format!("[[route]]\nmodel = \"{name}\"\ntargets = [\"a/sim-{name}\", \"b/gpt-4o\"]\n")
     };
-    text + &Kind::ALL.iter().map(route).collect::<String>()
+    let providers = [("a", first), ("b", second)].map(provider).concat();
+    let routes: String = Kind::ALL.iter().map(route).collect();
+    format!("{POLICY}{providers}{routes}")
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::{Run, Scene, check, own_attempts, play, score, watch};
 use std::io::{self, Write};
+use std::ops::Range;
 
 const JUDGED: [&str; 7] = ["rpm", "tpm", "noheaders", "hintonly", "flaky", "outage", "concurrency"];
 
@@ -13,7 +14,8 @@ const BROKEN_MAX: u32 = 5;
 /// to tell how fast it was.
 ///
 /// `--seeds N` plays N random scenes with all their twins; `--from S` starts at another seed than 1;
-/// `--seed S` replays one and shows everything; `--judged` plays the judged scenes and prints scores.
+/// `--plain` leaves the twins out, to see how fast the laboratory itself is; `--seed S` replays one and
+/// shows everything; `--judged` plays the judged scenes and prints scores.
 ///
 /// # Errors
 ///
@@ -30,10 +32,12 @@ pub fn console(args: &[String], seconds: &dyn Fn() -> f64, out: &mut dyn Write) 
         return replay(&Scene::swarm(seed), out);
     }
     let Some(seeds) = number("--seeds") else {
-        writeln!(out, "usage: lab --seeds N [--from S] | --seed S | --judged")?;
+        writeln!(out, "usage: lab --seeds N [--from S] [--plain] | --seed S | --judged")?;
         return Ok(2);
     };
-    swarm(number("--from").unwrap_or(1), seeds, seconds, out)
+    let from = number("--from").unwrap_or(1);
+    let play = if args.iter().any(|arg| arg == "--plain") { play } else { check };
+    swarm(from..from.saturating_add(seeds), play, seconds, out)
 }
 
 fn judged(out: &mut dyn Write) -> io::Result<u8> {
@@ -58,11 +62,17 @@ fn judged(out: &mut dyn Write) -> io::Result<u8> {
     Ok(0)
 }
 
-fn swarm(from: u64, seeds: u64, seconds: &dyn Fn() -> f64, out: &mut dyn Write) -> io::Result<u8> {
+fn swarm(
+    seeds: Range<u64>,
+    play: fn(&Scene) -> Run,
+    seconds: &dyn Fn() -> f64,
+    out: &mut dyn Write,
+) -> io::Result<u8> {
     let (start, mut events, mut all, mut bad) = (seconds(), 0, 0, 0);
-    for seed in from..from.saturating_add(seeds) {
+    let count = seeds.end - seeds.start;
+    for seed in seeds {
         let scene = Scene::swarm(seed);
-        let run = check(&scene);
+        let run = play(&scene);
         events += run.tally.events;
         all += run.events;
         if run.accusations.is_empty() {
@@ -78,7 +88,7 @@ fn swarm(from: u64, seeds: u64, seconds: &dyn Fn() -> f64, out: &mut dyn Write) 
     let rate = all as f64 / took;
     writeln!(
         out,
-        "{seeds} seeds, {bad} broken, {events} events, {all} with those of twins, in {took:.1} s: {rate:.0} a second"
+        "{count} seeds, {bad} broken, {events} events, {all} with those of twins, in {took:.1} s: {rate:.0} a second"
     )?;
     Ok(u8::from(bad > 0))
 }

@@ -88,6 +88,14 @@ fn a_swarm_says_how_many_scenes_it_played_and_how_many_were_broken() {
     let (code, said) = told(&["--seeds", "2", "--from", "40"]);
     assert_eq!(code, 0);
     assert!(said.starts_with("2 seeds, 0 broken, "), "{said}");
+    let count = |said: &str, at: usize| -> u64 {
+        let number = said.split(", ").nth(at).and_then(|part| part.split(' ').next());
+        number.and_then(|number| number.parse().ok()).expect("a number")
+    };
+    assert!(count(&said, 3) > 2 * count(&said, 2), "twins are played: {said}");
+    let (code, plain) = told(&["--seeds", "2", "--from", "40", "--plain"]);
+    assert_eq!((code, count(&plain, 2)), (0, count(&said, 2)));
+    assert_eq!(count(&plain, 3), count(&plain, 2), "no twins: {plain}");
 }
 
 /// A scene whose promise is broken: here by a wish that is no rule, so that nothing need be broken

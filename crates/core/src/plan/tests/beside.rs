@@ -6,10 +6,9 @@ use crate::policy::HedgePolicy;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// After which silence the second attempt starts, when `known` answers of the first target began
-/// after `took`. Hedging is off, or on with a delay or without.
-fn beside_after(hedge: Option<Option<Duration>>, known: u32, took: Duration) -> Duration {
-    let hedge = HedgePolicy { enabled: hedge.is_some(), delay: hedge.flatten() };
-    let mut world = World::new(2, Policy { hedge, ..Policy::default() });
+/// after `took`.
+fn beside_after(hedge: &HedgePolicy, known: u32, took: Duration) -> Duration {
+    let mut world = World::new(2, Policy { hedge: hedge.clone(), ..Policy::default() });
     for _ in 0..known {
         world.cells[0].target(|target| target.first_content.record(took));
     }
@@ -30,7 +29,7 @@ fn about(found: Duration, wanted: Duration) {
 
 #[test]
 fn a_stream_has_ten_seconds_or_three_times_the_learnt_95th_percentile() {
-    let off = None;
+    let off = &HedgePolicy { enabled: false, delay: None };
     about(beside_after(off, 0, SECOND), SECOND * 10);
     about(beside_after(off, 20, SECOND), SECOND * 10);
     about(beside_after(off, 19, SECOND * 5), SECOND * 10);
@@ -39,12 +38,12 @@ fn a_stream_has_ten_seconds_or_three_times_the_learnt_95th_percentile() {
 
 #[test]
 fn a_hedge_waits_for_its_delay_or_the_learnt_95th_percentile_and_never_longer_than_others() {
-    let learnt = Some(None);
+    let learnt = &HedgePolicy { enabled: true, delay: None };
     about(beside_after(learnt, 0, SECOND), SECOND * 10);
     about(beside_after(learnt, 19, SECOND), SECOND * 10);
     about(beside_after(learnt, 20, SECOND), SECOND);
-    let delay = |delay| Some(Some(delay));
-    about(beside_after(delay(SECOND * 2), 0, SECOND), SECOND * 2);
-    about(beside_after(delay(SECOND * 2), 20, SECOND), SECOND * 2);
-    about(beside_after(delay(SECOND * 60), 0, SECOND), SECOND * 10);
+    let delay = |delay| HedgePolicy { enabled: true, delay: Some(delay) };
+    about(beside_after(&delay(SECOND * 2), 0, SECOND), SECOND * 2);
+    about(beside_after(&delay(SECOND * 2), 20, SECOND), SECOND * 2);
+    about(beside_after(&delay(SECOND * 60), 0, SECOND), SECOND * 10);
 }

@@ -113,7 +113,8 @@ fn a_wait_of_a_day_parks_nobody_and_is_looked_at() {
     let look = go(&mut pacer, 100, at(60_500));
     told(&mut pacer, 60_600);
     pacer.succeeded(look, None, &no_hints(), at(61_000));
-    go(&mut pacer, 100, at(61_500));
+    let next = go(&mut pacer, 100, at(61_500));
+    pacer.released(next, at(61_600));
 }
 
 #[test]
