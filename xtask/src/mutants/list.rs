@@ -277,8 +277,8 @@ pub(super) const ALL: &[Mutant] = &[
     mutant(
         "the level is not settled after a refusal",
         LIMIT,
-        "self.level = cost - wait.min(window) * self.rate - since.min(self.burst);",
-        "let _ = (wait.min(window), since, cost);",
+        "self.level = cost - wait.min(window) * self.rate - later;",
+        "let _ = (wait.min(window), later, cost);",
     ),
     mutant(
         "a limit that nobody names is kept",
