@@ -20,6 +20,8 @@ pub(crate) const FULL: &[(Endpoint, &[&str], &str)] = &[
     (Endpoint::Runs, &["assistant_id"], RUN),
     (Endpoint::ThreadAndRun, &["assistant_id"], THREAD_AND_RUN),
     (Endpoint::ToolOutputs, &["tool_outputs"], OUTPUTS),
+    (Endpoint::AssistantUpdate, &[], ASSISTANT),
+    (Endpoint::ThreadUpdate, &[], THREAD_UPDATE),
 ];
 
 const CHAT: &str = r#"{"model":"gpt-4o","messages":[{"role":"system","content":"Be short."},{"role":"user","name":"ann",
@@ -88,6 +90,7 @@ const THREAD_AND_RUN: &str = r#"{"assistant_id":"asst_1","model":"gpt-4.1","stre
 "truncation_strategy":{"type":"auto"},"thread":{"messages":[{"role":"user","content":"x"}],"metadata":{"a":"b"}}}"#;
 const OUTPUTS: &str =
     r#"{"tool_outputs":[{"tool_call_id":"call_1","output":"70 degrees"}],"stream":true}"#;
+const THREAD_UPDATE: &str = r#"{"metadata":{"a":"b"},"tool_resources":{"code_interpreter":{"file_ids":["file-1"]},"file_search":{"vector_store_ids":["vs_1"]}}}"#;
 
 /// A sound body with what it must not lose.
 pub(crate) struct Sound {

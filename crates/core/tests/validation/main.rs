@@ -1,6 +1,7 @@
 //! Validation as a whole: sound bodies pass, bodies made unsound by rule are refused at the right place.
 
 mod bodies;
+mod forms;
 mod mutate;
 mod sdk;
 
