@@ -55,8 +55,8 @@ pub fn fits(window: Window, prompt: u64, asked: Option<u64>, counted: bool) -> F
 
 /// What is certain of a request that is certainly too long for a window; `None` when it may fit.
 ///
-/// With a known vocabulary the texts were counted; with another one they must go beyond the window
-/// by more than the stated error of estimates, and only with `strict`. The asked output counts
+/// With a known vocabulary the texts were counted; with another one the least that vocabularies make
+/// of them must go beyond the window by a fifth more, and only with `strict`. The asked output counts
 /// (`output_counts`) where the provider adds it to the prompt.
 pub fn certainly_too_long(
     weighed: &Weighed,
@@ -68,7 +68,7 @@ pub fn certainly_too_long(
     let at_least = if weighed.counted {
         weighed.at_least
     } else if strict {
-        // An estimate may be too high by its stated error.
+        // A vocabulary that was never measured may make a little less of it.
         weighed.at_least / 5 * 4
     } else {
         return None;

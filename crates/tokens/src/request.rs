@@ -36,6 +36,10 @@ pub struct Count {
     pub asked_each: Option<u64>,
     /// Whether every part follows a published rule and an exact vocabulary.
     pub exact: bool,
+    /// Between how many tokens the prompt is: twice the same when it is exact, a range where the
+    /// vocabulary is not known; `None` where texts were counted and what frames them has no
+    /// published rule.
+    pub range: Option<(u64, u64)>,
 }
 
 impl Count {
@@ -52,17 +56,42 @@ impl Count {
 ///
 /// The body is not JSON; nothing is counted.
 pub fn count(body: &[u8], model: Option<&str>) -> Result<Count, serde_json::Error> {
-    let body: Value = serde_json::from_slice(body)?;
+    let text = body;
+    let body: Value = serde_json::from_slice(text)?;
     let model = model.or_else(|| body["model"].as_str()).unwrap_or("");
     let mut counter = Counter::new(model);
+    let counted = counter.count.exact;
     counter.body(&body);
-    Ok(counter.count)
+    let Counter { mut count, vocabulary, .. } = counter;
+    let prompt = count.prompt();
+    count.range = match (count.exact, counted) {
+        (true, _) => Some((prompt, prompt)),
+        (false, true) => None,
+        (false, false) => Some(ranged(prompt, vocabulary, text)),
+    };
+    Ok(count)
 }
 
-/// Counts text with a model's vocabulary, or estimates where that is not known.
-pub fn count_text(model: &str, text: &str) -> (u64, bool) {
+/// An estimate with the range of its text around it.
+fn ranged(likely: u64, vocabulary: Option<Vocabulary>, text: &[u8]) -> (u64, u64) {
+    let (least, most) = estimate::range(text);
+    let of_text = estimate::tokens(vocabulary, text).max(1);
+    let scaled = |bound: u64| u128::from(likely) * u128::from(bound) / u128::from(of_text);
+    let whole = |scaled: u128| u64::try_from(scaled).unwrap_or(u64::MAX);
+    (whole(scaled(least)).min(likely), whole(scaled(most)).max(likely))
+}
+
+/// Counts text with a model's vocabulary, or estimates where that is not known; and between how many
+/// tokens it is.
+pub fn count_text(model: &str, text: &str) -> (u64, (u64, u64)) {
     let counter = Counter::new(model);
-    (counter.text(text), counter.count.exact)
+    let tokens = counter.text(text);
+    let range = if counter.count.exact {
+        (tokens, tokens)
+    } else {
+        ranged(tokens, counter.vocabulary, text.as_bytes())
+    };
+    (tokens, range)
 }
 
 struct Counter<'m> {

@@ -83,6 +83,41 @@ fn the_stated_error_holds_for_every_script() {
     }
 }
 
+/// What the vocabularies of Claude 2, DeepSeek V3, Gemma 3, Llama 3, Mistral 7B and Qwen 3 make of the
+/// samples, in this order; how they were counted stands beside the weights.
+const OTHERS: &[(&str, [u64; 6])] = &[
+    ("English", [79, 79, 78, 79, 80, 79]),
+    ("code", [137, 129, 144, 120, 148, 122]),
+    ("JSON", [95, 100, 97, 93, 109, 94]),
+    ("German", [97, 88, 76, 91, 101, 91]),
+    ("French", [98, 87, 76, 90, 95, 90]),
+    ("Russian", [146, 97, 80, 93, 116, 104]),
+    ("Arabic", [197, 81, 72, 84, 191, 79]),
+    ("Hindi", [269, 151, 68, 124, 274, 231]),
+    ("Chinese", [115, 55, 70, 84, 107, 66]),
+    ("Traditional Chinese", [109, 52, 64, 71, 90, 63]),
+    ("Japanese", [130, 85, 70, 89, 135, 77]),
+    ("Korean", [170, 100, 82, 86, 169, 105]),
+];
+
+#[test]
+fn other_vocabularies_are_within_the_stated_range() {
+    assert_eq!(OTHERS.len(), SAMPLES.len());
+    for ((script, text, _), (name, counts)) in SAMPLES.iter().zip(OTHERS) {
+        assert_eq!(script, name);
+        let (least, most) = range(text.as_bytes());
+        for count in counts {
+            assert!((least..=most).contains(count), "{script}: {count} not in {least}..={most}");
+        }
+        let latin = text.is_ascii() || matches!(*script, "German" | "French");
+        let tenths = if latin { 22 } else { 50 };
+        assert!(most * 10 <= least * tenths, "{script}: {least}..={most} says little");
+        let likely = tokens(None, text.as_bytes());
+        assert!((least..=most).contains(&likely), "{script}: {likely}");
+    }
+    assert_eq!(range(b""), (0, 0));
+}
+
 #[test]
 fn an_escape_weighs_as_its_character() {
     for (_, text, _) in SAMPLES {
