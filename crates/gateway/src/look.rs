@@ -75,8 +75,8 @@ async fn into_json(call: &mut Call, bytes: &Bytes, engine: &Engine) -> Result<As
     call.model_span = peeked.model_span();
     call.model = peeked.model.map(std::borrow::Cow::into_owned);
     let Some(model) = call.model.as_deref() else { return Ok(asked) };
-    let (endpoint, most) = (call.endpoint, asked.max_output);
-    let prompt = Prompt { endpoint, model, body: bytes, asked: most, level };
+    let (endpoint, most, time) = (call.endpoint, asked.max_output, call.timeout);
+    let prompt = Prompt { endpoint, model, body: bytes, asked: most, level, time };
     window::check(prompt, engine).await?;
     Ok(asked)
 }

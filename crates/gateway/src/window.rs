@@ -6,6 +6,10 @@
 //! fill a known window is estimated. Within 15 % of the window the texts are counted with the model's
 //! vocabulary, away from the thread that serves calls. What is not certain is the provider's to say.
 
+use std::sync::LazyLock;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
 use bytes::Bytes;
 use mainstay::call::{Call, CallBody};
 use mainstay::{Engine, Reach};
@@ -16,15 +20,25 @@ use mainstay_tokens::estimate;
 use mainstay_tokens::fits::{TooLong, certainly_too_long};
 use mainstay_tokens::models::{self, Vocabulary, Window};
 use mainstay_tokens::request::weigh;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use crate::refused::Refused;
 
-/// Counts at once, over all workers; further calls are left to the provider, so that a flood of
-/// long prompts cannot take the processors from other calls.
+/// Most counts at once, over all workers, and never more than half the processors: a flood of long
+/// prompts cannot take them from other calls.
 const COUNTS_MAX: usize = 4;
-static COUNTS: Semaphore = Semaphore::const_new(COUNTS_MAX);
+static COUNTS: LazyLock<Semaphore> = LazyLock::new(|| {
+    let processors = available_parallelism().map_or(1, std::num::NonZero::get);
+    Semaphore::new((processors / 2).clamp(1, COUNTS_MAX))
+});
+/// Calls that wait for their count, over all workers. What comes beyond them is left to the provider.
+const WAITING_MAX: usize = 64;
+static WAITING: Semaphore = Semaphore::const_new(WAITING_MAX);
+/// Longest wait for a count's turn, small beside what an answer to a long prompt takes; then the
+/// provider decides.
+const WAIT_MAX: Duration = Duration::from_secs(5);
 /// Largest body that is counted, in bytes; no window known is as long.
 const BODY_MAX: usize = 16 * 1024 * 1024;
 
@@ -37,6 +51,18 @@ pub(crate) struct Prompt<'a> {
     /// The most output asked for in one answer, and the field that says so.
     pub(crate) asked: Option<u64>,
     pub(crate) level: Level,
+    /// The whole time that the caller gives his call.
+    pub(crate) time: Option<Duration>,
+}
+
+/// A place among the counts; `None` when there is none in time.
+async fn place(time: Option<Duration>) -> Option<SemaphorePermit<'static>> {
+    if let Ok(place) = COUNTS.try_acquire() {
+        return Some(place);
+    }
+    let _waits = WAITING.try_acquire().ok()?;
+    let longest = time.map_or(WAIT_MAX, |time| time.min(WAIT_MAX));
+    timeout(longest, COUNTS.acquire()).await.ok()?.ok()
 }
 
 /// Refuses a prompt that certainly fits none of the targets it may go to.
@@ -62,9 +88,11 @@ pub(crate) async fn check(prompt: Prompt<'_>, engine: &Engine) -> Result<(), Ref
     }
     let output_counts =
         counts_output(prompt.endpoint) && (strict || !models::is_reasoning(&target));
-    let Ok(_place) = COUNTS.try_acquire() else { return Ok(()) };
+    let Some(place) = place(prompt.time).await else { return Ok(()) };
     let body = prompt.body.clone();
     let counting = spawn_blocking(move || {
+        // A count goes on when its caller has left, and so keeps its place.
+        let _place = place;
         let weighed = weigh(&body, &target, window.context)?;
         certainly_too_long(&weighed, window, output_counts, strict).map(|much| (target, much))
     });
@@ -78,6 +106,7 @@ pub(crate) async fn check(prompt: Prompt<'_>, engine: &Engine) -> Result<(), Ref
 pub(crate) struct Countable {
     body: Bytes,
     target: String,
+    time: Option<Duration>,
 }
 
 impl Countable {
@@ -90,15 +119,17 @@ impl Countable {
         }
         let first = engine.reach(model).into_iter().next();
         let target = first.map_or_else(|| model.to_owned(), |first| first.model);
-        Some(Countable { body: body.clone(), target })
+        Some(Countable { body: body.clone(), target, time: call.timeout })
     }
 
     /// Its tokens; `None` while too many others are counted.
     pub(crate) async fn count(self) -> Option<u64> {
-        let _place = COUNTS.try_acquire().ok()?;
-        let Countable { body, target } = self;
-        let counting =
-            spawn_blocking(move || mainstay_tokens::request::count(&body, Some(&target)));
+        let Countable { body, target, time } = self;
+        let place = place(time).await?;
+        let counting = spawn_blocking(move || {
+            let _place = place;
+            mainstay_tokens::request::count(&body, Some(&target))
+        });
         counting.await.ok()?.ok().map(|count| count.prompt())
     }
 }

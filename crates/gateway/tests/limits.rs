@@ -334,9 +334,10 @@ fn what_prompts_of_a_model_use_is_learnt_from_what_providers_tell() {
 }
 
 #[test]
-fn near_a_limit_on_tokens_a_prompt_is_counted_before_it_is_refused() {
+fn near_a_limit_on_tokens_a_prompt_is_counted_before_anything_is_decided() {
     let provider = Provider::fixed(completion());
-    // Long words: an eighth of the bytes. Single letters and digits: a half.
+    // Long words: an eighth of the bytes. Single letters and digits: a half. The estimate of both is a
+    // quarter.
     let words = |bytes: usize| " understanding".repeat(bytes / 14);
     let letters = |bytes: usize| " q7".repeat(bytes / 3);
     for (prompt, admitted) in [
@@ -345,6 +346,10 @@ fn near_a_limit_on_tokens_a_prompt_is_counted_before_it_is_refused() {
         // So far beyond the limit that no count is made.
         (words(5_000), false),
         (letters(4_300), false),
+        // It would fit by the estimate, and does not.
+        (letters(3_450), false),
+        // So far below the limit that no count is made: settled by what the answer tells.
+        (letters(3_200), true),
     ] {
         let front = front(provider.addr, "");
         front.limit(&organization(), None, &tpm(1_000));

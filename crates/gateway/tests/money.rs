@@ -19,13 +19,17 @@ use billing::Billing;
 use mainstay_core::dice::Dice;
 use mainstay_core::money::budget::Every;
 use mainstay_core::money::{Price, Quantity, Usd};
-use mainstay_core::store::{BudgetOf, BudgetStore, NewBudget, Scope, Scopes, UnixMillis};
+use mainstay_core::store::Change::To;
+use mainstay_core::store::{
+    BudgetOf, BudgetStore, DEFAULT_ORG, LimitPatch, LimitStore, NewBudget, Scope, Scopes, Subject,
+    UnixMillis,
+};
 use mainstay_gateway::config::{Environment, parse};
 use mainstay_gateway::first_run::first_run;
 use mainstay_gateway::settings::Settings;
 use mainstay_gateway::{AdminSettings, Gateway, Ground, Plan, engine_spec};
 use mainstay_sim::{Sim, SimConfig};
-use mainstay_store::{LedgerFile, LedgerSettings, Sqlite, SqliteLedger};
+use mainstay_store::{LedgerFile, LedgerSettings, Sqlite, SqliteLedger, Verified};
 use serde_json::Value;
 use support::{Caller, TOKEN, add_key, until};
 use tempfile::TempDir;
@@ -133,13 +137,18 @@ impl Bank {
     }
 
     /// Stops it in good order and gives the sum of what was settled.
-    fn close(mut self) -> Usd {
+    fn close(self) -> Usd {
+        self.audited().settled
+    }
+
+    /// Stops it in good order and gives what its ledger says.
+    fn audited(mut self) -> Verified {
         self.gateway.take().expect("it runs").stop();
         let mut file = LedgerFile::open(&self.path()).expect("a ledger");
         let found = file.verify().expect("a sound file");
         assert!(found.is_sound(), "{found:?}");
         assert_eq!(found.open, 0, "every reservation has its end");
-        found.settled
+        found
     }
 }
 
@@ -188,6 +197,39 @@ fn an_answer_costs_price_times_usage_streamed_or_not() {
     );
     let settled = bank.close();
     assert_eq!(settled, one.plus(one).expect("a sum"), "the same words cost the same");
+}
+
+#[test]
+fn a_request_that_is_refused_before_it_is_sent_uses_no_quota_and_no_money() {
+    let (_runtime, sim) = simulator();
+    let bank = Bank::open(sim.addr(), "[limits]\ncount_refused = true\n");
+    // What is used does not come back within the test.
+    let burst = To(Duration::from_secs(60));
+    let patch = LimitPatch { rpm: To(2), tpm: To(10_000), burst, ..LimitPatch::default() };
+    let organization = Subject::Organization(DEFAULT_ORG.into());
+    bank.store.set_limit(&organization, None, &patch, now()).expect("a limit");
+    bank.budget("0.001");
+    let long = format!(
+        r#"{{"model":"gpt-4","max_tokens":1,"messages":[{{"role":"user","content":"{}"}}]}}"#,
+        " the".repeat(9_000)
+    );
+    for _ in 0..10 {
+        let unsound = bank.post(CHAT, r#"{"model":"gpt-4o","max_tokens":"9","messages":[]}"#);
+        assert_eq!(unsound.status, 400, "{}", text(&unsound));
+        let long = bank.post(CHAT, &long);
+        let kind = long.header("x-mainstay-kind");
+        assert_eq!(kind, Some("context_length_exceeded"), "{}", text(&long));
+        assert_eq!(long.header("x-ratelimit-remaining-requests"), Some("2"));
+        assert_eq!(long.header("x-ratelimit-remaining-tokens"), Some("10000"));
+    }
+    let sound = r#"{"model":"gpt-4o","max_tokens":1,"messages":[{"role":"user","content":"hi"}]}"#;
+    let first = bank.post(CHAT, sound);
+    assert_eq!(first.status, 200, "{}", text(&first));
+    assert_eq!(first.header("x-ratelimit-remaining-requests"), Some("1"));
+    let usage: Value = serde_json::from_str(&text(&first)).expect("JSON");
+    let ledger = bank.audited();
+    assert_eq!(ledger.settled, cost(&usage["usage"]), "one call, and nothing beside it");
+    assert_eq!(ledger.ended, 1, "nothing was ever held for the others");
 }
 
 #[test]

@@ -56,6 +56,26 @@ fn a_prompt_above_the_window_is_refused_with_what_to_cut() {
 }
 
 #[test]
+fn a_flood_of_long_prompts_is_counted_in_turn_and_none_is_sent() {
+    const CALLERS: usize = 16;
+    let provider = Provider::fixed(completion());
+    let front = front(&provider, "", "");
+    // The first count unpacks the vocabulary.
+    chat(&front, "gpt-4", 9_000, &json!({})).refused(400, "context_length_exceeded");
+    let barrier = std::sync::Barrier::new(CALLERS);
+    std::thread::scope(|scope| {
+        for _ in 0..CALLERS {
+            scope.spawn(|| {
+                barrier.wait();
+                let reply = chat(&front, "gpt-4", 20_000, &json!({}));
+                reply.refused(400, "context_length_exceeded");
+            });
+        }
+    });
+    assert!(provider.seen().is_empty());
+}
+
+#[test]
 fn what_may_fit_is_sent() {
     let provider = Provider::fixed(completion());
     let front = front(&provider, "", "");

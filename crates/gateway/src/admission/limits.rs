@@ -89,6 +89,11 @@ fn is_near(refusal: &Refusal) -> bool {
     refusal.measure == Measure::TokensPerMinute && must_count(refusal.requested, left)
 }
 
+/// Whether a call fits what is left of its tokens so nearly that they must be counted before it does.
+fn fits_nearly(need: Need, standing: &Standing) -> bool {
+    standing.tokens.is_some_and(|left| must_count(need.tokens, left.remaining))
+}
+
 /// The state of a limit, for people.
 #[derive(Clone, Debug)]
 pub(super) struct LimitReport {
@@ -195,11 +200,17 @@ impl LimitDesk {
         if let Some(leases) = &self.leases {
             let view = leases.view(ask.waited, ask.now);
             return leases.with(org, view, |group| {
+                if !sure && fits_nearly(need, &group.standing(shares, view)) {
+                    return (Err(Halt::Doubtful), Standing::default());
+                }
                 let taken = attempt(need, sure, |need| group.admit(shares, need, view));
                 (taken, group.standing(shares, view))
             });
         }
         let mut table = self.lock(shard(org));
+        if !sure && fits_nearly(need, &table.standing(shares, ask.now)) {
+            return (Err(Halt::Doubtful), Standing::default());
+        }
         let taken = attempt(need, sure, |need| {
             table.admit(shares, need, ask.now).map_err(Stopped::Refused)
         });

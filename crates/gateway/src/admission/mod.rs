@@ -97,7 +97,7 @@ pub(crate) enum Denied {
     /// The lease of a limit that gateways share is used up, and more is asked for: wait for the reply with
     /// [`LimitDesk::reply`] and ask again. Never said to a call that has waited.
     Asks,
-    /// By an estimate that is within 15 % of what is left, a limit on tokens is used up: count the
+    /// The estimate is within 15 % of what is left of a limit on tokens, on either side: count the
     /// prompt and ask again.
     Doubtful,
 }
