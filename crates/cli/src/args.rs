@@ -142,12 +142,12 @@ Each line is {\"id\",\"status\",\"headers\",\"body\",\"stream\"}; each answer is
 const CHECK: &str = "Examples:
   mainstay check request.json
   mainstay check --level strict --json batch.jsonl
-  mainstay check requests/
+  mainstay check requests/ more.jsonl
   mainstay check --endpoint chat - < request.json";
 
 const TOKENS: &str = "Examples:
   mainstay tokens request.json
-  mainstay tokens --model gpt-4o essay.txt
+  mainstay tokens --model gpt-4o essay.txt letter.txt
   echo 'How many tokens is this?' | mainstay tokens --model gpt-4o -
 
 A JSON object is counted as a request, JSON lines one by one, anything else as text. The cost is
@@ -155,8 +155,10 @@ that of the prompt, and with the asked output at most.";
 
 #[derive(Debug, Group)]
 pub(crate) struct TokensArgs {
-    /// A request, JSON lines of requests, or text; `-` is standard input
-    pub(crate) file: PathBuf,
+    /// Requests, JSON lines of requests, or texts; a folder: every `.json` and `.jsonl` in it; `-` is
+    /// standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
     /// The model to count for; absent: the one that the request names
     #[arg(long, value_name = "NAME")]
     pub(crate) model: Option<String>,
@@ -197,7 +199,8 @@ pub(crate) struct SimArgs {
 #[derive(Debug, Group)]
 pub(crate) struct CheckArgs {
     /// JSON or JSON lines; a folder: every `.json` and `.jsonl` in it; `-` is standard input
-    pub(crate) file: PathBuf,
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
     /// chat, responses, completions, embeddings, moderations, images, speech, assistants, threads or
     /// runs; absent: told by the body, or by `url` in a Batch line
     #[arg(long, value_name = "NAME")]

@@ -29,6 +29,7 @@ const SUCCESSES: &[Case] = &[
         &["check", "-"],
         "{\"model\":\"gpt-4o\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}",
     ),
+    ("check-folder", &["check", "requests/more", "one.json"], ""),
     (
         "tokens",
         &["tokens", "-"],
@@ -40,6 +41,9 @@ const SUCCESSES: &[Case] = &[
         "{\"custom_id\":\"a\",\"method\":\"POST\",\"url\":\"/v1/chat/completions\",\"body\":{\"model\":\"gpt-4o\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}}\n{\"model\":\"mine\",\"input\":\"Hello\"}\n{\"model\":\"gpt-4\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}],\"max_tokens\":9000}\n",
     ),
     ("tokens-text", &["tokens", "--model", "gpt-4o", "--json", "-"], "Hello, world"),
+    ("tokens-text-unknown", &["tokens", "--model", "mine", "essay.txt"], ""),
+    ("tokens-many", &["tokens", "--model", "gpt-4o", "one.json", "essay.txt", "requests"], ""),
+    ("tokens-many-json", &["tokens", "--json", "requests/more"], ""),
     ("config-init", &["config", "init", "--provider", "ollama"], ""),
     ("config-check", &["config", "check"], ""),
     ("config-show", &["config", "show"], ""),
@@ -164,6 +168,12 @@ const FAILURES: &[(i32, Case)] = &[
         1,
         ("check-json", &["check", "--json", "--endpoint", "chat", "-"], "{\"model\":\"gpt-4o\"}\n"),
     ),
+    (1, ("check-lines", &["check", "--level", "strict", "batch.jsonl"], "")),
+    (1, ("check-lines-json", &["check", "--json", "--level", "strict", "batch.jsonl"], "")),
+    (1, ("check-folder", &["check", "requests", "batch.jsonl"], "")),
+    (1, ("check-folder-json", &["check", "--json", "requests", "batch.jsonl"], "")),
+    (2, ("check-endpoint", &["check", "--endpoint", "chats", "one.json"], "")),
+    (2, ("check-nothing", &["check"], "")),
     (3, ("check-absent", &["check", "no-such.json"], "")),
     (1, ("tokens", &["tokens", "-"], "{\"model\":\n")),
     (1, ("config-check", &["config", "check", "bad.toml"], "")),
@@ -310,6 +320,7 @@ fn no_command_is_left_out_of_the_helps() {
 #[test]
 fn every_command_works_and_reads_well() {
     let world = World::new();
+    world.requests();
     let mut key = String::new();
     for (name, args, input) in SUCCESSES {
         let args: Vec<&str> =
@@ -326,6 +337,7 @@ fn every_command_works_and_reads_well() {
 #[test]
 fn every_command_fails_with_a_cause_and_a_way_out() {
     let world = World::new();
+    world.requests();
     world
         .write("bad.toml", "[server]\nlisen = \"127.0.0.1:1\"\n[policy.retry]\nattempts_max = 0\n");
     world.write("postgres.toml", "[store]\nurl = \"postgres://u:SECRET@127.0.0.1:1/d\"\n");
@@ -421,6 +433,28 @@ impl World {
 
     fn write(&self, name: &str, text: &str) {
         std::fs::write(self.0.path().join(name), text).expect("the test's own ground");
+    }
+
+    /// Files to check and to count: `requests` is a folder, two in `batch.jsonl` are not sound.
+    fn requests(&self) {
+        let chat = |more: &str| {
+            format!(
+                r#"{{"model":"gpt-4o","messages":[{{"role":"user","content":"Hello"}}]{more}}}"#
+            )
+        };
+        let line = |id: &str, body: &str| {
+            format!(
+                r#"{{"custom_id":"{id}","method":"POST","url":"/v1/chat/completions","body":{body}}}"#
+            )
+        };
+        self.write("one.json", &chat(",\n \"max_tokens\": 9"));
+        self.write("essay.txt", "The boat left the harbour before dawn.\n");
+        let (sound, hot) = (line("a", &chat("")), line("b", &chat(r#","temperature":3"#)));
+        self.write("batch.jsonl", &format!("{sound}\n\n{hot}\n{{\"model\": \"gpt-4o\",}}\n"));
+        std::fs::create_dir_all(self.0.path().join("requests/more"))
+            .expect("the test's own ground");
+        self.write("requests/a.json", &chat("").replace("\"Hello\"", "7"));
+        self.write("requests/more/b.jsonl", &format!("{sound}\n{}\n", chat("")));
     }
 
     fn run(&self, args: &[&str], input: &str) -> Done {

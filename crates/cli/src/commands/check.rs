@@ -1,20 +1,17 @@
 //! `mainstay check`: what a provider would refuse, before it is sent.
 
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use mainstay_core::validate::Level;
 use mainstay_core::validate::check::{Row, excerpt, rows};
 use mainstay_core::wire::endpoint::Endpoint;
 use serde_json::{Value, json};
 
+use super::inputs::{Inputs, read};
 use crate::args::{CheckArgs, LevelArg};
 use crate::exit::Exit;
 use crate::show::Show;
 use crate::trouble::Trouble;
-
-/// Largest input, in bytes: it is held whole.
-const INPUT_MAX: u64 = 4 << 30;
 
 pub(super) fn run(args: &CheckArgs, show: &mut Show) -> Result<Exit, Trouble> {
     let endpoint = match args.endpoint.as_deref() {
@@ -30,8 +27,7 @@ pub(super) fn run(args: &CheckArgs, show: &mut Show) -> Result<Exit, Trouble> {
         LevelArg::Strict => Level::Strict,
     };
     let mut sums = Sums::default();
-    let files = if args.file.is_dir() { folder(&args.file)? } else { vec![args.file.clone()] };
-    let many = args.file.is_dir();
+    let Inputs { files, many } = Inputs::of(&args.files)?;
     for file in &files {
         let text = read(file)?;
         let rows = rows(&text, endpoint, level);
@@ -44,7 +40,7 @@ pub(super) fn run(args: &CheckArgs, show: &mut Show) -> Result<Exit, Trouble> {
             sums.requests += 1;
             sums.bad += usize::from(!row.ok());
             if show.json() {
-                show.line(&object(row, many.then_some(file)).to_string())?;
+                show.line(&object(row, many.then_some(file.as_path())).to_string())?;
             } else if !row.ok() {
                 let style = Style::of(show.colours());
                 show.line(&told(row, file, &text, &style))?;
@@ -77,65 +73,7 @@ impl Sums {
     }
 }
 
-/// Deepest folder that is looked into.
-const DEPTH_MAX: usize = 64;
-/// Most files of one folder and those in it.
-const FILES_MAX: usize = 100_000;
-
-/// Every `.json` and `.jsonl` in a folder and the folders in it, by name. Links to folders are not
-/// followed: they may lead in a circle.
-fn folder(path: &Path) -> Result<Vec<PathBuf>, Trouble> {
-    let (mut files, mut left) = (Vec::new(), vec![(path.to_path_buf(), 0)]);
-    while let Some((folder, depth)) = left.pop() {
-        let failed = |error: std::io::Error| Trouble::file("read", &folder, &error);
-        for entry in std::fs::read_dir(&folder).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let (kind, path) = (entry.file_type().map_err(failed)?, entry.path());
-            let fits = path.extension().is_some_and(|end| end == "json" || end == "jsonl");
-            if kind.is_dir() && depth < DEPTH_MAX {
-                left.push((path, depth + 1));
-            } else if fits && path.is_file() {
-                files.push(path);
-            }
-        }
-        if files.len() > FILES_MAX {
-            let what = format!("`{}` has more than {FILES_MAX} files", path.display());
-            let fix = "check its folders one by one";
-            return Err(Trouble::new(Exit::Surroundings, what, "their names are held", fix));
-        }
-    }
-    files.sort();
-    if files.is_empty() {
-        let what = format!("`{}` has no `.json` or `.jsonl`", path.display());
-        return Err(Trouble::new(
-            Exit::Failed,
-            what,
-            "there is no request in it",
-            "name another folder",
-        ));
-    }
-    Ok(files)
-}
-
-/// Reads a file, or standard input for `-`, whole.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, Trouble> {
-    let failed = |error: &std::io::Error| Trouble::file("read", path, error);
-    let mut text = Vec::new();
-    let read = if path == Path::new("-") {
-        std::io::stdin().lock().take(INPUT_MAX + 1).read_to_end(&mut text)
-    } else {
-        let file = std::fs::File::open(path).map_err(|error| failed(&error))?;
-        file.take(INPUT_MAX + 1).read_to_end(&mut text)
-    };
-    read.map_err(|error| failed(&error))?;
-    if text.len() as u64 > INPUT_MAX {
-        let what = format!("`{}` has more than {INPUT_MAX} bytes", path.display());
-        return Err(Trouble::new(Exit::Surroundings, what, "it is held whole", "split it"));
-    }
-    Ok(text)
-}
-
-fn object(row: &Row, file: Option<&PathBuf>) -> Value {
+fn object(row: &Row, file: Option<&Path>) -> Value {
     let faults: Vec<Value> = row
         .faults
         .iter()
@@ -204,28 +142,5 @@ mod tests {
             stripped = stripped.replace(mark, "");
         }
         assert_eq!(stripped, plain);
-    }
-
-    #[test]
-    fn a_folder_gives_its_requests_and_those_below_by_name() {
-        let place = tempfile::tempdir().unwrap();
-        let deep = place.path().join("b").join("c");
-        std::fs::create_dir_all(&deep).unwrap();
-        for (folder, name) in [
-            (place.path(), "z.json"),
-            (place.path(), "a.jsonl"),
-            (&deep, "x.json"),
-            (&deep, "x.txt"),
-        ] {
-            std::fs::write(folder.join(name), "{}").unwrap();
-        }
-        #[cfg(unix)]
-        std::os::unix::fs::symlink(place.path(), deep.join("circle")).unwrap();
-        let found = folder(place.path()).unwrap();
-        let names: Vec<_> =
-            found.iter().map(|path| path.strip_prefix(place.path()).unwrap()).collect();
-        assert_eq!(names, [Path::new("a.jsonl"), Path::new("b/c/x.json"), Path::new("z.json")]);
-        std::fs::create_dir(place.path().join("empty")).unwrap();
-        assert!(folder(&place.path().join("empty")).is_err());
     }
 }

@@ -19,6 +19,7 @@ mod completions;
 mod config_file;
 pub(crate) mod doctor;
 mod explain;
+mod inputs;
 mod key;
 pub(crate) mod ledger;
 pub(crate) mod limit;

@@ -68,7 +68,7 @@ async fn end() -> Result<(), Trouble> {
 }
 
 fn read(path: &Path) -> Result<Scenario, Trouble> {
-    let text = super::check::read(path)?;
+    let text = super::inputs::read(path)?;
     let text = String::from_utf8_lossy(&text);
     let is_json = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("json"));
     let read = if is_json { Scenario::from_json(&text) } else { Scenario::from_toml(&text) };

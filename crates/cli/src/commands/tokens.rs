@@ -1,7 +1,7 @@
 //! `mainstay tokens`: how many tokens text or requests are, what they cost before they are answered,
 //! and whether they fit their model's window.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mainstay::Engine;
@@ -12,6 +12,7 @@ use mainstay_tokens::models::Window;
 use mainstay_tokens::request::{Count, count, count_text};
 use serde_json::{Value, json};
 
+use super::inputs::{Inputs, read};
 use crate::args::TokensArgs;
 use crate::exit::Exit;
 use crate::show::Show;
@@ -19,55 +20,98 @@ use crate::trouble::Trouble;
 
 pub(super) fn run(args: &TokensArgs, show: &mut Show) -> Result<Exit, Trouble> {
     let tables = Tables::load(args.config.as_deref())?;
-    let text = super::check::read(&args.file)?;
-    let text = String::from_utf8(text).map_err(|error| {
-        let what = format!("`{}` is not UTF-8", args.file.display());
-        let why = format!("byte {} does not belong to it", error.utf8_error().valid_up_to());
-        Trouble::new(Exit::Failed, what, why, "save it as UTF-8")
-    })?;
-    let model = args.model.as_deref();
-    if !text.trim_start().starts_with('{') {
-        let (tokens, exact) = count_text(model.unwrap_or_default(), &text);
-        let cost = tables.cost(model.unwrap_or_default(), tokens, None);
-        let value = json!({"tokens": tokens, "exact": exact, "cost_usd": cost.map(|cost| cost.prompt.to_string())});
-        let price = cost.map_or_else(String::new, |cost| format!(", {} USD", cost.prompt));
-        show.either(&value, &format!("{tokens} tokens{}{price}", how(exact)))?;
-        return Ok(Exit::Worked);
-    }
-    if let Some(whole) = Row::of(&text, model, &tables) {
-        show.either(&whole.object(None), &whole.told())?;
-        return Ok(Exit::Worked);
-    }
-    lines(&text, model, &tables, show)
-}
-
-fn lines(
-    text: &str,
-    model: Option<&str>,
-    tables: &Tables,
-    show: &mut Show,
-) -> Result<Exit, Trouble> {
+    let Inputs { files, many } = Inputs::of(&args.files)?;
     let (mut exit, mut sums) = (Exit::Worked, Sums::default());
-    for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let number = index + 1;
-        let Some(row) = Row::of(line, model, tables) else {
+    for file in &files {
+        let text = read(file)?;
+        let text = String::from_utf8(text).map_err(|error| {
+            let what = format!("`{}` is not UTF-8", file.display());
+            let why = format!("byte {} does not belong to it", error.utf8_error().valid_up_to());
+            Trouble::new(Exit::Failed, what, why, "save it as UTF-8")
+        })?;
+        let model = args.model.as_deref();
+        let input = Input { file: many.then_some(file), text: &text, model, tables: &tables };
+        if !input.count(&mut sums, show)? {
             exit = Exit::Failed;
-            let what = format!("line {number} is no JSON object");
-            let why = "a request is one, and nothing was counted";
-            show.warn(&Trouble::new(exit, what, why, "`mainstay check` shows the place"));
-            continue;
-        };
-        sums.add(&row);
-        show.either(&row.object(Some(number)), &format!("{number}: {}", row.told()))?;
+        }
     }
-    if !show.json() && sums.requests > 0 {
+    if !show.json() && (many || sums.lines > 0) && sums.counted() > 0 {
         show.line(&sums.told())?;
     }
     Ok(exit)
 }
 
+/// A file's text and what it is counted for.
+struct Input<'a> {
+    /// Its name, where there are several.
+    file: Option<&'a PathBuf>,
+    text: &'a str,
+    model: Option<&'a str>,
+    tables: &'a Tables,
+}
+
+impl Input<'_> {
+    /// Counts all of it; `false` when a line is no request.
+    fn count(&self, sums: &mut Sums, show: &mut Show) -> Result<bool, Trouble> {
+        if !self.text.trim_start().starts_with('{') {
+            self.plain(sums, show)?;
+            return Ok(true);
+        }
+        if let Some(whole) = Row::of(self.text, self.model, self.tables) {
+            sums.add(&whole);
+            self.show(&whole.object(None), &whole.told(), show)?;
+            return Ok(true);
+        }
+        self.lines(sums, show)
+    }
+
+    fn plain(&self, sums: &mut Sums, show: &mut Show) -> Result<(), Trouble> {
+        let model = self.model.unwrap_or_default();
+        let (tokens, range) = count_text(model, self.text);
+        let exact = range.0 == range.1;
+        let cost = self.tables.cost(model, tokens, None);
+        let value = json!({"tokens": tokens, "exact": exact, "at_least": range.0, "at_most": range.1,
+            "cost_usd": cost.map(|cost| cost.prompt.to_string())});
+        let price = cost.map_or_else(String::new, |cost| format!(", {} USD", cost.prompt));
+        sums.texts += 1;
+        sums.sum(tokens, cost);
+        self.show(&value, &format!("{tokens} tokens{}{price}", how(exact, Some(range))), show)
+    }
+
+    fn lines(&self, sums: &mut Sums, show: &mut Show) -> Result<bool, Trouble> {
+        let mut all = true;
+        let lines = self.text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+        for (index, line) in lines {
+            let number = index + 1;
+            let Some(row) = Row::of(line, self.model, self.tables) else {
+                all = false;
+                let place =
+                    self.file.map_or_else(String::new, |file| format!("{}: ", file.display()));
+                let what = format!("{place}line {number} is no JSON object");
+                let why = "a request is one, and nothing was counted";
+                let fix = "`mainstay check` shows the place";
+                show.warn(&Trouble::new(Exit::Failed, what, why, fix));
+                continue;
+            };
+            sums.lines += 1;
+            sums.add(&row);
+            self.show(&row.object(Some(number)), &format!("{number}: {}", row.told()), show)?;
+        }
+        Ok(all)
+    }
+
+    fn show(&self, value: &Value, text: &str, show: &mut Show) -> Result<(), Trouble> {
+        let Some(file) = self.file else { return show.either(value, text) };
+        let mut value = value.clone();
+        value["file"] = json!(file.to_string_lossy());
+        show.either(&value, &format!("{}: {text}", file.display()))
+    }
+}
+
 /// What one request is and costs.
 struct Row {
+    /// What a Batch line calls itself.
+    custom_id: Option<String>,
     count: Count,
     cost: Option<Cost>,
     window: Option<Window>,
@@ -77,13 +121,15 @@ impl Row {
     /// Counts a request, or the body of a Batch line; `None` when it is no JSON object.
     fn of(text: &str, model: Option<&str>, tables: &Tables) -> Option<Row> {
         let line: Value = serde_json::from_str(text).ok().filter(Value::is_object)?;
-        let inner = line.get("custom_id").and_then(|_| line.get("body"));
+        let id = line.get("custom_id");
+        let custom_id = id.and_then(Value::as_str).map(str::to_owned);
+        let inner = id.and_then(|_| line.get("body"));
         let body = inner.unwrap_or(&line);
         let count = count(body.to_string().as_bytes(), model).ok()?;
         let named = body.get("model").and_then(Value::as_str);
         let model = model.or(named).unwrap_or_default();
         let cost = tables.cost(model, count.prompt(), count.asked);
-        Some(Row { count, cost, window: tables.window(model) })
+        Some(Row { custom_id, count, cost, window: tables.window(model) })
     }
 
     fn fit(&self) -> Option<Fit> {
@@ -99,17 +145,19 @@ impl Row {
             Some(Fit::TooLong(much)) => format!("\n  does not fit: {much}"),
             Some(Fit::Fits { .. }) | None => String::new(),
         };
-        format!("{} tokens{}{asked}{cost}{long}", self.count.prompt(), how(exact))
+        let how = how(exact, self.count.range);
+        format!("{} tokens{how}{asked}{cost}{long}", self.count.prompt())
     }
 
     fn object(&self, line: Option<usize>) -> Value {
-        let Count { messages, tools, format, media, asked, asked_each: _, exact } = self.count;
+        let Count { messages, tools, format, media, asked, exact, .. } = self.count;
         let fits = self.fit().map(|fit| match fit {
             Fit::Fits { .. } => true,
             Fit::TooLong(_) => false,
         });
         json!({
             "line": line,
+            "custom_id": self.custom_id,
             "tokens": self.count.prompt(),
             "messages": messages,
             "tools": tools,
@@ -117,6 +165,8 @@ impl Row {
             "media": media,
             "asked": asked,
             "exact": exact,
+            "at_least": self.count.range.map(|range| range.0),
+            "at_most": self.count.range.map(|range| range.1),
             "cost_usd": self.cost.map(|cost| cost.prompt.to_string()),
             "cost_max_usd": self.cost.and_then(|cost| cost.most).map(|most| most.to_string()),
             "window": self.window.map(|window| window.context),
@@ -129,6 +179,9 @@ impl Row {
 #[derive(Default)]
 struct Sums {
     requests: usize,
+    texts: usize,
+    /// How many of the requests were lines.
+    lines: usize,
     tokens: u64,
     cost: Usd,
     unpriced: usize,
@@ -137,18 +190,33 @@ struct Sums {
 impl Sums {
     fn add(&mut self, row: &Row) {
         self.requests += 1;
-        self.tokens = self.tokens.saturating_add(row.count.prompt());
-        match row.cost.and_then(|cost| self.cost.plus(cost.prompt)) {
+        self.sum(row.count.prompt(), row.cost);
+    }
+
+    fn sum(&mut self, tokens: u64, cost: Option<Cost>) {
+        self.tokens = self.tokens.saturating_add(tokens);
+        match cost.and_then(|cost| self.cost.plus(cost.prompt)) {
             Some(sum) => self.cost = sum,
             None => self.unpriced += 1,
         }
     }
 
+    fn counted(&self) -> usize {
+        self.requests + self.texts
+    }
+
     fn told(&self) -> String {
-        let Sums { requests, tokens, cost, unpriced } = self;
+        let Sums { requests, texts, lines: _, tokens, cost, unpriced } = self;
+        let counted = |number: usize, noun: &str| match number {
+            0 => None,
+            1 => Some(format!("1 {noun}")),
+            _ => Some(format!("{number} {noun}s")),
+        };
+        let what = [counted(*requests, "request"), counted(*texts, "text")];
+        let what = what.into_iter().flatten().collect::<Vec<_>>().join(", ");
         let without =
             if *unpriced == 0 { String::new() } else { format!(" ({unpriced} without a price)") };
-        format!("{requests} requests, {tokens} tokens, {cost} USD{without}")
+        format!("{what}, {tokens} tokens, {cost} USD{without}")
     }
 }
 
@@ -210,6 +278,11 @@ impl Tables {
     }
 }
 
-fn how(exact: bool) -> &'static str {
-    if exact { "" } else { " (estimated)" }
+/// Between what a count that is not exact is, where that is known.
+fn how(exact: bool, range: Option<(u64, u64)>) -> String {
+    match (exact, range) {
+        (true, _) => String::new(),
+        (false, Some((least, most))) => format!(" (estimated, {least} to {most})"),
+        (false, None) => " (estimated)".to_owned(),
+    }
 }
