@@ -1,9 +1,9 @@
-//! Several gateways, one PostgreSQL, one hard budget: gateways are killed and frozen, PostgreSQL is
-//! restarted and frozen. Spending never passes the budget, the ledger verifies, every answer that a
+//! Several gateways, one PostgreSQL, one Redis, one hard budget: gateways are killed and frozen, both servers
+//! are restarted and frozen. Spending never passes the budget, the ledger verifies, every answer that a
 //! caller received is paid for once, and in the end the budget is used up.
 //!
 //! `MAINSTAY_MANY_ROUNDS` says how many rounds of faults there are, 3 by default, 50 in the long form
-//! (`cargo xtask crash --many 50`).
+//! (`cargo xtask crash --many 50`), in which what is frozen is so for ten seconds and not for two.
 
 #![expect(
     clippy::unwrap_used,
@@ -33,7 +33,8 @@ const ROUND: &str = "0.04";
 fn one_budget_holds_over_several_gateways_whatever_dies() {
     let rounds: u64 =
         std::env::var("MAINSTAY_MANY_ROUNDS").ok().map_or(3, |text| text.parse().unwrap());
-    let Some(mut world) = World::new(GATEWAYS, ROUND) else { return };
+    let frozen = Duration::from_secs(if rounds < 10 { 2 } else { 10 });
+    let Some(mut world) = World::new(GATEWAYS, ROUND, frozen) else { return };
     let mut dice = Dice::new(11);
     let mut limit = Usd::parse(ROUND).unwrap();
     for round in 0..rounds {
@@ -60,7 +61,7 @@ fn one_budget_holds_over_several_gateways_whatever_dies() {
 /// Load while something breaks.
 fn round_of_faults(world: &mut World, round: u64, dice: &mut Dice) {
     let stop = AtomicBool::new(false);
-    let faults = (dice.below(4), dice.below(GATEWAYS as u64), dice.below(GATEWAYS as u64));
+    let faults = (dice.below(6), dice.below(GATEWAYS as u64), dice.below(GATEWAYS as u64));
     let pause = Duration::from_millis(200 + dice.below(800));
     std::thread::scope(|scope| {
         for number in 0..CALLERS {
@@ -82,6 +83,8 @@ fn round_of_faults(world: &mut World, round: u64, dice: &mut Dice) {
             0 => world.restart_postgres(),
             1 => world.freeze(usize::try_from(second).unwrap()),
             2 => world.freeze_postgres(),
+            3 => world.restart_redis(),
+            4 => world.freeze_redis(),
             _ => {}
         }
         std::thread::sleep(pause);

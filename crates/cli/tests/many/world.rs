@@ -1,4 +1,4 @@
-//! What the test stands on: gateways as processes, a PostgreSQL of its own, callers.
+//! What the test stands on: gateways as processes, a PostgreSQL and a Redis of their own, callers.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -11,12 +11,11 @@ use mainstay_core::dice::Dice;
 use mainstay_core::money::{Price, Quantity, Usd};
 use mainstay_sim::Sim;
 use mainstay_store::testing::postgres::Own;
+use mainstay_store::testing::redis::RedisServer;
 use serde_json::Value;
 
 use crate::money::{exchange, free, simulator, whole};
 
-/// How long something is frozen.
-const FROZEN: Duration = Duration::from_secs(2);
 /// How long a gateway may take to serve, or the ledger to come to rest.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -45,6 +44,9 @@ pub(crate) struct Found {
 pub(crate) struct World {
     folder: tempfile::TempDir,
     postgres: Own,
+    redis: Mutex<RedisServer>,
+    /// How long something is frozen.
+    frozen: Duration,
     gateways: Vec<Mutex<Gateway>>,
     key: String,
     id: String,
@@ -64,14 +66,26 @@ struct Gateway {
 impl World {
     /// So many gateways that serve, and a key with a hard budget of `amount`; `None` without
     /// PostgreSQL.
-    pub(crate) fn new(count: usize, amount: &str) -> Option<World> {
+    pub(crate) fn new(count: usize, amount: &str, frozen: Duration) -> Option<World> {
         // As a server with money on it is run.
         let postgres = Own::start("fsync = on\nsynchronous_commit = on\nfull_page_writes = on")?;
+        let redis = Mutex::new(RedisServer::start()?);
         let (runtime, sim) = simulator();
         let folder = tempfile::tempdir().unwrap();
         let (key, id) = (String::new(), String::new());
         let (gateways, paid) = (Vec::new(), Mutex::default());
-        let mut world = World { folder, postgres, gateways, key, id, paid, sim, _runtime: runtime };
+        let mut world = World {
+            folder,
+            postgres,
+            redis,
+            frozen,
+            gateways,
+            key,
+            id,
+            paid,
+            sim,
+            _runtime: runtime,
+        };
         for number in 0..count {
             world.configure(number);
         }
@@ -92,9 +106,10 @@ impl World {
     fn configure(&self, number: usize) {
         let sim = self.sim.addr();
         let text = format!(
-            "[store]\nurl = \"{}\"\njournal = \"{}\"\n[admin]\nlisten = \"127.0.0.1:0\"\ntoken = \"0123456789abcdef\"\n[[provider]]\nname = \"up\"\nbase_url = \"http://{sim}/v1\"\napi_key = \"sk-x\"\n",
+            "[store]\nurl = \"{}\"\njournal = \"{}\"\n[shared]\nurl = \"{}\"\n[admin]\nlisten = \"127.0.0.1:0\"\ntoken = \"0123456789abcdef\"\n[[provider]]\nname = \"up\"\nbase_url = \"http://{sim}/v1\"\napi_key = \"sk-x\"\n",
             self.postgres.url(),
             self.folder.path().join(format!("journal-{number}")).display(),
+            self.redis.lock().unwrap().url(),
         );
         std::fs::write(self.config(number), text).unwrap();
     }
@@ -177,7 +192,7 @@ impl World {
             Command::new("kill").args(["-s", name, &pid.to_string()]).status().unwrap()
         };
         signal("STOP");
-        std::thread::sleep(FROZEN);
+        std::thread::sleep(self.frozen);
         signal("CONT");
     }
 
@@ -188,8 +203,22 @@ impl World {
 
     pub(crate) fn freeze_postgres(&self) {
         self.postgres.freeze();
-        std::thread::sleep(FROZEN);
+        std::thread::sleep(self.frozen);
         self.postgres.thaw();
+    }
+
+    pub(crate) fn restart_redis(&self) {
+        let mut redis = self.redis.lock().unwrap();
+        redis.kill();
+        std::thread::sleep(Duration::from_millis(300));
+        redis.run();
+    }
+
+    pub(crate) fn freeze_redis(&self) {
+        let redis = self.redis.lock().unwrap();
+        redis.freeze();
+        std::thread::sleep(self.frozen);
+        redis.thaw();
     }
 
     /// One call to some gateway; what is received to its end goes on record.

@@ -143,7 +143,11 @@ pub fn free_port() -> u16 {
     listener.local_addr().expect("an address").port()
 }
 
+/// `MAINSTAY_TEST_REDIS_SERVER` names another program, such as a Valkey.
 fn program() -> Option<PathBuf> {
+    if let Some(named) = std::env::var_os("MAINSTAY_TEST_REDIS_SERVER") {
+        return Some(PathBuf::from(named));
+    }
     let path = std::env::var_os("PATH")?;
     let mut names = std::env::split_paths(&path)
         .flat_map(|folder| ["redis-server", "valkey-server"].map(|name| folder.join(name)));

@@ -106,3 +106,44 @@ fn a_fleet_without_its_place_goes_on_at_four_fifths_and_comes_back() {
     assert!((10_300..=11_000).contains(&run.admitted), "{run:?}");
     assert!((4_500..=4_900).contains(&run.alone), "{run:?}");
 }
+
+/// A third of a thousand gateways, with a third of a limit that all three regions have together: what a region
+/// is by itself, on a good day, without its place, and with a tenth of it cut off.
+#[test]
+fn a_region_of_334_gateways_uses_its_third_of_a_limit() {
+    const NODES: usize = 334;
+    const RPM: u64 = 200_000;
+    let spec =
+        LimitSpec { rpm: Some(RPM), burst: Some(Duration::from_secs(10)), ..LimitSpec::default() };
+    let seconds = 14;
+    let scene = |load_percent: u64, incidents: Vec<(u64, Incident)>| {
+        let every = 60 * SECOND * NODES as u64 * 100 / (RPM * load_percent);
+        FleetScene { ends: seconds * SECOND, incidents, ..busy(NODES, spec, every) }
+    };
+    let told = |what: &str, run: &FleetRun| {
+        println!(
+            "{what}: {} admitted, {} refused, {} alone, {:.1} messages a thousand calls, {:.0} a second",
+            run.admitted,
+            run.refused,
+            run.alone,
+            run.messages as f64 * 1_000.0 / (run.admitted + run.refused) as f64,
+            run.messages as f64 / seconds as f64,
+        );
+    };
+    let calm = played(scene(80, Vec::new()));
+    told("four fifths of the limit are wanted", &calm);
+    assert!(calm.refused * 1_000 <= calm.admitted, "{calm:?}");
+    let busy = played(scene(250, Vec::new()));
+    told("two and a half times as much is wanted", &busy);
+    let most = RPM / 60 * (seconds + 10);
+    assert!(busy.admitted * 100 >= most * 95 && busy.admitted <= most, "{busy:?}");
+    let down = vec![(4 * SECOND, Incident::Down), (8 * SECOND, Incident::Up)];
+    let without = played(scene(250, down));
+    told("the same, the place away for four seconds", &without);
+    assert!(without.admitted <= most && without.alone > 0, "{without:?}");
+    let cut = (0..NODES / 10).map(|node| (4 * SECOND, Incident::Cut(node))).collect();
+    let apart = played(scene(250, cut));
+    told("the same, a tenth of the gateways cut off", &apart);
+    let tenth = RPM / 60 * 10 * 4 / 50;
+    assert!(apart.admitted <= most + tenth, "{apart:?}");
+}

@@ -1,0 +1,113 @@
+//! Four gateways as real processes, one Redis, one limit of tokens or of calls at once, and more callers than
+//! it lets in: together they admit what one would, nearly all of it and never more.
+#![cfg(unix)]
+#![expect(clippy::disallowed_methods, reason = "real processes take real time")]
+
+use std::sync::Mutex;
+use std::sync::atomic::Ordering;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+#[path = "support/caller.rs"]
+mod caller;
+#[path = "support/process.rs"]
+mod process;
+#[path = "support/town.rs"]
+mod town;
+
+use caller::Caller;
+use town::Town;
+
+const NODES: usize = 4;
+
+/// A call that was admitted: when it was sent and answered, and its tokens.
+#[derive(Clone, Copy)]
+struct Call {
+    sent: Instant,
+    answered: Instant,
+    tokens: f64,
+}
+
+/// Calls a gateway until it is over, with a short rest after each refusal.
+fn hammer(town: &Town, node: usize, admitted: &Mutex<Vec<Call>>) {
+    let mut caller = Caller::to(town.gateways[node].port);
+    while !town.is_over() {
+        let sent = Instant::now();
+        let (status, head, body) = caller.chat(&town.key);
+        match status {
+            200 => {
+                let body: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+                let tokens = body["usage"]["total_tokens"].as_f64().expect("a number");
+                let call = Call { sent, answered: Instant::now(), tokens };
+                admitted.lock().expect("no caller panicked").push(call);
+                town.answered.fetch_add(1, Ordering::Relaxed);
+            }
+            429 => sleep(Duration::from_millis(10)),
+            other => panic!("{other}: {head}{body}"),
+        }
+    }
+}
+
+#[test]
+fn tokens_are_one_limit_to_the_last_and_in_any_stretch_of_time() {
+    // A thousand tokens a second, two thousand at once.
+    let limits = ["--tpm", "60000", "--burst", "2s"];
+    let Some(town) = Town::new(NODES, "", &limits) else { return };
+    let (rate, burst) = (1_000.0, 2_000.0);
+    let admitted = Mutex::new(Vec::new());
+    let call = |town: &Town, node: usize| hammer(town, node, &admitted);
+    let (from, to) = town.busy(&[6; NODES], call, || {
+        sleep(Duration::from_secs(5));
+        let from = Instant::now();
+        sleep(Duration::from_secs(15));
+        (from, Instant::now())
+    });
+    let mut calls = admitted.into_inner().expect("no caller panicked");
+    calls.sort_by_key(|call| call.sent);
+    let largest = calls.iter().map(|call| call.tokens).fold(0.0, f64::max);
+    for first in calls.iter().step_by(5) {
+        for seconds in [0.5, 1.0, 3.0, 8.0, 20.0] {
+            let end = first.sent + Duration::from_secs_f64(seconds);
+            let inside =
+                calls.iter().filter(|call| call.sent >= first.sent && call.answered <= end);
+            let tokens: f64 = inside.map(|call| call.tokens).sum();
+            let most = rate * seconds + burst + largest;
+            assert!(tokens <= most, "{tokens} in {seconds} s, {most} may be");
+        }
+    }
+    let inside = calls.iter().filter(|call| (from..to).contains(&call.answered));
+    let tokens: f64 = inside.map(|call| call.tokens).sum();
+    let used = tokens / to.duration_since(from).as_secs_f64() / rate;
+    println!("{used:.3} of the tokens, {} calls, {largest} at most in one", calls.len());
+    assert!(used >= 0.95, "{used}");
+}
+
+/// By what the provider takes alone: what gateways and callers need between two calls is not counted as use.
+#[test]
+fn calls_at_once_are_one_limit_to_the_last_place() {
+    let limits = ["--concurrency", "32"];
+    let Some(town) = Town::new(NODES, "latency = { headers = \"200ms\" }", &limits) else { return };
+    let admitted = Mutex::new(Vec::new());
+    let call = |town: &Town, node: usize| hammer(town, node, &admitted);
+    let (from, to) = town.busy(&[16; NODES], call, || {
+        sleep(Duration::from_secs(4));
+        let from = town.count();
+        sleep(Duration::from_secs(12));
+        (from, town.count())
+    });
+    // The provider counts a call until a moment after its last byte, when its caller may have sent the next.
+    assert!(to.in_flight_max <= 32 + NODES as u64, "{} at once", to.in_flight_max);
+    let seconds = to.at.duration_since(from.at).as_secs_f64();
+    // The provider alone holds each for 200 ms.
+    let calls = admitted.into_inner().expect("no caller panicked");
+    let inside: Vec<&Call> =
+        calls.iter().filter(|call| (from.at..to.at).contains(&call.answered)).collect();
+    let held = inside.len() as f64 * 0.2;
+    let used = held / seconds / 32.0;
+    println!(
+        "{used:.3} of the places, {} calls, {} at once at most",
+        inside.len(),
+        to.in_flight_max
+    );
+    assert!(used >= 0.75, "{used}");
+}
