@@ -123,6 +123,7 @@ fn a_request_is_drawn_with_what_happened_why_and_what_to_do() {
         "What to do",
         "  It is worth trying again after 1500 ms.",
         "The provider's state: https://status.openai.com",
+        "Its support: https://help.openai.com",
     ] {
         assert!(out.lines().any(|one| one == line), "{line:?} is not in\n{out}");
     }
