@@ -12,10 +12,14 @@ use tokio::time::Instant;
 
 /// What a caller says and must never be read in a log.
 const SECRET: &str = "the-caller's-own-words";
+const TOKEN: &str = "0123456789abcdef";
+/// Every line, for a program.
+const ALL: &str = "format = \"json\"\nlevel = \"debug\"\n";
 
 struct World {
     folder: tempfile::TempDir,
     addr: SocketAddr,
+    admin: SocketAddr,
     key: String,
     gateway: Child,
     /// A provider that listens and never answers.
@@ -29,11 +33,12 @@ fn command(folder: &tempfile::TempDir) -> Command {
 }
 
 impl World {
-    fn start() -> World {
+    /// A gateway whose section `[log]` has these lines.
+    fn start(log: &str) -> World {
         let folder = tempfile::tempdir().unwrap();
         let mute = TcpListener::bind("127.0.0.1:0").unwrap();
         let config = format!(
-            "[store]\nurl = \"sqlite:{}\"\n[admin]\ntoken = \"0123456789abcdef\"\n[log]\nformat = \"json\"\nlevel = \"debug\"\n\
+            "[store]\nurl = \"sqlite:{}\"\n[admin]\ntoken = \"{TOKEN}\"\n[log]\n{log}\n\
              [policy.retry]\nattempts_max = 2\nattempts_per_call_max = 2\n\
              [[provider]]\nname = \"up\"\nkind = \"sim\"\n\
              [[provider]]\nname = \"mute\"\nbase_url = \"http://{}/v1\"\napi_key = \"sk-mute\"\nmodels = [\"mute\"]\n",
@@ -45,16 +50,17 @@ impl World {
             command(&folder).args(["key", "create", "--name", "k", "--json"]).output().unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let made: Value = serde_json::from_slice(&made.stdout).unwrap();
-        let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let (addr, admin) = (free(), free());
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
         let gateway = command(&folder)
-            .args(["serve", "--listen", &addr.to_string(), "--admin-listen", "127.0.0.1:0"])
+            .args(["serve", "--listen", &addr.to_string(), "--admin-listen", &admin.to_string()])
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
             .unwrap();
         let key = made["key"].as_str().unwrap().to_owned();
-        World { folder, addr, key, gateway, mute }
+        World { folder, addr, admin, key, gateway, mute }
     }
 
     fn connection(&self) -> TcpStream {
@@ -86,6 +92,18 @@ impl World {
         self.send(body).read_to_string(&mut answer).unwrap();
         let id = answer.lines().find_map(|line| line.strip_prefix("x-request-id: "));
         (answer[9..12].parse().unwrap(), id.unwrap().to_owned())
+    }
+
+    /// What the administration answers.
+    fn ask(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(self.admin).unwrap();
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer {TOKEN}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.split_once("\r\n\r\n").unwrap().1.to_owned()
     }
 
     fn log(&self) -> String {
@@ -122,7 +140,7 @@ fn asking(model: &str) -> Value {
 
 #[test]
 fn each_call_has_one_line_that_says_how_it_ended_and_nothing_that_was_said() {
-    let world = World::start();
+    let world = World::start(ALL);
     let (answered, failed) =
         (world.chat(&asking("gpt-4o")), world.chat(&asking("sim-internal_error")));
     let refused = world.chat(&json!({"model": "gpt-4o", "max_tokens": SECRET}));
@@ -153,6 +171,7 @@ fn each_call_has_one_line_that_says_how_it_ended_and_nothing_that_was_said() {
         (&line["attempts"], &line["retries"], &line["key"]),
         (&json!(2), &json!(1), &json!("k"))
     );
+    assert!(line["took_ms"].as_u64() >= line["waited_ms"].as_u64(), "{line}");
     let tried = line["tried"].as_str().unwrap();
     assert_eq!(tried.matches("up/sim-internal_error internal_error").count(), 2, "{tried}");
     let (level, line) = of(&refused.1);
@@ -166,5 +185,50 @@ fn each_call_has_one_line_that_says_how_it_ended_and_nothing_that_was_said() {
     let log = world.log();
     for secret in [SECRET, &world.key, "sk-mute"] {
         assert!(!log.contains(secret), "`{secret}` is in the log");
+    }
+}
+
+#[test]
+fn log_record_and_metrics_are_of_one_event_and_agree() {
+    let world = World::start(ALL);
+    for model in ["gpt-4o", "gpt-4o", "sim-internal_error", "sim-invalid_value"] {
+        world.chat(&asking(model));
+    }
+    world.chat(&json!({"model": "gpt-4o", "max_tokens": SECRET}));
+    let lines = world.lines(5);
+    let (mut attempts, mut output) = (0, 0);
+    for line in lines.iter().map(|line| &line["fields"]) {
+        let path = format!("/mainstay/requests/{}", line["id"].as_str().unwrap());
+        let record: Value = serde_json::from_str(&world.ask(&path)).unwrap();
+        for (said, kept) in [
+            ("status", "status"),
+            ("key", "key_name"),
+            ("project", "project"),
+            ("attempts", "attempts"),
+            ("waited_ms", "waited_ms"),
+            ("took_ms", "took_ms"),
+        ] {
+            assert_eq!(line[said], record[kept], "{said} of {line} and {record}");
+        }
+        let kind = record["kind"].as_str().unwrap_or("");
+        assert_eq!((&line["kind"], line["code"] == ""), (&json!(kind), record["code"].is_null()));
+        assert_eq!(line["output_tokens"].as_u64(), record["output_tokens"].as_u64().or(Some(0)));
+        attempts += line["attempts"].as_u64().unwrap();
+        output += line["output_tokens"].as_u64().unwrap();
+        if !kind.is_empty() {
+            let count = lines.iter().filter(|other| other["fields"]["kind"] == kind).count();
+            let metric = format!("mainstay_failures_total{{kind=\"{kind}\"}} {count}");
+            assert!(world.ask("/metrics").contains(&metric), "{metric}");
+        }
+    }
+    let page = world.ask("/metrics");
+    for metric in [
+        "mainstay_requests_total{endpoint=\"chat\",status=\"2xx\"} 2".to_owned(),
+        "mainstay_requests_total{endpoint=\"chat\",status=\"4xx\"} 2".to_owned(),
+        "mainstay_requests_total{endpoint=\"chat\",status=\"5xx\"} 1".to_owned(),
+        format!("mainstay_attempts_total {attempts}"),
+        format!("mainstay_tokens_total{{provider=\"up\",direction=\"output\"}} {output}"),
+    ] {
+        assert!(page.lines().any(|line| line == metric), "{metric} is not in\n{page}");
     }
 }

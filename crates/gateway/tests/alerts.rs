@@ -171,3 +171,22 @@ fn a_budget_that_passes_a_percentage_is_told_once() {
     drop(front);
     assert!(told.try_recv().is_err(), "told once");
 }
+
+#[test]
+fn too_large_a_share_of_failures_is_told() {
+    let down = Arc::new(AtomicBool::new(false));
+    let (hook, told) = webhook();
+    let more = format!(
+        "[policy.retry]\nattempts_max = 1\nattempts_per_call_max = 1\n[policy.breaker]\nenabled = false\n\
+         [alerts]\nfailures = 100\nerror_calls_min = 8\nerror_percent = 50\n\
+         [[alert]]\nname = \"ops\"\nurl = \"http://{hook}/in\"\nrules = [\"error_rate\"]\n"
+    );
+    let front = front(provider(&down), &more);
+    for turn in 0..8 {
+        down.store(turn >= 4, Ordering::SeqCst);
+        front.post("/v1/chat/completions", CHAT);
+    }
+    let first = told.recv_timeout(LONG).expect("a message");
+    assert_eq!((&first["rule"], &first["change"]), (&"error_rate".into(), &"raised".into()));
+    assert!(first["what"].as_str().unwrap().contains('4'), "{first}");
+}

@@ -4,9 +4,18 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use support::provider::{Provider, completion};
-use support::{CHAT, Caller, Front, STREAM, TOKEN, front};
+use mainstay_core::store::{Change, DEFAULT_PROJECT, LimitPatch, LimitStore, Subject, UnixMillis};
+use mainstay_gateway::config::{Environment, parse};
+use support::provider::{COMPLETION, Provider, completion, json};
+use support::{CHAT, Caller, Front, STREAM, TOKEN, front, start, until};
+
+const CHATS: &str = "/v1/chat/completions";
+const OVERLOADED: &str =
+    r#"{"error":{"message":"no room","type":"server_error","param":null,"code":"overloaded"}}"#;
 
 fn page(front: &Front) -> String {
     // The counts beside the path are a moment behind; a list of records waits for them.
@@ -75,12 +84,9 @@ fn what_a_call_did_is_counted_and_a_made_up_model_is_no_label() {
     let provider = Provider::new(|seen, stream| {
         let body = String::from_utf8_lossy(&seen.body).into_owned();
         let missing = r#"{"error":{"message":"no such model","type":"invalid_request_error","param":"model","code":"model_not_found"}}"#;
-        let answer = if body.contains("gpt-4o") {
-            completion()
-        } else {
-            support::provider::json("404 Not Found", "", missing)
-        };
-        std::io::Write::write_all(stream, answer.as_bytes()).is_ok()
+        let answer =
+            if body.contains("gpt-4o") { completion() } else { json("404 Not Found", "", missing) };
+        stream.write_all(answer.as_bytes()).is_ok()
     });
     let front = front(provider.addr, "");
     for _ in 0..3 {
@@ -135,4 +141,141 @@ fn an_event_that_cannot_be_read_is_left_out_and_counted() {
     let line = r#"mainstay_events_dropped_total{provider="up"} 2"#;
     let page = page(&front);
     assert!(page.lines().any(|one| one == line), "{page}");
+}
+
+/// The value of a line of the page, as it is written.
+#[track_caller]
+fn value<'p>(page: &'p str, name: &str) -> &'p str {
+    let found = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    found.unwrap_or_else(|| panic!("{name} is not in\n{page}"))
+}
+
+#[track_caller]
+fn number(page: &str, name: &str) -> f64 {
+    value(page, name).parse().unwrap()
+}
+
+/// Answers each request by its number, from 0.
+fn scripted(answer: impl Fn(usize) -> String + Send + Sync + 'static) -> Provider {
+    let turn = AtomicUsize::new(0);
+    Provider::new(move |_, stream| {
+        stream.write_all(answer(turn.fetch_add(1, Ordering::SeqCst)).as_bytes()).is_ok()
+    })
+}
+
+#[test]
+fn waits_times_and_limits_that_were_told_are_there_with_their_numbers() {
+    let told = "x-ratelimit-limit-requests: 600\r\nx-ratelimit-remaining-requests: 599\r\n\
+                x-ratelimit-reset-requests: 100ms\r\n";
+    let provider = scripted(move |turn| match turn {
+        0 => json("503 Service Unavailable", "", OVERLOADED),
+        _ => json("200 OK", told, COMPLETION),
+    });
+    let front = front(provider.addr, "[policy.retry]\ntransient_base = \"5ms\"\n");
+    assert_eq!(front.post(CHATS, CHAT).status, 200);
+    let page = page(&front);
+    for (name, want) in [
+        (r#"mainstay_waits_total{cause="backoff"}"#, "1"),
+        ("mainstay_overhead_seconds_count", "1"),
+        ("mainstay_request_seconds_count", "1"),
+        (r#"mainstay_first_content_seconds_count{provider="up"}"#, "1"),
+        (r#"mainstay_provider_attempts_total{provider="up",outcome="overloaded"}"#, "1"),
+        (
+            r#"mainstay_target_limit_per_minute{provider="up",credential="0",model="gpt-4o",limit="requests"}"#,
+            "600",
+        ),
+    ] {
+        assert_eq!(value(&page, name), want, "{name}");
+    }
+    let waited = number(&page, r#"mainstay_wait_seconds_total{cause="backoff"}"#);
+    assert!(waited > 0.0 && waited < 0.1, "{waited}");
+    let level = r#"mainstay_target_limit_level{provider="up",credential="0",model="gpt-4o",limit="requests"}"#;
+    let level = number(&page, level);
+    assert!((500.0..=600.0).contains(&level), "{level}");
+}
+
+#[test]
+fn an_open_circuit_and_retries_denied_are_there() {
+    let failing = || {
+        scripted(|turn| match turn {
+            0 => completion(),
+            _ => json("503 Service Unavailable", "", OVERLOADED),
+        })
+    };
+    let provider = failing();
+    let open = "[policy.breaker]\nfailures = 1\nopen = \"1h\"\n[policy.retry]\nattempts_max = 1\nattempts_per_call_max = 1\n";
+    let broken = front(provider.addr, open);
+    let state = |state: &str| {
+        format!(
+            r#"mainstay_circuit_state{{provider="up",credential="0",model="gpt-4o",state="{state}"}}"#
+        )
+    };
+    assert_eq!(broken.post(CHATS, CHAT).status, 200);
+    assert_eq!(value(&page(&broken), &state("closed")), "1");
+    assert_eq!(broken.post(CHATS, CHAT).status, 503);
+    let shown = page(&broken);
+    assert_eq!((value(&shown, &state("closed")), value(&shown, &state("open"))), ("0", "1"));
+
+    let provider = failing();
+    let none = "[policy.breaker]\nenabled = false\n[policy.retry]\nbudget_capacity = 0\ntransient_base = \"1ms\"\n";
+    let poor = front(provider.addr, none);
+    assert_eq!(poor.post(CHATS, CHAT).status, 200);
+    assert_eq!(poor.post(CHATS, CHAT).status, 503);
+    let denied = r#"mainstay_retries_denied_total{provider="up",credential="0",model="gpt-4o"}"#;
+    assert_eq!(value(&page(&poor), denied), "1");
+}
+
+#[test]
+fn limits_of_callers_are_there_with_what_is_used_and_refused() {
+    let provider = Provider::fixed(completion());
+    let front = front(provider.addr, "");
+    let patch = LimitPatch { rpm: Change::To(1), ..LimitPatch::default() };
+    let subject = Subject::Project(DEFAULT_PROJECT.into());
+    front.store.set_limit(&subject, None, &patch, UnixMillis(0)).unwrap();
+    until("the gateway hears of it", || {
+        front.store.limits_since(0).unwrap().0 == front.gateway.limits_epoch()
+    });
+    assert_eq!(front.post(CHATS, CHAT).status, 200);
+    assert_eq!(front.post(CHATS, CHAT).status, 429);
+    let page = page(&front);
+    for name in [
+        r#"mainstay_limit{id="1",measure="rpm"}"#,
+        r#"mainstay_limit_used{id="1",measure="rpm"}"#,
+        r#"mainstay_limit_refusals_total{id="1"}"#,
+    ] {
+        assert_eq!(value(&page, name), "1", "{name}");
+    }
+}
+
+#[test]
+fn who_waits_for_a_target_is_counted_while_he_waits() {
+    let open = Arc::new(AtomicUsize::new(1));
+    let gate = Arc::clone(&open);
+    let provider = Provider::new(move |_, stream| {
+        until("the gate opens", || gate.load(Ordering::SeqCst) > 0);
+        stream.write_all(completion().as_bytes()).is_ok()
+    });
+    let text = format!(
+        "[[provider]]\nname = \"up\"\nbase_url = \"http://{}/v1\"\napi_key = \"sk-x\"\nlimits = {{ concurrency = 1 }}\n",
+        provider.addr
+    );
+    let front = start(&parse("t.toml", &text, &Environment::default()).unwrap(), |_| {});
+    assert_eq!(front.post(CHATS, CHAT).status, 200);
+    open.store(0, Ordering::SeqCst);
+    let ask = || {
+        let mut caller = front.connect();
+        caller.send(&front.post_bytes(CHATS, "", CHAT));
+        caller
+    };
+    let (mut first, mut second) = (ask(), ask());
+    let of = |name: &str| {
+        number(&page(&front), &format!(r#"{name}{{provider="up",credential="0",model="gpt-4o"}}"#))
+    };
+    until("one is under way and one waits", || {
+        of("mainstay_target_in_flight") > 0.5 && of("mainstay_queue_calls") > 0.5
+    });
+    assert!(of("mainstay_queue_bytes") > 0.0);
+    open.store(1, Ordering::SeqCst);
+    assert_eq!((first.answer().status, second.answer().status), (200, 200));
+    until("nobody waits", || of("mainstay_queue_calls") < 0.5);
 }

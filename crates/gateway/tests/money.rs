@@ -7,6 +7,8 @@ mod admin;
 mod billing;
 #[path = "money/families.rs"]
 mod families;
+#[path = "money/seen.rs"]
+mod seen;
 mod support;
 
 use std::net::SocketAddr;

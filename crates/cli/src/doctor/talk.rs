@@ -326,6 +326,16 @@ mod tests {
     }
 
     #[test]
+    fn a_slow_answer_is_a_warning_and_a_slow_connection_is_not_counted_twice() {
+        let state = |connected: Duration, head: Duration| {
+            latency(&Exchange { connected, head, ..came(200, &[], "") }).state
+        };
+        let way = Duration::from_secs(9);
+        assert_eq!(state(way, way + ANSWER_SLOW), State::Ok);
+        assert_eq!(state(way, way + ANSWER_SLOW + Duration::from_millis(1)), State::Warning);
+    }
+
+    #[test]
     fn an_exhausted_limit_is_a_warning() {
         let headers = [
             ("x-ratelimit-limit-requests", "500"),

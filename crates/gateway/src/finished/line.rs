@@ -122,3 +122,20 @@ fn tried(call: &RequestRecord) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_as_loud_as_the_fault_is_ours() {
+        let of = |kind: Kind, origin: Origin| level(Some(&FailureNote::new(kind, origin)));
+        assert_eq!(level(None), Level::DEBUG);
+        assert_eq!(of(Kind::InvalidValue, Origin::Caller), Level::INFO);
+        assert_eq!(of(Kind::Overloaded, Origin::Provider), Level::WARN);
+        assert_eq!(of(Kind::Overloaded, Origin::Network), Level::WARN);
+        assert_eq!(of(Kind::Overloaded, Origin::Mainstay), Level::WARN);
+        assert_eq!(of(Kind::InternalError, Origin::Provider), Level::WARN);
+        assert_eq!(of(Kind::InternalError, Origin::Mainstay), Level::ERROR);
+    }
+}
