@@ -51,6 +51,11 @@ def rules_are_sound():
     out = promtool("check", "rules", os.path.join(FILES, "rules.yml"))
     assert "rules found" in out, out
     promtool("test", "rules", os.path.join(FILES, "rules.test.yml"))
+    with open(os.path.join(FILES, "rules.yml"), encoding="utf-8") as file:
+        names = re.findall(r"- alert: (\w+)", file.read())
+    with open(os.path.join(FILES, "rules.test.yml"), encoding="utf-8") as file:
+        fired = set(re.findall(r"alertname: (\w+)\n\s+exp_alerts:\n\s+- exp_labels", file.read()))
+    assert names and set(names) == fired, f"no test fires {sorted(set(names) - fired)}"
 
 
 def every_metric_named_is_documented():
@@ -161,7 +166,7 @@ def a_real_prometheus_scrapes_and_evaluates():
 
 
 CASES = [
-    ("the alert rules are sound, and fire when they should", rules_are_sound),
+    ("the alert rules are sound, and each fires when it should", rules_are_sound),
     ("rules and dashboard name documented metrics only", every_metric_named_is_documented),
     ("a real Prometheus scrapes a gateway and evaluates rules and dashboard", a_real_prometheus_scrapes_and_evaluates),
 ]
