@@ -2,47 +2,9 @@
 
 mod support;
 
+use support::console::{form, get, log_in, send, text};
 use support::provider::{Provider, completion};
-use support::{Caller, Front, Reply, TOKEN, front};
-
-/// What a browser sends with a form of this page.
-fn send(front: &Front, method: &str, path: &str, more: &str, body: &str) -> Reply {
-    let mut caller = Caller::to(front.gateway.admin_addr());
-    let (host, length) = (front.gateway.admin_addr(), body.len());
-    caller.send(
-        format!(
-            "{method} {path} HTTP/1.1\r\nhost: {host}\r\n{more}content-length: {length}\r\n\r\n{body}"
-        )
-        .as_bytes(),
-    );
-    caller.answer()
-}
-
-fn form(front: &Front, path: &str, cookie: &str, body: &str) -> Reply {
-    let origin = format!("origin: http://{}\r\ncookie: {cookie}\r\n", front.gateway.admin_addr());
-    send(front, "POST", path, &origin, body)
-}
-
-fn get(front: &Front, path: &str, cookie: &str) -> Reply {
-    send(front, "GET", path, &format!("cookie: {cookie}\r\n"), "")
-}
-
-fn text(reply: &Reply) -> String {
-    String::from_utf8_lossy(&reply.body).into_owned()
-}
-
-/// Logs in; the session's cookie, and the token of its forms.
-fn log_in(front: &Front) -> (String, String) {
-    let reply = form(front, "/login", "", &format!("admin-token={TOKEN}"));
-    assert_eq!((reply.status, reply.header("location")), (303, Some("/")));
-    let cookie = reply.header("set-cookie").expect("a session").to_owned();
-    assert!(cookie.contains("httponly") && cookie.contains("samesite=strict"), "{cookie}");
-    let cookie = cookie.split(';').next().expect("a pair").to_owned();
-    let page = text(&get(front, "/keys", &cookie));
-    let token =
-        page.split("name=\"token\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
-    (cookie, token.expect("a form").to_owned())
-}
+use support::{TOKEN, front};
 
 #[test]
 fn a_key_is_made_shown_once_and_revoked_by_forms() {
@@ -133,6 +95,7 @@ fn pages_and_files_are_found_and_large_forms_are_not_read() {
         "/budgets",
         "/keys",
         "/organizations",
+        "/limits",
         "/errors",
         "/settings",
     ] {
@@ -150,4 +113,68 @@ fn pages_and_files_are_found_and_large_forms_are_not_read() {
     assert_eq!(get(&front, "/keys/key_000000000000", &cookie).status, 404);
     let body = format!("token={token}&name={}", "x".repeat(70_000));
     assert_eq!(form(&front, "/keys", &cookie, &body).status, 413);
+}
+
+#[test]
+fn members_are_added_given_another_role_and_removed_by_forms() {
+    let front = front(Provider::fixed(completion()).addr, "");
+    let (cookie, token) = log_in(&front);
+    let sent = |path: &str, fields: &str| {
+        form(&front, path, &cookie, &format!("token={token}&{fields}")).status
+    };
+    assert_eq!(sent("/organizations/users", "user=ann+%26+co"), 303);
+    assert_eq!(sent("/organizations/users", "user=ann+%26+co"), 409, "the name is taken");
+    let page = text(&get(&front, "/organizations", &cookie));
+    assert!(page.contains("ann &#38; co"), "{page}");
+    let user = page.split("<code>user-").nth(1).and_then(|rest| rest.split('<').next()).unwrap();
+    let user = format!("user-{user}");
+    let members = "/organizations/org-default/members";
+    assert!(text(&get(&front, members, &cookie)).contains("It has no member"));
+    assert_eq!(sent(members, &format!("user={user}&role=boss")), 400);
+    assert_eq!(sent(members, &format!("user={user}&role=reader")), 303);
+    let page = text(&get(&front, members, &cookie));
+    assert!(page.contains("<option value=\"reader\" selected>"), "{page}");
+    assert_eq!(sent(members, &format!("user={user}&role=owner")), 303);
+    let page = text(&get(&front, members, &cookie));
+    assert!(page.contains("<option value=\"owner\" selected>"), "{page}");
+    let of_project = text(&get(&front, "/projects/proj_default/members", &cookie));
+    assert!(of_project.contains("Owners of the organization"), "{of_project}");
+    assert_eq!(sent(&format!("{members}/{user}/remove"), ""), 303);
+    assert!(text(&get(&front, members, &cookie)).contains("It has no member"));
+    assert_eq!(sent(&format!("{members}/{user}/remove"), ""), 404, "he is gone already");
+    assert_eq!(get(&front, "/organizations/org-none/members", &cookie).status, 404);
+    let changes = text(&get(&front, "/settings", &cookie));
+    assert!(changes.contains("org.member.add") && changes.contains("org.member.remove"));
+}
+
+#[test]
+fn limits_are_set_changed_in_whole_and_removed_by_forms() {
+    let tier = "[[tier]]\nname = \"small\"\nrpm = 7\n";
+    let front = front(Provider::fixed(completion()).addr, tier);
+    let (cookie, token) = log_in(&front);
+    let sent =
+        |path: &str, fields: &str| form(&front, path, &cookie, &format!("token={token}&{fields}"));
+    let page = || text(&get(&front, "/limits", &cookie));
+    assert!(page().contains("No limit is set") && page().contains("small: 7 requests a minute"));
+    let owner = "owner=project:proj_default";
+    let faulty = sent("/limits", &format!("{owner}&rpm=many&tpm=9000"));
+    assert_eq!(faulty.status, 400);
+    let faulty = text(&faulty);
+    assert!(faulty.contains("is a whole number") && faulty.contains("value=\"9000\""), "{faulty}");
+    assert_eq!(sent("/limits", &format!("{owner}&rpm=600&tpm=90,000&model=gpt-*")).status, 303);
+    assert!(page().contains("600 requests a minute") && page().contains("90,000 tokens a minute"));
+    // A part that is empty stays, unless the form has all of them.
+    assert_eq!(sent("/limits", &format!("{owner}&rpm=500&model=gpt-*")).status, 303);
+    assert!(page().contains("500 requests a minute") && page().contains("90,000 tokens a minute"));
+    let whole = format!("{owner}&rpm=500&model=gpt-*&whole=1&shadow=1");
+    assert_eq!(sent("/limits", &whole).status, 303);
+    assert!(!page().contains("90,000 tokens") && page().contains("only counts"));
+    assert_eq!(sent("/limits", "rpm=5").status, 400, "nobody is named");
+    let id = page();
+    let id = id.split("/limits/").find_map(|rest| rest.split_once("/remove")).unwrap().0.to_owned();
+    assert_eq!(sent("/limits/tiers", &format!("{owner}&tier=small")).status, 303);
+    assert!(page().contains("of the tier small"));
+    assert_eq!(sent(&format!("/limits/{id}/remove"), "").status, 303);
+    assert_eq!(sent(&format!("/limits/{id}/remove"), "").status, 404);
+    assert!(page().contains("7 requests a minute") && !page().contains("500 requests a minute"));
 }

@@ -5,6 +5,7 @@ mod support;
 use std::io::Write;
 
 use serde_json::json;
+use support::console::{get, log_in};
 use support::provider::{Provider, json as answer};
 use support::{Caller, Front, Reply, TOKEN, front};
 
@@ -137,4 +138,39 @@ fn contents_come_only_where_they_are_kept_and_asked_for_and_keys_never() {
     assert!(!with.contains(&front.key) && !with.contains("sk-upstream-secret"));
     let none = admin(&front, "/mainstay/requests/req_00000000000000000000000000000000/report");
     assert_eq!(none.status, 404);
+}
+
+#[test]
+fn the_console_gives_the_same_bundle_to_a_session_and_to_nobody_else() {
+    let provider = parrot();
+    let front = front(provider.addr, "[records]\nbodies = \"content\"\n");
+    let id = planted_call(&front).header("x-request-id").unwrap().to_owned();
+    let path = format!("/requests/{id}/report");
+    let (cookie, _) = log_in(&front);
+    let bundle = get(&front, &path, &cookie);
+    assert_eq!((bundle.status, bundle.header("content-type")), (200, Some("application/zip")));
+    assert_eq!(bundle.header("cache-control"), Some("no-store"));
+    let name = format!("attachment; filename=\"{id}.zip\"");
+    assert_eq!(bundle.header("content-disposition"), Some(&*name));
+    let of_api = admin(&front, &format!("/mainstay/requests/{id}/report"));
+    // Texts are stored as they are, one after the other; the manifest has the time in it.
+    let files = |reply: &Reply| {
+        let text = String::from_utf8_lossy(&reply.body).into_owned();
+        text.split("PK\u{3}\u{4}").skip(2).take(3).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(files(&bundle), files(&of_api));
+    for (text, name) in files(&bundle).iter().zip(["report.txt", "request.json", "config.json"]) {
+        assert!(text.contains(name), "{name} is not in its place: {text}");
+    }
+    let secrets = |reply: &Reply| {
+        let text = String::from_utf8_lossy(&reply.body).into_owned();
+        [MARK, &front.key, "sk-upstream-secret", TOKEN, &cookie].map(|one| text.contains(one))
+    };
+    assert_eq!(secrets(&bundle), [false; 5]);
+    let with = get(&front, &format!("{path}?content=1"), &cookie);
+    assert_eq!(secrets(&with), [true, false, false, false, false], "the contents, and no key");
+    assert_eq!(get(&front, &path, "").status, 303, "without a session there is the door");
+    let none = "/requests/req_00000000000000000000000000000000/report";
+    assert_eq!(get(&front, none, &cookie).status, 404);
+    assert_eq!(get(&front, "/requests/what/report", &cookie).status, 400);
 }

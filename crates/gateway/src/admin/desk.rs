@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::shared::Shared;
 use crate::sharing::Reason;
 
-use super::api::{self, Ask, Found, Route};
+use super::api::{self, Ask, Found, Route, Shape};
 use super::providers::providers;
 use super::reply::Problem;
 
@@ -58,11 +58,21 @@ impl Desk {
             return Ok(value);
         }
         let Found::Route(route, segments) = api::find(&method, &path) else {
-            let message = format!("There is no {path} here.");
-            return Err(Problem::new(StatusCode::NOT_FOUND, "not_found", message));
+            return Err(nothing_at(&path));
         };
         let body = if body.is_null() { String::new() } else { body.to_string() };
         self.run(route, segments, query, body.as_bytes())
+    }
+
+    /// The file that the JSON API would answer with.
+    pub(crate) fn fetch(&self, question: Question) -> Result<Vec<u8>, Problem> {
+        let Question { method, path, query, body: _ } = question;
+        match api::find(&method, &path) {
+            Found::Route(Route { answer: Shape::Zip(make), .. }, segments) => {
+                self.file(*make, segments, query)
+            }
+            Found::Route(..) | Found::OtherMethods(_) | Found::Nothing => Err(nothing_at(&path)),
+        }
     }
 
     /// Does what a route of the API says.
@@ -165,6 +175,11 @@ impl Desk {
             }),
         })
     }
+}
+
+fn nothing_at(path: &str) -> Problem {
+    let message = format!("There is no {path} here.");
+    Problem::new(StatusCode::NOT_FOUND, "not_found", message)
 }
 
 /// What is asked, in the terms of the JSON API.

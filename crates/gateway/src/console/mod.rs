@@ -70,7 +70,7 @@ const fn change(path: &'static str, work: Work, again: Work) -> Way {
 }
 
 /// Every page and form behind the login.
-const WAYS: &[&[Way]] = &[pages::READING, pages::KEYS, pages::MONEY];
+const WAYS: &[&[Way]] = &[pages::READING, pages::KEYS, pages::CALLERS, pages::MONEY];
 
 /// Whether a path is the console's.
 pub(crate) fn owns(path: &str) -> bool {

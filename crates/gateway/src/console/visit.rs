@@ -149,7 +149,7 @@ pub(super) enum Page {
     /// A part of a page, for the script.
     Part(String),
     /// A file to keep.
-    File { name: &'static str, kind: &'static str, text: String },
+    File { name: String, kind: &'static str, bytes: Vec<u8> },
     /// Go on there.
     Moved(String),
 }
@@ -180,8 +180,8 @@ impl Page {
                 StatusCode::OK,
                 &serde_json::json!({"html": html, "at": crate::shapes::time(visit.now)}),
             ),
-            Page::File { name, kind, text } => {
-                let mut reply = html(StatusCode::OK, text);
+            Page::File { name, kind, bytes } => {
+                let mut reply = Reply::new(Full::new(Bytes::from(bytes)));
                 let told = format!("attachment; filename=\"{name}\"");
                 let headers = reply.headers_mut();
                 headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));

@@ -42,6 +42,7 @@ pub(super) const MENU: &[Entry] = &[
     entry("budgets", "/budgets", "Budgets", "", r#"<circle cx="10" cy="10" r="7"/><path d="M10 10V3m0 7l5 5"/>"#),
     entry("keys", "/keys", "Keys", "Access", r#"<circle cx="7" cy="13" r="3.500"/><path d="M9.500 10.500L17 3m-3 3l2.500 2.500"/>"#),
     entry("organizations", "/organizations", "Organizations", "", r#"<path d="M3 17V5l7-2v14M10 8h7v9M2 17h16M6 8h1m-1 3h1m-1 3h1m6-3h1m-1 3h1"/>"#),
+    entry("limits", "/limits", "Limits", "", r#"<path d="M3 15a7 7 0 0 1 14 0M10 15l4-5M3 17.500h14"/>"#),
     entry("errors", "/errors", "Error catalogue", "Reference", r#"<path d="M5 3h10v14H5zM8 7h4m-4 3h4m-4 3h2"/>"#),
     entry("settings", "/settings", "Settings", "", r#"<path d="M3 6h8m4 0h2M3 14h2m4 0h8"/><circle cx="13" cy="6" r="2"/><circle cx="7" cy="14" r="2"/>"#),
 ];
@@ -62,6 +63,14 @@ pub(super) const STATUSES: [(&str, &str); 8] = [
 pub(super) const SINCES: [(&str, &str); 5] =
     [("5m", "5 minutes"), ("1h", "hour"), ("24h", "day"), ("7d", "7 days"), ("30d", "30 days")];
 
+/// What limits of callers measure: the name in the API, and in words.
+pub(super) const MEASURES: [(&str, &str); 4] = [
+    ("rpm", "requests a minute"),
+    ("tpm", "tokens a minute"),
+    ("rpd", "requests a day"),
+    ("concurrency", "calls at once"),
+];
+
 /// What was done, by the name that comes back after a form.
 pub(super) fn done(name: &str) -> Option<&'static str> {
     Some(match name {
@@ -71,6 +80,16 @@ pub(super) fn done(name: &str) -> Option<&'static str> {
         "budget-set" => "The budget holds. A running gateway takes it within a second.",
         "budget-raised" => "The credit is added.",
         "budget-removed" => "The budget is gone.",
+        "limit-set" => "The limit holds. A running gateway takes it within a second.",
+        "limit-removed" => "The limit is gone.",
+        "tier-given" => {
+            "The limits of the tier hold. A running gateway takes them within a second."
+        }
+        "user-made" => "The user is there. Make it a member of an organization.",
+        "member-set" => "The membership holds. Running gateways notice it within a second.",
+        "member-removed" => {
+            "The membership is over. Keys of that user here stop working within a second."
+        }
         _ => return None,
     })
 }

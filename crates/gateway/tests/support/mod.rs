@@ -2,6 +2,7 @@
 //! that see every byte.
 #![allow(dead_code, clippy::allow_attributes, reason = "each test binary uses a part of it")]
 
+pub(crate) mod console;
 pub(crate) mod mmdb;
 pub(crate) mod provider;
 

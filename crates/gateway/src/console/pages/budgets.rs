@@ -15,7 +15,7 @@ use super::super::read::{items, maybe, text, yes};
 use super::super::svg::{Burn, Chart, burn, meter};
 use super::super::visit::{Page, Visit};
 use super::super::words::Badge;
-use super::names::{Choice, Names, choices};
+use super::names::{Choice, Names, name_owner, owners};
 
 struct Budget {
     id: String,
@@ -74,30 +74,6 @@ pub(super) fn page(visit: &Visit<'_>) -> Result<Page, Problem> {
         .to_vec(),
         soft: visit.form.get("soft").is_some(),
     })
-}
-
-/// Who may get a budget: the form names one as `org:ID`, `project:ID` or `key:ID`.
-fn owners(visit: &Visit<'_>, names: &Names) -> Vec<(&'static str, Vec<Choice>)> {
-    let chosen = |kind: &str| {
-        let of_form =
-            visit.form.get("owner").and_then(|owner| owner.strip_prefix(kind)?.strip_prefix(':'));
-        of_form.or_else(|| visit.query.get(kind)).unwrap_or_default().to_owned()
-    };
-    let group = |heading, kind: &'static str, things: &[Value]| {
-        let mut all = choices(things, &chosen(kind), |one| text(one, "name"));
-        for one in &mut all {
-            one.value = format!("{kind}:{}", one.value);
-        }
-        (heading, all)
-    };
-    let working =
-        names.keys.iter().filter(|key| matches!(&*text(key, "state"), "active" | "grace"));
-    let working: Vec<Value> = working.cloned().collect();
-    vec![
-        group("Organizations", "org", &names.orgs),
-        group("Projects", "project", &names.projects),
-        group("Keys", "key", &working),
-    ]
 }
 
 fn owner(value: &Value) -> (&'static str, String) {
@@ -290,11 +266,7 @@ pub(super) fn set(visit: &Visit<'_>) -> Result<Page, Problem> {
         "period": form.text("period"),
         "hard": form.get("soft").is_none(),
     });
-    if let Some((kind, id)) = form.get("owner").and_then(|owner| owner.split_once(':'))
-        && matches!(kind, "org" | "project" | "key")
-    {
-        body[kind] = json!(id);
-    }
+    name_owner(&mut body, form);
     if let Some(zone) = form.get("zone") {
         body["zone"] = json!(zone);
     }

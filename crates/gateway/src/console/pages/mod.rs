@@ -4,6 +4,8 @@ mod alerts;
 mod budgets;
 mod errors;
 mod keys;
+mod limits;
+mod members;
 mod names;
 mod organizations;
 mod overview;
@@ -13,6 +15,7 @@ mod settings;
 mod usage;
 
 use super::{Way, change, show};
+use members::{ORG, PROJECT};
 
 /// Pages that show what is and was.
 pub(super) const READING: &[Way] = &[
@@ -20,6 +23,7 @@ pub(super) const READING: &[Way] = &[
     show("/live/overview", overview::live),
     show("/requests", requests::page),
     show("/requests/{id}", requests::one),
+    show("/requests/{id}/report", requests::report),
     show("/providers", providers::page),
     show("/live/providers", providers::live),
     show("/alerts", alerts::page),
@@ -38,6 +42,37 @@ pub(super) const KEYS: &[Way] = &[
     show("/organizations", organizations::page),
     change("/organizations", organizations::create, organizations::page),
     change("/organizations/projects", organizations::create_project, organizations::page),
+    change("/organizations/users", organizations::create_user, organizations::page),
+];
+
+/// Who belongs to what, and how much callers may ask for.
+pub(super) const CALLERS: &[Way] = &[
+    show("/organizations/{id}/members", |visit| members::page(visit, ORG)),
+    change(
+        "/organizations/{id}/members",
+        |visit| members::set(visit, ORG),
+        |visit| members::page(visit, ORG),
+    ),
+    change(
+        "/organizations/{id}/members/{user}/remove",
+        |visit| members::remove(visit, ORG),
+        |visit| members::page(visit, ORG),
+    ),
+    show("/projects/{id}/members", |visit| members::page(visit, PROJECT)),
+    change(
+        "/projects/{id}/members",
+        |visit| members::set(visit, PROJECT),
+        |visit| members::page(visit, PROJECT),
+    ),
+    change(
+        "/projects/{id}/members/{user}/remove",
+        |visit| members::remove(visit, PROJECT),
+        |visit| members::page(visit, PROJECT),
+    ),
+    show("/limits", limits::page),
+    change("/limits", limits::set, limits::page),
+    change("/limits/tiers", limits::give, limits::page),
+    change("/limits/{id}/remove", limits::remove, limits::page),
 ];
 
 /// What is used and what may be spent.

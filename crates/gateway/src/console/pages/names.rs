@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::admin::{Problem, Question};
 
 use super::super::read::text;
-use super::super::visit::Visit;
+use super::super::visit::{Fields, Visit};
 
 /// Names by ids.
 #[derive(Debug, Default)]
@@ -56,4 +56,37 @@ pub(super) fn choices(
         chosen: text(one, "id") == chosen || text(one, "name") == chosen,
     };
     things.iter().map(choice).collect()
+}
+
+/// Who may get a limit or a budget: forms name one as `org:ID`, `project:ID` or `key:ID`.
+pub(super) fn owners(visit: &Visit<'_>, names: &Names) -> Vec<(&'static str, Vec<Choice>)> {
+    let chosen = |kind: &str| {
+        let of_form =
+            visit.form.get("owner").and_then(|owner| owner.strip_prefix(kind)?.strip_prefix(':'));
+        of_form.or_else(|| visit.query.get(kind)).unwrap_or_default().to_owned()
+    };
+    let group = |heading, kind: &'static str, things: &[Value]| {
+        let mut all = choices(things, &chosen(kind), |one| text(one, "name"));
+        for one in &mut all {
+            one.value = format!("{kind}:{}", one.value);
+        }
+        (heading, all)
+    };
+    let working =
+        names.keys.iter().filter(|key| matches!(&*text(key, "state"), "active" | "grace"));
+    let working: Vec<Value> = working.cloned().collect();
+    vec![
+        group("Organizations", "org", &names.orgs),
+        group("Projects", "project", &names.projects),
+        group("Keys", "key", &working),
+    ]
+}
+
+/// Puts the owner that a form names into a body of the API.
+pub(super) fn name_owner(body: &mut Value, form: &Fields) {
+    if let Some((kind, id)) = form.get("owner").and_then(|owner| owner.split_once(':'))
+        && matches!(kind, "org" | "project" | "key")
+    {
+        body[kind] = json!(id);
+    }
 }

@@ -33,6 +33,8 @@ struct Organizations {
     frame: Frame,
     orgs: Vec<Org>,
     choices: Vec<Choice>,
+    /// Name, id, and since when it is there.
+    users: Vec<(String, String, When)>,
 }
 
 /// All organizations, and the forms for new ones.
@@ -60,11 +62,16 @@ pub(super) fn page(visit: &Visit<'_>) -> Result<Page, Problem> {
             id,
         }
     });
+    let users = visit.list(Question::get(&["users"]))?;
+    let user = |one: &serde_json::Value| {
+        (text(one, "name"), text(one, "id"), when(&text(one, "created_at"), visit.now))
+    };
     let chosen = visit.form.get("org").unwrap_or("default");
     Page::html(&Organizations {
         frame: Frame::new(visit, "Organizations", "organizations"),
         orgs: orgs.collect(),
         choices: choices(&names.orgs, chosen, |one| text(one, "name")),
+        users: users.iter().map(user).collect(),
     })
 }
 
@@ -78,6 +85,19 @@ pub(super) fn create(visit: &Visit<'_>) -> Result<Page, Problem> {
 /// Makes a project.
 pub(super) fn create_project(visit: &Visit<'_>) -> Result<Page, Problem> {
     let body = json!({"name": visit.form.text("project"), "org": visit.form.text("org")});
-    visit.ask(Question::post(&["projects"], body))?;
+    visit.ask(Question::post(&["projects"], body)).map_err(|problem| of(problem, "project"))?;
     Ok(Page::Moved("/organizations?done=project-made".to_owned()))
+}
+
+/// Makes a user.
+pub(super) fn create_user(visit: &Visit<'_>) -> Result<Page, Problem> {
+    let body = json!({"name": visit.form.text("user")});
+    visit.ask(Question::post(&["users"], body)).map_err(|problem| of(problem, "user"))?;
+    Ok(Page::Moved("/organizations?done=user-made".to_owned()))
+}
+
+/// A fault of the API's `name`, which has another name on this page.
+fn of(problem: Problem, field: &str) -> Problem {
+    let param = problem.param.map(|name| if name == "name" { field.to_owned() } else { name });
+    Problem { param, ..problem }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::admin::{Problem, Question};
 
-use super::super::format::{self, about_millis, clock, count};
+use super::super::format::{self, about_millis, clock, count, prose};
 use super::super::frame::Frame;
 use super::super::read::{self, items, maybe, text};
 use super::super::svg::{self, Chart, Stack, lines, rail, stacks};
@@ -53,6 +53,7 @@ struct Live {
 
 struct Attention {
     tone: &'static str,
+    /// As HTML.
     text: String,
     path: String,
     action: &'static str,
@@ -348,6 +349,9 @@ fn attention(visit: &Visit<'_>, status: &Value) -> Result<Vec<Attention>, Proble
         all.push(Attention { tone, text, path: "/budgets".to_owned(), action: "See the budgets" });
     }
     all.sort_by_key(|one| one.tone != "bad");
+    for one in &mut all {
+        one.text = prose(&one.text);
+    }
     Ok(all)
 }
 

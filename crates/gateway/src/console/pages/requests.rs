@@ -135,6 +135,8 @@ struct One {
     lanes: Vec<Drawn>,
     scale: Vec<String>,
     key: Option<(String, String)>,
+    /// Whether the request's body was kept, and can go into the bundle.
+    content: bool,
 }
 
 struct Drawn {
@@ -178,8 +180,20 @@ pub(super) fn one(visit: &Visit<'_>) -> Result<Page, Problem> {
         lanes,
         scale: (0..=4).map(|part| millis(all * part / 4)).collect(),
         key: maybe(&found, "key").map(|key| (key, text(&found, "key_name"))),
+        content: yes(&found["failure"]["request"], "content_kept"),
         id,
     })
+}
+
+/// The support bundle of one request.
+pub(super) fn report(visit: &Visit<'_>) -> Result<Page, Problem> {
+    let id = visit.segment(0);
+    let mut question = Question::get(&["requests", id, "report"]);
+    if visit.query.get("content").is_some() {
+        question = question.with("with_content", "true");
+    }
+    let bytes = visit.desk.fetch(question)?;
+    Ok(Page::File { name: format!("{id}.zip"), kind: "application/zip", bytes })
 }
 
 /// The sentence with a capital and a full stop.

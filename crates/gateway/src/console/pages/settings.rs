@@ -35,14 +35,6 @@ struct Settings {
     file: String,
     groups: Vec<Group>,
     changes: Vec<Change>,
-    limits: Vec<Limit>,
-}
-
-struct Limit {
-    of: String,
-    what: String,
-    used: String,
-    shadow: bool,
 }
 
 /// The page.
@@ -64,40 +56,7 @@ pub(super) fn page(visit: &Visit<'_>) -> Result<Page, Problem> {
         file: text(&config, "file"),
         groups: groups(&config),
         changes: changes.collect(),
-        limits: limits(visit)?,
     })
-}
-
-fn limits(visit: &Visit<'_>) -> Result<Vec<Limit>, Problem> {
-    let names = super::names::Names::ask(visit)?;
-    let all = visit.list(Question::get(&["limits"]))?;
-    let one = |limit: &Value| {
-        let parts = [
-            ("rpm", "requests/min"),
-            ("tpm", "tokens/min"),
-            ("rpd", "requests/day"),
-            ("concurrency", "at once"),
-        ];
-        let what = parts.iter().filter(|(name, _)| !limit[*name].is_null());
-        let what: Vec<String> =
-            what.map(|(name, unit)| format!("{} {unit}", text(limit, name))).collect();
-        let model = super::super::read::maybe(limit, "model")
-            .map_or(String::new(), |model| format!(" of {model}"));
-        let state = super::super::read::items(limit, "state").iter();
-        let used: Vec<String> =
-            state.map(|s| format!("{} of {}", text(s, "used"), text(s, "limit"))).collect();
-        Limit {
-            of: format!("{} {}", text(limit, "of"), names.of(&key_id(limit))),
-            what: what.join(", ") + &model,
-            used: used.join(", "),
-            shadow: super::super::read::yes(limit, "shadow"),
-        }
-    };
-    Ok(all.iter().map(one).collect())
-}
-
-fn key_id(limit: &Value) -> String {
-    text(limit, "subject")
 }
 
 /// The configuration by its sections, each setting a line.

@@ -180,7 +180,8 @@ pub(super) fn csv(visit: &Visit<'_>) -> Result<Page, Problem> {
         out += &fields.into_iter().chain(numbers).collect::<Vec<_>>().join(",");
         out.push('\n');
     }
-    Ok(Page::File { name: "usage.csv", kind: "text/csv; charset=utf-8", text: out })
+    let (name, bytes) = ("usage.csv".to_owned(), out.into_bytes());
+    Ok(Page::File { name, kind: "text/csv; charset=utf-8", bytes })
 }
 
 /// A field of comma-separated values, and no formula of a spreadsheet.
