@@ -11,7 +11,7 @@ use std::process::Command;
 use std::time::Duration;
 
 /// How long a suite may take.
-const LIMIT: Duration = Duration::from_mins(4);
+const LIMIT: Duration = Duration::from_mins(6);
 /// How long its long form may take.
 const FULL_LIMIT: Duration = Duration::from_mins(20);
 

@@ -146,10 +146,10 @@ class Browser:
 
     def shoot(self, path, whole=True):
         """Keeps a picture of the page."""
-        taken = self.cdp("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
+        part = {}
         if whole:
             size = self.cdp("Page.getLayoutMetrics")["cssContentSize"]
-            clip = {"x": 0, "y": 0, "width": size["width"], "height": min(size["height"], 6000), "scale": 1}
-            taken = self.cdp("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)
+            part["clip"] = {"x": 0, "y": 0, "width": size["width"], "height": min(size["height"], 6000), "scale": 1}
+        taken = self.cdp("Page.captureScreenshot", format="png", captureBeyondViewport=whole, **part)
         with open(path, "wb") as file:
             file.write(base64.b64decode(taken["data"]))

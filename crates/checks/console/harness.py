@@ -18,6 +18,12 @@ def token():
         return file.read().strip()
 
 
+def configure(text):
+    """Adds to the gateway's file, which it reads again by itself."""
+    with open("mainstay.toml", "a", encoding="utf-8") as file:
+        file.write("\n" + text)
+
+
 def case(name, work, *arguments):
     """Runs one case and prints how it went."""
     try:

@@ -6,6 +6,8 @@ MAINSTAY_ADMIN_URL. Pictures of every page go to `screenshots/` in the working d
 
 import sys
 
+import alarms
+import callers
 import door
 import looks
 import work
@@ -20,6 +22,8 @@ def main():
         door.before(browser)
         looks.empty(browser)
         work.run(browser)
+        callers.run(browser)
+        alarms.run(browser)
         looks.run(browser)
         case("the browser had nothing to complain about", door.no_complaints, browser)
         door.after(browser)  # the last: it closes the door for half a minute

@@ -3,13 +3,15 @@
 import csv
 import io
 import json
+import pathlib
 import re
 import time
+import zipfile
 
 import openai
 
 from door import session
-from harness import ADMIN, BASE_URL, ask, case, holds, same
+from harness import ADMIN, BASE_URL, ask, case, holds, same, token
 
 KEYS = {}
 MESSAGES = [{"role": "user", "content": "the secret of the console is 4711"}]
@@ -22,7 +24,9 @@ def run(browser):
     case("the key works with the official SDK", use_key)
     case("the request is there with its timeline", see_request, browser)
     case("a failure tells its cause, its steps and each attempt", see_failure, browser)
+    case("the support bundle is downloaded, and no secret is in it", bundle, browser)
     case("requests can be filtered", filtered, browser)
+    case("providers show circuits and their last failures", providers, browser)
     case("the overview counts without being loaded again", live, browser)
     case("an organization, a project and a key of it", organization, browser)
     case("a budget is set, drawn, raised and taken away", budget, browser)
@@ -32,7 +36,9 @@ def run(browser):
     case("the catalogue answers to a message", catalogue, browser)
     case("settings show what holds and no secret", settings, browser)
     case("colours can be chosen", colours, browser)
-    case("everything can be reached with the keyboard", keyboard, browser)
+    case("the keyboard leads past the menu, and each stop is seen", keyboard, browser)
+    case("everything can be reached with the keyboard, and is marked", every_stop, browser)
+    case("a key is made with the keyboard alone", by_keys_alone, browser)
 
 
 def client(key):
@@ -114,6 +120,30 @@ def see_failure(browser):
     browser.says("Sending it again")
 
 
+def bundle(browser):
+    """By the button; the same as the API's, and readable by others."""
+    folder = pathlib.Path("downloads").resolve()
+    browser.cdp("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
+    request = KEYS["sim-overloaded"]
+    browser.go(ADMIN + f"/requests/{request}")
+    browser.click("form[action$='/report'] .button")
+    path = folder / f"{request}.zip"
+    browser.wait(path.exists, "the file")
+    with zipfile.ZipFile(path) as archive:
+        same("the first file that is not whole", archive.testzip(), None)
+        texts = {name: archive.read(name).decode() for name in archive.namelist()}
+    for name in ("manifest.json", "report.txt", "request.json", "config.json", "limits.json", "log.txt"):
+        holds(f"{name} is in {sorted(texts)}", name in texts)
+    for said in (request, "Error kind: overloaded", "Model asked for: sim-overloaded", "Attempt 3: sim/sim-overloaded"):
+        holds(f"{said!r} in {texts['report.txt']}", said in texts["report.txt"])
+    same("attempts", len(json.loads(texts["request.json"])["timeline"]), 3)
+    holds("what was left out is told", json.loads(texts["manifest.json"])["left_out"])
+    cookie = session(browser)
+    for secret in (KEYS["secret"], "sk-sim-upstream-0001", token(), cookie["value"], "4711"):
+        holds("a secret is in it", all(secret not in text for text in texts.values()))
+    same("without a session", ask("GET", f"/requests/{request}/report")[0], 303)
+
+
 def filtered(browser):
     """By kind, and by a status that nothing has."""
     browser.go(ADMIN + "/requests?kind=overloaded")
@@ -122,6 +152,17 @@ def filtered(browser):
     holds("every line is of the kind", rows)
     browser.go(ADMIN + "/requests?status=499")
     browser.says("No request fits")
+
+
+def providers(browser):
+    """What the calls before have left."""
+    browser.go(ADMIN + "/providers")
+    browser.says("answering", "section[aria-labelledby=sim]")
+    row = browser.script("return [...document.querySelectorAll('tbody tr')].find((r) => r.cells[0].textContent === 'gpt-4o')?.innerText || ''")
+    for word in ("closed", "none known"):
+        holds(f"{word!r} in {row!r}", word in row)
+    browser.says("Last failures")
+    browser.says("overloaded", "section[aria-labelledby=sim] .list")
 
 
 def live(browser):
@@ -134,6 +175,9 @@ def live(browser):
         client(KEYS["secret"]).chat.completions.create(model="gpt-4o", messages=MESSAGES)
     browser.wait(lambda: browser.text("[data-live]") != before, "a new count")
     holds("the page is the same", browser.script("return window.marked === true"))
+    browser.says("overloaded", "section[aria-labelledby=kinds]")
+    for part in ("traffic", "ttfc", "cost"):
+        browser.find(f"section[aria-labelledby={part}] svg[role=img]")
     browser.click("[data-live-switch]")
     browser.says("Updates are paused", "[data-live-state]")
 
@@ -191,6 +235,15 @@ def usage(browser):
     same("lines of the model", len(of_model), 1)
     holds(f"requests in {of_model}", int(of_model[0]["requests"]) >= 3)
     holds(f"a cost in {of_model}", float(of_model[0]["cost_usd"]) > 0)
+    sums = {}
+    for by in ("model", "project", "key", "org", "day"):
+        browser.go(ADMIN + f"/usage?by={by}&since=7d")
+        browser.find("section[aria-labelledby=lines] tbody tr")
+        path = browser.script("return document.querySelector('a[href^=\"/usage.csv\"]').getAttribute('href')")
+        file = ask("GET", path, cookie=f"{cookie['name']}={cookie['value']}")[2]
+        lines = list(csv.DictReader(io.StringIO(file)))
+        sums[by] = (sum(int(one["requests"]) for one in lines), sum(int(one["output_tokens"]) for one in lines))
+    holds(f"every view adds up to the same: {sums}", len(set(sums.values())) == 1)
 
 
 def rotate(browser):
@@ -274,3 +327,31 @@ def keyboard(browser):
     same("the next stop", browser.script("return document.activeElement.id"), "f-name")
     outline = browser.script("return getComputedStyle(document.activeElement).outlineStyle")
     same("how it is marked", outline, "solid")
+
+
+def every_stop(browser):
+    """As many stops as there are things to use."""
+    tab = "\ue004"
+    for path in ("/keys", "/budgets", "/requests"):
+        browser.go(ADMIN + path)
+        wanted = browser.script(
+            "window.stops = new Set(); return [...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, summary, [tabindex=\"0\"]')]"
+            ".filter((e) => e.checkVisibility() && !e.disabled).length")
+        bare = []
+        for _ in range(wanted):
+            browser.keys(tab)
+            bare += browser.script(
+                "const e = document.activeElement; window.stops.add(e);"
+                "return getComputedStyle(e).outlineStyle === 'none' ? [e.outerHTML.slice(0, 80)] : []")
+        same(f"stops of {path}", browser.script("return window.stops.size"), wanted)
+        same(f"stops of {path} that are not marked", bare, [])
+
+
+def by_keys_alone(browser):
+    """Past the menu, into the field, and sent with Enter."""
+    browser.go(ADMIN + "/keys")
+    browser.keys("\ue004", "\ue007")
+    browser.wait(lambda: browser.script("return location.hash") == "#main", "the way past the menu")
+    browser.keys("\ue004", *"no mouse", "\ue007")
+    holds("it is made", browser.text("#secret").startswith("sk-ms-"))
+    browser.says("“no mouse”")
