@@ -64,7 +64,8 @@ impl World {
         until("all is well again", || {
             let mut caller = Caller::to(self.gateway.port);
             let (_, _, body) = caller.ask("GET /readyz HTTP/1.1\r\nhost: localhost\r\n\r\n");
-            body.contains("ready") && !body.contains("degraded")
+            let up = self.gateway.metric("mainstay_shared_store_up") == 1;
+            up && body.contains("ready") && !body.contains("degraded")
         });
     }
 

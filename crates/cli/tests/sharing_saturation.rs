@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 mod caller;
 #[path = "support/process.rs"]
 mod process;
+#[expect(dead_code, reason = "the test of pacing uses the rest")]
 #[path = "support/town.rs"]
 mod town;
 
