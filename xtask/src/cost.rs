@@ -1,5 +1,5 @@
-//! `cargo xtask cost`: instructions that the serving thread spends on a request, held against the
-//! figures on record.
+//! `cargo xtask cost`: instructions that the serving thread spends on a request, and those of
+//! checking a body and counting its tokens ([`knowing`]), held against the figures on record.
 //!
 //! callgrind counts the same whatever else the machine does: requests come one after the other on
 //! one connection, only the thread that serves them counts, and the ledger's threads, whose work
@@ -7,9 +7,11 @@
 //! on the compiler, which is pinned, and on what `memchr` and the C library make of the processor:
 //! the figures are of one with AVX2 (valgrind shows programs nothing newer).
 
+mod knowing;
+
 use crate::bench::load::chat;
 use crate::debian::{Need, need};
-use crate::places::{binary, fresh, known, program, root};
+use crate::places::{binary, fresh, known, option, program, root};
 use crate::process::{Show, run as run_command};
 use crate::server::Server;
 use crate::tally::Tally;
@@ -33,23 +35,49 @@ const TOLERANCE: f64 = 0.03;
 /// Words of a counted stream.
 const WORDS: usize = 50;
 
-/// Counts and compares; with `--record` writes the figures down instead.
+/// Counts and compares; with `--record` writes the figures down instead. `--only requests|knowing`
+/// does the one or the other.
 ///
 /// # Errors
 ///
-/// A figure is off by more than 3 %, or could not be taken.
+/// A figure is off by more than 3 %, a ratio is lost, or something could not be counted.
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
-    known(arguments, &["--record"], &[])?;
-    if std::env::var_os("MAINSTAY_BIN").is_none() {
+    known(arguments, &["--record"], &["--only"])?;
+    let parts = match option(arguments, "--only") {
+        None => Parts { requests: true, knowing: true },
+        Some("requests") => Parts { requests: true, knowing: false },
+        Some("knowing") => Parts { requests: false, knowing: true },
+        Some(other) => return Err(format!("there is no part `{other}`: requests, knowing")),
+    };
+    if parts.requests && std::env::var_os("MAINSTAY_BIN").is_none() {
         crate::test::build_release()?;
     }
-    let figures = count()?;
+    let figures = count(parts)?;
+    let on_record = fs::read_to_string(record());
     if arguments.iter().any(|one| one == "--record") {
-        let lines: Vec<String> =
-            figures.iter().map(|(name, n)| format!("{name} {n:.0}\n")).collect();
-        return fs::write(record(), lines.concat()).map_err(|e| format!("write the record: {e}"));
+        let next = recorded(&on_record.unwrap_or_default(), &figures);
+        return fs::write(record(), next).map_err(|e| format!("write the record: {e}"));
     }
-    compare(&figures, &fs::read_to_string(record()).map_err(|e| format!("read the record: {e}"))?)
+    compare(&figures, &on_record.map_err(|e| format!("read the record: {e}"))?)
+}
+
+/// What is counted.
+#[derive(Clone, Copy, Debug)]
+struct Parts {
+    requests: bool,
+    knowing: bool,
+}
+
+/// The record with these figures in the place of older ones; the others stay.
+fn recorded(before: &str, figures: &[(String, f64)]) -> String {
+    let is_new = |line: &&str| figures.iter().any(|(name, _)| figure_of(line, name).is_some());
+    let kept = before.lines().filter(|line| !is_new(line)).map(|line| format!("{line}\n"));
+    kept.chain(figures.iter().map(|(name, n)| format!("{name} {n:.0}\n"))).collect()
+}
+
+/// The figure in a line of the record, if it is the one of this name.
+fn figure_of(line: &str, name: &str) -> Option<f64> {
+    line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok()
 }
 
 /// Brings what is needed.
@@ -68,7 +96,8 @@ pub(crate) fn ready() -> Result<(), String> {
 /// As [`run`].
 pub(crate) fn step() -> Result<Tally, String> {
     let on_record = fs::read_to_string(record()).map_err(|e| format!("read the record: {e}"))?;
-    compare(&count()?, &on_record).map(|()| Tally::default())
+    let all = Parts { requests: true, knowing: true };
+    compare(&count(all)?, &on_record).map(|()| Tally::default())
 }
 
 /// Whether there are figures to be held against.
@@ -83,8 +112,8 @@ fn record() -> PathBuf {
 fn compare(figures: &[(String, f64)], record: &str) -> Result<(), String> {
     let mut off = Vec::new();
     for (name, figure) in figures {
-        let known = record.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
-        let known: f64 = known.ok_or_else(|| format!("`{name}` is not in xtask/cost.txt"))?;
+        let known = record.lines().find_map(|line| figure_of(line, name));
+        let known = known.ok_or_else(|| format!("`{name}` is not in xtask/cost.txt"))?;
         let change = figure / known - 1.0;
         println!("   {name}: {figure:.0} instructions, {:+.1} % of {known:.0}", change * 100.0);
         if change.abs() > TOLERANCE {
@@ -100,19 +129,30 @@ fn compare(figures: &[(String, f64)], record: &str) -> Result<(), String> {
     ))
 }
 
-/// Instructions for a whole answer, and for an event of a stream.
-fn count() -> Result<Vec<(String, f64)>, String> {
+fn count(parts: Parts) -> Result<Vec<(String, f64)>, String> {
     ready()?;
     let directory = fresh("cost")?;
-    let sim = Server::sim(&directory, &[], None)?;
-    let answer = serve_and_count(&directory, &sim, &chat(800, false))?;
+    let mut figures = Vec::new();
+    if parts.requests {
+        figures.extend(requests(&directory)?);
+    }
+    if parts.knowing {
+        figures.extend(knowing::figures(&directory)?);
+    }
+    Ok(figures)
+}
+
+/// Instructions for a whole answer, and for a stream.
+fn requests(directory: &Path) -> Result<Vec<(String, f64)>, String> {
+    let sim = Server::sim(directory, &[], None)?;
+    let answer = serve_and_count(directory, &sim, &chat(800, false))?;
     let scenario = directory.join("stream.toml");
     let text = format!("[answer]\nwords = {WORDS}\n");
     fs::write(&scenario, text).map_err(|e| format!("write {}: {e}", scenario.display()))?;
     drop(sim);
     let scenario = scenario.display().to_string();
-    let sim = Server::sim(&directory, &["--scenario", &scenario], None)?;
-    let stream = serve_and_count(&directory, &sim, &chat(800, true))?;
+    let sim = Server::sim(directory, &["--scenario", &scenario], None)?;
+    let stream = serve_and_count(directory, &sim, &chat(800, true))?;
     Ok(vec![("answer".to_owned(), answer), ("stream of 50 words".to_owned(), stream)])
 }
 
@@ -217,6 +257,14 @@ mod tests {
         assert!(compare(&figures(1031.0), record).unwrap_err().contains("1031 instead of 1000"));
         assert!(compare(&figures(960.0), record).is_err());
         assert!(compare(&figures(1000.0), "answer 1000").unwrap_err().contains("stream of 5"));
+    }
+
+    #[test]
+    fn a_record_keeps_what_was_not_counted_anew() {
+        let before = "answer 1000\nanswer of another kind 5\nstream of 5 10\n";
+        let after = recorded(before, &[("answer".to_owned(), 900.0), ("new".to_owned(), 1.4)]);
+        assert_eq!(after, "answer of another kind 5\nstream of 5 10\nanswer 900\nnew 1\n");
+        assert_eq!(figure_of("answer of another kind 5", "answer"), None);
     }
 
     #[test]

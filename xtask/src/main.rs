@@ -50,12 +50,16 @@ const USAGE: &str = "usage: cargo xtask <task> [options]
   docs  [--check]                 write the generated pages, or only compare them
   bench [--rounds N] [--secs N] [--scaling]
                                   cost beside nginx; --scaling: how it grows
-  cost  [--record]                instructions per request, held against xtask/cost.txt
+  cost  [--record] [--only requests|knowing]
+                                  instructions per request, per check of a body and count of tokens,
+                                  held against xtask/cost.txt
   judge [--dir D] [--scenario S] [--mode gateway|run|both]
                                   share of a rate limit turned into finished work
   lab   [ARGS…]                   the laboratory, ARGS as its own help says
   examples [--overhead]           examples with other HTTP clients, or what a call costs beside them
-  fuzz  [--minutes N] [--target T] give parsers, validator and counter inputs made from seeds
+  fuzz  [--minutes N] [--target T] [--libfuzzer]
+                                  give parsers, validator and counter inputs made from seeds;
+                                  --libfuzzer: guided by coverage, with more targets
   keys  [--count N] [--no-gateway] what so many keys (1000000) cost: start, memory, lookup
   runner [--count N]              `mainstay run` on so many requests (1000000) of 1 KB: rate, CPU, memory
   library                         what adding the library costs: packages, and a first build

@@ -126,6 +126,9 @@ pub(crate) fn counted(bytes: &[u8]) {
         else {
             continue;
         };
+        if let Some((least, most)) = count.range {
+            assert!((least..=most).contains(&count.prompt()), "{count:?}");
+        }
         if let Some(weighed) = weighed {
             assert!(weighed.at_least <= count.prompt(), "{weighed:?} of {count:?}");
         }
