@@ -66,7 +66,7 @@ pub struct PlacesAsk {
     pub limit: u64,
     /// Calls under way on this node.
     pub in_use: u64,
-    /// Least that is of use, those in use included.
+    /// Least that is of use, those in use included, and those that may be before the reply comes.
     pub need: u64,
     /// Most that is of use, those in use included.
     pub want: u64,

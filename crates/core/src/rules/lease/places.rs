@@ -92,9 +92,14 @@ impl PlaceLease {
 
     pub(super) fn ask(&mut self, limit: u64, view: View) -> PlacesAsk {
         let waiting = core::mem::take(&mut self.waiting);
-        let need = self.in_use + waiting.min(1);
-        let hold = if need == 0 || self.leaves { 0 } else { hold(limit, view.nodes) };
+        let idle = self.in_use == 0 && waiting == 0;
+        let hold = if idle || self.leaves { 0 } else { hold(limit, view.nodes) };
         let want = self.in_use + waiting + hold;
+        // Until the reply is here calls go on to take of what is kept, so that it is needed; what is not
+        // kept may be another's before that.
+        self.held = self.held.min(want);
+        let kept = if view.now < self.until { self.held } else { 0 };
+        let need = kept.max(self.in_use + waiting.min(1));
         PlacesAsk { limit, in_use: self.in_use, need, want, life: micros(LIFE) }
     }
 
@@ -125,4 +130,29 @@ fn hold(limit: u64, nodes: u64) -> u64 {
 /// for as long as the place is away.
 fn alone(limit: u64, nodes: u64) -> u64 {
     (limit.saturating_mul(4) / 5 / nodes.max(1)).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::group::Reach;
+    use super::*;
+
+    /// Seeds 1082, 1224, 1531 and 1675 of the laboratory: calls took places while a message was on its
+    /// way that gave them back, and another node had them already.
+    #[test]
+    fn a_place_that_a_message_gives_back_is_not_taken_before_the_reply() {
+        let now = Moment::from_millis(1000);
+        let view = View { nodes: 2, reach: Reach::Ask, reply_max: Duration::ZERO, now };
+        let mut lease = PlaceLease::default();
+        let first = PlacesAsk { limit: 64, in_use: 0, need: 1, want: 9, life: micros(LIFE) };
+        lease.told(&first, &PlacesTold { held: 9, others: 0 }, now, now);
+        assert!(!lease.take(view), "it is leased");
+        let ask = lease.ask(64, view);
+        assert_eq!((ask.in_use, ask.need, ask.want), (1, 3, 3), "one in use, two are kept");
+        for _ in 0..2 {
+            assert_eq!(lease.verdict(64, view), Verdict::Room);
+            lease.take(view);
+        }
+        assert_eq!(lease.verdict(64, view), Verdict::Ask, "six are another's by now");
+    }
 }
