@@ -27,18 +27,21 @@ async function newKey(...args) {
   throw new Error("a new key is not noticed");
 }
 
-// A chat call, to be made with an SDK as patient as by default; it counts its tries.
-function chat(key, { model = CHAT, ...headers } = {}) {
+// A call, to be made with an SDK as patient as by default; it counts its tries.
+function counted(key, work, headers = {}) {
   const call = async () => {
     call.tries = 0;
-    const counted = (...args) => {
+    const counting = (...args) => {
       call.tries += 1;
       return fetch(...args);
     };
-    const one = client({ apiKey: key, maxRetries: 2, fetch: counted, defaultHeaders: headers });
-    return one.chat.completions.create({ model, messages: MESSAGES });
+    return work(client({ apiKey: key, maxRetries: 2, fetch: counting, defaultHeaders: headers }));
   };
   return call;
+}
+
+function chat(key, { model = CHAT, ...headers } = {}) {
+  return counted(key, (one) => one.chat.completions.create({ model, messages: MESSAGES }), headers);
 }
 
 // The error of a call that must not reach the provider, once the gateway knows why.
@@ -126,12 +129,31 @@ async function aCountryAndAnAddressThatMayNotCall() {
   await chat(elsewhere, { ...far, "x-forwarded-for": "192.0.2.9" })();
 }
 
+async function whatAnotherProjectHasMade() {
+  tool("project", "create", "node-maker", "--org", "default");
+  const maker = client({ apiKey: (await newKey("--project", "node-maker")).key });
+  const file = await maker.files.create({ file: new File(["{}"], "a.jsonl"), purpose: "batch" });
+  const strangers = (await newKey()).key;
+  for (const name of ["retrieve", "delete", "content"]) {
+    const call = counted(strangers, (one) => one.files[name](file.id));
+    await check(call, sdk.NotFoundError, 404, "not_found", "not_found");
+  }
+  const listed = await client({ apiKey: strangers }).files.list();
+  same("its list", listed.data.length, 0);
+  same("its maker's", (await maker.files.retrieve(file.id)).id, file.id);
+}
+
+async function whatReachesAllProjects() {
+  const { key } = await newKey();
+  await denied(counted(key, (one) => one.get("/organization/users")), "permission_denied", "permission_denied");
+}
+
 // Where the gateway knows its callers by keys of ours.
 export async function run() {
   if (FRONT !== "gateway") return;
   const all = [
     aMistypedKey, anExpiredKey, aRevokedKey, aRotatedKeyAfterItsGrace, aMemberWhoWasRemoved, aKeyWithoutTheScope,
-    aModelTheKeyMayNotUse, aCountryAndAnAddressThatMayNotCall,
+    aModelTheKeyMayNotUse, aCountryAndAnAddressThatMayNotCall, whatAnotherProjectHasMade, whatReachesAllProjects,
   ];
   for (const work of all) await test(`node: ${work.name}`, work);
 }

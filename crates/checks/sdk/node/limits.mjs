@@ -42,6 +42,17 @@ async function requestsPerMinute() {
   same("sends", await sends("node-rpm"), 1);
 }
 
+async function requestsPerDay() {
+  await limit("node-rpd", "--rpd", "1");
+  await chat("node-rpd");
+  const one = client({ maxRetries: 2 });
+  const error = await refused(() => chat("node-rpd", { one }), "rate_limit_exceeded", "rate_limit_requests");
+  const wait = Number(error.headers.get("retry-after"));
+  holds(`retry-after ${wait} is a day at most`, wait > 86_000 && wait <= 86_400);
+  same("x-should-retry", error.headers.get("x-should-retry"), "false");
+  same("sends", await sends("node-rpd"), 1);
+}
+
 async function tokensPerMinute() {
   await limit("node-tpm", "--tpm", "100");
   const many = async () => {
@@ -94,12 +105,21 @@ async function aReusedIdempotencyKeyIsAConflict() {
   throw new Error("no ConflictError was raised");
 }
 
+async function aBodyLargerThanAnyMayBe() {
+  const large = [{ role: "user", content: "x".repeat(64 << 20) }];
+  const error = await client({ maxRetries: 2 }).chat.completions
+    .create({ model: "large", messages: large }).catch((raised) => raised);
+  same("class", error.constructor.name, "APIError");
+  same("status", error.status, 413);
+  same("x-mainstay-kind", error.headers.get("x-mainstay-kind"), "request_too_large");
+}
+
 // Where the gateway knows its callers by keys of ours.
 export async function run() {
   if (FRONT !== "gateway") return;
   const all = [
-    requestsPerMinute, tokensPerMinute, callsAtOnce, theSdkWaitsAsLongAsItIsTold,
-    anIdempotencyKeyIsCarriedOutOnce, aReusedIdempotencyKeyIsAConflict,
+    requestsPerMinute, requestsPerDay, tokensPerMinute, callsAtOnce, theSdkWaitsAsLongAsItIsTold,
+    anIdempotencyKeyIsCarriedOutOnce, aReusedIdempotencyKeyIsAConflict, aBodyLargerThanAnyMayBe,
   ];
   for (const work of all) await test(`node: ${work.name}`, work);
 }

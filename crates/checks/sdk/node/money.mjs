@@ -35,6 +35,30 @@ async function overBudget() {
   same("calls that reached the provider", (await sends(MODEL)) - before, 0);
 }
 
+// Calls whose cost cannot be told, under a hard budget.
+async function whatCannotBePricedOrMetered() {
+  const made = JSON.parse(tool("key", "create", "--name", "rich", "--json"));
+  tool("budget", "set", "--key", made.id, "--amount", "5", "--period", "total");
+  await new Promise((done) => setTimeout(done, 1_000));
+  const one = client({ apiKey: made.key, maxRetries: 2 });
+  const thread = await one.beta.threads.create();
+  const assistant = await one.beta.assistants.create({ model: MODEL });
+  const calls = [
+    ["has no price", () => one.chat.completions.create({ model: "node-never-priced", messages: MESSAGES })],
+    ["max_completion_tokens", () => one.beta.threads.runs.create(thread.id, { assistant_id: assistant.id })],
+  ];
+  for (const [words, call] of calls) {
+    const error = await call().catch((e) => e);
+    holds(`${error} is a RateLimitError`, error instanceof sdk.RateLimitError);
+    same("code", error.code, "insufficient_quota");
+    same("x-should-retry", error.headers.get("x-should-retry"), "false");
+    holds(`${words} is in ${error.message}`, error.message.includes(words));
+  }
+  same("calls that reached the provider", await sends("node-never-priced"), 0);
+}
+
 export async function run() {
-  if (FRONT === "gateway") await test("node: a spent budget", overBudget);
+  if (FRONT !== "gateway") return;
+  await test("node: a spent budget", overBudget);
+  await test("node: what cannot be priced or metered", whatCannotBePricedOrMetered);
 }

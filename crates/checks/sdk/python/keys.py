@@ -145,11 +145,28 @@ def a_country_and_an_address_that_may_not_call():
     chat(elsewhere, **(far | {"x-forwarded-for": "192.0.2.9"}))()
 
 
+def what_another_project_has_made():
+    tool("project", "create", "python-maker", "--org", "default")
+    maker = client(new_key("--project", "python-maker")["key"])
+    file = maker.files.create(file=("a.jsonl", b"{}"), purpose="batch")
+    stranger = client(new_key()["key"])
+    for call in (stranger.files.retrieve, stranger.files.delete, stranger.files.content):
+        check(functools.partial(call, file.id), "NotFoundError", 404, "not_found", "not_found")
+    same("its list", [one.id for one in stranger.files.list()], [])
+    same("its maker's", maker.files.retrieve(file.id).id, file.id)
+
+
+def what_reaches_all_projects():
+    call = functools.partial(client(new_key()["key"]).get, "/organization/users", cast_to=object)
+    check(call, "PermissionDeniedError", 403, "permission_denied", "permission_denied")
+
+
 def run():
     """Where the gateway knows its callers by keys of ours."""
     if FRONT != "gateway":
         return
     for work in [a_mistyped_key, an_expired_key, a_revoked_key, a_rotated_key_after_its_grace,
                  a_member_who_was_removed, a_key_without_the_scope, a_key_that_may_only_read,
-                 a_model_the_key_may_not_use, a_country_and_an_address_that_may_not_call]:
+                 a_model_the_key_may_not_use, a_country_and_an_address_that_may_not_call,
+                 what_another_project_has_made, what_reaches_all_projects]:
         case(f"python: {work.__name__}", work)

@@ -10,6 +10,7 @@ import uuid
 import openai
 
 from calls import MESSAGES, client
+from errors import raised
 from harness import FRONT, case, holds, same, sends
 
 
@@ -52,6 +53,16 @@ def requests_per_minute():
     holds(f"retry-after {wait} is a minute at most", 1 <= wait <= 60)
     holds("the message has the numbers", "Limit 1, Used 1, Requested 1" in error.message)
     same("sends", sends("limited-rpm"), 1)
+
+
+def requests_per_day():
+    limit("limited-rpd", "--rpd", "1")
+    chat("limited-rpd")
+    error = refused(lambda: chat("limited-rpd", client(max_retries=2)), "rate_limit_exceeded", "rate_limit_requests")
+    wait = int(error.response.headers["retry-after"])
+    holds(f"retry-after {wait} is a day at most", 86_000 < wait <= 86_400)
+    same("x-should-retry", error.response.headers.get("x-should-retry"), "false")
+    same("sends", sends("limited-rpd"), 1)
 
 
 def tokens_per_minute():
@@ -127,11 +138,21 @@ def a_reused_idempotency_key_is_a_conflict():
     same("sends", sends("reused"), 1)
 
 
+def a_body_larger_than_any_may_be():
+    large = [{"role": "user", "content": "x" * (64 << 20)}]
+    error = raised(lambda: client(max_retries=2).chat.completions.create(model="large", messages=large))
+    same("class", type(error).__name__, "APIStatusError")
+    same("status", error.status_code, 413)
+    same("x-mainstay-kind", error.response.headers.get("x-mainstay-kind"), "request_too_large")
+    same("tries of the SDK", error.response.request.headers.get("x-stainless-retry-count"), "0")
+
+
 def run():
     """Where the gateway knows its callers by keys of ours."""
     if FRONT != "gateway":
         return
-    for work in [requests_per_minute, tokens_per_minute, a_request_too_large_for_the_minute,
+    for work in [requests_per_minute, requests_per_day, tokens_per_minute, a_request_too_large_for_the_minute,
                  calls_at_once, the_sdk_waits_as_long_as_it_is_told,
-                 an_idempotency_key_is_carried_out_once, a_reused_idempotency_key_is_a_conflict]:
+                 an_idempotency_key_is_carried_out_once, a_reused_idempotency_key_is_a_conflict,
+                 a_body_larger_than_any_may_be]:
         case(f"python: {work.__name__}", work)
