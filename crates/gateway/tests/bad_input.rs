@@ -64,6 +64,21 @@ fn a_key_made_while_the_gateway_runs_works_within_a_second() {
 }
 
 #[test]
+fn a_key_ends_at_its_time_without_a_word_to_the_gateway() {
+    let provider = Provider::fixed(completion());
+    let front = front(provider.addr, "");
+    let now = || u64::try_from(jiff::Timestamp::now().as_millisecond()).expect("after 1970");
+    let end = now() + 1_500;
+    let key = add_key(&*front.store, Scopes::default(), Some(UnixMillis(end)));
+    let ask = || with_authorization(&front, format!("Bearer {key}").as_bytes());
+    until("the key works", || ask().status == 200);
+    assert!(now() < end, "it was made known in time");
+    until("the key has ended", || ask().status == 401);
+    assert!((end..end + 1_000).contains(&now()), "{} after its end", now() - end);
+    ask().refused(401, "expired_api_key");
+}
+
+#[test]
 fn bodies_that_are_no_sound_json_are_refused_with_the_place() {
     let provider = Provider::fixed(completion());
     let front = front(provider.addr, "");

@@ -1,5 +1,7 @@
 //! Limits of callers, through real sockets: what is admitted, what is said, what is given back.
 
+#[path = "limits/crowd.rs"]
+mod crowd;
 mod support;
 
 use std::io::Write;
