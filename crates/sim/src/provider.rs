@@ -6,6 +6,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod audio;
+pub(crate) mod bill;
 pub(crate) mod chat;
 pub(crate) mod completions;
 pub(crate) mod conclude;

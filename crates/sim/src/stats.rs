@@ -1,5 +1,6 @@
 //! What a simulator counts: every attempt, what became of it, and when.
 
+use crate::provider::bill::Bill;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,6 +24,23 @@ impl Counts {
         } else {
             let name = if self.0.len() < NAMES_MAX { name } else { "…" };
             *self.0.entry(name.to_owned()).or_default() += 1;
+        }
+    }
+}
+
+/// Bills by model, bounded.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(transparent)]
+pub(crate) struct Bills(BTreeMap<String, Bill>);
+
+impl Bills {
+    /// Adds an answer's.
+    pub(crate) fn add(&mut self, model: &str, bill: &Bill) {
+        if let Some(sum) = self.0.get_mut(model) {
+            sum.add(bill);
+        } else {
+            let model = if self.0.len() < NAMES_MAX { model } else { "…" };
+            self.0.entry(model.to_owned()).or_default().add(bill);
         }
     }
 }
@@ -69,6 +87,8 @@ pub(crate) struct Stats {
     pub(crate) statuses: BTreeMap<u16, u64>,
     /// Raw bytes, resets and silence in place of an HTTP answer.
     pub(crate) scripts: u64,
+    /// What the vendor would bill for the completed ones, by model.
+    pub(crate) billed: Bills,
     pub(crate) models: Counts,
     pub(crate) endpoints: Counts,
     /// By `user` (or `safety_identifier`) in the body.

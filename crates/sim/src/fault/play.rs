@@ -5,6 +5,7 @@ use crate::fault::{Fault, Order};
 use crate::provider::answer::{
     Answer, Content, Event, HTML, HttpBody, JSON, Mark, Pace, Piece, Play, Step, paced,
 };
+use crate::provider::bill::Bill;
 use crate::provider::encode::gzip;
 use crate::provider::kinds::page_body;
 use bytes::Bytes;
@@ -13,6 +14,8 @@ use std::time::Duration;
 /// What happens, and how long before it starts.
 #[derive(Clone, Debug)]
 pub(crate) struct Course {
+    /// What is billed for it, should it be sent to its end.
+    pub(crate) bill: Bill,
     pub(crate) delay: Duration,
     pub(crate) play: Play,
 }
@@ -32,6 +35,7 @@ pub(crate) fn sound(answer: Answer, pace: Pace) -> Course {
         Content::Events(events) => HttpBody::Pieces(paced(events, pace)),
     };
     Course {
+        bill: Bill::default(),
         delay: Duration::ZERO,
         play: Play::Http {
             status: answer.status,
@@ -105,7 +109,7 @@ pub(crate) fn play(order: &Order, mut answer: Answer, mut pace: Pace) -> Course 
 }
 
 fn script(steps: Vec<Step>) -> Course {
-    Course { delay: Duration::ZERO, play: Play::Script(steps) }
+    Course { bill: Bill::default(), delay: Duration::ZERO, play: Play::Script(steps) }
 }
 
 /// A body that has nothing to do with the answer.
@@ -170,6 +174,7 @@ fn comments_only(order: &Order, answer: Answer) -> Course {
     let piece = Piece { wait: every, bytes: Bytes::from_static(comment) };
     let pieces = std::iter::repeat_n(piece, usize::try_from(count).unwrap_or(1)).collect();
     Course {
+        bill: Bill::default(),
         delay: Duration::ZERO,
         play: Play::Http {
             status: answer.status,

@@ -3,6 +3,7 @@
 //! Source: OpenAI API description of 2026-08, audio and its stream events.
 
 use crate::provider::answer::{Answer, Mark, Reel, Shape, TEXT};
+use crate::provider::bill::Bill;
 use crate::provider::encode::base64;
 use crate::provider::request::{Call, Special};
 use crate::provider::speech::Speech;
@@ -75,6 +76,28 @@ fn wav(samples: usize) -> Vec<u8> {
     file
 }
 
+/// Whether what was heard is billed by its length: always of the older model, and where the answer has
+/// the times of what was said.
+fn is_timed(call: &Call, format: &str) -> bool {
+    let has_times = matches!(format, "verbose_json" | "diarized_json");
+    !call.stream && (call.model.starts_with("whisper") || has_times)
+}
+
+/// The vendor's bill for an answer about sound.
+pub(crate) fn bill(call: &Call, sound: &Sound, speech: &Speech) -> Bill {
+    let one = Bill { answers: 1, ..Bill::default() };
+    match sound {
+        Sound::Spoken(_) => Bill { characters: call.ask.text.chars().count() as u64, ..one },
+        Sound::Heard { format, .. } if is_timed(call, format) => {
+            Bill { sound_ms: 1_000 * speech.len() as u64, ..one }
+        }
+        Sound::Heard { .. } => {
+            let output_tokens = speech.len() as u64;
+            Bill { input_tokens: call.prompt_tokens, output_tokens, ..one }
+        }
+    }
+}
+
 fn usage(call: &Call, output: u64) -> Value {
     json!({
         "input_tokens": call.prompt_tokens, "output_tokens": output,
@@ -126,6 +149,9 @@ fn heard(call: &Call, speech: &Speech, format: &str, translated: bool) -> Answer
             }))
         }
         _ if translated => Answer::told(json!({ "text": text })),
+        _ if is_timed(call, format) => Answer::told(json!({
+            "text": text, "usage": { "type": "duration", "seconds": seconds },
+        })),
         _ => {
             let mut used = usage(call, speech.len() as u64);
             used["type"] = "tokens".into();

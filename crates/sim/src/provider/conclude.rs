@@ -3,6 +3,7 @@
 use crate::fault::Order;
 use crate::fault::play::{Course, play, sound};
 use crate::provider::answer::{Answer, Content, Pace};
+use crate::provider::bill::{self, Bill};
 use crate::provider::desk::on_demand;
 use crate::provider::desk::{Incoming, Outcome, Verdict};
 use crate::provider::kinds::{Acts, Facts, KindSpec, Wait, error_body};
@@ -37,16 +38,20 @@ pub(crate) fn conclude(
         Asked::Call(api, call) => Some((api, call)),
     };
     let model = call.as_ref().map_or("sim", |(_, call)| call.model.as_str());
-    let saying = || match &call {
-        Some((api, call)) => said(*api, call, &scenario.manner, number),
-        None => stored.clone().unwrap_or_else(|| Answer::json(200, "{}".into())),
+    let saying = || {
+        let Some((api, call)) = &call else {
+            let answer = stored.clone().unwrap_or_else(|| Answer::json(200, "{}".into()));
+            return (answer, Bill::default());
+        };
+        said(*api, call, &scenario.manner, number)
     };
     let mut course = match verdict.outcome {
         Outcome::Answer(answer) => sound(labelled(*answer, number, verdict.headers), verdict.pace),
         Outcome::Serve => {
-            let answer = labelled(saying(), number, verdict.headers);
+            let (answer, bill) = saying();
+            let answer = labelled(answer, number, verdict.headers);
             let whole = matches!(answer.content, Content::Whole(_));
-            let mut course = sound(answer, verdict.pace);
+            let mut course = Course { bill, ..sound(answer, verdict.pace) };
             if whole {
                 // A whole answer is sent when its first token could be.
                 course.delay = verdict.pace.first_token;
@@ -54,7 +59,7 @@ pub(crate) fn conclude(
             course
         }
         Outcome::Trouble(What::Fault(order), _) => {
-            play(&order, labelled(saying(), number, verdict.headers), verdict.pace)
+            play(&order, labelled(saying().0, number, verdict.headers), verdict.pace)
         }
         Outcome::Trouble(What::Kind(kind), wait) => {
             let id = request_id(number);
@@ -65,10 +70,10 @@ pub(crate) fn conclude(
                 (_, Some(answer)) => sound(labelled(answer, number, verdict.headers), verdict.pace),
                 (Some(KindSpec { acts: Acts::Wire(fault), .. }), None) => play(
                     &Order::of(*fault),
-                    labelled(saying(), number, verdict.headers),
+                    labelled(saying().0, number, verdict.headers),
                     verdict.pace,
                 ),
-                (_, None) => sound(labelled(saying(), number, verdict.headers), verdict.pace),
+                (_, None) => sound(labelled(saying().0, number, verdict.headers), verdict.pace),
             }
         }
         Outcome::Trouble(What::Status(status), wait) => {
@@ -92,7 +97,7 @@ pub(crate) fn alone(
         None => Refusal::new(404, format!("Invalid URL (POST {path})")).answer(),
         Some((_, Err(refusal))) => refusal.answer(),
         Some((api, Ok(call))) => match on_demand(&call.model) {
-            None => said(api, &Call { stream: false, ..call }, manner, number),
+            None => said(api, &Call { stream: false, ..call }, manner, number).0,
             Some(What::Kind(kind)) => {
                 let (id, wait) = (request_id(number), Wait::For(Duration::from_secs(1)));
                 let facts =
@@ -140,10 +145,10 @@ fn labelled(mut answer: Answer, number: u64, limits: Vec<(&'static str, String)>
     answer
 }
 
-/// What the model says.
-fn said(api: Api, call: &Call, manner: &Manner, number: u64) -> Answer {
+/// What the model says, and what that costs.
+fn said(api: Api, call: &Call, manner: &Manner, number: u64) -> (Answer, Bill) {
     let speech = speak(call, manner);
-    match (api, call.stream) {
+    let answer = match (api, call.stream) {
         (Api::Chat, false) => chat::whole(call, &speech, number),
         (Api::Chat, true) => chat::stream(call, &speech, number),
         (Api::Responses, false) => responses::whole(call, &speech, number),
@@ -157,5 +162,6 @@ fn said(api: Api, call: &Call, manner: &Manner, number: u64) -> Answer {
         (Api::Speech | Api::Transcriptions | Api::Translations, _) => audio::answer(call, &speech),
         // What is stored calls no model.
         (Api::Stored(_), _) => Answer::json(200, "{}".into()),
-    }
+    };
+    (answer, bill::of(api, call, &speech))
 }

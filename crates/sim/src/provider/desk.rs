@@ -6,6 +6,7 @@
 
 use crate::fault::{Fault, Order};
 use crate::provider::answer::{Answer, Pace};
+use crate::provider::bill::Bill;
 use crate::provider::dice::Dice;
 use crate::provider::form::Form;
 use crate::provider::kinds::{Acts, KindSpec, NOT_JSON, Wait};
@@ -54,6 +55,8 @@ pub(crate) struct Ticket {
     model: String,
     /// Whether the answer is a sound one, to be counted as completed.
     sound: bool,
+    /// What is billed for it then.
+    pub(crate) bill: Bill,
 }
 
 /// Everything a simulated provider remembers.
@@ -119,6 +122,7 @@ impl Desk {
             self.stats.client_gone += 1;
         } else if ticket.sound {
             self.stats.completed += 1;
+            self.stats.billed.add(&ticket.model, &ticket.bill);
             self.stats.completed_at_ms.add(now);
         }
     }
@@ -292,7 +296,8 @@ impl Desk {
         if begun {
             self.remember(api, call, incoming, verdict.number, is_sound(&outcome), now);
         }
-        verdict.ticket = Some(Ticket { model: call.model.clone(), sound: is_sound(&outcome) });
+        let (model, sound) = (call.model.clone(), is_sound(&outcome));
+        verdict.ticket = Some(Ticket { model, sound, bill: Bill::default() });
         outcome
     }
 

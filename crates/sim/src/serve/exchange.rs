@@ -73,8 +73,11 @@ pub(crate) async fn answer(
         return take_over(&takeover, vec![Step::Reset], None).await;
     };
     let take = |ticket| Place { world: Arc::clone(&world), ticket, round, done: false };
-    let place = verdict.ticket.take().map(take);
-    let Course { delay, play } = conclude(&incoming, &scenario, asked, verdict);
+    let mut place = verdict.ticket.take().map(take);
+    let Course { bill, delay, play } = conclude(&incoming, &scenario, asked, verdict);
+    if let Some(place) = &mut place {
+        place.ticket.bill = bill;
+    }
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }

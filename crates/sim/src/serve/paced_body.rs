@@ -74,8 +74,15 @@ impl Body for PacedBody {
             }
             Content::Over => return Poll::Ready(None),
         };
-        if !matches!(self.content, Content::Pieces { .. }) || bytes.is_none() {
-            self.end();
+        let body = &mut *self;
+        match &body.content {
+            Content::Pieces { pieces, next, .. } if bytes.is_some() => {
+                // Whoever reads the last piece and goes has had all of it.
+                if let Some(place) = body.place.as_mut().filter(|_| next.is_none()) {
+                    place.done = pieces.as_slice().is_empty();
+                }
+            }
+            Content::Pieces { .. } | Content::Whole(_) | Content::Over => body.end(),
         }
         Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
     }
