@@ -213,3 +213,29 @@ async fn users_request_ids_and_retries_are_counted() {
     assert_eq!((&counted["attempts"], &counted["completed"]), (&json!(3), &json!(3)));
     assert_eq!(counted["attempted_at_ms"].as_array().unwrap().len(), 3);
 }
+
+#[tokio::test]
+async fn what_is_answered_to_its_end_is_billed_by_model() {
+    let sim = start("").await;
+    let addr = sim.addr();
+    let usage = chat(addr, "gpt-4o", false, &[]).await.json()["usage"].clone();
+    chat(addr, "gpt-4o", true, &[]).await;
+    chat(addr, "gpt-4o", false, &[("x-sim-error", "overloaded")]).await;
+    for (path, body) in [
+        ("/images/generations", json!({ "model": "gpt-image-1", "prompt": "a fish", "n": 3 })),
+        ("/audio/speech", json!({ "model": "tts-1", "input": "héé", "voice": "alloy" })),
+        ("/moderations", json!({ "input": "fine" })),
+    ] {
+        let seen = post(addr, &format!("/v1{path}"), &body).await;
+        assert_eq!(seen.status(), 200, "{path}: {}", seen.text());
+    }
+    let billed = &stats(addr).await["billed"];
+    let of = |model: &str, what: &str| billed[model][what].as_u64().unwrap();
+    let twice = |name: &str| 2 * usage[name].as_u64().unwrap();
+    assert_eq!(of("gpt-4o", "answers"), 2, "an error costs nothing: {billed}");
+    assert_eq!(of("gpt-4o", "input_tokens"), twice("prompt_tokens"));
+    assert_eq!(of("gpt-4o", "output_tokens"), twice("completion_tokens"));
+    assert_eq!((of("gpt-image-1", "images"), of("tts-1", "characters")), (3, 3));
+    let answers = billed.as_object().unwrap().values().map(|bill| bill["answers"].as_u64());
+    assert_eq!(answers.flatten().sum::<u64>(), 4, "moderations are free: {billed}");
+}
