@@ -7,8 +7,12 @@ mod admin;
 mod billing;
 #[path = "money/families.rs"]
 mod families;
+#[path = "money/owners.rs"]
+mod owners;
 #[path = "money/seen.rs"]
 mod seen;
+#[path = "money/simulated.rs"]
+mod simulated;
 mod support;
 
 use std::net::SocketAddr;

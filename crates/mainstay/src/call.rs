@@ -229,6 +229,9 @@ pub struct AttemptRecord {
     pub dropped: u32,
     /// Tokens used, losers and broken streams included; `None` when nothing is known of them.
     pub used: Option<Used>,
+    /// Length of the sound that was heard, in milliseconds, as the provider told it. Only
+    /// transcriptions and translations have it.
+    pub sound_ms: Option<u64>,
     /// What was known of its target: when it failed, else when it was sent after a wait. `None` for
     /// one that was sent at once and did not fail.
     pub state: Option<Box<TargetLook>>,

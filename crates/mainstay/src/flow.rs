@@ -14,6 +14,7 @@ use mainstay_core::classify::{self, Answer, TransportFault, Verdict};
 use mainstay_core::headers::Headers;
 use mainstay_core::hints::{self, RateHints};
 use mainstay_core::wire::endpoint::Endpoint;
+use mainstay_core::wire::sound;
 use mainstay_core::wire::sse::{self, Splitter};
 use mainstay_core::wire::stitch::Stitcher;
 use mainstay_core::wire::stream::{Event, Family, Judge, error_of_run};
@@ -23,7 +24,9 @@ use mainstay_tokens::models::Vocabulary;
 
 use crate::call::{ProviderAnswer, Used};
 use crate::upstream::AnswerHead;
-use looks::{Media, answers_json, is_damaged, is_json_or_marker, join, media_type, sound_answer};
+use looks::{
+    Media, answers_json, hears, is_damaged, is_json_or_marker, join, media_type, sound_answer,
+};
 pub(crate) use second::Broken;
 use second::{Second, checked};
 
@@ -94,6 +97,8 @@ pub(crate) struct Flow {
     marked: bool,
     /// Tokens of a whole JSON answer.
     usage: Option<Usage>,
+    /// Length of the sound that was heard, in milliseconds, once the answer has told it.
+    pub(crate) sound_ms: Option<u64>,
     /// This is no first telling: only what continues the first is let through.
     second: Option<Box<Second>>,
 }
@@ -139,6 +144,7 @@ impl Flow {
             begun: false,
             marked: false,
             usage: None,
+            sound_ms: None,
             second: None,
         }
     }
@@ -320,7 +326,13 @@ impl Flow {
             Event::Marker if self.marked => return Saw::Nothing,
             Event::Marker => self.marked = true,
             Event::Usage if self.expect.strip_usage => return Saw::Nothing,
-            Event::Content | Event::Terminal => self.begun = true,
+            Event::Content => self.begun = true,
+            Event::Terminal => {
+                self.begun = true;
+                if hears(self.expect.endpoint) {
+                    self.sound_ms = sse::fields(&event).data.and_then(|data| sound::told_ms(&data));
+                }
+            }
             Event::KeepAlive | Event::StartUp | Event::Usage => {}
         }
         let Some(event) = checked(self.second.as_deref_mut(), event) else {
@@ -451,6 +463,7 @@ impl Flow {
             };
         };
         self.usage = sound.usage;
+        self.sound_ms = hears(self.expect.endpoint).then(|| sound::told_ms(&whole)).flatten();
         self.ready.push_back(whole);
         Saw::Finished(self.usage)
     }

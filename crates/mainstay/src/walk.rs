@@ -442,6 +442,7 @@ impl<U: Upstream> Run<U> {
                 bytes: 0,
                 dropped: 0,
                 used: None,
+                sound_ms: None,
                 state,
             });
         }

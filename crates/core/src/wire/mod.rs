@@ -6,6 +6,7 @@ pub mod error_body;
 pub mod form;
 pub mod json;
 pub mod request;
+pub mod sound;
 pub mod sse;
 pub mod stitch;
 pub mod stream;

@@ -54,7 +54,7 @@ pub(super) fn of(
             record.model.as_deref().and_then(|model| rules.prices.price(&record.provider, model));
         bill.unpriced |= price.is_none();
         let price = price.unwrap_or_default();
-        match part(demand, record, whole && answered == Some(index)) {
+        match part(demand, record, &price, whole && answered == Some(index)) {
             Part::Used(quantity, usage, estimated) => {
                 bill.charge(cost(&price, &quantity), usage);
                 bill.estimated |= estimated;
@@ -82,14 +82,24 @@ impl Bill {
     }
 }
 
-fn part(demand: &Demand, record: &AttemptRecord, is_answer: bool) -> Part {
+fn part(demand: &Demand, record: &AttemptRecord, price: &Price, is_answer: bool) -> Part {
+    // Only of what was asked to be heard; any other answer may mean something else by its seconds.
+    let heard = record.sound_ms.filter(|_| demand.worst.sound_ms > 0);
+    let plain = Quantity { sound_ms: heard.unwrap_or(demand.plain.sound_ms), ..demand.plain };
     match record.used {
         Some(used) if used.counted => {
             // What came was counted; what was asked is estimated.
-            let usage = Usage { input: demand.plain.input, ..used.usage };
-            Part::Used(quantity(usage, demand), usage, true)
+            let usage = Usage { input: plain.input, ..used.usage };
+            Part::Used(quantity(usage, &plain), usage, true)
         }
-        Some(used) => Part::Used(quantity(used.usage, demand), used.usage, false),
+        Some(used) => {
+            // Tokens were told; the length of the sound, where it costs too, may be a guess.
+            let guessed = heard.is_none() && plain.sound_ms > 0 && price.minute > 0;
+            Part::Used(quantity(used.usage, &plain), used.usage, guessed)
+        }
+        None if heard.is_some() => {
+            Part::Used(quantity(Usage::default(), &plain), Usage::default(), false)
+        }
         None if is_answer && demand.all => Part::All,
         None if is_answer => {
             let fixed = demand.plain.images > 0 || demand.plain.characters > 0;
@@ -126,13 +136,8 @@ fn silent(record: &AttemptRecord) -> Part {
     }
 }
 
-fn quantity(usage: Usage, demand: &Demand) -> Quantity {
-    Quantity {
-        input: usage.input,
-        cached: usage.cached,
-        output: usage.output,
-        ..Quantity { input: 0, cached: 0, output: 0, ..demand.plain }
-    }
+fn quantity(usage: Usage, plain: &Quantity) -> Quantity {
+    Quantity { input: usage.input, cached: usage.cached, output: usage.output, ..*plain }
 }
 
 fn is_sound(record: &AttemptRecord) -> bool {

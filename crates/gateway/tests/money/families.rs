@@ -37,7 +37,7 @@ const RESPONSE: &str = r#"{"id":"resp_1","object":"response","status":"completed
 const PICTURES: &str = r#"{"created":1,"data":[{"b64_json":"eA=="},{"b64_json":"eA=="}]}"#;
 
 /// A request costs 0.001; 100 tokens in 0.0001, 50 out 0.0001, 40 of the former cached 0.00002 less.
-const ALL: [Family; 10] = [
+const ALL: [Family; 11] = [
     Family {
         model: "fam-chat",
         path: "/v1/chat/completions",
@@ -102,6 +102,14 @@ const ALL: [Family; 10] = [
         answer: r#"{"text":"hi"}"#,
         cost: "0.0010061",
     },
+    // And here the answer tells them: 0.006 × 7,250 / 60,000.
+    Family {
+        model: "fam-timed",
+        path: "/v1/audio/translations",
+        body: "SOUND",
+        answer: r#"{"task":"translate","duration":7.25,"text":"hi"}"#,
+        cost: "0.001725",
+    },
     Family {
         model: "fam-runs",
         path: "/v1/threads/thread_1/runs",
@@ -112,8 +120,10 @@ const ALL: [Family; 10] = [
 ];
 
 /// A form with a file, of exactly 976 bytes.
-fn sound() -> String {
-    let start = "--b\r\ncontent-disposition: form-data; name=\"model\"\r\n\r\nfam-hearing\r\n--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.mp3\"\r\n\r\n";
+fn sound(model: &str) -> String {
+    let start = format!(
+        "--b\r\ncontent-disposition: form-data; name=\"model\"\r\n\r\n{model}\r\n--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.mp3\"\r\n\r\n"
+    );
     let end = "\r\n--b--\r\n";
     format!("{start}{}{end}", "s".repeat(976 - start.len() - end.len()))
 }
@@ -148,7 +158,10 @@ fn every_billable_family_costs_its_price_and_moderations_nothing() {
     let bank = Bank::open(provider.addr, FAMILIES);
     bank.budget("100");
     for family in &ALL {
-        let body = if family.body == "SOUND" { sound() } else { family.body.to_owned() };
+        let body = match family.body {
+            "SOUND" => sound(family.model),
+            body => body.to_owned(),
+        };
         let kind = if body.starts_with("--b") {
             "multipart/form-data; boundary=b"
         } else {

@@ -154,6 +154,11 @@ pub(super) fn answers_json(endpoint: Endpoint) -> bool {
     }
 }
 
+/// Endpoints whose answer is what was heard in a recording, which may be billed by its length.
+pub(super) fn hears(endpoint: Endpoint) -> bool {
+    matches!(endpoint, Endpoint::Transcriptions | Endpoint::Translations)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

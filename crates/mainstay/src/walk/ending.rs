@@ -66,7 +66,10 @@ impl<U: Upstream> Run<U> {
         let account = self.call.account.take()?;
         for live in self.live.iter().flatten() {
             let used = live.used(&self.targets);
-            note(&mut self.trace, live.record, |record| record.used = record.used.or(used));
+            note(&mut self.trace, live.record, |record| {
+                record.used = record.used.or(used);
+                record.sound_ms = record.sound_ms.or(live.flow.sound_ms);
+            });
         }
         account.over(&self.trace, whole);
         Some(account)

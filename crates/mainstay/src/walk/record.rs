@@ -101,6 +101,7 @@ pub(super) fn note_end<A>(
         record.dropped = dropped;
         record.kind = kind;
         record.used = used;
+        record.sound_ms = live.flow.sound_ms;
     });
 }
 

@@ -20,6 +20,7 @@ fn attempt(kind: Option<Kind>) -> AttemptRecord {
         bytes: 0,
         dropped: 0,
         used: None,
+        sound_ms: None,
         state: None,
     }
 }
