@@ -239,3 +239,38 @@ fn every_shipped_price_says_as_of_when_it_is_known() {
         assert!(row.known <= &DEFAULTS_DATE[..7], "{row:?} is known of later than the table is");
     }
 }
+
+/// What a vendor's list of prices never says the other way round: a mistyped digit would.
+#[test]
+fn shipped_prices_do_not_contradict_each_other() {
+    let of = |model: &str, tuned: bool| {
+        let mut rows =
+            default_prices().iter().filter(|row| row.model == model && row.tuned == tuned);
+        let found = rows.next().map(|row| row.price);
+        assert_eq!(rows.next(), None, "{model} stands twice");
+        found
+    };
+    let mut compared = 0;
+    let mut at_most = |low: Price, high: Price, why: &str, model: &str| {
+        compared += 1;
+        assert_eq!(low.or_dearer(&high), high, "{model}: {why}");
+    };
+    for row in default_prices() {
+        let (model, price) = (row.model, of(row.model, row.tuned).unwrap());
+        assert!(price.output == 0 || price.output >= price.input, "{model}: words said cost more");
+        if let Some(base) = of(model, false).filter(|_| row.tuned) {
+            at_most(base, price, "a tuned one costs no less", model);
+        }
+        for (small, large) in [("-mini", ""), ("-nano", "-mini"), ("-nano", ""), ("", "-pro")] {
+            let other = match small {
+                "" => alloc::format!("{model}{large}"),
+                small if model.contains(small) => model.replacen(small, large, 1),
+                _ => continue,
+            };
+            if let Some(other) = of(&other, row.tuned) {
+                at_most(price, other, "a smaller one costs no more", model);
+            }
+        }
+    }
+    assert!(compared > 20, "{compared} were compared");
+}
