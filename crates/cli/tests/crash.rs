@@ -19,16 +19,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mainstay_core::dice::Dice;
-use mainstay_core::money::{Price, Quantity, Usd};
-use mainstay_core::store::{EntryKind, LimitStore as _, ObjectStore as _};
-use mainstay_store::{FAILPOINTS, LedgerFile, Sqlite};
+use mainstay_core::money::Usd;
+use mainstay_core::store::{LimitStore as _, ObjectStore as _};
+use mainstay_store::{FAILPOINTS, Sqlite};
 use serde_json::Value;
 use tokio::time::Instant;
 
+#[path = "support/ledger.rs"]
+mod ledger;
 #[path = "support/money.rs"]
 mod money;
 
-use money::{exchange, free, simulator, whole};
+use ledger::examine;
+use money::{chat, exchange, free, paid, simulator};
 
 /// Callers that never rest.
 const CALLERS: u64 = 8;
@@ -153,62 +156,16 @@ impl World {
 
     /// One call; what is received to its end goes on record.
     fn call(&self, addr: SocketAddr, dice: &mut Dice) {
-        let (stream, most) = (dice.below(2) == 0, 1 + dice.below(30));
-        let body = format!(
-            r#"{{"model":"gpt-4o","stream":{stream},{}"max_tokens":{most},"messages":[{{"role":"user","content":"hello there"}}]}}"#,
-            if stream { r#""stream_options":{"include_usage":true},"# } else { "" }
-        );
-        let request = format!(
-            "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-            self.key,
-            body.len()
-        );
-        let Some(answer) = exchange(addr, request.as_bytes()) else { return };
-        let text = String::from_utf8_lossy(&answer);
-        let Some((head, body)) = text.split_once("\r\n\r\n") else { return };
-        let answered = head.starts_with("HTTP/1.1 200");
-        let Some(usage) = whole(body, stream).filter(|_| answered) else { return };
-        let id =
-            head.lines().find_map(|line| line.strip_prefix("x-request-id: ")).unwrap().to_owned();
-        let number = |name: &str| usage[name].as_u64().unwrap();
-        let quantity = Quantity {
-            input: number("prompt_tokens"),
-            output: number("completion_tokens"),
-            ..Quantity::default()
-        };
-        let cost = Price::tokens(2_500_000, 1_250_000, 10_000_000).cost(&quantity).unwrap();
-        self.paid.lock().unwrap().insert(id, cost);
+        let (request, stream) = chat(&self.key, dice, 30);
+        let answer = exchange(addr, &request);
+        if let Some((id, cost)) = answer.and_then(|answer| paid(&answer, stream)) {
+            self.paid.lock().unwrap().insert(id, cost);
+        }
     }
 
     /// The ledger against what callers have received. Gives how many reservations were recovered.
     fn examine(&self) -> u64 {
-        let mut file = LedgerFile::open(&self.store()).unwrap();
-        let found = file.verify().unwrap();
-        assert!(found.is_sound(), "{found:?}");
-        assert_eq!(found.open, 0, "what the dead one left open has its end");
-        let mut ends: HashMap<String, Vec<(EntryKind, Usd, bool)>> = HashMap::new();
-        file.export(&mut |row| {
-            if row.kind.is_terminal() {
-                let end = (row.kind, row.amount, row.basis.recovered);
-                ends.entry(row.reservation.to_string()).or_default().push(end);
-            }
-        })
-        .unwrap();
-        for (id, cost) in self.paid.lock().unwrap().iter() {
-            let ended = ends
-                .get(id)
-                .unwrap_or_else(|| panic!("{id} was answered and is not in the ledger"));
-            let [(kind, amount, recovered)] = ended[..] else {
-                panic!("{id} is charged twice: {ended:?}")
-            };
-            assert_eq!(kind, EntryKind::Settle, "{id} was answered");
-            if recovered {
-                assert!(amount >= *cost, "{id}: the hold of {amount} covers {cost}");
-            } else {
-                assert_eq!(amount, *cost, "{id}");
-            }
-        }
-        ends.values().flatten().map(|(_, _, recovered)| u64::from(*recovered)).sum()
+        examine(&self.store(), &self.paid.lock().unwrap())
     }
 }
 

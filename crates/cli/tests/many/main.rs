@@ -11,6 +11,7 @@
     reason = "a test that cannot go on has failed; its length is set from outside"
 )]
 
+mod deaths;
 #[path = "../support/money.rs"]
 mod money;
 mod world;

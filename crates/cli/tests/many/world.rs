@@ -8,13 +8,13 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use mainstay_core::dice::Dice;
-use mainstay_core::money::{Price, Quantity, Usd};
+use mainstay_core::money::Usd;
 use mainstay_sim::Sim;
 use mainstay_store::testing::postgres::Own;
 use mainstay_store::testing::redis::RedisServer;
 use serde_json::Value;
 
-use crate::money::{exchange, free, simulator, whole};
+use crate::money::{chat, exchange, free, paid, simulator};
 
 /// How long a gateway may take to serve, or the ledger to come to rest.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -149,26 +149,55 @@ impl World {
         for gateway in &self.gateways {
             let mut gateway = gateway.lock().unwrap();
             if gateway.child.is_none() {
-                let log = self.log(gateway.number);
-                let log = std::fs::File::options().create(true).append(true).open(log).unwrap();
-                let addr = gateway.addr.to_string();
-                let mut command = self.command(gateway.number);
-                command.args(["serve", "--listen", &addr, "--admin-listen", "127.0.0.1:0"]);
-                let child = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
-                gateway.child = Some(child);
+                self.spawn(&mut gateway, None);
             }
         }
-        for gateway in &self.gateways {
-            let mut gateway = gateway.lock().unwrap();
-            let began = Instant::now();
-            while !gateway.serves() {
-                let log = std::fs::read_to_string(self.log(gateway.number)).unwrap_or_default();
-                assert!(began.elapsed() < PATIENCE, "it does not serve: {log}");
-                let child = gateway.child.as_mut().unwrap();
-                assert_eq!(child.try_wait().unwrap(), None, "it has died: {log}");
-                std::thread::sleep(Duration::from_millis(10));
-            }
+        for number in 0..self.gateways.len() {
+            assert!(self.serves(number), "it has died: {}", self.said(number));
         }
+    }
+
+    fn spawn(&self, gateway: &mut Gateway, place: Option<&str>) {
+        let log = self.log(gateway.number);
+        let log = std::fs::File::options().create(true).append(true).open(log).unwrap();
+        let mut command = self.command(gateway.number);
+        let addr = gateway.addr.to_string();
+        command.args(["serve", "--listen", &addr, "--admin-listen", "127.0.0.1:0"]);
+        if let Some(place) = place {
+            command.env("MAINSTAY_FAILPOINT", place);
+        }
+        gateway.child = Some(command.stdout(Stdio::null()).stderr(log).spawn().unwrap());
+    }
+
+    /// Starts a dead gateway, which dies at a named place.
+    pub(crate) fn start_to_die(&self, number: usize, place: &str) {
+        self.spawn(&mut self.gateways[number].lock().unwrap(), Some(place));
+    }
+
+    /// Waits until it serves; `false` when it has died before.
+    pub(crate) fn serves(&self, number: usize) -> bool {
+        let began = Instant::now();
+        loop {
+            let mut gateway = self.gateways[number].lock().unwrap();
+            if gateway.serves() {
+                return true;
+            }
+            if gateway.is_dead() {
+                return false;
+            }
+            assert!(began.elapsed() < PATIENCE, "it does not serve: {}", self.said(number));
+            drop(gateway);
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Whether it has died by itself.
+    pub(crate) fn is_dead(&self, number: usize) -> bool {
+        self.gateways[number].lock().unwrap().is_dead()
+    }
+
+    fn said(&self, number: usize) -> String {
+        std::fs::read_to_string(self.log(number)).unwrap_or_default()
     }
 
     fn log(&self, number: usize) -> PathBuf {
@@ -225,17 +254,8 @@ impl World {
     pub(crate) fn call(&self, dice: &mut Dice) -> Outcome {
         let number = usize::try_from(dice.below(self.gateways.len() as u64)).unwrap();
         let addr = self.gateways[number].lock().unwrap().addr;
-        let (stream, most) = (dice.below(2) == 0, 1 + dice.below(40));
-        let body = format!(
-            r#"{{"model":"gpt-4o","stream":{stream},{}"max_tokens":{most},"messages":[{{"role":"user","content":"hello there"}}]}}"#,
-            if stream { r#""stream_options":{"include_usage":true},"# } else { "" }
-        );
-        let request = format!(
-            "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-            self.key,
-            body.len()
-        );
-        let Some(answer) = exchange(addr, request.as_bytes()) else { return Outcome::Broken };
+        let (request, stream) = chat(&self.key, dice, 40);
+        let Some(answer) = exchange(addr, &request) else { return Outcome::Broken };
         let text = String::from_utf8_lossy(&answer);
         let Some((head, body)) = text.split_once("\r\n\r\n") else { return Outcome::Broken };
         if head.starts_with("HTTP/1.1 429") && body.contains("insufficient_quota") {
@@ -244,16 +264,8 @@ impl World {
         if !head.starts_with("HTTP/1.1 200") {
             return Outcome::Refused;
         }
-        let Some(usage) = whole(body, stream) else { return Outcome::Broken };
-        let id = head.lines().find_map(|line| line.strip_prefix("x-request-id: ")).unwrap();
-        let number = |name: &str| usage[name].as_u64().unwrap();
-        let quantity = Quantity {
-            input: number("prompt_tokens"),
-            output: number("completion_tokens"),
-            ..Quantity::default()
-        };
-        let cost = Price::tokens(2_500_000, 1_250_000, 10_000_000).cost(&quantity).unwrap();
-        self.paid.lock().unwrap().insert(id.to_owned(), cost);
+        let Some((id, cost)) = paid(&answer, stream) else { return Outcome::Broken };
+        self.paid.lock().unwrap().insert(id, cost);
         Outcome::Answered
     }
 
@@ -321,6 +333,14 @@ impl Gateway {
     fn serves(&self) -> bool {
         let request = b"GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
         exchange(self.addr, request).is_some_and(|answer| answer.starts_with(b"HTTP/1.1 200"))
+    }
+
+    fn is_dead(&mut self) -> bool {
+        let ended = self.child.as_mut().is_some_and(|child| child.try_wait().unwrap().is_some());
+        if ended {
+            self.child = None;
+        }
+        self.child.is_none()
     }
 }
 

@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
+use mainstay_core::dice::Dice;
+use mainstay_core::money::{Price, Quantity, Usd};
 use mainstay_sim::{Sim, SimConfig};
 use serde_json::Value;
 
@@ -23,8 +25,38 @@ pub(crate) fn exchange(addr: SocketAddr, request: &[u8]) -> Option<Vec<u8>> {
     (!answer.is_empty()).then_some(answer)
 }
 
+/// A chat with a key, of a random form and at most so many tokens long; whether it is a stream.
+pub(crate) fn chat(key: &str, dice: &mut Dice, tokens_max: u64) -> (Vec<u8>, bool) {
+    let (stream, most) = (dice.below(2) == 0, 1 + dice.below(tokens_max));
+    let body = format!(
+        r#"{{"model":"gpt-4o","stream":{stream},{}"max_tokens":{most},"messages":[{{"role":"user","content":"hello there"}}]}}"#,
+        if stream { r#""stream_options":{"include_usage":true},"# } else { "" }
+    );
+    let request = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    (request.into_bytes(), stream)
+}
+
+/// The id of a chat that was answered to its end, and what it has cost; `None` when it was not.
+pub(crate) fn paid(answer: &[u8], stream: bool) -> Option<(String, Usd)> {
+    let text = String::from_utf8_lossy(answer);
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    let usage = whole(body, stream).filter(|_| head.starts_with("HTTP/1.1 200"))?;
+    let id = head.lines().find_map(|line| line.strip_prefix("x-request-id: ")).unwrap().to_owned();
+    let number = |name: &str| usage[name].as_u64().unwrap();
+    let quantity = Quantity {
+        input: number("prompt_tokens"),
+        output: number("completion_tokens"),
+        ..Quantity::default()
+    };
+    let cost = Price::tokens(2_500_000, 1_250_000, 10_000_000).cost(&quantity).unwrap();
+    Some((id, cost))
+}
+
 /// The usage of an answer that came to its end.
-pub(crate) fn whole(body: &str, stream: bool) -> Option<Value> {
+fn whole(body: &str, stream: bool) -> Option<Value> {
     if !stream {
         return Some(serde_json::from_str::<Value>(body).ok()?["usage"].clone());
     }
