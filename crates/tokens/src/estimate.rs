@@ -186,23 +186,24 @@ const PIECE: usize = 128;
 /// Counts the first bytes of characters. ASCII, which most text is, is counted without a table, so
 /// that many bytes are compared at once.
 fn count(piece: &[u8], counts: &mut Counts) {
-    if !piece.is_ascii() {
+    // No class has more than a piece, so that a byte counts it.
+    let (mut letters, mut digits, mut all) = (0_u8, 0_u8, 0_u8);
+    for byte in piece {
+        let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
+        letters = letters.wrapping_add(u8::from(letter) | u8::from(*byte == b' '));
+        digits = digits.wrapping_add(u8::from(byte.wrapping_sub(b'0') < 10));
+        all |= byte;
+    }
+    if !all.is_ascii() {
         for byte in piece {
             *counts.of(*byte) += 1;
         }
         return;
     }
-    let letters = number(piece, |byte| (byte | 0x20).wrapping_sub(b'a') < 26);
-    let letters = letters + number(piece, |byte| byte == b' ');
-    let digits = number(piece, |byte| byte.wrapping_sub(b'0') < 10);
+    let (letters, digits) = (u64::from(letters), u64::from(digits));
     counts.0[usize::from(LETTER)] += letters;
     counts.0[usize::from(DIGIT)] += digits;
     counts.0[usize::from(MARK)] += piece.len() as u64 - letters - digits;
-}
-
-/// How many bytes are so, of at most 255.
-fn number(piece: &[u8], is: impl Fn(u8) -> bool) -> u64 {
-    u64::from(piece.iter().fold(0, |sum: u8, byte| sum.wrapping_add(u8::from(is(*byte)))))
 }
 
 /// Takes back what the six characters of each `\uXXXX` were counted as.

@@ -93,28 +93,53 @@ impl<'a> Reader<'a> {
     /// The next key of an object, its colon passed too, or `None` after its closing brace.
     /// `first` is set by the caller before the first key and cleared here.
     pub fn key(&mut self, first: &mut bool) -> Result<Option<Str<'a>>, Syntax> {
-        if core::mem::take(first) {
+        if !self.pass_to_key(first)? {
+            return Ok(None);
+        }
+        let key = self.string_here()?;
+        self.pass_colon()?;
+        Ok(Some(key))
+    }
+
+    /// To the quote of an object's next key; `false` behind its closing brace.
+    #[inline]
+    fn pass_to_key(&mut self, first: &mut bool) -> Result<bool, Syntax> {
+        let was_first = core::mem::take(first);
+        let mark = if was_first { b'{' } else { b',' };
+        // Most JSON is written without blanks.
+        if self.text.as_bytes().get(self.at..self.at + 2) == Some(&[mark, b'"']) {
+            self.at += 1;
+            return Ok(true);
+        }
+        self.pass_far_to_key(was_first)
+    }
+
+    fn pass_far_to_key(&mut self, was_first: bool) -> Result<bool, Syntax> {
+        if was_first {
             self.take(b'{', "an object")?;
-            if self.next_byte() == Some(b'}') {
+        }
+        match self.next_byte() {
+            Some(b'}') => {
                 self.at += 1;
-                return Ok(None);
+                return Ok(false);
             }
-        } else {
-            match self.next_byte() {
-                Some(b',') => self.at += 1,
-                Some(b'}') => {
-                    self.at += 1;
-                    return Ok(None);
-                }
-                Some(_) | None => return Err(self.expected("`,` or `}`")),
-            }
+            Some(_) if was_first => {}
+            Some(b',') => self.at += 1,
+            Some(_) | None => return Err(self.expected("`,` or `}`")),
         }
         if self.next_byte() != Some(b'"') {
             return Err(self.expected("a key in double quotes"));
         }
-        let key = self.string()?;
-        self.take(b':', "`:`")?;
-        Ok(Some(key))
+        Ok(true)
+    }
+
+    #[inline]
+    fn pass_colon(&mut self) -> Result<(), Syntax> {
+        if self.byte() == Some(b':') {
+            self.at += 1;
+            return Ok(());
+        }
+        self.take(b':', "`:`")
     }
 
     /// Whether an array has one more item; its closing bracket is passed if not.
@@ -149,6 +174,11 @@ impl<'a> Reader<'a> {
     #[inline]
     pub fn string(&mut self) -> Result<Str<'a>, Syntax> {
         self.pass_space();
+        self.string_here()
+    }
+
+    #[inline]
+    fn string_here(&mut self) -> Result<Str<'a>, Syntax> {
         let at = self.at;
         let escaped = self.pass_string()?;
         let raw = self.text.get(at + 1..self.at - 1).unwrap_or_default();
@@ -232,11 +262,21 @@ impl<'a> Reader<'a> {
     }
 
     /// Passes a string that begins here and tells whether there is an escape in it.
+    #[inline]
     fn pass_string(&mut self) -> Result<bool, Syntax> {
         if self.byte() != Some(b'"') {
             return Err(self.expected("a string"));
         }
         self.at += 1;
+        if let Some(end) = short_end(self.text.as_bytes(), self.at) {
+            self.at = end + 1;
+            return Ok(false);
+        }
+        self.pass_long()
+    }
+
+    /// Passes a string that began before.
+    fn pass_long(&mut self) -> Result<bool, Syntax> {
         let mut escaped = false;
         loop {
             self.at = plain_end(self.text.as_bytes(), self.at);
@@ -261,8 +301,16 @@ impl<'a> Reader<'a> {
         let mut first = true;
         let mut in_object = self.next_type()? == Type::Object;
         loop {
-            let more =
-                if in_object { self.key(&mut first)?.is_some() } else { self.item(&mut first)? };
+            let more = if in_object {
+                let more = self.pass_to_key(&mut first)?;
+                if more {
+                    self.pass_string()?;
+                    self.pass_colon()?;
+                }
+                more
+            } else {
+                self.item(&mut first)?
+            };
             if !more {
                 match stack.pop() {
                     Some(outer) => in_object = outer,
@@ -419,20 +467,52 @@ fn has_control(bytes: &[u8]) -> bool {
     bytes.chunks(256).any(|chunk| chunk.iter().fold(u8::MAX, |least, byte| least.min(*byte)) < 0x20)
 }
 
-/// The same as [`plain_end`], eight bytes at a step.
-fn narrow_end(bytes: &[u8], mut at: usize) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = 0x8080_8080_8080_8080;
-    while let Some(chunk) = bytes.get(at..at + 8).and_then(|chunk| <[u8; 8]>::try_from(chunk).ok())
-    {
-        let word = u64::from_le_bytes(chunk);
+/// The closing quote of a string of up to fifteen plain bytes that begins at `at`: most keys and words are
+/// that short. `None` says nothing.
+#[inline]
+fn short_end(bytes: &[u8], at: usize) -> Option<usize> {
+    let (words, _) = bytes.get(at..at + 16)?.as_chunks::<8>();
+    for (place, word) in words.iter().enumerate() {
+        let Marks { quotes, others } = Marks::of(u64::from_le_bytes(*word));
+        let marks = quotes | others;
+        if marks != 0 {
+            // The lowest mark is exact.
+            let is_quote = quotes & marks & marks.wrapping_neg() != 0;
+            return is_quote.then_some(at + place * 8 + (marks.trailing_zeros() / 8) as usize);
+        }
+    }
+    None
+}
+
+/// The highest bit of bytes that end the plain part of a string. A borrow may mark bytes above a true
+/// hit, never below the first: the lowest mark is exact.
+struct Marks {
+    quotes: u64,
+    /// Backslashes and control characters.
+    others: u64,
+}
+
+impl Marks {
+    #[inline]
+    fn of(word: u64) -> Marks {
+        const ONES: u64 = 0x0101_0101_0101_0101;
+        const HIGHS: u64 = 0x8080_8080_8080_8080;
         let quote = word ^ (ONES * 0x22);
         let slash = word ^ (ONES * 0x5c);
-        // A borrow may mark bytes above a true hit, never below the first: the lowest mark is exact.
-        let marks = (word.wrapping_sub(ONES * 0x20) & !word)
-            | (quote.wrapping_sub(ONES) & !quote)
-            | (slash.wrapping_sub(ONES) & !slash);
-        let marks = marks & HIGHS;
+        let control = word.wrapping_sub(ONES * 0x20) & !word;
+        Marks {
+            quotes: quote.wrapping_sub(ONES) & !quote & HIGHS,
+            others: (control | (slash.wrapping_sub(ONES) & !slash)) & HIGHS,
+        }
+    }
+}
+
+/// The same as [`plain_end`], eight bytes at a step.
+fn narrow_end(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(chunk) = bytes.get(at..at + 8).and_then(|chunk| <[u8; 8]>::try_from(chunk).ok())
+    {
+        let Marks { quotes, others } = Marks::of(u64::from_le_bytes(chunk));
+        let marks = quotes | others;
         if marks != 0 {
             return at + (marks.trailing_zeros() / 8) as usize;
         }

@@ -90,15 +90,16 @@ fn object(reader: &mut Reader<'_>) -> Result<Option<UsageWire>, Syntax> {
     let mut usage = UsageWire::default();
     let mut first = true;
     while let Some(key) = reader.key(&mut first)? {
-        let known = match key.text().as_deref() {
-            Some("prompt_tokens") => count(reader, &mut usage.prompt_tokens)?,
-            Some("completion_tokens") => count(reader, &mut usage.completion_tokens)?,
-            Some("input_tokens") => count(reader, &mut usage.input_tokens)?,
-            Some("output_tokens") => count(reader, &mut usage.output_tokens)?,
-            Some("total_tokens") => count(reader, &mut usage.total_tokens)?,
-            Some("prompt_tokens_details") => details(reader, &mut usage.prompt_tokens_details)?,
-            Some("input_tokens_details") => details(reader, &mut usage.input_tokens_details)?,
-            Some(_) | None => reader.skip().map(|()| true)?,
+        let decoded = if key.escaped { key.text() } else { None };
+        let known = match decoded.as_deref().unwrap_or(key.raw) {
+            "prompt_tokens" => count(reader, &mut usage.prompt_tokens)?,
+            "completion_tokens" => count(reader, &mut usage.completion_tokens)?,
+            "input_tokens" => count(reader, &mut usage.input_tokens)?,
+            "output_tokens" => count(reader, &mut usage.output_tokens)?,
+            "total_tokens" => count(reader, &mut usage.total_tokens)?,
+            "prompt_tokens_details" => details(reader, &mut usage.prompt_tokens_details)?,
+            "input_tokens_details" => details(reader, &mut usage.input_tokens_details)?,
+            _ => reader.skip().map(|()| true)?,
         };
         if !known {
             return Ok(None);

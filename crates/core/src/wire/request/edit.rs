@@ -31,18 +31,33 @@ pub fn set_model(body: &[u8], peek: &Peek<'_>, model: &str) -> Vec<u8> {
 ///
 /// `peek` must come from the same `body`.
 pub fn add_include_usage(body: &[u8], peek: &Peek<'_>) -> Option<Vec<u8>> {
-    const OPTION: &[u8] = b"\"include_usage\":true";
-    const OPTIONS: &[u8] = b"\"stream_options\":{\"include_usage\":true}";
-    if peek.include_usage == Some(true) {
-        return None;
+    let (span, new) = peek.usage_ask()?;
+    Some(splice(body, span, new.as_bytes()))
+}
+
+impl Peek<'_> {
+    /// What makes `stream_options.include_usage` true: the part of the body that it takes the place of,
+    /// as a byte range, and itself. `None` when it is so already.
+    pub fn usage_ask(&self) -> Option<(Range<usize>, &'static str)> {
+        if self.include_usage == Some(true) {
+            return None;
+        }
+        let spans = &self.spans;
+        Some(match (&spans.include_usage, spans.options, &spans.stream_options) {
+            (Some(value), _, _) => (value.clone(), "true"),
+            (None, Some((inside, true)), _) => (inside..inside, r#""include_usage":true"#),
+            (None, Some((inside, false)), _) => (inside..inside, r#""include_usage":true,"#),
+            (None, None, Some(value)) => (value.clone(), r#"{"include_usage":true}"#),
+            (None, None, None) => {
+                let new = if spans.empty {
+                    r#""stream_options":{"include_usage":true}"#
+                } else {
+                    r#""stream_options":{"include_usage":true},"#
+                };
+                (spans.body..spans.body, new)
+            }
+        })
     }
-    let spans = &peek.spans;
-    Some(match (&spans.include_usage, spans.options, &spans.stream_options) {
-        (Some(value), _, _) => splice(body, value.clone(), b"true"),
-        (None, Some((inside, empty)), _) => insert_key(body, inside, empty, OPTION),
-        (None, None, Some(value)) => splice(body, value.clone(), b"{\"include_usage\":true}"),
-        (None, None, None) => insert_key(body, spans.body, spans.empty, OPTIONS),
-    })
 }
 
 /// The body without the top-level keys in `omit`, and with those in `rename` under their other name;
@@ -176,7 +191,7 @@ fn insert_key(body: &[u8], at: usize, alone: bool, pair: &[u8]) -> Vec<u8> {
 }
 
 /// `body` with `span` replaced; a span that is not of this body changes nothing.
-fn splice(body: &[u8], span: Range<usize>, new: &[u8]) -> Vec<u8> {
+pub fn splice(body: &[u8], span: Range<usize>, new: &[u8]) -> Vec<u8> {
     let (Some(before), Some(after)) = (body.get(..span.start), body.get(span.end..)) else {
         return body.to_vec();
     };
