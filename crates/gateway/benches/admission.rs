@@ -6,7 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use http::{HeaderMap, header};
+use http::header;
+use mainstay::Fields;
 use mainstay_core::money::Usd;
 use mainstay_core::money::budget::Every;
 use mainstay_core::store::{
@@ -30,7 +31,7 @@ fn main() {
 /// A gateway's part with a key, three limits and three budgets, and its ground.
 struct World {
     rehearsal: Arc<Rehearsal>,
-    headers: HeaderMap,
+    headers: Fields,
     _folder: TempDir,
 }
 
@@ -87,7 +88,7 @@ fn world(durability: Durability) -> World {
     let ledger = Arc::new(SqliteLedger::open(&path, settings).expect("a ledger"));
     let engine = engine_spec(&config, None);
     let rehearsal = Rehearsal::new(Settings::of(&config), engine, &store, ledger).expect("a store");
-    let mut headers = HeaderMap::new();
+    let mut headers = Fields::default();
     let bearer = format!("Bearer {}", text.expose()).parse().expect("a header");
     headers.insert(header::AUTHORIZATION, bearer);
     let made = World { rehearsal: Arc::new(rehearsal), headers, _folder: folder };

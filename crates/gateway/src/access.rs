@@ -8,7 +8,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName};
+use http::HeaderName;
+use mainstay::Fields;
 use mainstay_core::failure::{Kind, Scope};
 use mainstay_core::keys::PublicPart;
 use mainstay_core::store::{KeyRecord, public_of_id};
@@ -82,7 +83,7 @@ impl Access {
         &self,
         key: &KeyRecord,
         book: &KeySnapshot,
-        headers: &HeaderMap,
+        headers: &Fields,
         peer: Option<IpAddr>,
     ) -> Result<(), Refused> {
         if self.rules.is_empty() {
@@ -99,7 +100,7 @@ impl Access {
     }
 
     /// The caller's country: as a trusted proxy says, else as the database has his address.
-    fn country(&self, headers: &HeaderMap, peer: Option<IpAddr>, client: Client) -> [u8; 2] {
+    fn country(&self, headers: &Fields, peer: Option<IpAddr>, client: Client) -> [u8; 2] {
         let told =
             self.country_header.as_ref().filter(|_| address::is_trusted(peer, &self.trusted));
         if let Some(told) = told.and_then(|name| told_country(headers, name)) {
@@ -113,9 +114,9 @@ impl Access {
 }
 
 /// The country in a header. Two of them, as when a caller's own was left in, tell nothing.
-fn told_country(headers: &HeaderMap, name: &HeaderName) -> Option<[u8; 2]> {
-    let mut values = headers.get_all(name).iter();
-    let code = <[u8; 2]>::try_from(values.next()?.as_bytes().trim_ascii()).ok()?;
+fn told_country(headers: &Fields, name: &HeaderName) -> Option<[u8; 2]> {
+    let mut values = headers.all(name.as_str());
+    let code = <[u8; 2]>::try_from(values.next()?.trim_ascii()).ok()?;
     if values.next().is_some() {
         return Some(NOWHERE);
     }

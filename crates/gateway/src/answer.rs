@@ -14,6 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
+use mainstay::Fields;
 use mainstay::call::{AnswerHead, ProviderAnswer, Refusal, Trace};
 use mainstay_core::catalogue;
 use mainstay_core::failure::{Failure, Kind, Origin, Scope};
@@ -21,7 +22,7 @@ use mainstay_core::time::Moment;
 
 use crate::admission;
 use crate::finished;
-use crate::headers::{self, Made, provider_headers, value_of};
+use crate::headers::{self, Made, Rewrite, provider_headers, value_of};
 use crate::idempotency::Recorder;
 use crate::refused::{Refused, grouped};
 use crate::settings::{Auth, Expose, Settings};
@@ -35,45 +36,49 @@ use envelope::{envelope, refusal_body};
 
 pub(crate) use body::{ReplyBody, Upstreamed};
 
-/// The answer of a provider, on its way.
+/// The answer of a provider, on its way. Its headers are there when they are [`rewritten`] or written.
 pub(crate) fn delivered(
-    mut ticket: Ticket,
+    mut ticket: Box<Ticket>,
     received: Moment,
     head: AnswerHead,
     body: Upstreamed,
 ) -> Response<ReplyBody> {
     let AnswerHead { status, headers: theirs, length, trace } = head;
-    let settings = ticket.worker().shared.settings();
-    let mut headers = HeaderMap::with_capacity(theirs.len() + 8);
-    provider_headers(theirs, settings.expose, &mut headers);
-    if let Some(length) = length {
-        headers.insert(header::CONTENT_LENGTH, headers::number(length));
-    }
     let now = ticket.worker().shared.engine.now();
     let overhead = ticket.overhead(received, now, &trace);
-    stamp(&mut headers, &ticket, &trace, overhead);
-    let events = is_events(&headers);
+    let events = is_events(&theirs);
     let watch = if status.is_success() { ticket.watch(&trace, events) } else { None };
+    let expose = ticket.worker().shared.settings().expose;
+    let made = stamps(&ticket, &trace, overhead, expose);
     let mut response = Response::new(ReplyBody::streaming(body, length, status.as_u16()));
+    response.body_mut().rewrite_later(Rewrite { theirs, expose, made, length });
+    *response.status_mut() = status;
     if let Some(claim) = ticket.take_claim() {
-        let recorder = Recorder::new(claim, status, &headers, &settings.idempotency);
+        response = rewritten(response);
+        let settings = ticket.worker().shared.settings();
+        let recorder = Recorder::new(claim, status, response.headers(), &settings.idempotency);
         response.body_mut().record(recorder);
     }
     response.body_mut().watch(watch);
     response.body_mut().carry(ticket);
-    *response.status_mut() = status;
-    *response.headers_mut() = headers;
     response
 }
 
-fn is_events(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
-    kind.is_some_and(|kind| kind.starts_with(b"text/event-stream"))
+/// The same answer, its headers as the caller gets them.
+pub(crate) fn rewritten(mut response: Response<ReplyBody>) -> Response<ReplyBody> {
+    if let Some(rewrite) = response.body_mut().take_rewrite() {
+        rewrite.apply(response.headers_mut());
+    }
+    response
+}
+
+fn is_events(headers: &Fields) -> bool {
+    headers.get("content-type").is_some_and(|kind| kind.starts_with(b"text/event-stream"))
 }
 
 /// A call without an answer.
 pub(crate) fn failed(
-    mut ticket: Ticket,
+    mut ticket: Box<Ticket>,
     received: Moment,
     refusal: Refusal,
 ) -> Response<ReplyBody> {
@@ -92,7 +97,7 @@ pub(crate) fn failed(
         Some(answer) if !not_his_fault => {
             // A page, a bare text or nothing: no program can read that, so it is told in our words.
             let message = unreadable(&answer, &failure, &trace);
-            provider_headers(answer.headers, settings.expose, &mut headers);
+            provider_headers(&answer.headers, settings.expose, &mut headers);
             headers.remove(header::CONTENT_ENCODING);
             headers.insert(header::CONTENT_TYPE, JSON);
             (answer.status, envelope(kind, settings.codes, None, &message))
@@ -159,7 +164,7 @@ fn is_json(body: &[u8]) -> bool {
 }
 
 /// A refusal of our own, before anything was sent.
-pub(crate) fn refused(mut ticket: Ticket, refused: &Refused) -> Response<ReplyBody> {
+pub(crate) fn refused(mut ticket: Box<Ticket>, refused: &Refused) -> Response<ReplyBody> {
     // Nothing was carried out: the next one under the key is the first again.
     drop(ticket.take_claim());
     let settings = ticket.worker().shared.settings();
@@ -196,7 +201,7 @@ pub(crate) fn refused(mut ticket: Ticket, refused: &Refused) -> Response<ReplyBo
 
 /// A short answer of our own that is no failure.
 pub(crate) fn plain(
-    mut ticket: Ticket,
+    mut ticket: Box<Ticket>,
     status: StatusCode,
     mut headers: HeaderMap,
     body: Bytes,
@@ -219,7 +224,7 @@ fn finish(
     status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
-    ticket: Ticket,
+    ticket: Box<Ticket>,
 ) -> Response<ReplyBody> {
     let mut response = Response::new(ReplyBody::whole(body));
     response.body_mut().carry(ticket);
@@ -254,7 +259,7 @@ fn passed_on(
     settings: &Settings,
     headers: &mut HeaderMap,
 ) -> (StatusCode, Bytes) {
-    provider_headers(answer.headers, settings.expose, headers);
+    provider_headers(&answer.headers, settings.expose, headers);
     let body = match settings.auth {
         Auth::Keys | Auth::Open => mask::masked(answer.body, &settings.secrets),
         Auth::Pass => answer.body, // The key and the organization it may name are the caller's own.
@@ -264,14 +269,19 @@ fn passed_on(
 
 /// Headers of every answer.
 fn stamp(headers: &mut HeaderMap, ticket: &Ticket, trace: &Trace, overhead: u64) {
-    headers.insert(headers::REQUEST_ID, ticket.id_value.clone());
+    let expose = ticket.worker().shared.settings().expose;
+    stamps(ticket, trace, overhead, expose).put_into(headers);
+}
+
+fn stamps(ticket: &Ticket, trace: &Trace, overhead: u64, expose: Expose) -> Made {
     let mut made = Made::new();
+    made.value(headers::REQUEST_ID, &ticket.id_value);
     made.number(headers::OVERHEAD, overhead);
     admission::show(&ticket.standing(), &mut made);
     if let Some(names) = ticket.worker().shared.degraded.header() {
-        headers.insert(headers::DEGRADED, names);
+        made.value(headers::DEGRADED, &names);
     }
-    match ticket.worker().shared.settings().expose {
+    match expose {
         Expose::Minimal => {}
         Expose::All => {
             made.number(headers::ATTEMPTS, trace.attempts.into());
@@ -283,7 +293,7 @@ fn stamp(headers: &mut HeaderMap, ticket: &Ticket, trace: &Trace, overhead: u64)
             }
         }
     }
-    made.put_into(headers);
+    made
 }
 
 /// Headers of every failure.

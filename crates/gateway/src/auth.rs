@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
-use http::{HeaderMap, HeaderValue, header};
+use http::HeaderValue;
+use mainstay::Fields;
 use mainstay_core::failure::Kind;
 use mainstay_core::keys::PublicPart;
 use mainstay_core::store::{Changes, KeyRecord, KeyState, Scope, Store, StoreError, UnixMillis};
@@ -99,16 +100,17 @@ pub(crate) struct KeyNews {
 /// Finds out who calls.
 pub(crate) fn authenticate(
     auth: Auth,
-    headers: &HeaderMap,
+    headers: &Fields,
     book: &KeyBook,
     now: UnixMillis,
 ) -> Result<Caller, Refused> {
     match auth {
         Auth::Open => Ok(Caller { key: None, credential: None }),
-        Auth::Pass => match headers.get(header::AUTHORIZATION) {
-            Some(value) => Ok(Caller { key: None, credential: Some(value.clone()) }),
-            None => Err(missing()),
-        },
+        Auth::Pass => {
+            let value = headers.get("authorization").map(HeaderValue::from_bytes);
+            let credential = value.and_then(Result::ok).ok_or_else(missing)?;
+            Ok(Caller { key: None, credential: Some(credential) })
+        }
         Auth::Keys => {
             let bearer = bearer(headers)?;
             let key = known_key(bearer, book, now)?;
@@ -118,9 +120,9 @@ pub(crate) fn authenticate(
 }
 
 /// What follows `Bearer`, any bytes.
-fn bearer(headers: &HeaderMap) -> Result<&[u8], Refused> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let value = values.next().ok_or_else(missing)?.as_bytes();
+fn bearer(headers: &Fields) -> Result<&[u8], Refused> {
+    let mut values = headers.all("authorization");
+    let value = values.next().ok_or_else(missing)?;
     if values.next().is_some() {
         return Err(Refused::key(
             Kind::InvalidAuthentication,

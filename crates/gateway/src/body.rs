@@ -7,9 +7,10 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{Method, StatusCode};
 use http_body::Body;
 use http_body_util::BodyExt;
+use mainstay::Fields;
 use mainstay::call::CallBody;
 use mainstay_core::failure::Kind;
 use mainstay_core::validate::form::FormLook;
@@ -68,7 +69,7 @@ pub(crate) enum Treatment {
 
 impl Treatment {
     /// Decides by what the endpoint takes and what the caller says he sends.
-    pub(crate) fn of(path: &ApiPath<'_>, method: &Method, headers: &HeaderMap) -> Treatment {
+    pub(crate) fn of(path: &ApiPath<'_>, method: &Method, headers: &Fields) -> Treatment {
         // Of files only the upload itself is a form; its kin are looked at, listed and deleted.
         let upload = *method == Method::POST && path.rest.trim_end_matches('/') == "/files";
         let form = FormLook::knows(path.endpoint) && (path.endpoint != Endpoint::Files || upload);
@@ -85,11 +86,8 @@ impl Treatment {
 }
 
 /// Whether the content type is JSON.
-pub(crate) fn says_json(headers: &HeaderMap) -> bool {
-    let Some(value) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok())
-    else {
-        return false;
-    };
+pub(crate) fn says_json(headers: &Fields) -> bool {
+    let Some(value) = headers.text("content-type") else { return false };
     let essence = value.split(';').next().unwrap_or("").trim();
     essence.eq_ignore_ascii_case("application/json")
         || essence.len() > 5
@@ -99,7 +97,7 @@ pub(crate) fn says_json(headers: &HeaderMap) -> bool {
 /// Takes the body in `slot`; it stays there, perhaps half read, when it is refused.
 pub(crate) async fn take(
     slot: &mut Option<Arriving>,
-    headers: &HeaderMap,
+    headers: &Fields,
     treatment: Treatment,
     bounds: &Bounds,
     held: &Held,
@@ -147,9 +145,9 @@ enum Coding {
 }
 
 impl Coding {
-    fn of(headers: &HeaderMap) -> Result<Coding, Refused> {
-        let Some(value) = headers.get(header::CONTENT_ENCODING) else { return Ok(Coding::Plain) };
-        match value.as_bytes() {
+    fn of(headers: &Fields) -> Result<Coding, Refused> {
+        let Some(value) = headers.get("content-encoding") else { return Ok(Coding::Plain) };
+        match value {
             b"identity" => Ok(Coding::Plain),
             b"gzip" | b"x-gzip" => Ok(Coding::Gzip),
             _ => Err(Refused::caller(
@@ -294,9 +292,9 @@ async fn within<F: Future>(time: Duration, work: F) -> Result<F::Output, Elapsed
 
 /// Reads on in a body that was refused, so that its sender gets to read the answer: many clients
 /// look at it only after they have sent everything.
-pub(crate) async fn drain(slot: Option<Arriving>, headers: &HeaderMap, bounds: &Bounds) {
+pub(crate) async fn drain(slot: Option<Arriving>, headers: &Fields, bounds: &Bounds) {
     let Some(mut incoming) = slot.filter(|body| !body.is_end_stream()) else { return };
-    if headers.contains_key(header::EXPECT) {
+    if headers.contains("expect") {
         return; // The sender waits for our leave, which he does not get.
     }
     let all = async {

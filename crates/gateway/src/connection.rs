@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use crate::body::Arriving;
+use crate::answer;
 use crate::door;
 use crate::settings::Bounds;
 use crate::shared::Worker;
@@ -156,7 +156,8 @@ impl Host {
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let answer = service_fn(move |request: Request<Incoming>| {
-            door::answer(Arc::clone(&worker), peer, request.map(Arriving::Pieces))
+            let answer = door::answer(Arc::clone(&worker), peer, request.into());
+            async { answer.await.map(answer::rewritten) }
         });
         let serving = pin!(self.one.serve_connection(TokioIo::new(Voice::new(io)), answer));
         to_the_end(serving, http1::Connection::graceful_shutdown, phase).await;
@@ -172,7 +173,8 @@ impl Host {
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let answer = service_fn(move |request: Request<Incoming>| {
-            door::answer(Arc::clone(&worker), peer, request.map(Arriving::Pieces))
+            let answer = door::answer(Arc::clone(&worker), peer, request.into());
+            async { answer.await.map(answer::rewritten) }
         });
         let serving = pin!(self.two.serve_connection(TokioIo::new(io), answer));
         to_the_end(serving, http2::Connection::graceful_shutdown, phase).await;

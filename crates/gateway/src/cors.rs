@@ -1,7 +1,8 @@
 //! Calls from browsers: which origins may, and what the answers say about it.
 
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
+use mainstay::Fields;
 use mainstay_core::failure::Kind;
 
 use crate::refused::Refused;
@@ -13,15 +14,13 @@ const EXPOSED: HeaderValue = HeaderValue::from_static(
 );
 
 /// The origin of a request, when it is one that may call.
-pub(crate) fn allowed<'a>(origins: &[String], headers: &'a HeaderMap) -> Option<&'a HeaderValue> {
+pub(crate) fn allowed(origins: &[String], headers: &Fields) -> Option<HeaderValue> {
     if origins.is_empty() {
         return None;
     }
-    let origin = headers.get(header::ORIGIN)?;
-    origins
-        .iter()
-        .any(|one| one == "*" || origin.as_bytes().eq_ignore_ascii_case(one.as_bytes()))
-        .then_some(origin)
+    let origin = headers.get("origin")?;
+    let allows = |one: &String| one == "*" || origin.eq_ignore_ascii_case(one.as_bytes());
+    if origins.iter().any(allows) { HeaderValue::from_bytes(origin).ok() } else { None }
 }
 
 /// Adds what a browser needs to hand the answer to its page.
@@ -32,28 +31,28 @@ pub(crate) fn allow(headers: &mut HeaderMap, origin: HeaderValue) {
 }
 
 /// Whether a request asks for leave to send another one.
-pub(crate) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
+pub(crate) fn is_preflight(method: &Method, headers: &Fields) -> bool {
     method == Method::OPTIONS
-        && headers.contains_key(header::ORIGIN)
-        && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+        && headers.contains("origin")
+        && headers.contains("access-control-request-method")
 }
 
 /// The headers of a preflight's answer, 204.
 pub(crate) fn leave(
     origins: &[String],
-    asked: &HeaderMap,
+    asked: &Fields,
 ) -> Result<(StatusCode, HeaderMap), Refused> {
     const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, DELETE, PATCH, PUT");
     const SECONDS: HeaderValue = HeaderValue::from_static("600");
-    const ASKED: HeaderName = header::ACCESS_CONTROL_REQUEST_HEADERS;
     if allowed(origins, asked).is_none() {
         return Err(not_allowed());
     }
     let mut headers = HeaderMap::with_capacity(6);
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, SECONDS);
-    if let Some(names) = asked.get(ASKED) {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names.clone());
+    let names = asked.get("access-control-request-headers").map(HeaderValue::from_bytes);
+    if let Some(Ok(names)) = names {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names);
     }
     Ok((StatusCode::NO_CONTENT, headers))
 }

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderName};
-use http::request::Parts;
-use http::{Method, Request, Response, StatusCode};
+use http::header::{self, HeaderMap};
+use http::{Method, Response, StatusCode, Uri, Version};
+use hyper::body::Incoming;
+use mainstay::Fields;
 use mainstay::call::{Asked, Call, CallBody};
 use mainstay_core::failure::Kind;
 use mainstay_core::time::Moment;
@@ -35,19 +36,45 @@ use crate::tenancy;
 use crate::ticket::Ticket;
 use crate::window;
 
-/// Answers one request of a connection from `peer`. Never fails: every end has an answer.
+/// A request as its connection hands it over.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) head: Head,
+    pub(crate) body: Arriving,
+}
+
+/// The head of a request.
+#[derive(Debug)]
+pub(crate) struct Head {
+    pub(crate) method: Method,
+    pub(crate) uri: Uri,
+    pub(crate) version: Version,
+    pub(crate) headers: Fields,
+}
+
+impl From<http::Request<Incoming>> for Request {
+    fn from(request: http::Request<Incoming>) -> Request {
+        let (parts, body) = request.into_parts();
+        let http::request::Parts { method, uri, version, headers, .. } = parts;
+        let head = Head { method, uri, version, headers: headers.into() };
+        Request { head, body: Arriving::Pieces(body) }
+    }
+}
+
+/// Answers one request of a connection from `peer`. Never fails: every end has an answer, whose headers
+/// may still have to be [`rewritten`](answer::rewritten).
 pub(crate) async fn answer(
     worker: Arc<Worker>,
     peer: Option<IpAddr>,
-    request: Request<Arriving>,
+    request: Request,
 ) -> Result<Response<ReplyBody>, Infallible> {
     let mut ticket = Ticket::open(&worker);
-    let (mut head, body) = request.into_parts();
+    let Request { mut head, body } = request;
     let mut slot = Some(body);
-    let origin = cors::allowed(&worker.shared.settings().cors, &head.headers).cloned();
+    let origin = cors::allowed(&worker.shared.settings().cors, &head.headers);
     let mut response = match prepare(&worker.shared, &mut head, peer, &mut slot, &mut ticket).await
     {
-        Ok(Next::Call(call, after)) => send(&worker, *call, after, ticket).await,
+        Ok(Next::Call(call, after)) => send(&worker, call, after, ticket).await,
         Ok(Next::Models(asked)) => models::answer(&worker, *asked, ticket).await,
         Ok(Next::Answer(status, headers, bytes)) => answer::plain(ticket, status, headers, bytes),
         Err(refused) => {
@@ -56,6 +83,7 @@ pub(crate) async fn answer(
         }
     };
     if let Some(origin) = origin {
+        response = answer::rewritten(response);
         cors::allow(response.headers_mut(), origin);
     }
     Ok(response)
@@ -73,14 +101,14 @@ enum Next {
 
 async fn send(
     worker: &Arc<Worker>,
-    call: Call,
+    call: Box<Call>,
     after: After,
-    mut ticket: Ticket,
+    mut ticket: Box<Ticket>,
 ) -> Response<ReplyBody> {
     match after {
         After::Nothing => {}
         After::Mark(mark) => ticket.mark(mark),
-        After::List(listing) => return ownership::serve_list(worker, listing, call, ticket).await,
+        After::List(listing) => return ownership::serve_list(worker, listing, *call, ticket).await,
     }
     let received = worker.shared.engine.now();
     match worker.shared.engine.call(&worker.upstream, call).answer().await {
@@ -91,7 +119,7 @@ async fn send(
 
 async fn prepare(
     shared: &Shared,
-    head: &mut Parts,
+    head: &mut Head,
     peer: Option<IpAddr>,
     slot: &mut Option<Arriving>,
     ticket: &mut Ticket,
@@ -117,11 +145,11 @@ async fn prepare(
     ticket.called_by(who.clone());
     scopes::check(&caller, &path, &head.method)?;
     tenancy::check(shared, &settings, &caller, (&head.method, &head.headers), peer)?;
-    let mut call = Call {
+    let mut call = Box::new(Call {
         credential: caller.credential.clone(),
         traced: ticket.context(),
         ..blank_call(&path, &head.method, ticket.id.clone(), ticket.arrived)
-    };
+    });
     let entry = Entry { shared, settings: &settings, caller: &caller, who: &who, path: &path };
     let filled = fill(entry, (&head.method, &mut head.headers), slot, ticket, &mut call).await;
     let after = match filled {
@@ -135,7 +163,7 @@ async fn prepare(
             return Err(refused);
         }
     };
-    Ok(match models::asked(Box::new(call), &caller, &shared.engine) {
+    Ok(match models::asked(call, &caller, &shared.engine) {
         Ok(asked) => Next::Models(Box::new(asked)),
         Err(call) => Next::Call(call, after),
     })
@@ -167,7 +195,7 @@ fn asked_for(call: &mut Call) -> Asked {
 /// Reads the body, looks into it, and takes what the call needs.
 async fn fill(
     entry: Entry<'_>,
-    (method, head): (&Method, &mut HeaderMap),
+    (method, head): (&Method, &mut Fields),
     slot: &mut Option<Arriving>,
     ticket: &mut Ticket,
     call: &mut Call,
@@ -181,10 +209,10 @@ async fn fill(
     ticket.keep(looked.hold);
     scopes::check_model(caller, call.model.as_deref())?;
     scopes::check_unseen_model(caller, looked.model_unseen)?;
-    let mut headers = std::mem::take(head);
-    clean_request(&mut headers, settings.auth == Auth::Pass, inflated);
-    call.headers = headers;
-    let after = ownership::check(shared, caller, path, call, looked.begun.is_some()).await?;
+    call.headers = std::mem::take(head);
+    clean_request(&mut call.headers, settings.auth == Auth::Pass, inflated);
+    let seen = (looked.asked.words, looked.begun.is_some());
+    let after = ownership::check(shared, caller, path, call, seen).await?;
     let asked = idempotency::Asked::of(&settings.idempotency, who, call)?;
     if let Some(asked) = asked.filter(|_| looked.begun.is_none()) {
         match shared.idempotency.turn(asked, shared.wall.now()).await? {
@@ -212,13 +240,14 @@ pub(crate) fn blank_call(path: &ApiPath<'_>, method: &Method, id: String, arrive
         method: method.clone(),
         path: path.rest.to_owned(),
         endpoint: path.endpoint,
-        headers: HeaderMap::new(),
+        headers: Fields::default(),
         credential: None,
         body: CallBody::Empty,
         body_gone: false,
         traced: None,
         model: None,
         model_span: None,
+        usage_ask: None,
         stream: false,
         tokens: 0,
         arrived,
@@ -281,32 +310,28 @@ async fn admit(
 }
 
 /// The whole time that the caller gives a call, in milliseconds.
-const TIMEOUT_MS: HeaderName = HeaderName::from_static("x-mainstay-timeout-ms");
+const TIMEOUT_MS: &str = "x-mainstay-timeout-ms";
 /// What the official SDKs say of their own time limits, in seconds, and of their tries.
-const SDK_READ_TIMEOUT: HeaderName = HeaderName::from_static("x-stainless-read-timeout");
-const SDK_TIMEOUT: HeaderName = HeaderName::from_static("x-stainless-timeout");
-const SDK_RETRY_COUNT: HeaderName = HeaderName::from_static("x-stainless-retry-count");
+const SDK_READ_TIMEOUT: &str = "x-stainless-read-timeout";
+const SDK_TIMEOUT: &str = "x-stainless-timeout";
+const SDK_RETRY_COUNT: &str = "x-stainless-retry-count";
 
 /// The time limits that the caller asks for, and how often his SDK has tried.
-fn read_wishes(call: &mut Call, headers: &HeaderMap) {
-    let number = |name: HeaderName| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
+fn read_wishes(call: &mut Call, headers: &Fields) {
     let wait =
         |number: f64| (number > 0.0).then(|| Duration::try_from_secs_f64(number).ok()).flatten();
+    let number = |name| headers.text(name)?.trim().parse::<f64>().ok();
     call.timeout = number(TIMEOUT_MS).and_then(|millis| wait(millis / 1000.0));
     call.read_timeout = number(SDK_READ_TIMEOUT).and_then(wait);
     // Node's word, in seconds, and only where the caller has set one: his clock runs to the head of a
     // stream, else to the body's end (openai-node 7.55 `client.ts`, read 2026-11).
     call.answer_within = number(SDK_TIMEOUT).and_then(wait);
-    call.sdk_retry = headers
-        .get(SDK_RETRY_COUNT)
-        .and_then(|value| value.to_str().ok()?.trim().parse().ok())
-        .unwrap_or(0);
+    let tries = headers.text(SDK_RETRY_COUNT).and_then(|text| text.trim().parse().ok());
+    call.sdk_retry = tries.unwrap_or(0);
 }
 
-fn wants_websocket(headers: &HeaderMap) -> bool {
-    headers
-        .get(header::UPGRADE)
-        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
+fn wants_websocket(headers: &Fields) -> bool {
+    headers.get("upgrade").is_some_and(|value| value.eq_ignore_ascii_case(b"websocket"))
 }
 
 /// Without keys, any page that a browser on this machine opens could call: origins are checked, and
@@ -314,14 +339,14 @@ fn wants_websocket(headers: &HeaderMap) -> bool {
 fn guard_open_door(
     auth: Auth,
     cors: &[String],
-    headers: &HeaderMap,
+    headers: &Fields,
     endpoint: Endpoint,
 ) -> Result<(), Refused> {
     match auth {
         Auth::Keys | Auth::Pass => return Ok(()),
         Auth::Open => {}
     }
-    if headers.contains_key(header::ORIGIN) && cors::allowed(cors, headers).is_none() {
+    if headers.contains("origin") && cors::allowed(cors, headers).is_none() {
         return Err(cors::not_allowed());
     }
     if endpoint.body_form() == BodyForm::Json && !body::says_json(headers) {

@@ -6,6 +6,8 @@
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use mainstay::Fields;
+use mainstay::fields::visible;
 
 use crate::settings::Expose;
 
@@ -33,142 +35,127 @@ pub(crate) const PROVIDER: HeaderName = HeaderName::from_static("x-mainstay-prov
 pub(crate) const MODEL: HeaderName = HeaderName::from_static("x-mainstay-model");
 /// Microseconds spent here, waits and the provider's time left out.
 pub(crate) const OVERHEAD: HeaderName = HeaderName::from_static("x-mainstay-overhead-us");
-/// The provider's own request id.
-pub(crate) const UPSTREAM_ID: HeaderName =
-    HeaderName::from_static("x-mainstay-upstream-request-id");
 
 /// Removes from the caller's headers what must not go on. `own_account` keeps the caller's
 /// organization and project: with `auth = "pass"` they are the provider's to judge.
-pub(crate) fn clean_request(headers: &mut HeaderMap, own_account: bool, inflated: bool) {
-    let mut gone: Vec<HeaderName> = Vec::new();
-    for name in headers.keys() {
-        if about_the_caller(name.as_str()) || (!own_account && account(name.as_str())) {
-            gone.push(name.clone());
-        }
-    }
-    if inflated {
-        gone.push(header::CONTENT_ENCODING);
-    }
-    for name in gone {
-        headers.remove(name);
-    }
+pub(crate) fn clean_request(headers: &mut Fields, own_account: bool, inflated: bool) {
+    headers.retain(|name, _| {
+        !(about_the_caller(name)
+            || (!own_account && account(name))
+            || (inflated && name == b"content-encoding"))
+    });
 }
 
 /// The headers that a `connection` header declares to end here.
-fn named_in_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+fn named_in_connection(headers: &Fields) -> Vec<String> {
     headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
+        .all("connection")
+        .filter_map(visible)
         .flat_map(|value| value.split(','))
         .map(str::trim)
         .filter(|name| {
             !name.eq_ignore_ascii_case("keep-alive") && !name.eq_ignore_ascii_case("close")
         })
-        .filter_map(|name| name.parse().ok())
+        .map(str::to_ascii_lowercase)
         .collect()
 }
 
 /// What proxies and browsers tell about where the caller is.
-fn about_the_caller(name: &str) -> bool {
-    match name.as_bytes().first() {
+fn about_the_caller(name: &[u8]) -> bool {
+    match name.first() {
         Some(b'x') => {
-            name.starts_with("x-forwarded-") || name == "x-real-ip" || name == "x-client-ip"
+            name.starts_with(b"x-forwarded-") || matches!(name, b"x-real-ip" | b"x-client-ip")
         }
-        Some(b'f') => name == "forwarded",
-        Some(b'v') => name == "via",
-        Some(b'o') => name == "origin",
-        Some(b'r') => name == "referer",
-        Some(b'e') => name == "expect",
-        Some(b'c') => matches!(name, "cf-connecting-ip" | "cf-ipcountry" | "cf-visitor"),
+        Some(b'f') => name == b"forwarded",
+        Some(b'v') => name == b"via",
+        Some(b'o') => name == b"origin",
+        Some(b'r') => name == b"referer",
+        Some(b'e') => name == b"expect",
+        Some(b'c') => matches!(name, b"cf-connecting-ip" | b"cf-ipcountry" | b"cf-visitor"),
         Some(_) | None => false,
     }
 }
 
-fn account(name: &str) -> bool {
-    name == "openai-organization" || name == "openai-project"
+fn account(name: &[u8]) -> bool {
+    matches!(name, b"openai-organization" | b"openai-project")
 }
 
 /// What becomes of one header of the provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     Keep,
     Drop,
-    Rename(HeaderName),
+    /// `x-…` comes as `x-mainstay-upstream-…`.
+    Ours,
 }
 
-/// Moves the provider's headers into `out`, without those that end here and with the provider's
-/// ids and limits under our names.
-pub(crate) fn provider_headers(headers: HeaderMap, expose: Expose, out: &mut HeaderMap) {
-    out.reserve(headers.len());
-    let listed = named_in_connection(&headers);
-    let mut current: Option<HeaderName> = None;
-    for (name, value) in headers {
-        if name.is_some() {
-            current = name;
-        }
-        let Some(name) = &current else { continue };
-        if listed.contains(name) {
+/// What stands before the provider's own names where they are told under ours.
+const UPSTREAM: &[u8] = b"x-mainstay-upstream-";
+
+/// Hands over the provider's headers as a caller gets them, without those that end here and with the
+/// provider's ids and limits under our names: what a name begins with, its rest, and the value.
+pub(crate) fn each_for_caller(
+    headers: &Fields,
+    expose: Expose,
+    mut tell: impl FnMut(&'static [u8], &[u8], &[u8]),
+) {
+    let listed = named_in_connection(headers);
+    for (name, value) in headers.iter() {
+        let fate = fate(name, expose);
+        if fate == Fate::Drop || listed.iter().any(|listed| listed.as_bytes() == name) {
             continue;
         }
-        match fate(name.as_str(), expose) {
-            Fate::Keep => drop(out.append(name.clone(), value)),
-            Fate::Rename(ours) => drop(out.append(ours, value)),
-            Fate::Drop => {}
+        match (fate, name.strip_prefix(b"x-")) {
+            (Fate::Ours, Some(rest)) => tell(UPSTREAM, rest, value),
+            (Fate::Keep | Fate::Ours | Fate::Drop, _) => tell(b"", name, value),
         }
     }
 }
 
-fn fate(name: &str, expose: Expose) -> Fate {
-    match name.as_bytes().first() {
+/// Puts the provider's headers into `out`, as a caller gets them.
+pub(crate) fn provider_headers(headers: &Fields, expose: Expose, out: &mut HeaderMap) {
+    out.reserve(headers.len());
+    each_for_caller(headers, expose, |before, rest, value| {
+        let name = HeaderName::from_bytes(&[before, rest].concat());
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value)) {
+            out.append(name, value);
+        }
+    });
+}
+
+fn fate(name: &[u8], expose: Expose) -> Fate {
+    match name.first() {
         Some(b'x') => fate_of_x(name, expose),
         // Names of one connection or one origin: the provider's, not ours.
-        Some(b'a') if name == "alt-svc" || name.starts_with("access-control-") => Fate::Drop,
-        Some(b'c') if matches!(name, "connection" | "content-length") => Fate::Drop,
-        Some(b'k') if name == "keep-alive" => Fate::Drop,
-        Some(b'n') if name == "nel" => Fate::Drop,
-        Some(b'o') if matches!(name, "openai-organization" | "openai-project") => Fate::Drop,
-        Some(b'p') if name.starts_with("proxy-") => Fate::Drop,
-        Some(b'r') if matches!(name, "retry-after" | "retry-after-ms" | "report-to") => Fate::Drop,
-        Some(b's') if matches!(name, "set-cookie" | "strict-transport-security" | "server") => {
+        Some(b'a') if name == b"alt-svc" || name.starts_with(b"access-control-") => Fate::Drop,
+        Some(b'c') if matches!(name, b"connection" | b"content-length") => Fate::Drop,
+        Some(b'k') if name == b"keep-alive" => Fate::Drop,
+        Some(b'n') if name == b"nel" => Fate::Drop,
+        Some(b'o') if matches!(name, b"openai-organization" | b"openai-project") => Fate::Drop,
+        Some(b'p') if name.starts_with(b"proxy-") => Fate::Drop,
+        Some(b'r') if matches!(name, b"retry-after" | b"retry-after-ms" | b"report-to") => {
             Fate::Drop
         }
-        Some(b't') if matches!(name, "te" | "trailer" | "transfer-encoding") => Fate::Drop,
-        Some(b'u') if name == "upgrade" => Fate::Drop,
-        Some(b'w') if name == "www-authenticate" => Fate::Drop,
+        Some(b's') if matches!(name, b"set-cookie" | b"strict-transport-security" | b"server") => {
+            Fate::Drop
+        }
+        Some(b't') if matches!(name, b"te" | b"trailer" | b"transfer-encoding") => Fate::Drop,
+        Some(b'u') if name == b"upgrade" => Fate::Drop,
+        Some(b'w') if name == b"www-authenticate" => Fate::Drop,
         Some(_) | None => Fate::Keep,
     }
 }
 
-fn fate_of_x(name: &str, expose: Expose) -> Fate {
-    if name == "x-request-id" {
+fn fate_of_x(name: &[u8], expose: Expose) -> Fate {
+    if name == b"x-request-id" || name.starts_with(b"x-ratelimit-") {
         return match expose {
-            Expose::All => Fate::Rename(UPSTREAM_ID),
-            Expose::Minimal => Fate::Drop,
-        };
-    }
-    if let Some(rest) = name.strip_prefix("x-ratelimit-") {
-        return match expose {
-            Expose::All => limit_name(rest).map_or(Fate::Drop, Fate::Rename),
+            Expose::All => Fate::Ours,
             Expose::Minimal => Fate::Drop,
         };
     }
     let ours =
-        name.starts_with("x-mainstay-") || name == "x-should-retry" || name == "x-powered-by";
+        name.starts_with(b"x-mainstay-") || name == b"x-should-retry" || name == b"x-powered-by";
     if ours { Fate::Drop } else { Fate::Keep }
-}
-
-/// The name that a provider's limit has in our answers; the usual six cost nothing.
-fn limit_name(rest: &str) -> Option<HeaderName> {
-    let name = match rest {
-        "limit-requests" => "x-mainstay-upstream-ratelimit-limit-requests",
-        "limit-tokens" => "x-mainstay-upstream-ratelimit-limit-tokens",
-        "remaining-requests" => "x-mainstay-upstream-ratelimit-remaining-requests",
-        "remaining-tokens" => "x-mainstay-upstream-ratelimit-remaining-tokens",
-        "reset-requests" => "x-mainstay-upstream-ratelimit-reset-requests",
-        "reset-tokens" => "x-mainstay-upstream-ratelimit-reset-tokens",
-        other => return format!("x-mainstay-upstream-ratelimit-{other}").parse().ok(),
-    };
-    Some(HeaderName::from_static(name))
 }
 
 /// Headers whose values are made one behind the other in one piece of memory.
@@ -201,6 +188,20 @@ impl Made {
         self.lines.push((name, self.text.len()));
     }
 
+    /// One whose value is there already.
+    pub(crate) fn value(&mut self, name: HeaderName, value: &HeaderValue) {
+        self.with(name, |text| text.extend_from_slice(value.as_bytes()));
+    }
+
+    /// Hands each over.
+    pub(crate) fn each(&self, mut tell: impl FnMut(&HeaderName, &[u8])) {
+        let mut start = 0;
+        for (name, end) in &self.lines {
+            tell(name, self.text.get(start..*end).unwrap_or_default());
+            start = *end;
+        }
+    }
+
     /// Puts them among others, in place of their namesakes.
     pub(crate) fn put_into(self, headers: &mut HeaderMap) {
         let text = Bytes::from(self.text);
@@ -211,6 +212,33 @@ impl Made {
             }
             start = end;
         }
+    }
+}
+
+/// The headers of an answer as a provider gave them, and what is to be done to them before the caller gets
+/// them. Where an answer is written to its connection right away, it is done as they are written,
+/// without a map in between.
+#[derive(Debug)]
+pub(crate) struct Rewrite {
+    /// The provider's.
+    pub(crate) theirs: Fields,
+    /// What of the provider is shown.
+    pub(crate) expose: Expose,
+    /// Headers of ours, none of which the provider's can have.
+    pub(crate) made: Made,
+    /// The length of the body, where it is known.
+    pub(crate) length: Option<u64>,
+}
+
+impl Rewrite {
+    /// Puts them among the headers of the answer.
+    pub(crate) fn apply(self, headers: &mut HeaderMap) {
+        headers.reserve(self.theirs.len() + 12);
+        provider_headers(&self.theirs, self.expose, headers);
+        if let Some(length) = self.length {
+            headers.insert(header::CONTENT_LENGTH, number(length));
+        }
+        self.made.put_into(headers);
     }
 }
 

@@ -2,10 +2,8 @@
 //! not take is refused here, before it uses any quota or money.
 
 use bytes::Bytes;
-use http::HeaderMap;
-use http::header::CONTENT_TYPE;
-use mainstay::Engine;
 use mainstay::call::{Call, CallBody};
+use mainstay::{Engine, Fields};
 use mainstay_core::validate::form::{FormBody, FormLook, validate_form};
 use mainstay_core::validate::{self, Fault, Level, validate};
 use mainstay_core::wire::endpoint::{BodyForm, Endpoint};
@@ -13,6 +11,7 @@ use mainstay_core::wire::request::{Peek, peek};
 
 use crate::body::{Begun, Hold, Taken};
 use crate::money::Asked;
+use crate::quoted::Words;
 use crate::refused::Refused;
 use crate::window::{self, Prompt};
 
@@ -33,7 +32,7 @@ pub(crate) struct Looked {
 pub(crate) async fn into(
     call: &mut Call,
     taken: Taken,
-    headers: &HeaderMap,
+    headers: &Fields,
     engine: &Engine,
 ) -> Result<Looked, Refused> {
     let Taken { body, begun, hold, json, form, inflated: _ } = taken;
@@ -48,12 +47,17 @@ pub(crate) async fn into(
         asked = into_json(call, bytes, engine).await?;
     }
     if let Some(head) = form {
-        let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let content_type = headers.text("content-type");
         let length = begun.as_ref().map_or(Some(head.len() as u64), |begun| begun.length);
         let seen = FormBody { content_type, bytes: &head, whole: begun.is_none(), length };
         model_unseen = into_form(call, seen, engine)?;
     }
     asked.length = begun.as_ref().and_then(|begun| begun.length);
+    if let CallBody::Buffered(bytes) = &body
+        && (json || bytes.trim_ascii_start().starts_with(b"{"))
+    {
+        asked.words = Words::of(bytes);
+    }
     call.body = body;
     Ok(Looked { hold, begun, asked, model_unseen })
 }
@@ -67,12 +71,13 @@ async fn into_json(call: &mut Call, bytes: &Bytes, engine: &Engine) -> Result<As
     let asked = Asked {
         max_output: peeked.max_output(),
         answers: peeked.n.max(peeked.best_of),
-        length: None,
         background: peeked.background,
+        ..Asked::default()
     };
     call.stream = peeked.stream;
     call.tokens = estimate(call.endpoint, bytes.len(), asked.max_output, peeked.n);
     call.model_span = peeked.model_span();
+    call.usage_ask = if peeked.stream { peeked.usage_ask() } else { None };
     call.model = peeked.model.map(std::borrow::Cow::into_owned);
     let Some(model) = call.model.as_deref() else { return Ok(asked) };
     let (endpoint, most, time) = (call.endpoint, asked.max_output, call.timeout);

@@ -76,7 +76,7 @@ pub(crate) fn asked(
 pub(crate) async fn answer(
     worker: &Arc<Worker>,
     asked: Asked,
-    ticket: Ticket,
+    ticket: Box<Ticket>,
 ) -> Response<ReplyBody> {
     let received = worker.shared.engine.now();
     let known = worker.shared.engine.known_models();
@@ -124,6 +124,7 @@ fn one_call(call: &Call) -> Call {
         traced: None,
         model: None,
         model_span: None,
+        usage_ask: None,
         stream: false,
         tokens: 0,
         arrived: call.arrived,

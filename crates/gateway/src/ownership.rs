@@ -19,6 +19,7 @@ use mainstay_core::failure::Kind;
 use mainstay_core::store::{KeyRecord, ObjectRecord};
 
 use crate::auth::Caller;
+use crate::quoted::Words;
 use crate::refused::Refused;
 use crate::routes::ApiPath;
 use crate::shared::Shared;
@@ -48,13 +49,13 @@ pub(crate) enum After {
 }
 
 /// Whether the caller may use what the path and the body name. Sends the call where that is.
-/// `passing`: the body goes by without being held.
+/// `passing`: the body goes by without being held; `words`: what it has of them, as far as it is at hand.
 pub(crate) async fn check(
     shared: &Shared,
     caller: &Caller,
     path: &ApiPath<'_>,
     call: &mut Call,
-    passing: bool,
+    (words, passing): (Words, bool),
 ) -> Result<After, Refused> {
     let Some(key) = caller.key.as_ref().map(|key| &key.record) else { return Ok(After::Nothing) };
     if path.unknown {
@@ -68,7 +69,7 @@ pub(crate) async fn check(
         places.extend(desk.own(family, id, None).await?);
     }
     if families::has_references(path.rest) {
-        for (family, id, field) in refs::of(call, passing, may_pass)? {
+        for (family, id, field) in refs::of(call, words, passing, may_pass)? {
             places.extend(desk.own(family, &id, Some(field)).await?);
         }
     }
@@ -85,7 +86,7 @@ pub(crate) async fn check(
         Use::Free => After::Nothing,
         Use::Operator if may_pass => After::Nothing,
         Use::Operator => return Err(operators_only()),
-        Use::Create { family, id } if families::is_kept(family, &call.body) => {
+        Use::Create { family, id } if families::is_kept(family, &call.body, words) => {
             mark(family, What::Made { field: id })
         }
         Use::Create { .. } => After::Nothing,

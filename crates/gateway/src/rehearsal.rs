@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::Method;
 use mainstay::Engine;
+use mainstay::Fields;
 use mainstay::call::{AttemptRecord, Call, CallBody, Trace, Used};
 use mainstay::spec::EngineSpec;
 use mainstay_core::store::{Ledger, Store, StoreError};
@@ -16,6 +17,7 @@ use mainstay_core::wire::usage::Usage;
 use crate::admission::{Admission, Ask, Ending, Who};
 use crate::auth::{KeyBook, authenticate};
 use crate::money::{Asked, Money, MoneyAsk, Pledge};
+use crate::quoted::Words;
 use crate::routes::ApiPath;
 use crate::settings::{Auth, Settings};
 use crate::shared::Wall;
@@ -68,7 +70,7 @@ impl Rehearsal {
     /// # Errors
     ///
     /// He may not call.
-    pub fn authenticate(&self, headers: &HeaderMap) -> Result<(), NotAdmitted> {
+    pub fn authenticate(&self, headers: &Fields) -> Result<(), NotAdmitted> {
         authenticate(Auth::Keys, headers, &self.keys, self.wall.now())
             .map(|_| ())
             .map_err(|refused| NotAdmitted(refused.message))
@@ -80,7 +82,7 @@ impl Rehearsal {
     /// # Errors
     ///
     /// It was not admitted.
-    pub async fn call(&self, headers: &HeaderMap, body: Bytes) -> Result<(), NotAdmitted> {
+    pub async fn call(&self, headers: &Fields, body: Bytes) -> Result<(), NotAdmitted> {
         let told = |refused: crate::refused::Refused| NotAdmitted(refused.message);
         let caller =
             authenticate(Auth::Keys, headers, &self.keys, self.wall.now()).map_err(told)?;
@@ -98,7 +100,11 @@ impl Rehearsal {
             now,
         };
         let admitted = self.admission.admit(&ask).map_err(|denied| told(denied.into_refused()))?;
-        let asked = Asked { max_output: Some(100), ..Asked::default() };
+        let words = match &call.body {
+            CallBody::Buffered(body) => Words::of(body),
+            CallBody::Empty | CallBody::Streamed { .. } => Words::default(),
+        };
+        let asked = Asked { max_output: Some(100), words, ..Asked::default() };
         let (rules, engine) = (&self.settings.money, &*self.engine);
         let now = self.wall.now();
         let ask = MoneyAsk { caller: &caller, call: &call, asked: &asked, rules, engine, now };

@@ -46,6 +46,9 @@ pub(crate) fn route<'a>(
     uri: &'a Uri,
     version: Version,
 ) -> Result<Route<'a>, Refused> {
+    if let Some(path) = usual(method, uri) {
+        return Ok(Route::Api(path));
+    }
     if method == Method::CONNECT {
         return Err(malformed(
             "CONNECT is for proxies, and this is not one; send the request itself",
@@ -70,6 +73,23 @@ pub(crate) fn route<'a>(
         Some(_) | None => Err(not_under_v1(path)),
     }
 }
+
+/// Nearly every call is one of a few, word by word, about which there is nothing to find out.
+fn usual<'a>(method: &Method, uri: &'a Uri) -> Option<ApiPath<'a>> {
+    if *method != Method::POST || uri.authority().is_some() {
+        return None;
+    }
+    let whole = uri.path_and_query()?.as_str();
+    let endpoint = USUAL.iter().find(|(path, _)| *path == whole)?.1;
+    Some(ApiPath { rest: &whole["/v1".len()..], endpoint, unknown: false })
+}
+
+const USUAL: [(&str, Endpoint); 4] = [
+    ("/v1/chat/completions", Endpoint::Chat),
+    ("/v1/responses", Endpoint::Responses),
+    ("/v1/embeddings", Endpoint::Embeddings),
+    ("/v1/completions", Endpoint::Completions),
+];
 
 fn health<'a>(method: &Method, health: Health) -> Result<Route<'a>, Refused> {
     match *method {

@@ -5,7 +5,8 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::Method;
+use mainstay::Fields;
 use mainstay_core::failure::Kind;
 use mainstay_core::store::{KeyRecord, Role};
 use mainstay_store::{KeySnapshot, Standing};
@@ -21,7 +22,7 @@ pub(crate) fn check(
     shared: &Shared,
     settings: &Settings,
     caller: &Caller,
-    (method, headers): (&Method, &HeaderMap),
+    (method, headers): (&Method, &Fields),
     peer: Option<IpAddr>,
 ) -> Result<(), Refused> {
     let Some(key) = &caller.key else { return Ok(()) };
@@ -53,20 +54,20 @@ fn check_standing(key: &KeyRecord, book: &KeySnapshot, method: &Method) -> Resul
     }
 }
 
-const ORGANIZATION: HeaderName = HeaderName::from_static("openai-organization");
-const PROJECT: HeaderName = HeaderName::from_static("openai-project");
+const ORGANIZATION: &str = "openai-organization";
+const PROJECT: &str = "openai-project";
 
 /// Whether the organization and project that the request names are the key's own. A foreign one and
 /// one that does not exist are told in the same words: names of others are nobody's business.
-fn check_names(key: &KeyRecord, book: &KeySnapshot, headers: &HeaderMap) -> Result<(), Refused> {
+fn check_names(key: &KeyRecord, book: &KeySnapshot, headers: &Fields) -> Result<(), Refused> {
     let org = || book.organization(&key.org).map(|org| &*org.name);
     let project = || book.project(&key.project).map(|project| &*project.name);
-    for value in headers.get_all(ORGANIZATION) {
+    for value in headers.all(ORGANIZATION) {
         if !names(value, &key.org, org) {
             return Err(not_his("organization", "OpenAI-Organization", value, &key.org));
         }
     }
-    for value in headers.get_all(PROJECT) {
+    for value in headers.all(PROJECT) {
         if !names(value, &key.project, project) {
             return Err(not_his("project", "OpenAI-Project", value, &key.project));
         }
@@ -75,17 +76,16 @@ fn check_names(key: &KeyRecord, book: &KeySnapshot, headers: &HeaderMap) -> Resu
 }
 
 /// Whether a header names this thing, by id or name; an empty one names nothing and is let be.
-fn names<'n>(value: &HeaderValue, id: &str, name: impl FnOnce() -> Option<&'n str>) -> bool {
-    let asked = value.as_bytes().trim_ascii();
+fn names<'n>(value: &[u8], id: &str, name: impl FnOnce() -> Option<&'n str>) -> bool {
+    let asked = value.trim_ascii();
     asked.is_empty()
         || asked == id.as_bytes()
         || name().is_some_and(|name| asked == name.as_bytes())
 }
 
-fn not_his(what: &str, header: &str, value: &HeaderValue, own: &str) -> Refused {
+fn not_his(what: &str, header: &str, value: &[u8], own: &str) -> Refused {
     const LONGEST: usize = 64;
     let shown: String = value
-        .as_bytes()
         .iter()
         .take(LONGEST)
         .map(|byte| if byte.is_ascii_graphic() || *byte == b' ' { char::from(*byte) } else { '?' })
@@ -101,6 +101,7 @@ fn not_his(what: &str, header: &str, value: &HeaderValue, own: &str) -> Refused 
 
 #[cfg(test)]
 mod tests {
+    use http::{HeaderName, HeaderValue};
     use mainstay_core::store::{
         DEFAULT_ORG, Group, MemberStore, NewKey, Scopes, Store, UnixMillis,
     };
@@ -156,7 +157,8 @@ mod tests {
         let key = key(&store, None);
         let book = book(&store);
         let asked = |name: &'static str, value: &[u8]| {
-            let mut headers = HeaderMap::new();
+            let mut headers = Fields::default();
+            let name = HeaderName::from_static(name);
             headers.append(name, HeaderValue::from_bytes(value).unwrap());
             check_names(&key, &book, &headers)
         };

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue};
+use http::HeaderValue;
+use mainstay::Fields;
 use mainstay::call::{Asked, Trace, Used};
 use mainstay_core::failure::{Kind, Origin};
 use mainstay_core::rules::limits::Standing;
@@ -61,11 +62,11 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
-    /// Opens the record.
-    pub(crate) fn open(worker: &Arc<Worker>) -> Ticket {
+    /// Opens the record. It is handed on from one to the next, and is too much to be copied each time.
+    pub(crate) fn open(worker: &Arc<Worker>) -> Box<Ticket> {
         worker.meter.begin();
         let (id, id_value) = crate::ids::new();
-        Ticket {
+        Box::new(Ticket {
             arrived: worker.shared.engine.now(),
             worker: Arc::clone(worker),
             id,
@@ -81,7 +82,7 @@ impl Ticket {
             traced: None,
             overhead_us: 0,
             told: false,
-        }
+        })
     }
 
     /// The worker that serves it.
@@ -151,9 +152,9 @@ impl Ticket {
     }
 
     /// Finds its place in a trace, if traces are sent.
-    pub(crate) fn trace(&mut self, settings: &Settings, headers: &HeaderMap) {
+    pub(crate) fn trace(&mut self, settings: &Settings, headers: &Fields) {
         let Some(otel) = &settings.otel else { return };
-        let header = headers.get("traceparent").and_then(|value| value.to_str().ok());
+        let header = headers.text("traceparent");
         self.traced = Some(otel.trace(&self.id, header, self.arrived));
     }
 

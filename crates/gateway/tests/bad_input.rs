@@ -148,6 +148,8 @@ fn what_is_no_http_gets_a_typed_answer_all_the_same() {
         .raw(b"GET /v1/models HTTP/1.1\r\nhost: x\r\nno colon here\r\n\r\n")
         .refused(400, "invalid_request");
     front.raw(b"HELO example.com\r\n\r\n").refused(400, "invalid_request");
+    // One of the two readers of heads takes it, the other does not.
+    front.raw(b"GET /v1/<x> HTTP/1.1\r\nhost: x\r\n\r\n").refused(400, "invalid_request");
     let many = "x-bomb: x\r\n".repeat(2000);
     let bomb = format!("GET /v1/models HTTP/1.1\r\nhost: x\r\n{many}\r\n");
     front.raw(bomb.as_bytes()).refused(431, "request_too_large");

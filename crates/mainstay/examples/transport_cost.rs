@@ -102,7 +102,7 @@ fn request(destination: &Arc<Destination>) -> AttemptRequest {
         destination: Arc::clone(destination),
         method: Method::POST,
         path: PathAndQuery::from_static("/v1/chat/completions"),
-        headers,
+        headers: headers.into(),
         body: RequestBody::Full(Bytes::from_static(BODY)),
         connect_timeout: Duration::from_secs(5),
     }

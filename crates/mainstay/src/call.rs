@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use mainstay_core::failure::{Failure, Kind};
 pub use mainstay_core::rules::breaker::{Advice, State as Circuit};
 pub use mainstay_core::rules::pacer::{LimitSnapshot, PacerSnapshot};
@@ -15,6 +15,7 @@ use mainstay_core::wire::endpoint::Endpoint;
 use mainstay_core::wire::traceparent::TraceContext;
 use mainstay_core::wire::usage::Usage;
 
+use crate::fields::Fields;
 use crate::upstream::BodyBroken;
 
 /// What the caller asks for, from the door to the last byte.
@@ -30,7 +31,7 @@ pub struct Call {
     pub endpoint: Endpoint,
     /// The caller's headers. Credentials, cookies, hop-by-hop and `x-mainstay-*` / `x-sim-*`
     /// headers may be among them; the walk forwards none of those.
-    pub headers: HeaderMap,
+    pub headers: Fields,
     /// The caller's own `Authorization`, sent upstream in place of ours (`auth = "pass"`).
     pub credential: Option<HeaderValue>,
     /// The body.
@@ -39,6 +40,10 @@ pub struct Call {
     pub model: Option<String>,
     /// Where the model's value stands in a buffered JSON body, quotes included: a byte range.
     pub model_span: Option<std::ops::Range<usize>>,
+    /// What asks for the tokens used in a buffered JSON body, and the part that it takes the place of: a
+    /// byte range ([`Peek::usage_ask`](mainstay_core::wire::request::Peek::usage_ask)). `None`: it is
+    /// found out when it is needed.
+    pub usage_ask: Option<(std::ops::Range<usize>, &'static str)>,
     /// Whether the answer shall be a stream of events.
     pub stream: bool,
     /// Tokens the call may use: prompt estimate and largest output. 0 when unknown.
@@ -125,7 +130,7 @@ pub struct AnswerHead {
     /// The provider's status: 2xx or 3xx.
     pub status: StatusCode,
     /// The provider's headers without hop-by-hop ones and `content-length`.
-    pub headers: HeaderMap,
+    pub headers: Fields,
     /// `content-length`, when the whole answer is in hand or will pass unchanged.
     pub length: Option<u64>,
     /// Who answered, and what it took.
@@ -182,7 +187,7 @@ pub struct Asked {
 #[derive(Debug, Default)]
 pub struct Sent {
     /// Its headers, as they were handed in.
-    pub headers: HeaderMap,
+    pub headers: Fields,
     /// Its body; empty when there was none, or it was passed on as it came.
     pub body: Bytes,
 }
@@ -261,7 +266,7 @@ pub struct ProviderAnswer {
     /// The status.
     pub status: StatusCode,
     /// All its headers.
-    pub headers: HeaderMap,
+    pub headers: Fields,
     /// Its body as it came.
     pub body: Bytes,
 }

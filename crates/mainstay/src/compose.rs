@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use http::Method;
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue, USER_AGENT};
 use mainstay_core::dice::Dice;
 use mainstay_core::time::Moment;
 use mainstay_core::validate::Fault;
@@ -11,6 +11,7 @@ use mainstay_core::wire::endpoint::{BodyForm, Endpoint};
 use mainstay_core::wire::request::peek;
 
 use crate::call::{Call, CallBody};
+use crate::fields::Fields;
 
 /// What is told of us to providers.
 const AGENT: HeaderValue =
@@ -21,7 +22,7 @@ impl Call {
     /// clock.
     pub fn bare(id: String, method: Method, path: String, arrived: Moment) -> Call {
         let endpoint = Endpoint::of(method.as_str(), &path);
-        let mut headers = HeaderMap::with_capacity(4);
+        let mut headers = Fields::default();
         headers.insert(USER_AGENT, AGENT);
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         Call {
@@ -36,6 +37,7 @@ impl Call {
             body_gone: false,
             model: None,
             model_span: None,
+            usage_ask: None,
             stream: false,
             tokens: 0,
             arrived,
@@ -66,6 +68,7 @@ impl Call {
         call.stream = look.stream;
         call.tokens = tokens(call.endpoint, body.len(), look.max_output(), look.n);
         call.model_span = look.model_span();
+        call.usage_ask = look.usage_ask();
         call.model = look.model.map(std::borrow::Cow::into_owned);
         call.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if call.stream {
@@ -117,7 +120,7 @@ mod tests {
         assert_eq!(call.tokens, (body.len() as u64).div_ceil(4) + 14);
         assert_eq!(call.model_span.map(|span| &body[span]), Some("\"m\""));
         assert!(matches!(&call.body, CallBody::Buffered(bytes) if bytes == body.as_bytes()));
-        assert_eq!(call.headers[ACCEPT], "text/event-stream");
+        assert_eq!(call.headers.text("accept"), Some("text/event-stream"));
         assert!(call.id.starts_with("req_") && call.id.len() == 36, "{}", call.id);
     }
 

@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use mainstay_core::policy::{Policy, Route, RouteTarget};
+use mainstay_core::policy::{Policy, Route};
 use mainstay_tokens::models;
 
 use crate::spec::{EngineSpec, ProviderSpec};
@@ -81,18 +81,27 @@ impl Directory {
     /// Providers and the model each is asked for, in the order in which the file lists them for this
     /// name; a route's strategy may begin with another.
     pub(crate) fn targets(&self, model: &str) -> Vec<(&Arc<ProviderSpec>, String)> {
+        let mut all = Vec::new();
+        self.each_target(model, |provider, model| all.push((provider, model.to_owned())));
+        all
+    }
+
+    /// Hands each of them over.
+    pub(crate) fn each_target<'d>(
+        &'d self,
+        model: &str,
+        mut each: impl FnMut(&'d Arc<ProviderSpec>, &str),
+    ) {
         let Some((route, _)) = self.route(model) else {
-            let serving = self.serving(model).into_iter();
-            return serving
-                .map(|(provider, model)| (provider, provider.model(model).to_owned()))
-                .collect();
+            for (provider, model) in self.serving(model) {
+                each(provider, provider.model(model));
+            }
+            return;
         };
-        let target = |target: &RouteTarget| {
-            let provider = self.named(&target.provider)?;
-            let wanted = target.model.as_deref().unwrap_or(model);
-            Some((provider, provider.model(wanted).to_owned()))
-        };
-        route.targets.iter().filter_map(target).collect()
+        for target in &route.targets {
+            let Some(provider) = self.named(&target.provider) else { continue };
+            each(provider, provider.model(target.model.as_deref().unwrap_or(model)));
+        }
     }
 
     pub(crate) fn known_models(&self) -> KnownModels {

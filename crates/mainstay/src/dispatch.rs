@@ -1,21 +1,23 @@
 //! One attempt's request: the caller's, with the target's address, credential and model.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_TYPE};
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderName, HeaderValue, Method};
 use mainstay_core::policy::ProviderKind;
 use mainstay_core::wire;
 use mainstay_core::wire::endpoint::Endpoint;
 use mainstay_tokens::models::Vocabulary;
 
 use crate::call::{Call, CallBody};
+use crate::fields::{Fields, visible};
 use crate::spec::ProviderSpec;
 use crate::targets::Target;
-use crate::upstream::{AttemptRequest, RequestBody};
+use crate::upstream::{AttemptRequest, RequestBody, RequestHeaders};
 
 mod spliced;
 
@@ -31,17 +33,21 @@ pub(crate) enum Unsendable {
 }
 
 /// Builds the request of an attempt, and tells whether it asks for the tokens used on the caller's
-/// behalf. A streamed body is moved out of the call. `told` is a partial answer to be gone on with.
+/// behalf. `shared` are the call's headers. A streamed body is moved out of the call. `told` is a partial answer to be gone on with.
 pub(crate) fn request(
     call: &mut Call,
+    shared: &Arc<Fields>,
     target: &Target,
     connect_timeout: Duration,
     told: Option<&str>,
 ) -> Result<(AttemptRequest, bool), Unsendable> {
     let provider = &target.provider;
     let path = path(provider, call, target.model.as_deref()).ok_or(Unsendable::Path)?;
-    let headers = headers(call, target);
-    let (body, adds_usage) = body(call, target, told)?;
+    let headers = headers(call, shared, target);
+    let is_form = shared.get("content-type").is_some_and(|value| {
+        value.get(..10).is_some_and(|start| start.eq_ignore_ascii_case(b"multipart/"))
+    });
+    let (body, adds_usage) = body(call, is_form, target, told)?;
     let request = AttemptRequest {
         destination: provider.destination.clone(),
         method: call.method.clone(),
@@ -75,40 +81,32 @@ fn path(provider: &ProviderSpec, call: &Call, model: Option<&str>) -> Option<Pat
 
 /// Whether a header goes on: neither what belongs to one connection nor what is between the caller
 /// and us. The first letter tells most of them.
-fn is_forwarded(name: &HeaderName, value: &HeaderValue) -> bool {
-    let text = name.as_str();
-    match text.as_bytes().first() {
-        Some(b'a') => !matches!(text, "authorization" | "api-key"),
-        Some(b'c') => !matches!(text, "connection" | "content-length" | "cookie"),
-        Some(b'e') => text != "expect",
-        Some(b'f') => text != "forwarded",
-        Some(b'h') => text != "host",
-        Some(b'k') => text != "keep-alive",
-        Some(b'p') => !matches!(text, "proxy-authorization" | "proxy-connection"),
-        Some(b't') => match text {
-            "te" => value == "trailers",
-            text => !matches!(text, "trailer" | "transfer-encoding"),
+pub(crate) fn is_forwarded(name: &[u8], value: &[u8]) -> bool {
+    match name.first() {
+        Some(b'a') => !matches!(name, b"authorization" | b"api-key"),
+        Some(b'c') => !matches!(name, b"connection" | b"content-length" | b"cookie"),
+        Some(b'e') => name != b"expect",
+        Some(b'f') => name != b"forwarded",
+        Some(b'h') => name != b"host",
+        Some(b'k') => name != b"keep-alive",
+        Some(b'p') => !matches!(name, b"proxy-authorization" | b"proxy-connection"),
+        Some(b't') => match name {
+            b"te" => value == b"trailers",
+            name => !matches!(name, b"trailer" | b"transfer-encoding"),
         },
-        Some(b'u') => text != "upgrade",
+        Some(b'u') => name != b"upgrade",
         Some(b'x') => {
-            !(text.starts_with("x-mainstay-")
-                || text.starts_with("x-sim-")
-                || matches!(text, "x-api-key" | "x-forwarded-for"))
+            !(name.starts_with(b"x-mainstay-")
+                || name.starts_with(b"x-sim-")
+                || matches!(name, b"x-api-key" | b"x-forwarded-for"))
         }
         Some(_) | None => true,
     }
 }
 
-fn headers(call: &Call, target: &Target) -> HeaderMap {
+fn headers(call: &Call, shared: &Arc<Fields>, target: &Target) -> RequestHeaders {
     let provider = &target.provider;
-    let named = named_by_connection(&call.headers);
-    // Most of them go on: a copy of all is cheaper than one made piece by piece.
-    let mut headers = call.headers.clone();
-    for (name, value) in &call.headers {
-        if !is_forwarded(name, value) || named.iter().any(|named| named == name.as_str()) {
-            headers.remove(name);
-        }
-    }
+    let mut headers = RequestHeaders::of_call(shared, named_by_connection(shared));
     if call.method == Method::POST {
         // Usage, errors and events must be readable.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -117,19 +115,18 @@ fn headers(call: &Call, target: &Target) -> HeaderMap {
         headers.insert(name.clone(), value.clone());
     }
     match (&call.credential, &target.pass) {
-        (Some(callers), _) => drop(headers.insert(AUTHORIZATION, callers.clone())),
-        (None, Some((name, ours))) => drop(headers.insert(name.clone(), ours.clone())),
+        (Some(callers), _) => headers.insert(AUTHORIZATION, callers.clone()),
+        (None, Some((name, ours))) => headers.insert(name.clone(), ours.clone()),
         (None, None) => {}
     }
     headers
 }
 
 /// Lower-case names that a `connection` header declares to be for one hop.
-fn named_by_connection(headers: &HeaderMap) -> Vec<String> {
+fn named_by_connection(headers: &Fields) -> Vec<String> {
     headers
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
+        .all("connection")
+        .filter_map(visible)
         .flat_map(|value| value.split(','))
         .map(|name| name.trim().to_ascii_lowercase())
         .filter(|name| !name.is_empty())
@@ -157,6 +154,7 @@ pub(crate) fn pass(
 /// The body to send, and whether the tokens used are asked for in it on the caller's behalf.
 fn body(
     call: &mut Call,
+    is_form: bool,
     target: &Target,
     told: Option<&str>,
 ) -> Result<(RequestBody, bool), Unsendable> {
@@ -164,7 +162,7 @@ fn body(
         CallBody::Empty if call.body_gone => Err(Unsendable::BodyGone),
         CallBody::Empty => Ok(RequestBody::Empty),
         CallBody::Buffered(bytes) => {
-            let renamed = continued(target, renamed(call, target, bytes), told)?;
+            let renamed = continued(target, renamed(call, is_form, target, bytes), told)?;
             // A provider that does not know the option tells the tokens without being asked, or never.
             let asks = target.tells_usage() && target.provider.takes("stream_options");
             let asking = if asks { with_usage(call, &renamed) } else { None };
@@ -175,7 +173,7 @@ fn body(
         CallBody::Streamed { .. } => match std::mem::replace(&mut call.body, CallBody::Empty) {
             CallBody::Streamed { body, length } => {
                 call.body_gone = true;
-                Ok(match new_model(call, target) {
+                Ok(match new_model(call, is_form, target) {
                     Some((span, model)) => spliced::stream(body, length, span, model),
                     None => RequestBody::Stream { body, length },
                 })
@@ -187,9 +185,9 @@ fn body(
 }
 
 /// The body with the target's model in place of the caller's, every other byte as it was.
-fn renamed(call: &Call, target: &Target, body: &Bytes) -> Bytes {
-    let Some((span, model)) = new_model(call, target).filter(|(span, _)| span.end <= body.len())
-    else {
+fn renamed(call: &Call, is_form: bool, target: &Target, body: &Bytes) -> Bytes {
+    let new = new_model(call, is_form, target).filter(|(span, _)| span.end <= body.len());
+    let Some((span, model)) = new else {
         return body.clone();
     };
     let mut edited = BytesMut::with_capacity(body.len() + model.len());
@@ -219,24 +217,29 @@ fn continued(target: &Target, body: Bytes, told: Option<&str>) -> Result<Bytes, 
 
 /// The target's model as it is written in the body, and the place it takes, when it is another one
 /// than the caller's.
-fn new_model(call: &Call, target: &Target) -> Option<(Range<usize>, Bytes)> {
+fn new_model(call: &Call, is_form: bool, target: &Target) -> Option<(Range<usize>, Bytes)> {
     let (span, model) = (call.model_span.clone()?, target.model.as_deref()?);
     if call.model.as_deref() == Some(model) || span.start > span.end {
         return None;
     }
-    let form = call.headers.get(CONTENT_TYPE).is_some_and(|value| {
-        value.as_bytes().get(..10).is_some_and(|start| start.eq_ignore_ascii_case(b"multipart/"))
-    });
-    let written = if form { model.to_owned() } else { serde_json::Value::from(model).to_string() };
+    let written =
+        if is_form { model.to_owned() } else { serde_json::Value::from(model).to_string() };
     Some((span, Bytes::from(written)))
 }
 
 /// The body with the tokens used asked for on behalf of a caller who did not ask himself, every
 /// other byte as it was; `None` when that is not wanted or not needed.
-fn with_usage(call: &Call, body: &[u8]) -> Option<Bytes> {
+fn with_usage(call: &Call, body: &Bytes) -> Option<Bytes> {
     let completions = matches!(call.endpoint, Endpoint::Chat | Endpoint::Completions);
     if !(call.add_usage && call.stream && completions) {
         return None;
+    }
+    if let (CallBody::Buffered(own), Some((span, new))) = (&call.body, &call.usage_ask)
+        && own.as_ptr() == body.as_ptr()
+        && own.len() == body.len()
+    {
+        // As it was looked into when it came.
+        return Some(wire::request::edit::splice(body, span.clone(), new.as_bytes()).into());
     }
     let peek = wire::request::peek(body, call.endpoint).ok()?;
     wire::request::edit::add_include_usage(body, &peek).map(Bytes::from)

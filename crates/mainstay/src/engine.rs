@@ -178,7 +178,12 @@ impl Engine {
     }
 
     /// Starts a call. Nothing happens before the walk is polled; dropping it gives everything back.
-    pub fn call<U: Upstream>(self: &Arc<Self>, upstream: &Arc<U>, call: Call) -> Walk<U> {
+    pub fn call<U: Upstream>(
+        self: &Arc<Self>,
+        upstream: &Arc<U>,
+        call: impl Into<Box<Call>>,
+    ) -> Walk<U> {
+        let call = call.into();
         let number = self.calls.fetch_add(1, Ordering::Relaxed);
         let mut dice = Dice::new(self.seed ^ number);
         let candidates = self.candidates(&call, number, &mut dice);
@@ -188,7 +193,7 @@ impl Engine {
     fn walk<U: Upstream>(
         &self,
         upstream: &Arc<U>,
-        call: Call,
+        call: Box<Call>,
         candidates: Candidates,
         dice: Dice,
     ) -> Walk<U> {
@@ -210,9 +215,7 @@ impl Engine {
                 }
             }
             Some(model) => {
-                for (provider, model) in directory.targets(model) {
-                    each(&provider.name, Some(&model));
-                }
+                directory.each_target(model, |provider, model| each(&provider.name, Some(model)));
             }
         }
     }
@@ -231,7 +234,12 @@ impl Engine {
         let targets = directory
             .named(provider)
             .map_or_else(Vec::new, |provider| self.of_provider(provider, None, &policy, number));
-        self.walk(upstream, call, Candidates { targets, policy }, Dice::new(self.seed ^ number))
+        self.walk(
+            upstream,
+            Box::new(call),
+            Candidates { targets, policy },
+            Dice::new(self.seed ^ number),
+        )
     }
 
     /// The state of every target that was used.

@@ -9,9 +9,8 @@ mod second;
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use mainstay_core::classify::{self, Answer, TransportFault, Verdict};
-use mainstay_core::headers::Headers;
 use mainstay_core::hints::{self, RateHints};
 use mainstay_core::wire::endpoint::Endpoint;
 use mainstay_core::wire::sound;
@@ -23,6 +22,7 @@ use mainstay_core::wire::verify::Verifier;
 use mainstay_tokens::models::Vocabulary;
 
 use crate::call::{ProviderAnswer, Used};
+use crate::fields::Fields;
 use crate::upstream::AnswerHead;
 use looks::{
     Media, answers_json, hears, is_damaged, is_json_or_marker, join, media_type, sound_answer,
@@ -117,19 +117,6 @@ enum Mode {
     Pass,
 }
 
-/// HTTP's headers for core.
-pub(crate) struct View<'a>(pub(crate) &'a HeaderMap);
-
-impl Headers for View<'_> {
-    fn get(&self, name: &str) -> Option<&[u8]> {
-        self.0.get(name).map(http::HeaderValue::as_bytes)
-    }
-
-    fn each<'h>(&'h self, visit: &mut dyn FnMut(&'h str, &'h [u8])) {
-        self.0.iter().for_each(|(name, value)| visit(name.as_str(), value.as_bytes()));
-    }
-}
-
 impl Flow {
     pub(crate) fn new(expect: Expect) -> Flow {
         Flow {
@@ -196,7 +183,7 @@ impl Flow {
     }
 
     pub(crate) fn on_head(&mut self, head: AnswerHead) -> Saw {
-        self.hints = hints::rate_hints(&View(&head.headers), unix_now());
+        self.hints = hints::rate_hints(&head.headers, unix_now());
         self.mode = self.mode_for(&head);
         self.status = Some(head.status.as_u16());
         self.head = Some(head);
@@ -358,12 +345,12 @@ impl Flow {
     }
 
     fn failed_event(&self, event: &[u8]) -> Saw {
-        let none = HeaderMap::new();
+        let none = Fields::default();
         let headers = self.head.as_ref().map_or(&none, |head| &head.headers);
         let reason = error_of_run(event);
         let answer = Answer {
             status: self.status,
-            headers: &View(headers),
+            headers,
             body: reason.as_deref().unwrap_or(event),
             stream: true,
         };
@@ -426,7 +413,7 @@ impl Flow {
         let (Mode::Error(body), Some(head)) = (&self.mode, &self.head) else { return Saw::Nothing };
         let answer = Answer {
             status: Some(head.status.as_u16()),
-            headers: &View(&head.headers),
+            headers: &head.headers,
             body,
             stream: false,
         };
@@ -453,7 +440,7 @@ impl Flow {
         let Some(sound) = sound.filter(|_| !events_owed) else {
             let answer = Answer {
                 status: Some(head.status.as_u16()),
-                headers: &View(&head.headers),
+                headers: &head.headers,
                 body: &whole,
                 stream: false,
             };
@@ -570,8 +557,8 @@ mod tests {
             strict: false,
         };
         let mut flow = Flow::new(expect);
-        let headers = [(http::header::CONTENT_TYPE, "text/event-stream".parse().unwrap())];
-        let headers = HeaderMap::from_iter(headers);
+        let mut headers = Fields::default();
+        headers.insert(http::header::CONTENT_TYPE, "text/event-stream".parse().unwrap());
         flow.on_head(AnswerHead { status: StatusCode::OK, headers });
         let word = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n";
         let usage =

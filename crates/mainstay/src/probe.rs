@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use mainstay_core::classify::{self, Answer, TransportFault, Verdict};
+use mainstay_core::headers::Headers;
 use mainstay_core::hints::{self, RateHints};
 use mainstay_core::policy::Policy;
 use mainstay_core::wire::endpoint::Endpoint;
@@ -15,7 +16,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::call::{Call, CallBody};
 use crate::clock::Clock;
 use crate::dispatch;
-use crate::flow::View;
+use crate::fields::Fields;
 use crate::spec::ProviderSpec;
 use crate::targets::Registry;
 use crate::upstream::{Attempt, AttemptEvent, Upstream};
@@ -75,7 +76,9 @@ pub async fn ask<U: Upstream>(
         question.model.as_deref(),
         &Policy::default(),
     );
-    let Ok((request, _)) = dispatch::request(&mut call(question), &target.0, limit, None) else {
+    let mut call = call(question);
+    let headers = Arc::new(std::mem::take(&mut call.headers));
+    let Ok((request, _)) = dispatch::request(&mut call, &headers, &target.0, limit, None) else {
         exchange.fault = Some(TransportFault::BadAddress);
         return exchange;
     };
@@ -92,7 +95,7 @@ pub async fn ask<U: Upstream>(
                 continue;
             }
             Ok(AttemptEvent::Head(head)) => {
-                (exchange.status, exchange.headers) = (Some(head.status), head.headers);
+                (exchange.status, exchange.headers) = (Some(head.status), head.headers.to_map());
                 exchange.head = now;
                 continue;
             }
@@ -122,7 +125,7 @@ fn late(exchange: &Exchange) -> TransportFault {
 }
 
 fn call(question: &Question) -> Call {
-    let mut headers = HeaderMap::new();
+    let mut headers = Fields::default();
     let agent = concat!("mainstay/", env!("CARGO_PKG_VERSION"));
     headers.insert(header::USER_AGENT, HeaderValue::from_static(agent));
     headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
@@ -142,6 +145,7 @@ fn call(question: &Question) -> Call {
         body,
         model: question.model.clone(),
         model_span: None,
+        usage_ask: None,
         stream: false,
         tokens: 0,
         arrived: Clock::new().now(),
@@ -179,5 +183,18 @@ impl Exchange {
     pub fn media_type(&self) -> String {
         let text = self.header("content-type").unwrap_or_default();
         text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    }
+}
+
+/// HTTP's headers for core.
+struct View<'a>(&'a HeaderMap);
+
+impl Headers for View<'_> {
+    fn get(&self, name: &str) -> Option<&[u8]> {
+        self.0.get(name).map(HeaderValue::as_bytes)
+    }
+
+    fn each<'h>(&'h self, visit: &mut dyn FnMut(&'h str, &'h [u8])) {
+        self.0.iter().for_each(|(name, value)| visit(name.as_str(), value.as_bytes()));
     }
 }

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use arc_swap::ArcSwap;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 use mainstay_core::plan::Handle;
 use mainstay_core::policy::Policy;
 use mainstay_core::rules::breaker::State;
@@ -25,6 +25,7 @@ use mainstay_core::time::Moment;
 use crate::call::TargetLook;
 use crate::clock::Clock;
 use crate::dispatch;
+use crate::fields::Fields;
 use crate::spec::ProviderSpec;
 pub use pacers::Account;
 use pacers::{PacerCell, PacerKey, Pacers};
@@ -97,7 +98,7 @@ impl Target {
     }
 
     /// Learns from the head of an answer whose limits its key counts against.
-    pub(crate) fn heard(&self, headers: &HeaderMap) {
+    pub(crate) fn heard(&self, headers: &Fields) {
         if !self.may_be_told.load(Ordering::Relaxed) {
             return;
         }

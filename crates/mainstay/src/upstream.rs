@@ -9,8 +9,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Method, StatusCode};
+use http::{Method, StatusCode};
 use mainstay_core::classify::TransportFault;
+
+use crate::fields::Fields;
+
+mod headers;
+
+pub use headers::RequestHeaders;
 
 /// Sends attempts.
 pub trait Upstream: Send + Sync + 'static {
@@ -54,8 +60,8 @@ pub enum AttemptEvent {
 pub struct AnswerHead {
     /// The status, 200 to 599.
     pub status: StatusCode,
-    /// All headers, hop-by-hop ones too; the walk drops those.
-    pub headers: HeaderMap,
+    /// All headers, hop-by-hop ones too.
+    pub headers: Fields,
 }
 
 /// Everything needed to send one attempt.
@@ -68,7 +74,7 @@ pub struct AttemptRequest {
     /// Path and query, complete (`/v1/chat/completions?x=y`).
     pub path: PathAndQuery,
     /// Headers to send, complete but for `host` and framing, which the transport sets.
-    pub headers: HeaderMap,
+    pub headers: RequestHeaders,
     /// The body.
     pub body: RequestBody,
     /// Longest time for DNS, TCP, proxy and TLS together.

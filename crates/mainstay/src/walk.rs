@@ -30,6 +30,7 @@ use crate::answer::AnswerBody;
 use crate::call::{AnswerHead, AttemptRecord, Call, ProviderAnswer, Refusal, Trace, Used};
 use crate::clock::Clock;
 use crate::dispatch;
+use crate::fields::Fields;
 use crate::flow::{Broken, Expect, Flow, Saw};
 use crate::refusal;
 use crate::targets::{Place, Shared};
@@ -63,7 +64,9 @@ pub(crate) enum Out {
 pub(crate) struct Run<U: Upstream> {
     clock: Clock,
     upstream: Arc<U>,
-    call: Call,
+    call: Box<Call>,
+    /// The call's headers, which its attempts share.
+    headers: Arc<Fields>,
     policy: Arc<Policy>,
     targets: Vec<Shared>,
     plan: Plan<Shared>,
@@ -109,7 +112,7 @@ impl<U: Upstream> Walk<U> {
     pub(crate) fn new(
         clock: Clock,
         upstream: Arc<U>,
-        call: Call,
+        mut call: Box<Call>,
         policy: Arc<Policy>,
         targets: Vec<Shared>,
         plan: Plan<Shared>,
@@ -118,11 +121,13 @@ impl<U: Upstream> Walk<U> {
         let patience = call.read_timeout.map_or(ALIVE_EVERY, |read| read / 3);
         let alive_every = patience.clamp(ALIVE_LEAST, ALIVE_EVERY);
         let choices = dispatch::choices(&call);
+        let headers = Arc::new(std::mem::take(&mut call.headers));
         Walk {
             run: Box::new(Run {
                 clock,
                 upstream,
                 call,
+                headers,
                 policy,
                 targets,
                 plan,
@@ -390,22 +395,23 @@ impl<U: Upstream> Run<U> {
         if self.delivering != Some(slot) {
             return;
         }
-        if let Some(mut live) = self.live[slot].take() {
-            self.pour(&mut live, now);
-            self.live[slot] = Some(live);
+        let Run { live, out, recovered_by, alive_at, alive_every, .. } = self;
+        let Some(live) = live[slot].as_mut().filter(|live| !live.flow.ready.is_empty()) else {
+            return;
+        };
+        // In its place: what it knows is too much to be moved for each event.
+        pour(&mut live.flow, recovered_by, out);
+        if live.flow.is_events() {
+            *alive_at = now + *alive_every;
         }
     }
 
-    /// Hands over what an attempt has; a second telling says first who tells it.
+    /// Hands over what an attempt that is over has.
     fn pour(&mut self, live: &mut Live<U::Attempt>, now: Moment) {
         if live.flow.ready.is_empty() {
             return;
         }
-        if let Some(name) = self.recovered_by.take() {
-            let comment = format!(": mainstay: recovered by {name}\n\n");
-            self.out.push_back(Out::Data(Bytes::from(comment)));
-        }
-        self.out.extend(live.flow.ready.drain(..).map(Out::Data));
+        pour(&mut live.flow, &mut self.recovered_by, &mut self.out);
         if live.flow.is_events() {
             self.alive_at = now + self.alive_every;
         }
@@ -455,7 +461,7 @@ impl<U: Upstream> Run<U> {
         };
         let connect = self.policy.timeouts.connect;
         let Ok((mut request, adds_usage)) =
-            dispatch::request(&mut self.call, target, connect, told.as_deref())
+            dispatch::request(&mut self.call, &self.headers, target, connect, told.as_deref())
         else {
             let verdict = classify::of_transport(TransportFault::Other);
             let hints = flow.hints;
@@ -567,4 +573,13 @@ impl<U: Upstream> Run<U> {
     fn fault(&mut self) -> Box<Refusal> {
         Box::new(refusal::fault(std::mem::take(&mut self.trace)))
     }
+}
+
+/// Hands over what an attempt has; a second telling says first who tells it.
+fn pour(flow: &mut Flow, recovered_by: &mut Option<String>, out: &mut VecDeque<Out>) {
+    if let Some(name) = recovered_by.take() {
+        let comment = format!(": mainstay: recovered by {name}\n\n");
+        out.push_back(Out::Data(Bytes::from(comment)));
+    }
+    out.extend(flow.ready.drain(..).map(Out::Data));
 }

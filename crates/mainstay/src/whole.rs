@@ -52,7 +52,7 @@ impl<U: Upstream> Walk<U> {
                 Some(Err(cut)) => return Err(broken(body.trace().clone(), cut.kind)),
             }
         }
-        let (status, headers) = (head.status, head.headers);
+        let (status, headers) = (head.status, head.headers.to_map());
         Ok(Whole { status, headers, body: pieces.join(), trace: body.trace().clone() })
     }
 }

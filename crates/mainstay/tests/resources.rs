@@ -44,7 +44,10 @@ impl Upstream for Recorder {
             RequestBody::Empty => Bytes::new(),
             RequestBody::Stream { .. } => panic!("the client keeps its bodies"),
         };
-        let kind = request.headers.get("content-type").map_or("", |kind| kind.to_str().unwrap());
+        let kind = request
+            .headers
+            .get("content-type")
+            .map_or("", |kind| std::str::from_utf8(kind).unwrap());
         let line = format!("{} {}", request.method, request.path);
         let raw = line.ends_with("/content") || line.ends_with("/speech");
         let (media, answer) = if raw {
@@ -55,7 +58,7 @@ impl Upstream for Recorder {
         self.seen.lock().unwrap().push(Seen { line, kind: kind.to_owned(), body });
         let mut headers = HeaderMap::new();
         headers.insert("content-type", media.parse().unwrap());
-        let head = AnswerHead { status: StatusCode::OK, headers };
+        let head = AnswerHead { status: StatusCode::OK, headers: headers.into() };
         let events = [
             AttemptEvent::Sending { reused: false },
             AttemptEvent::Head(head),

@@ -66,10 +66,20 @@ async fn the_request_arrives_as_it_was_given() {
     .await;
     let upstream = HttpUpstream::default();
     let mut request = post(&to(address), "{}");
-    request.headers.insert("x-mine", http::HeaderValue::from_static("yes"));
-    request.headers.insert("content-length", http::HeaderValue::from_static("999"));
-    request.headers.insert("transfer-encoding", http::HeaderValue::from_static("chunked"));
-    request.headers.insert("host", http::HeaderValue::from_static("elsewhere"));
+    request
+        .headers
+        .insert(http::HeaderName::from_static("x-mine"), http::HeaderValue::from_static("yes"));
+    request.headers.insert(
+        http::HeaderName::from_static("content-length"),
+        http::HeaderValue::from_static("999"),
+    );
+    request.headers.insert(
+        http::HeaderName::from_static("transfer-encoding"),
+        http::HeaderValue::from_static("chunked"),
+    );
+    request
+        .headers
+        .insert(http::HeaderName::from_static("host"), http::HeaderValue::from_static("elsewhere"));
     let (_, seen) = send(&upstream, request).await.answer();
     assert!(seen.starts_with("post /v1/chat/completions?x=y http/1.1\r\n"), "{seen}");
     assert!(seen.contains(&format!("\r\nhost: {address}\r\n")), "{seen}");

@@ -147,7 +147,10 @@ async fn a_dropped_attempt_resets_its_stream_and_no_other() {
     for silent in [true, false] {
         let mut request = post(&destination, "x");
         if silent {
-            request.headers.insert("x-silent", http::HeaderValue::from_static("1"));
+            request.headers.insert(
+                http::HeaderName::from_static("x-silent"),
+                http::HeaderValue::from_static("1"),
+            );
         }
         let before = seen.reset.load(Ordering::SeqCst);
         let mut attempt = upstream.start(request);

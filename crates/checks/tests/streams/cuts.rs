@@ -116,7 +116,7 @@ impl Upstream for Scripted {
         let script = &self.scripts[usize::from(request.destination.port) - 1];
         let mut headers = HeaderMap::new();
         headers.insert("content-type", HeaderValue::from_static("text/event-stream"));
-        let head = AnswerHead { status: StatusCode::OK, headers };
+        let head = AnswerHead { status: StatusCode::OK, headers: headers.into() };
         let mut events = VecDeque::from([AttemptEvent::Head(head)]);
         let mut dice = self.dice.lock().expect("no panic holds it");
         let mut rest = &script.body[..];

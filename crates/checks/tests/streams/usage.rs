@@ -11,6 +11,7 @@ use mainstay::upstream::{
     AnswerHead, Attempt, AttemptEvent, AttemptRequest, RequestBody, Upstream,
 };
 use mainstay_core::policy::Policy;
+use mainstay_core::wire::request::peek;
 
 use crate::sdk::{self, SDKS, Sdk};
 use crate::world::{APIS, Api, World, engine, paced_secs, pair, policy, provider, sim, world};
@@ -39,8 +40,16 @@ async fn usage_is_asked_for_in_every_form_of_the_options_and_seen_only_by_who_as
         (",\"stream_options\":{\"include_obfuscation\":false}", false),
         (",\"stream_options\":{\"include_usage\":true}", true),
     ] {
-        for api in [Api::Chat, Api::ChatTool, Api::Completions] {
-            let got = world.run(asking(&world, api, more)).await.expect("an answer");
+        for (api, looked) in [Api::Chat, Api::ChatTool, Api::Completions]
+            .into_iter()
+            .flat_map(|api| [(api, false), (api, true)])
+        {
+            let mut call = asking(&world, api, more);
+            if looked && let CallBody::Buffered(body) = &call.body {
+                // As a gateway has it that has looked into the body already.
+                call.usage_ask = peek(body, call.endpoint).expect("sound").usage_ask();
+            }
+            let got = world.run(call).await.expect("an answer");
             let used = got.trace.used.expect("known");
             assert!(!used.counted && used.usage.output > 0, "{api:?} {more}: {used:?}");
             for sdk in SDKS {
@@ -84,7 +93,7 @@ impl Upstream for Old {
         Said(vec![
             AttemptEvent::End,
             AttemptEvent::Data(Bytes::from_static(text.as_bytes())),
-            AttemptEvent::Head(AnswerHead { status, headers }),
+            AttemptEvent::Head(AnswerHead { status, headers: headers.into() }),
         ])
     }
 }

@@ -50,7 +50,7 @@ impl Outcome {
         match refusal.provider_answer {
             Some(answer) => Outcome::Response {
                 status: answer.status,
-                request_id: request_id(&answer.headers).unwrap_or(id).to_owned(),
+                request_id: answer.headers.text("x-request-id").unwrap_or(id).to_owned(),
                 body: answer.body,
                 kind: Some(kind),
             },

@@ -6,7 +6,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use http::HeaderMap;
+use mainstay::Fields;
 
 use crate::config::Cidr;
 
@@ -29,14 +29,14 @@ pub(super) fn is_trusted(peer: Option<IpAddr>, trusted: &[Cidr]) -> bool {
 
 /// The caller's address: the rightmost one in `X-Forwarded-For` that is no trusted proxy's; the
 /// connection's own when that is no trusted proxy's, or when the header is missing.
-pub(super) fn client(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[Cidr]) -> Client {
+pub(super) fn client(peer: Option<IpAddr>, headers: &Fields, trusted: &[Cidr]) -> Client {
     let Some(peer) = peer.map(|peer| peer.to_canonical()) else { return Client::Unknown };
     if !is_trusted(Some(peer), trusted) {
         return Client::At(peer);
     }
     let mut last = peer;
-    let lines = headers.get_all("x-forwarded-for").iter().rev();
-    let entries = lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
+    let lines = headers.all("x-forwarded-for").rev();
+    let entries = lines.flat_map(|line| line.rsplit(|byte| *byte == b','));
     for (hop, entry) in entries.enumerate() {
         let Some(address) = parse(entry).filter(|_| hop < HOPS_MAX) else { return Client::Unknown };
         last = address;
@@ -58,10 +58,12 @@ fn parse(entry: &[u8]) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
+    use http::{HeaderName, HeaderValue};
     use proptest::prelude::*;
 
     use super::*;
+
+    const FORWARDED: HeaderName = HeaderName::from_static("x-forwarded-for");
 
     fn at(text: &str) -> Client {
         Client::At(text.parse().unwrap())
@@ -70,9 +72,9 @@ mod tests {
     fn asked(peer: &str, forwarded: &[&str]) -> Client {
         let trusted: Vec<Cidr> =
             ["10.0.0.0/8", "2001:db8:f::/48"].iter().map(|text| text.parse().unwrap()).collect();
-        let mut headers = HeaderMap::new();
+        let mut headers = Fields::default();
         for line in forwarded {
-            headers.append("x-forwarded-for", HeaderValue::from_str(line).unwrap());
+            headers.append(FORWARDED, HeaderValue::from_str(line).unwrap());
         }
         client(Some(peer.parse().unwrap()), &headers, &trusted)
     }
@@ -98,7 +100,7 @@ mod tests {
         for (peer, forwarded, want) in cases {
             assert_eq!(asked(peer, forwarded), want, "{peer} {forwarded:?}");
         }
-        assert_eq!(client(None, &HeaderMap::new(), &[]), Client::Unknown);
+        assert_eq!(client(None, &Fields::default(), &[]), Client::Unknown);
     }
 
     #[test]
@@ -124,9 +126,9 @@ mod tests {
         /// Any bytes a header may hold are read without a panic.
         #[test]
         fn any_header_is_read(bytes in proptest::collection::vec(32_u8..=255, 0..200)) {
-            let mut headers = HeaderMap::new();
+            let mut headers = Fields::default();
             if let Ok(value) = HeaderValue::from_bytes(&bytes) {
-                headers.insert("x-forwarded-for", value);
+                headers.insert(FORWARDED, value);
             }
             client(Some("10.0.0.1".parse().unwrap()), &headers, &["0.0.0.0/0".parse().unwrap()]);
         }

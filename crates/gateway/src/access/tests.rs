@@ -1,6 +1,6 @@
 //! Rules put to callers: whose they are, in which order they speak, and what is not known.
 
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 use mainstay_core::store::{NewKey, Scopes, Store, UnixMillis};
 use mainstay_store::{Memory, digest, mint};
 
@@ -53,9 +53,9 @@ impl World {
         let server =
             "[server]\ntrusted_proxies = [\"10.0.0.0/8\"]\ncountry_header = \"cf-ipcountry\"\n";
         let config = parse("t", &format!("{server}{text}"), &Environment::default()).unwrap();
-        let mut map = HeaderMap::new();
+        let mut map = Fields::default();
         for (name, value) in headers {
-            map.append(*name, HeaderValue::from_str(value).unwrap());
+            map.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
         }
         let access = Access::without_database(&config);
         access.check(key, &self.book(), &map, Some(peer.parse().unwrap())).err()

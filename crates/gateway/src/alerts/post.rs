@@ -202,7 +202,7 @@ impl Post {
             destination: Arc::clone(&self.destination),
             method: Method::POST,
             path: PathAndQuery::try_from(self.receiver.url.path.expose()).ok()?,
-            headers,
+            headers: headers.into(),
             body: RequestBody::Full(Bytes::copy_from_slice(body.as_bytes())),
             connect_timeout: TRY_TIME,
         })

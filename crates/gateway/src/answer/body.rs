@@ -9,6 +9,7 @@ use mainstay::answer::AnswerBody;
 use mainstay::call::Cut;
 use mainstay::http::HttpUpstream;
 
+use crate::headers::Rewrite;
 use crate::idempotency::Recorder;
 use crate::ownership::Watch;
 use crate::ticket::Ticket;
@@ -24,31 +25,45 @@ pub(crate) struct ReplyBody {
     status: u16,
     /// Bytes to come, when their number was promised.
     left: Option<u64>,
-    ticket: Option<Ticket>,
+    ticket: Option<Box<Ticket>>,
     /// Writes the answer down, to be given again.
     recorder: Option<Recorder>,
     /// Looks for the objects it names.
     watch: Option<Watch>,
+    /// What is still to be done to the headers of its answer.
+    rewrite: Option<Rewrite>,
 }
 
 #[derive(Debug)]
 enum Inner {
     Whole(Bytes),
-    Streaming(Box<Upstreamed>),
+    Streaming(Upstreamed),
     Over,
 }
 
 impl ReplyBody {
     /// A body in memory.
     pub(crate) fn whole(bytes: Bytes) -> ReplyBody {
-        let inner = Inner::Whole(bytes);
-        ReplyBody { inner, status: 0, left: None, ticket: None, recorder: None, watch: None }
+        ReplyBody::new(Inner::Whole(bytes), 0, None)
     }
 
     /// A body that comes from a provider. Until it has ended the record says that the caller left.
     pub(crate) fn streaming(body: Upstreamed, length: Option<u64>, status: u16) -> ReplyBody {
-        let inner = Inner::Streaming(Box::new(body));
-        ReplyBody { inner, status, left: length, ticket: None, recorder: None, watch: None }
+        ReplyBody::new(Inner::Streaming(body), status, length)
+    }
+
+    fn new(inner: Inner, status: u16, left: Option<u64>) -> ReplyBody {
+        ReplyBody { inner, status, left, ticket: None, recorder: None, watch: None, rewrite: None }
+    }
+
+    /// The headers of its answer are the provider's and not there yet.
+    pub(crate) fn rewrite_later(&mut self, rewrite: Rewrite) {
+        self.rewrite = Some(rewrite);
+    }
+
+    /// What is still to be done to the headers of its answer; whoever takes it does it.
+    pub(crate) fn take_rewrite(&mut self) -> Option<Rewrite> {
+        self.rewrite.take()
     }
 
     /// Shows what goes by to this.
@@ -57,7 +72,7 @@ impl ReplyBody {
     }
 
     /// Takes the record along.
-    pub(crate) fn carry(&mut self, ticket: Ticket) {
+    pub(crate) fn carry(&mut self, ticket: Box<Ticket>) {
         self.ticket = Some(ticket);
     }
 
@@ -101,7 +116,7 @@ impl Body for ReplyBody {
             }
             Inner::Streaming(body) => body,
         };
-        let next = ready!(Pin::new(body.as_mut()).poll_frame(cx));
+        let next = ready!(Pin::new(&mut *body).poll_frame(cx));
         match &next {
             None => {
                 this.watch.iter_mut().for_each(Watch::end);

@@ -1,3 +1,4 @@
+use http::header;
 use mainstay_core::keys::KeyText;
 use mainstay_core::store::{Changes, Scopes};
 use mainstay_store::digest;
@@ -39,7 +40,7 @@ fn book(records: Vec<KeyRecord>) -> KeyBook {
 }
 
 fn ask(book: &KeyBook, header: &[u8]) -> Result<Caller, Refused> {
-    let mut headers = HeaderMap::new();
+    let mut headers = Fields::default();
     headers.insert(header::AUTHORIZATION, HeaderValue::from_bytes(header).unwrap());
     authenticate(Auth::Keys, &headers, book, NOW)
 }
@@ -86,7 +87,7 @@ fn every_way_to_be_wrong_has_its_kind_and_says_what_to_do() {
         assert_eq!(refused.kind, kind, "{}", refused.message);
         assert!(refused.message.contains(word), "{}", refused.message);
     }
-    let none = authenticate(Auth::Keys, &HeaderMap::new(), &book, NOW).unwrap_err();
+    let none = authenticate(Auth::Keys, &Fields::default(), &book, NOW).unwrap_err();
     assert_eq!(none.kind, Kind::InvalidAuthentication);
 }
 
@@ -113,7 +114,7 @@ fn a_key_of_64_kib_is_refused_like_any_other() {
 
 #[test]
 fn two_credentials_in_one_request_are_refused() {
-    let mut headers = HeaderMap::new();
+    let mut headers = Fields::default();
     headers.append(header::AUTHORIZATION, HeaderValue::from_static("Bearer a"));
     headers.append(header::AUTHORIZATION, HeaderValue::from_static("Bearer b"));
     let refused = authenticate(Auth::Keys, &headers, &book(vec![]), NOW).unwrap_err();

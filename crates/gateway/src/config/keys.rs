@@ -156,7 +156,7 @@ pub const KEYS: &[Key] = &[
     key("provider.supports", "prefill", "true or false", "false", "Whether an answer can be continued from an assistant message."),
 
     key("route", "model", "string", "required", "The model as the caller names it; `*` at the end matches any rest."),
-    key("route", "targets", "list", "required", "`\"provider/model\"`, `\"provider\"`, or a table; 1 to 32."),
+    key("route", "targets", "list", "required", "`\"provider/model\"`, `\"provider\"`, or a table; 1 to 64."),
     key("route", "strategy", "word", "\"order\"", "`order`, `weighted`, `least_busy` or `lowest_latency`."),
     key("route", "policy", "table", "{}", "See `[route.policy]`."),
     key("route.target", "target", "string", "required", "`\"provider/model\"` or `\"provider\"`."),

@@ -60,7 +60,7 @@ fn read_targets(
     section: &Section<'_>,
     providers: &[ProviderConfig],
 ) -> Vec<(RouteTarget, u32)> {
-    let items = reader.items(section, "targets", 32);
+    let items = reader.items(section, "targets", 64);
     if items.as_ref().is_none_or(Vec::is_empty) {
         if items.is_some() || !Reader::has(section, "targets") {
             let what = format!("`{}` has no targets", section.shown);

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use http::HeaderMap;
+use mainstay::Fields;
 use mainstay_core::mask;
 use mainstay_core::store::FailureNote;
 use serde_json::Value;
@@ -151,9 +151,9 @@ pub(super) fn content(body: &[u8], secrets: &Secrets) -> Option<String> {
 }
 
 /// The headers that may be kept, their values cut.
-pub(super) fn headers(all: &HeaderMap) -> Vec<(Box<str>, Box<str>)> {
+pub(super) fn headers(all: &Fields) -> Vec<(Box<str>, Box<str>)> {
     let kept = |name: &&str| {
-        let value = all.get(*name)?.to_str().ok()?;
+        let value = all.text(name)?;
         let value = &value[..value.floor_char_boundary(HEADER_MAX)];
         Some(((*name).into(), mask::text(value.to_owned()).into()))
     };

@@ -15,7 +15,7 @@ fn names(headers: &HeaderMap) -> Vec<&str> {
 
 #[test]
 fn what_a_caller_says_about_his_connection_or_place_stays_here() {
-    let mut headers = map(&[
+    let headers = map(&[
         ("x-forwarded-for", "10.0.0.1"),
         ("via", "1.1 corp"),
         ("openai-organization", "org-mine"),
@@ -23,12 +23,13 @@ fn what_a_caller_says_about_his_connection_or_place_stays_here() {
         ("openai-beta", "assistants=v2"),
         ("idempotency-key", "k"),
     ]);
+    let mut headers = Fields::from(headers);
     let mut with_account = headers.clone();
     clean_request(&mut headers, false, true);
-    assert_eq!(names(&headers), ["idempotency-key", "openai-beta"]);
+    assert_eq!(names(&headers.to_map()), ["idempotency-key", "openai-beta"]);
     clean_request(&mut with_account, true, false);
-    assert!(with_account.contains_key("openai-organization"));
-    assert!(with_account.contains_key("content-encoding"));
+    assert!(with_account.contains("openai-organization"));
+    assert!(with_account.contains("content-encoding"));
 }
 
 #[test]
@@ -48,8 +49,9 @@ fn a_providers_limits_and_id_come_under_our_names_and_its_cookies_not_at_all() {
         ("x-hop", "1"),
         ("x-mainstay-kind", "forged"),
     ]);
+    let provider = Fields::from(provider);
     let mut out = HeaderMap::new();
-    provider_headers(provider.clone(), Expose::All, &mut out);
+    provider_headers(&provider, Expose::All, &mut out);
     assert_eq!(
         names(&out),
         [
@@ -61,7 +63,7 @@ fn a_providers_limits_and_id_come_under_our_names_and_its_cookies_not_at_all() {
         ]
     );
     let mut out = HeaderMap::new();
-    provider_headers(provider, Expose::Minimal, &mut out);
+    provider_headers(&provider, Expose::Minimal, &mut out);
     assert_eq!(names(&out), ["content-type", "openai-processing-ms"]);
 }
 

@@ -29,7 +29,7 @@ mod recorder;
 
 pub(crate) use recorder::Recorder;
 
-const KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const KEY: &str = "idempotency-key";
 /// On an answer that was given before.
 const REPLAYED: HeaderName = HeaderName::from_static("x-mainstay-idempotent-replay");
 /// Longest key, bytes.
@@ -279,8 +279,8 @@ fn again(kept: &Replay, fingerprint: [u8; 32]) -> Result<Turn, Refused> {
     Ok(Turn::Again(status, headers, Bytes::copy_from_slice(body)))
 }
 
-fn checked(key: &HeaderValue) -> Result<&[u8], Refused> {
-    let bytes = key.as_bytes().trim_ascii();
+fn checked(key: &[u8]) -> Result<&[u8], Refused> {
+    let bytes = key.trim_ascii();
     let visible = bytes.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ');
     if bytes.is_empty() || bytes.len() > KEY_MAX || !visible {
         return Err(Refused::caller(

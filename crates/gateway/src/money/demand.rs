@@ -11,6 +11,8 @@
 //! | moderations, files, models, threads, reading and deleting | nothing | nothing |
 //! | everything else | cannot be told: refused under a hard budget | nothing |
 
+use std::cell::RefCell;
+
 use http::Method;
 use mainstay::call::{Call, CallBody};
 use mainstay_core::money::Quantity;
@@ -20,7 +22,7 @@ use mainstay_tokens::models::{Vocabulary, Window};
 use serde::Deserialize;
 
 use super::{MoneyAsk, MoneyRules, Reserve};
-use crate::quoted;
+use crate::quoted::Words;
 
 /// What a body says about how much is asked for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,6 +35,8 @@ pub(crate) struct Asked {
     pub(crate) length: Option<u64>,
     /// The work goes on when the connection has ended.
     pub(crate) background: bool,
+    /// Words that stand in the body.
+    pub(crate) words: Words,
 }
 
 /// Whether and how a call is metered.
@@ -65,7 +69,7 @@ pub(super) fn of(ask: &MoneyAsk<'_>) -> Metering {
     }
     match call.endpoint {
         Endpoint::Chat | Endpoint::Completions | Endpoint::Responses => answers(ask),
-        Endpoint::Embeddings => input_only(call),
+        Endpoint::Embeddings => input_only(ask),
         Endpoint::Images | Endpoint::ImageEdits | Endpoint::ImageVariations => pictures(ask),
         Endpoint::Speech => speech(call),
         Endpoint::Transcriptions | Endpoint::Translations => sound(ask),
@@ -89,8 +93,8 @@ pub(super) fn of(ask: &MoneyAsk<'_>) -> Metering {
 }
 
 fn answers(ask: &MoneyAsk<'_>) -> Metering {
-    let Asked { max_output, answers, background, length: _ } = *ask.asked;
-    let likely = prompt(ask.call);
+    let Asked { max_output, answers, background, .. } = *ask.asked;
+    let likely = prompt(ask);
     let input = with_margin(likely);
     let model = ask.call.model.as_deref().unwrap_or("");
     let output = output(ask.rules, model, max_output).saturating_mul(answers.unwrap_or(1).max(1));
@@ -101,7 +105,7 @@ fn answers(ask: &MoneyAsk<'_>) -> Metering {
 
 /// The largest answer: what the caller allows, else what the model does, else a default.
 fn output(rules: &MoneyRules, model: &str, asked: Option<u64>) -> u64 {
-    let known = Window::of(model, &[]).and_then(|window| window.output_max);
+    let known = known(model).window.and_then(|window| window.output_max);
     let worst = match (asked, known) {
         (Some(asked), Some(known)) => asked.min(known),
         (Some(asked), None) => asked,
@@ -121,21 +125,44 @@ fn with_margin(tokens: u64) -> u64 {
 
 /// An estimate of the prompt: the whole body as text. Where pictures or sound are in it, its parts
 /// are counted.
-fn prompt(call: &Call) -> u64 {
-    let CallBody::Buffered(body) = &call.body else { return 0 };
-    let model = call.model.as_deref();
-    let media = [&b"image_url"[..], b"input_image", b"input_audio", b"input_file", b"file_data"];
-    let counted = quoted::any_ends_with(body, &media)
-        .then(|| mainstay_tokens::request::count(body, model).ok())
-        .flatten();
+fn prompt(ask: &MoneyAsk<'_>) -> u64 {
+    let CallBody::Buffered(body) = &ask.call.body else { return 0 };
+    let model = ask.call.model.as_deref();
+    let count = || mainstay_tokens::request::count(body, model).ok();
+    let counted = ask.asked.words.has_media().then(count).flatten();
     match counted {
         Some(count) => count.prompt(),
-        None => estimate::tokens(model.and_then(Vocabulary::of), body),
+        None => estimate::tokens(model.and_then(|model| known(model).vocabulary), body),
     }
 }
 
-fn input_only(call: &Call) -> Metering {
-    let plain = Quantity { requests: 1, input: prompt(call), ..Quantity::default() };
+/// What is known of a model beside its price.
+#[derive(Clone, Copy, Debug, Default)]
+struct Known {
+    vocabulary: Option<Vocabulary>,
+    window: Option<Window>,
+}
+
+thread_local! {
+    /// The model of the last call: the next one's is often the same, and the tables are long.
+    static LAST: RefCell<(String, Known)> = RefCell::default();
+}
+
+fn known(model: &str) -> Known {
+    LAST.with_borrow_mut(|(name, known)| {
+        // Callers choose names: a long one is not kept.
+        const LONGEST: usize = 256;
+        if name != model || model.is_empty() {
+            *known = Known { vocabulary: Vocabulary::of(model), window: Window::of(model, &[]) };
+            name.clear();
+            name.push_str(if model.len() <= LONGEST { model } else { "" });
+        }
+        *known
+    })
+}
+
+fn input_only(ask: &MoneyAsk<'_>) -> Metering {
+    let plain = Quantity { requests: 1, input: prompt(ask), ..Quantity::default() };
     let worst = Quantity { input: with_margin(plain.input), ..plain };
     Metering::Metered(Demand { worst, plain, all: false })
 }
@@ -159,7 +186,7 @@ fn pictures(ask: &MoneyAsk<'_>) -> Metering {
         None if is_form => form_number(body, b"n").unwrap_or(1).clamp(1, PICTURES_MAX),
         None => 1,
     };
-    let text = if is_form { 0 } else { with_margin(prompt(ask.call)) };
+    let text = if is_form { 0 } else { with_margin(prompt(ask)) };
     // A picture that is sent is at most as many tokens as one that is made.
     let input = if is_form { PICTURE_TOKENS.saturating_mul(16) } else { text };
     let plain = Quantity { requests: 1, images, ..Quantity::default() };

@@ -225,7 +225,7 @@ impl Post {
             destination: Arc::clone(&self.destination),
             method: Method::POST,
             path: PathAndQuery::try_from(if path.is_empty() { "/" } else { path }).ok()?,
-            headers,
+            headers: headers.into(),
             body: RequestBody::Full(body.clone()),
             connect_timeout: self.settings.timeout,
         })

@@ -4,7 +4,7 @@
 use http::Method;
 use mainstay::call::CallBody;
 
-use crate::quoted;
+use crate::quoted::Words;
 
 /// What a request does with objects.
 #[derive(Debug, PartialEq, Eq)]
@@ -119,12 +119,8 @@ pub(super) fn names_others(family: &str) -> bool {
 
 /// Whether the provider keeps what this call makes. Chat completions are kept when asked for,
 /// responses unless refused; when in doubt they count as kept.
-pub(super) fn is_kept(family: &str, body: &CallBody) -> bool {
-    let CallBody::Buffered(bytes) = body else { return true };
-    // A key may be written with escapes, so a body with escapes of ASCII counts as naming it.
-    family != "chat/completions"
-        || quoted::any_ends_with(bytes, &[b"\"store"])
-        || quoted::hides_ascii(bytes)
+pub(super) fn is_kept(family: &str, body: &CallBody, words: Words) -> bool {
+    family != "chat/completions" || !matches!(body, CallBody::Buffered(_)) || words.may_store()
 }
 
 #[cfg(test)]

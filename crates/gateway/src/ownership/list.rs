@@ -47,7 +47,7 @@ pub(crate) async fn serve(
     worker: &Arc<Worker>,
     listing: Listing,
     call: Call,
-    ticket: Ticket,
+    ticket: Box<Ticket>,
 ) -> Response<ReplyBody> {
     let received = worker.shared.engine.now();
     match gather(worker, &listing, call).await {
@@ -172,6 +172,7 @@ fn copy(call: &Call) -> Call {
         traced: None,
         model: None,
         model_span: None,
+        usage_ask: None,
         stream: false,
         tokens: 0,
         arrived: call.arrived,

@@ -10,7 +10,7 @@ use mainstay_core::wire::endpoint::BodyForm;
 use memchr::memmem;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::quoted;
+use crate::quoted::{self, Words};
 use crate::refused::Refused;
 
 /// Most objects that one body may name.
@@ -37,15 +37,16 @@ const FIELDS: &[(&str, &str)] = &[
 /// What is the caller's own text, and means nothing to the provider.
 const OPAQUE: &[&str] = &["metadata", "parameters", "schema", "arguments"];
 
-/// What stands before a quote in every body that names something, unless a key is written with
-/// escapes.
-const HINTS: [&[u8]; 5] = [b"_id", b"_ids", b"_file", b"\"conversation", b"\"container"];
-
 /// An object named in a body: its family, its id and the field.
 pub(super) type Named = (&'static str, String, &'static str);
 
-/// Every object that the body names.
-pub(super) fn of(call: &Call, passing: bool, may_pass: bool) -> Result<Vec<Named>, Refused> {
+/// Every object that the body names; `words`: what it has of them.
+pub(super) fn of(
+    call: &Call,
+    words: Words,
+    passing: bool,
+    may_pass: bool,
+) -> Result<Vec<Named>, Refused> {
     if passing && !may_pass && !is_upload(&call.path) {
         return Err(super::unseen());
     }
@@ -54,7 +55,7 @@ pub(super) fn of(call: &Call, passing: bool, may_pass: bool) -> Result<Vec<Named
         CallBody::Buffered(bytes) => bytes,
     };
     let is_object = bytes.trim_ascii_start().first() == Some(&b'{');
-    if !(is_object && hints(bytes)) {
+    if !(is_object && words.may_name()) {
         // What these endpoints take was read as JSON to its end, and no form can be read as that.
         let is_json = is_object && call.endpoint.body_form() == BodyForm::Json;
         return if is_json { Ok(Vec::new()) } else { form_reference(bytes, may_pass) };
@@ -73,11 +74,6 @@ pub(super) fn of(call: &Call, passing: bool, may_pass: bool) -> Result<Vec<Named
     Ok(found)
 }
 
-/// Whether the body may name something.
-fn hints(bytes: &[u8]) -> bool {
-    quoted::any_ends_with(bytes, &HINTS) || quoted::hides_ascii(bytes)
-}
-
 /// Bodies that are data: bytes of a file name no object.
 fn is_upload(path: &str) -> bool {
     ["/files", "/uploads", "/images/", "/videos"].iter().any(|start| path.starts_with(start))
@@ -85,7 +81,7 @@ fn is_upload(path: &str) -> bool {
 
 /// A form names a file in a field of its own; that is told to be sent as JSON, which is looked into.
 fn form_reference(bytes: &[u8], may_pass: bool) -> Result<Vec<Named>, Refused> {
-    let quoted = quoted::any_ends_with(bytes, &[b"name=\"file_id"]);
+    let quoted = quoted::names_field(bytes, b"file_id");
     if may_pass || !(quoted || memmem::find(bytes, b"name=file_id").is_some()) {
         return Ok(Vec::new());
     }
@@ -225,7 +221,7 @@ mod tests {
             let text = value.to_string();
             let found = named(&text);
             prop_assert!(found.iter().any(|one| one.0 == family && one.1 == id), "{text}");
-            prop_assert!(hints(text.as_bytes()), "{text}");
+            prop_assert!(Words::of(text.as_bytes()).may_name(), "{text}");
         }
     }
 }

@@ -19,6 +19,21 @@ fn known_paths_lose_their_v1_and_keep_their_query() {
 }
 
 #[test]
+fn what_is_usual_goes_where_it_went_if_it_were_not() {
+    for (path, endpoint) in USUAL {
+        let found = (path["/v1".len()..].to_owned(), endpoint, false);
+        assert_eq!(look("POST", path), Ok(found.clone()));
+        // A query takes the long way.
+        let long = look("POST", &format!("{path}?")).map(|(rest, ..)| rest);
+        assert_eq!(long, Ok(found.0.clone() + "?"));
+        assert_eq!(Endpoint::of("POST", &found.0), endpoint);
+        assert!(look("PUT", path).is_err(), "{path}");
+        let absolute = look("POST", &format!("http://h{path}")).map_err(|(kind, _)| kind);
+        assert_eq!(absolute, Err(Kind::InvalidRequest), "{path}");
+    }
+}
+
+#[test]
 fn health_is_asked_with_get_or_head_only() {
     assert_eq!(look("GET", "/healthz").unwrap().0, "Live");
     assert_eq!(look("HEAD", "/readyz").unwrap().0, "Ready");

@@ -56,7 +56,7 @@ impl Chunk {
 /// A stream of events. It is whole only when it ends without an error: an answer that broke off
 /// ends in an [`Error`], after which nothing comes. Dropping it cancels the call.
 pub struct Events<U: Upstream = HttpUpstream> {
-    head: AnswerHead,
+    headers: HeaderMap,
     body: AnswerBody<U>,
     splitter: Splitter,
     ready: VecDeque<Bytes>,
@@ -68,17 +68,24 @@ pub struct Events<U: Upstream = HttpUpstream> {
 impl<U: Upstream> Events<U> {
     pub(super) fn new(head: AnswerHead, body: AnswerBody<U>) -> Events<U> {
         let (splitter, ready) = (Splitter::default(), VecDeque::new());
-        Events { head, body, splitter, ready, last_words: None, over: false }
+        Events {
+            headers: head.headers.to_map(),
+            body,
+            splitter,
+            ready,
+            last_words: None,
+            over: false,
+        }
     }
 
     /// The provider's headers.
     pub fn headers(&self) -> &HeaderMap {
-        &self.head.headers
+        &self.headers
     }
 
     /// The provider's id of the request.
     pub fn request_id(&self) -> Option<&str> {
-        self.head.headers.get("x-request-id")?.to_str().ok()
+        self.headers.get("x-request-id")?.to_str().ok()
     }
 
     /// What the call took; final after the last event.

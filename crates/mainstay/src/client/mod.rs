@@ -203,7 +203,9 @@ impl<U: Upstream> Client<U> {
                 call
             }
         };
-        call.headers.extend(shared.headers.iter().cloned());
+        for (name, value) in &shared.headers {
+            call.headers.append(name.clone(), value.clone());
+        }
         call.timeout = self.timeout;
         Ok(shared.engine.call(&shared.upstream, call))
     }

@@ -5,8 +5,6 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
-use http::header::CONTENT_TYPE;
 use mainstay_core::wire::answer;
 use mainstay_core::wire::endpoint::{Endpoint, Group};
 use mainstay_core::wire::sse;
@@ -14,6 +12,8 @@ use mainstay_core::wire::usage::{self, Usage};
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+
+use crate::fields::{Fields, visible};
 
 /// Whether an event that says nothing, or nothing that can be read, was a piece of the answer
 /// before it was damaged: JSON that breaks off, or less than that. Comments, signs of life and
@@ -123,9 +123,15 @@ pub(super) enum Media {
     Absent,
 }
 
-pub(super) fn media_type(headers: &HeaderMap) -> Media {
-    let Some(value) = headers.get(CONTENT_TYPE) else { return Media::Absent };
-    let Ok(text) = value.to_str() else { return Media::Binary };
+pub(super) fn media_type(headers: &Fields) -> Media {
+    let Some(value) = headers.get("content-type") else { return Media::Absent };
+    // What nearly all say.
+    match value {
+        b"application/json" => return Media::Json,
+        b"text/event-stream" => return Media::Events,
+        _ => {}
+    }
+    let Some(text) = visible(value) else { return Media::Binary };
     let kind = text.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
     match kind.as_str() {
         "application/json" => Media::Json,

@@ -8,8 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
-use http::{HeaderMap, Response};
+use http::Response;
 use http_body::{Body, Frame};
 use hyper::body::Incoming;
 use mainstay_core::classify::TransportFault;
@@ -18,6 +17,7 @@ use super::body::{Outbound, Outgoing};
 use super::connect::obtain;
 use super::h2::{Answer, Stream2};
 use super::pool::{Lease, Site, Whole};
+use crate::fields::Fields;
 use crate::upstream::{AnswerHead, Attempt, AttemptEvent, AttemptRequest, BodyBroken};
 
 /// An attempt of [`HttpUpstream`](super::HttpUpstream).
@@ -165,7 +165,7 @@ impl HttpAttempt {
         if let State::WaitingPart(stream, _) = self.take_state() {
             self.state = State::ReadingPart { body, _room: stream };
         }
-        Ok(AttemptEvent::Head(AnswerHead { status: parts.status, headers: parts.headers }))
+        Ok(AttemptEvent::Head(AnswerHead { status: parts.status, headers: parts.headers.into() }))
     }
 
     /// A piece of the body, or its end.
@@ -238,11 +238,11 @@ impl std::fmt::Debug for HttpAttempt {
     }
 }
 
-fn is_events(headers: &HeaderMap) -> bool {
+fn is_events(headers: &Fields) -> bool {
     const EVENTS: &[u8] = b"text/event-stream";
     headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.as_bytes().get(..EVENTS.len()))
+        .get("content-type")
+        .and_then(|value| value.get(..EVENTS.len()))
         .is_some_and(|kind| kind.eq_ignore_ascii_case(EVENTS))
 }
 

@@ -6,18 +6,18 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Method, Request};
+use http::{Method, Request};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 
-use crate::upstream::{BodyBroken, RequestBody};
+use crate::upstream::{BodyBroken, RequestBody, RequestHeaders};
 
 /// A request to a destination that is named elsewhere. What its headers say of its framing and of
 /// the connection does not count.
 pub(super) struct Outbound {
     pub(super) method: Method,
     pub(super) path: PathAndQuery,
-    pub(super) headers: HeaderMap,
+    pub(super) headers: RequestHeaders,
     pub(super) body: Outgoing,
 }
 
@@ -27,7 +27,7 @@ impl Outbound {
         let (parts, body) = request.into_parts();
         let path = parts.uri.path_and_query().cloned();
         let path = path.unwrap_or(PathAndQuery::from_static("/"));
-        Outbound { method: parts.method, path, headers: parts.headers, body }
+        Outbound { method: parts.method, path, headers: parts.headers.into(), body }
     }
 }
 

@@ -271,7 +271,8 @@ impl Names {
 
     /// The request as HTTP/2 names its destination and frames its body.
     pub(super) fn part(&self, outbound: Outbound) -> Result<Request<Outgoing>, TransportFault> {
-        let Outbound { method, path, mut headers, body } = outbound;
+        let Outbound { method, path, headers, body } = outbound;
+        let mut headers = headers.to_map();
         for name in [HOST, TRANSFER_ENCODING, CONNECTION, UPGRADE] {
             headers.remove(name);
         }

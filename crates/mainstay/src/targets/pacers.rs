@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::time::Duration;
 
-use http::HeaderMap;
 use mainstay_core::policy::{Limits, Shared};
 use mainstay_core::rules::lease::{Others, Wants};
 use mainstay_core::rules::pacer::{PART_LIFE, Pacer, Ticket};
@@ -16,6 +15,7 @@ use mainstay_core::time::Moment;
 
 use super::{CELLS_MAX, lock};
 use crate::clock::Clock;
+use crate::fields::Fields;
 use crate::spec::ProviderSpec;
 
 /// What has one pacer: an account, and which of its models.
@@ -86,12 +86,12 @@ impl PacerKey {
     pub(super) fn told(
         provider: &ProviderSpec,
         model: Option<&str>,
-        headers: &HeaderMap,
+        headers: &Fields,
     ) -> Option<PacerKey> {
         /// Longest name that is believed.
         const NAME_MAX: usize = 256;
         let named = |name: &str| {
-            let text = headers.get(name)?.to_str().ok()?.trim();
+            let text = headers.text(name)?.trim();
             (1..=NAME_MAX).contains(&text.len()).then(|| text.to_owned())
         };
         let organization = named("openai-organization")?;

@@ -73,7 +73,7 @@ where
                     Ok(answer) => {
                         let (head, body) = answer.into_parts();
                         self.state = State::Reading(Box::pin(body));
-                        let (status, headers) = (head.status, head.headers);
+                        let (status, headers) = (head.status, head.headers.into());
                         return Poll::Ready(AttemptEvent::Head(AnswerHead { status, headers }));
                     }
                     Err(error) => self.failed(error.into()),
@@ -175,7 +175,7 @@ fn as_answer(error: &Error) -> VecDeque<AttemptEvent> {
     }});
     let status = StatusCode::from_u16(entry.status).unwrap_or(StatusCode::BAD_GATEWAY);
     [
-        AttemptEvent::Head(AnswerHead { status, headers }),
+        AttemptEvent::Head(AnswerHead { status, headers: headers.into() }),
         AttemptEvent::Data(Bytes::from(body.to_string())),
         AttemptEvent::End,
     ]

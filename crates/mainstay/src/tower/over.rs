@@ -66,7 +66,7 @@ impl<S, B: From<Bytes>> OverService<S, B> {
         } else {
             let path = request.path.as_str();
             *made.uri_mut() = uri(&request.destination, path).ok_or(TransportFault::BadAddress)?;
-            *made.headers_mut() = request.headers;
+            *made.headers_mut() = request.headers.to_map();
         }
         Ok(made)
     }

@@ -132,7 +132,7 @@ impl Shared {
         } else if !body.is_empty() {
             call.body = CallBody::Buffered(body);
         }
-        call.headers.extend(request.headers.clone());
+        call.headers.insert_all(&request.headers);
         Ok(call)
     }
 }
@@ -218,7 +218,7 @@ where
         Ok((head, body)) => {
             let mut response = Response::new(StackBody::walked(body));
             *response.status_mut() = head.status;
-            *response.headers_mut() = passed_on(head.headers, head.length);
+            *response.headers_mut() = passed_on(head.headers.to_map(), head.length);
             response.extensions_mut().insert(head.trace);
             Ok(response)
         }
@@ -235,7 +235,7 @@ fn refused<U: crate::upstream::Upstream>(
     let length = theirs.body.len() as u64;
     let mut response = Response::new(StackBody::in_hand(theirs.body));
     *response.status_mut() = theirs.status;
-    *response.headers_mut() = passed_on(theirs.headers, Some(length));
+    *response.headers_mut() = passed_on(theirs.headers.to_map(), Some(length));
     let extensions: &mut Extensions = response.extensions_mut();
     extensions.insert(trace);
     extensions.insert(Arc::new(Error::from(refusal)));

@@ -33,11 +33,12 @@ impl<U: Upstream> Run<U> {
             CallBody::Buffered(bytes) => bytes,
             CallBody::Empty | CallBody::Streamed { .. } => Bytes::new(),
         };
-        Sent { headers: std::mem::take(&mut self.call.headers), body }
+        let headers = Arc::unwrap_or_clone(std::mem::take(&mut self.headers));
+        Sent { headers, body }
     }
 
     pub(super) fn take_trace(&mut self) -> Trace {
-        let Call { model, stream, sdk_retry, .. } = &mut self.call;
+        let Call { model, stream, sdk_retry, .. } = &mut *self.call;
         self.trace.asked = Asked { model: model.take(), stream: *stream, sdk_retry: *sdk_retry };
         std::mem::take(&mut self.trace)
     }

@@ -110,5 +110,5 @@ pub(super) fn content_length(head: &crate::upstream::AnswerHead, flow: &Flow) ->
     if flow.is_events() {
         return None;
     }
-    head.headers.get(http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    head.headers.text("content-length")?.parse().ok()
 }

@@ -91,7 +91,7 @@ impl Attempt for Playing {
                 headers.insert("content-type", kind.parse().unwrap());
                 AttemptEvent::Head(AnswerHead {
                     status: StatusCode::from_u16(status).unwrap(),
-                    headers,
+                    headers: headers.into(),
                 })
             }
             Piece::Data(text) => AttemptEvent::Data(Bytes::from_static(text.as_bytes())),

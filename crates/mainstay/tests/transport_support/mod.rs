@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method};
 use mainstay::upstream::{
-    Attempt, AttemptEvent, AttemptRequest, Destination, RequestBody, Upstream,
+    Attempt, AttemptEvent, AttemptRequest, Destination, RequestBody, RequestHeaders, Upstream,
 };
 use mainstay_core::classify::TransportFault;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
@@ -59,7 +59,7 @@ async fn play_untimed(mut attempt: impl Attempt) -> Told {
             AttemptEvent::Head(head) => {
                 assert!(told.status.is_none(), "one head");
                 told.status = Some(head.status.as_u16());
-                told.headers = head.headers;
+                told.headers = head.headers.to_map();
             }
             AttemptEvent::Data(data) => {
                 assert!(told.status.is_some() && !data.is_empty(), "data follows the head");
@@ -104,7 +104,7 @@ pub(crate) fn request(
         destination: Arc::clone(destination),
         method,
         path: PathAndQuery::from_static("/v1/chat/completions?x=y"),
-        headers: HeaderMap::new(),
+        headers: RequestHeaders::default(),
         body,
         connect_timeout: Duration::from_secs(5),
     }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes};
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
 use http::response::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderName, Response, StatusCode};
 use http_body::Body;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
@@ -16,6 +16,7 @@ use mainstay_core::store::UnixMillis;
 use tokio::io::AsyncWrite;
 
 use crate::answer::ReplyBody;
+use crate::headers::{Rewrite, each_for_caller};
 
 /// Pieces up to this many bytes are copied behind one another, so that they leave in one write.
 const COPIED: usize = 4 * 1024;
@@ -57,11 +58,12 @@ impl Reply {
         last: bool,
         now: UnixMillis,
     ) -> Reply {
-        let (head, body) = response.into_parts();
+        let (head, mut body) = response.into_parts();
+        let rewrite = body.take_rewrite();
         let silent = matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let framing = framing(&head.headers, &body);
         out.clear();
-        write_head(&mut out, &head, now);
+        write_head(&mut out, &head, rewrite.as_ref(), now);
         match framing {
             _ if silent => {}
             Framing::Length(length) => {
@@ -219,7 +221,7 @@ fn framing(headers: &HeaderMap, body: &ReplyBody) -> Framing {
     known.or_else(stated).map_or(Framing::Chunks, Framing::Length)
 }
 
-fn write_head(out: &mut Vec<u8>, head: &Parts, now: UnixMillis) {
+fn write_head(out: &mut Vec<u8>, head: &Parts, rewrite: Option<&Rewrite>, now: UnixMillis) {
     if head.status == StatusCode::OK {
         out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
     } else {
@@ -228,13 +230,10 @@ fn write_head(out: &mut Vec<u8>, head: &Parts, now: UnixMillis) {
             out.extend_from_slice(part.as_bytes());
         }
     }
-    let mut dated = false;
-    for (name, value) in &head.headers {
-        dated |= name == DATE;
-        if !OURS.contains(name) {
-            line(out, name, value);
-        }
-    }
+    let dated = match rewrite {
+        None => write_lines(out, &head.headers),
+        Some(rewrite) => write_rewritten(out, rewrite),
+    };
     if !dated {
         with_date(now, |date| {
             for part in ["date: ", date, "\r\n"] {
@@ -244,14 +243,37 @@ fn write_head(out: &mut Vec<u8>, head: &Parts, now: UnixMillis) {
     }
 }
 
+/// Writes headers; whether a date is among them.
+fn write_lines(out: &mut Vec<u8>, headers: &HeaderMap) -> bool {
+    let mut dated = false;
+    for (name, value) in headers {
+        dated |= name == DATE;
+        if !OURS.contains(name) {
+            line(out, [b"", name.as_str().as_bytes()], value.as_bytes());
+        }
+    }
+    dated
+}
+
+/// Writes the provider's headers as a caller gets them, and ours; whether a date is among them.
+fn write_rewritten(out: &mut Vec<u8>, rewrite: &Rewrite) -> bool {
+    let mut dated = false;
+    each_for_caller(&rewrite.theirs, rewrite.expose, |before, rest, value| {
+        dated |= before.is_empty() && rest == b"date";
+        line(out, [before, rest], value);
+    });
+    rewrite.made.each(|name, value| line(out, [b"", name.as_str().as_bytes()], value));
+    dated
+}
+
 /// Headers of the connection, which are told by what is sent.
 const OURS: [HeaderName; 3] = [CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION];
 
-fn line(to: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
-    to.extend_from_slice(name.as_str().as_bytes());
-    to.extend_from_slice(b": ");
-    to.extend_from_slice(value.as_bytes());
-    to.extend_from_slice(b"\r\n");
+fn line(to: &mut Vec<u8>, name: [&[u8]; 2], value: &[u8]) {
+    to.reserve(name[0].len() + name[1].len() + value.len() + 4);
+    for part in [name[0], name[1], b": ", value, b"\r\n"] {
+        to.extend_from_slice(part);
+    }
 }
 
 thread_local! {

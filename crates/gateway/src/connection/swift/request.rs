@@ -4,10 +4,13 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use bytes::BytesMut;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
+use http::{Method, Uri, Version};
 use httparse::{Header, ParserConfig, Status};
+use mainstay::Fields;
+use mainstay::fields::Line;
 
 use crate::body::Arriving;
+use crate::door::{Head, Request};
 
 /// Header lines of a usual request, at most.
 const LINES: usize = 64;
@@ -18,7 +21,7 @@ const BODY: usize = 64 * 1024;
 
 /// A usual request.
 pub(super) struct Usual {
-    pub(super) request: Request<Arriving>,
+    pub(super) request: Request,
     /// Its answer has no body.
     pub(super) bodiless: bool,
     /// The caller wants no further answer on this connection.
@@ -42,7 +45,7 @@ pub(super) fn look(read: &mut BytesMut, head_max: usize) -> Look {
     if read.is_empty() {
         return Look::Nothing;
     }
-    let Some(head) = Head::of(read) else { return Look::Unusual };
+    let Some(head) = Seen::of(read) else { return Look::Unusual };
     if head.end > head_max {
         return Look::Unusual;
     }
@@ -53,25 +56,18 @@ pub(super) fn look(read: &mut BytesMut, head_max: usize) -> Look {
 }
 
 /// The head of a usual request: where in the bytes its parts are.
-struct Head {
+struct Seen {
     method: Method,
     target: Range<usize>,
-    lines: [Line; LINES],
-    count: usize,
+    lines: Vec<Line>,
     end: usize,
     /// Bytes of its body.
     body: usize,
     last: bool,
 }
 
-#[derive(Clone, Copy, Default)]
-struct Line {
-    name: (usize, usize),
-    value: (usize, usize),
-}
-
-impl Head {
-    fn of(bytes: &[u8]) -> Option<Head> {
+impl Seen {
+    fn of(bytes: &[u8]) -> Option<Seen> {
         let mut space = [const { MaybeUninit::<Header<'_>>::uninit() }; LINES];
         let mut parsed = httparse::Request::new(&mut []);
         let status = ParserConfig::default().parse_request_with_uninit_headers(
@@ -88,19 +84,22 @@ impl Head {
             let start = part.as_ptr().addr() - bytes.as_ptr().addr();
             (start, start + part.len())
         };
-        let (mut said, mut lines) = (Said::default(), [Line::default(); LINES]);
-        for (line, header) in lines.iter_mut().zip(parsed.headers.iter()) {
+        let mut said = Said::default();
+        let mut lines = Vec::with_capacity(parsed.headers.len());
+        for header in &*parsed.headers {
             if !said.is_usual(header.name, header.value) {
                 return None;
             }
-            *line = Line { name: place(header.name.as_bytes()), value: place(header.value) };
+            let (name, value) = (place(header.name.as_bytes()), place(header.value));
+            // All of them are within the head.
+            let line = [name.0, name.1, value.0, value.1];
+            lines.push(line.map(|at| u32::try_from(at).unwrap_or(u32::MAX)));
         }
         let (start, stop) = place(target.as_bytes());
-        Some(Head {
+        Some(Seen {
             method: Method::from_bytes(parsed.method?.as_bytes()).ok()?,
             target: start..stop,
             lines,
-            count: parsed.headers.len(),
             end,
             body: said.length.unwrap_or(0),
             last: said.close,
@@ -109,21 +108,23 @@ impl Head {
 
     /// Takes the request out of what was read.
     fn taken(self, read: &mut BytesMut) -> Option<Usual> {
-        let head = read.split_to(self.end).freeze();
-        let body = read.split_to(self.body).freeze();
-        let mut headers = HeaderMap::with_capacity(self.count);
-        for Line { name, value } in &self.lines[..self.count] {
-            let name = HeaderName::from_bytes(&head[name.0..name.1]).ok()?;
-            let value = HeaderValue::from_maybe_shared(head.slice(value.0..value.1)).ok()?;
-            headers.append(name, value);
+        let Seen { method, target, lines, end, body, last } = self;
+        let mut head = read.split_to(end);
+        for [start, end, ..] in &lines {
+            head[*start as usize..*end as usize].make_ascii_lowercase();
         }
-        let bodiless = self.method == Method::HEAD;
-        let mut request = Request::new(Arriving::Whole(body));
-        *request.uri_mut() = Uri::from_maybe_shared(head.slice(self.target)).ok()?;
-        *request.method_mut() = self.method;
-        *request.version_mut() = Version::HTTP_11;
-        *request.headers_mut() = headers;
-        Some(Usual { request, bodiless, last: self.last })
+        let head = head.freeze();
+        let Ok(uri) = Uri::from_maybe_shared(head.slice(target)) else {
+            // One reader takes what the other refuses: it comes to the other as it was.
+            let rest = std::mem::replace(read, BytesMut::from(&head[..]));
+            read.unsplit(rest);
+            return None;
+        };
+        let body = Arriving::Whole(read.split_to(body).freeze());
+        let headers = Fields::of_head(head, lines);
+        let bodiless = method == Method::HEAD;
+        let head = Head { method, uri, version: Version::HTTP_11, headers };
+        Some(Usual { request: Request { head, body }, bodiless, last })
     }
 }
 
@@ -184,10 +185,10 @@ mod tests {
         let text = "POST /v1/x?a=b HTTP/1.1\r\nHost: h\r\nX-A:  b \r\ncontent-length: 2\r\nx-a: c\r\n\r\n{}GET";
         let (Look::Usual(usual), left) = looked(text) else { panic!("not usual") };
         assert_eq!((&left[..], usual.last, usual.bodiless), (&b"GET"[..], false, false));
-        let (head, body) = usual.request.into_parts();
+        let Request { head, body } = usual.request;
         assert_eq!((head.method, head.uri.to_string()), (Method::POST, "/v1/x?a=b".to_owned()));
-        let values: Vec<_> = head.headers.get_all("x-a").iter().collect();
-        assert_eq!(values, ["b", "c"]);
+        let values: Vec<_> = head.headers.all("x-a").collect();
+        assert_eq!((values, head.headers.text("host")), (vec![&b"b"[..], b"c"], Some("h")));
         assert!(matches!(body, Arriving::Whole(bytes) if &bytes[..] == b"{}"));
     }
 
@@ -222,6 +223,7 @@ mod tests {
             "GET / HTTP/1.1\r\na b: c\r\n\r\n",
             "GET / HTTP/1.1\r\na: b\r\n c\r\n\r\n",
             "GET /\x00 HTTP/1.1\r\n\r\n",
+            "GET /<a> HTTP/1.1\r\nhost: h\r\n\r\n",
             "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
             "POST / HTTP/1.1\r\nexpect: 100-continue\r\ncontent-length: 1\r\n\r\n1",
             "GET / HTTP/1.1\r\nconnection: upgrade\r\n\r\n",

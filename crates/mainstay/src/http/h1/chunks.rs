@@ -84,6 +84,12 @@ impl Chunks {
                 _ => Err(TransportFault::MalformedHttp),
             };
         }
+        if self.at == At::Size
+            && let Some((size, length)) = plain_size(bytes)
+        {
+            self.at = if size == 0 { At::Trailer } else { At::Data(size) };
+            return Ok(Some(length));
+        }
         let Some(end) = memchr::memchr(b'\n', bytes) else {
             let started = self.at != At::Size || hexadecimal(bytes[0]).is_some();
             let fits = bytes.len() <= SIZE_LINE + BESIDE_MAX - self.beside;
@@ -122,6 +128,21 @@ impl Chunks {
         self.at = if size == 0 { At::Trailer } else { At::Data(size) };
         Ok(())
     }
+}
+
+/// The size and the length of a line that gives a size of up to eight digits and nothing else, which is
+/// what nearly all do; `None` says nothing.
+fn plain_size(bytes: &[u8]) -> Option<(u64, usize)> {
+    let mut size = 0_u64;
+    for (at, byte) in bytes.iter().enumerate().take(9) {
+        if let Some(digit) = hexadecimal(*byte).filter(|_| at < 8) {
+            size = size << 4 | u64::from(digit);
+        } else {
+            let ends = at > 0 && bytes[at..].starts_with(b"\r\n");
+            return ends.then_some((size, at + 2));
+        }
+    }
+    None
 }
 
 fn hexadecimal(byte: u8) -> Option<u8> {

@@ -3,11 +3,11 @@
 use std::mem::MaybeUninit;
 
 use bytes::BytesMut;
-use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::StatusCode;
 use httparse::{Header, ParserConfig, Response, Status};
 use mainstay_core::classify::TransportFault;
 
+use crate::fields::{Fields, Line};
 use crate::http::settings::HEADERS_MAX;
 use crate::upstream::AnswerHead;
 
@@ -85,7 +85,7 @@ fn whole(
     lines: usize,
     bodiless: bool,
 ) -> Result<Head, TransportFault> {
-    let bytes = read.split_to(end).freeze();
+    let mut bytes = read.split_to(end);
     let (mut few, mut many) = ([const { MaybeUninit::uninit() }; HEADERS_MAX], Vec::new());
     let space: &mut [MaybeUninit<Header<'_>>] = if lines <= HEADERS_MAX {
         &mut few[..lines]
@@ -101,15 +101,20 @@ fn whole(
         return Err(TransportFault::MalformedHttp);
     }
     let status = StatusCode::from_u16(parsed.code.unwrap_or(0)).map_err(|_| MALFORMED)?;
-    let mut headers = HeaderMap::with_capacity(parsed.headers.len());
-    for Header { name, value } in &*parsed.headers {
-        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| MALFORMED)?;
-        // Shares the memory of the head.
-        let value =
-            HeaderValue::from_maybe_shared(bytes.slice_ref(value)).map_err(|_| MALFORMED)?;
-        headers.append(name, value);
-    }
+    let place = |part: &[u8]| {
+        let start = part.as_ptr().addr() - bytes.as_ptr().addr();
+        [start, start + part.len()].map(|at| u32::try_from(at).unwrap_or(u32::MAX))
+    };
+    let line = |header: &Header<'_>| {
+        let ([name, colon], [value, end]) = (place(header.name.as_bytes()), place(header.value));
+        [name, colon, value, end]
+    };
+    let lines: Vec<Line> = parsed.headers.iter().map(line).collect();
     let newer = parsed.version == Some(1);
+    for [start, end, ..] in &lines {
+        bytes[*start as usize..*end as usize].make_ascii_lowercase();
+    }
+    let headers = Fields::of_head(bytes.freeze(), lines);
     let framing = framing(status, &headers, newer, bodiless)?;
     let keeps = keeps(&headers, newer) && framing != Framing::Close;
     Ok(Head { answer: AnswerHead { status, headers }, framing, keeps })
@@ -121,15 +126,15 @@ const MALFORMED: TransportFault = TransportFault::MalformedHttp;
 /// Source: RFC 9112 section 6.3 ("Message Body Length"), read 2026-11.
 fn framing(
     status: StatusCode,
-    headers: &HeaderMap,
+    headers: &Fields,
     newer: bool,
     bodiless: bool,
 ) -> Result<Framing, TransportFault> {
     if bodiless || matches!(status.as_u16(), 100..=199 | 204 | 304) {
         return Ok(Framing::Length(0));
     }
-    if let Some(last) = headers.get_all(TRANSFER_ENCODING).iter().next_back() {
-        let last = last.as_bytes().rsplit(|byte| *byte == b',').next().unwrap_or_default();
+    if let Some(last) = headers.all("transfer-encoding").next_back() {
+        let last = last.rsplit(|byte| *byte == b',').next().unwrap_or_default();
         return match (newer, last.trim_ascii().eq_ignore_ascii_case(b"chunked")) {
             (false, _) => Err(MALFORMED),
             (true, true) => Ok(Framing::Chunked),
@@ -137,8 +142,8 @@ fn framing(
         };
     }
     let mut length = None;
-    for value in headers.get_all(CONTENT_LENGTH) {
-        for one in value.as_bytes().split(|byte| *byte == b',') {
+    for value in headers.all("content-length") {
+        for one in value.split(|byte| *byte == b',') {
             let one = number(one.trim_ascii()).ok_or(MALFORMED)?;
             if *length.get_or_insert(one) != one {
                 return Err(MALFORMED);
@@ -154,11 +159,11 @@ fn number(digits: &[u8]) -> Option<u64> {
 }
 
 /// Whether the connection stays open.
-fn keeps(headers: &HeaderMap, newer: bool) -> bool {
+fn keeps(headers: &Fields, newer: bool) -> bool {
     let says = |word: &[u8]| {
-        let values = headers.get_all(CONNECTION).iter();
+        let values = headers.all("connection");
         values
-            .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+            .flat_map(|value| value.split(|byte| *byte == b','))
             .any(|one| one.trim_ascii().eq_ignore_ascii_case(word))
     };
     if newer { !says(b"close") } else { says(b"keep-alive") }
@@ -240,9 +245,7 @@ mod tests {
         let mut read = BytesMut::from(&*format!("{text}body"));
         let head = parse(&mut read, &BOUNDS, false).unwrap().unwrap();
         assert_eq!((head.answer.status, &read[..]), (StatusCode::OK, &b"body"[..]));
-        assert_eq!(
-            (&head.answer.headers["a"], head.answer.headers["server"].len()),
-            (&HeaderValue::from_static("b"), 0)
-        );
+        let found = |name: &str| head.answer.headers.text(name);
+        assert_eq!((found("a"), found("server"), found("A")), (Some("b"), Some(""), None));
     }
 }

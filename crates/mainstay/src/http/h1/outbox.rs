@@ -5,13 +5,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::HeaderValue;
 use http_body::Body;
 use tokio::io::AsyncWrite;
 
 use crate::http::body::{Framed, Outbound, Outgoing};
 use crate::http::socket::Socket;
+use crate::upstream::RequestHeaders;
 
 /// Memory for heads that an unused connection keeps, in bytes: as much as most of them need.
 const FRONT_KEPT: usize = 2 * 1024;
@@ -49,7 +49,7 @@ impl Outbox {
         for part in [method.as_str().as_bytes(), b" ", path.as_str().as_bytes(), b" HTTP/1.1\r\n"] {
             self.front.extend_from_slice(part);
         }
-        line(&mut self.front, &HOST, host);
+        line(&mut self.front, b"host", host.as_bytes());
         lines(&mut self.front, &headers);
         match framed {
             Framed::Nothing => {}
@@ -165,19 +165,20 @@ impl Outbox {
 }
 
 /// Headers of one connection, which are this side's business.
-const OURS: [HeaderName; 5] = [HOST, CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, UPGRADE];
+const OURS: [&[u8]; 5] =
+    [b"host", b"content-length", b"transfer-encoding", b"connection", b"upgrade"];
 
-fn lines(to: &mut Vec<u8>, headers: &HeaderMap) {
-    for (name, value) in headers {
-        if !OURS.contains(name) {
+fn lines(to: &mut Vec<u8>, headers: &RequestHeaders) {
+    headers.each(|name, value| {
+        if !OURS.contains(&name) {
             line(to, name, value);
         }
-    }
+    });
 }
 
-fn line(to: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
-    to.extend_from_slice(name.as_str().as_bytes());
-    to.extend_from_slice(b": ");
-    to.extend_from_slice(value.as_bytes());
-    to.extend_from_slice(b"\r\n");
+fn line(to: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    to.reserve(name.len() + value.len() + 4);
+    for part in [name, b": ", value, b"\r\n"] {
+        to.extend_from_slice(part);
+    }
 }

@@ -1,6 +1,11 @@
 use std::task::Waker;
 
+use http::HeaderValue;
+
 use super::*;
+use crate::answer::rewritten;
+use crate::headers::{Made, REQUEST_ID};
+use crate::settings::Expose;
 
 /// What a caller gets of a whole answer, less its date.
 fn told(response: Response<ReplyBody>, bodiless: bool, last: bool) -> String {
@@ -62,6 +67,56 @@ fn a_large_body_arrives_as_it_is() {
     let body: Vec<u8> = (0..3 * COPIED).map(|at| b"abcdefg"[at % 7]).collect();
     let text = told(answer(200, Bytes::from(body.clone())), false, false);
     assert_eq!(text.split_once("\r\n\r\n").unwrap().1.as_bytes(), body);
+}
+
+/// An answer of a provider as it is before its headers are rewritten.
+fn provided(headers: &[(&str, &str)], expose: Expose) -> Response<ReplyBody> {
+    let pair = |(name, value): &(&str, &str)| {
+        (name.parse::<HeaderName>().unwrap(), value.parse::<HeaderValue>().unwrap())
+    };
+    let theirs: HeaderMap = headers.iter().map(pair).collect();
+    let mut made = Made::new();
+    made.value(REQUEST_ID, &HeaderValue::from_static("req_ours"));
+    made.number(HeaderName::from_static("x-mainstay-attempts"), 1);
+    let mut response = Response::new(ReplyBody::whole(Bytes::from_static(b"ok")));
+    let rewrite = Rewrite { theirs: theirs.into(), expose, made, length: Some(2) };
+    response.body_mut().rewrite_later(rewrite);
+    response
+}
+
+#[test]
+fn headers_that_are_rewritten_as_they_leave_are_those_of_the_map() {
+    let theirs = [
+        ("content-type", "application/json"),
+        ("content-length", "700"),
+        ("transfer-encoding", "chunked"),
+        ("connection", "x-hop"),
+        ("x-hop", "1"),
+        ("x-request-id", "req_theirs"),
+        ("x-ratelimit-remaining-requests", "9"),
+        ("x-ratelimit-reset-project-tokens", "1s"),
+        ("set-cookie", "a=b"),
+        ("openai-processing-ms", "12"),
+        ("vary", "a"),
+        ("vary", "b"),
+        ("x-mainstay-kind", "forged"),
+        ("access-control-allow-origin", "*"),
+    ];
+    for expose in [Expose::All, Expose::Minimal] {
+        let lines = |response: Response<ReplyBody>| {
+            let told = told(response, false, false);
+            let (head, body) = told.split_once("\r\n\r\n").unwrap();
+            let mut lines: Vec<String> = head.split("\r\n").map(str::to_owned).collect();
+            lines.sort();
+            (lines, body.to_owned())
+        };
+        let at_once = lines(provided(&theirs, expose));
+        assert_eq!(at_once, lines(rewritten(provided(&theirs, expose))));
+        let has = |line: &str| at_once.0.iter().any(|one| one == line);
+        assert!(has("x-request-id: req_ours") && has("content-length: 2") && has("vary: b"));
+        assert_eq!(has("x-mainstay-upstream-request-id: req_theirs"), expose == Expose::All);
+        assert!(!at_once.0.iter().any(|line| line.contains("forged") || line.contains("hop")));
+    }
 }
 
 #[test]

@@ -1,0 +1,204 @@
+//! Header fields, read where they stand.
+//!
+//! Of the headers of a call or an answer a few are looked at and most go on. So they stay in the bytes that came, and
+//! finding one is a walk over a short list; a map costs more to fill than all that is ever asked of it.
+
+use std::fmt;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use mainstay_core::headers::Headers;
+
+/// The header fields of a request or an answer, in the order they came. Names are in lower case.
+#[derive(Clone, Default)]
+pub struct Fields {
+    head: Bytes,
+    lines: Vec<Line>,
+    /// Behind those of the head.
+    more: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// Where in a head a field stands: begin and end of its name, begin and end of its value.
+pub type Line = [u32; 4];
+
+impl Fields {
+    /// Fields of a head that was read. Its names must be in lower case; lines that are not within it are
+    /// no fields.
+    pub fn of_head(head: Bytes, lines: Vec<Line>) -> Fields {
+        Fields { head, lines, more: Vec::new() }
+    }
+
+    /// Each field: name and value.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&[u8], &[u8])> {
+        let more =
+            self.more.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
+        self.lines.iter().filter_map(|line| of(&self.head, *line)).chain(more)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.lines.len() + self.more.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The first value of a field; `name` is in lower case.
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
+        self.all(name).next()
+    }
+
+    /// The first value of a field, where it is visible ASCII.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        visible(self.get(name)?)
+    }
+
+    /// Every value of a field, in their order.
+    pub fn all(&self, name: &str) -> impl DoubleEndedIterator<Item = &[u8]> {
+        self.iter().filter(move |(known, _)| *known == name.as_bytes()).map(|(_, value)| value)
+    }
+
+    /// Whether there is such a field.
+    pub fn contains(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// Sets a field, in place of all of its name.
+    pub fn insert(&mut self, name: HeaderName, value: HeaderValue) {
+        self.retain(|known, _| known != name.as_str().as_bytes());
+        self.more.push((name, value));
+    }
+
+    /// Adds a field.
+    pub fn append(&mut self, name: HeaderName, value: HeaderValue) {
+        self.more.push((name, value));
+    }
+
+    /// Sets all of a map, each in place of those of its name.
+    pub fn insert_all(&mut self, map: &HeaderMap) {
+        for name in map.keys() {
+            self.retain(|known, _| known != name.as_str().as_bytes());
+            for value in map.get_all(name) {
+                self.append(name.clone(), value.clone());
+            }
+        }
+    }
+
+    /// Keeps the fields whose name and value are so.
+    pub fn retain(&mut self, mut keeps: impl FnMut(&[u8], &[u8]) -> bool) {
+        let Fields { head, lines, more } = self;
+        lines.retain(|line| of(head, *line).is_some_and(|(name, value)| keeps(name, value)));
+        more.retain(|(name, value)| keeps(name.as_str().as_bytes(), value.as_bytes()));
+    }
+
+    /// As a map; what HTTP does not allow is left out.
+    pub fn to_map(&self) -> HeaderMap {
+        let mut map = HeaderMap::with_capacity(self.len());
+        for (name, value) in self.lines.iter().filter_map(|line| of(&self.head, *line)) {
+            if let (Ok(name), Ok(value)) =
+                (HeaderName::from_bytes(name), HeaderValue::from_bytes(value))
+            {
+                map.append(name, value);
+            }
+        }
+        map.extend(self.more.iter().cloned());
+        map
+    }
+}
+
+fn of(head: &[u8], line: Line) -> Option<(&[u8], &[u8])> {
+    let [name, colon, value, end] = line.map(|at| at as usize);
+    Some((head.get(name..colon)?, head.get(value..end)?))
+}
+
+/// A field's value as text, where all of it is visible ASCII, blanks and tabs.
+pub fn visible(value: &[u8]) -> Option<&str> {
+    let is_visible = |byte: &u8| matches!(byte, b' '..=b'~' | b'\t');
+    std::str::from_utf8(value).ok().filter(|_| value.iter().all(is_visible))
+}
+
+impl Headers for Fields {
+    fn get(&self, name: &str) -> Option<&[u8]> {
+        Fields::get(self, name)
+    }
+
+    fn each<'h>(&'h self, visit: &mut dyn FnMut(&'h str, &'h [u8])) {
+        for (name, value) in self.iter() {
+            if let Ok(name) = std::str::from_utf8(name) {
+                visit(name, value);
+            }
+        }
+    }
+}
+
+impl From<HeaderMap> for Fields {
+    fn from(map: HeaderMap) -> Fields {
+        let (mut more, mut current) = (Vec::with_capacity(map.len()), None);
+        for (name, value) in map {
+            // Further values of a name come without it.
+            current = name.or(current);
+            if let Some(name) = &current {
+                more.push((name.clone(), value));
+            }
+        }
+        Fields { more, ..Fields::default() }
+    }
+}
+
+impl fmt::Debug for Fields {
+    /// Names alone: a value may be a key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.iter().map(|(name, _)| String::from_utf8_lossy(name).into_owned());
+        f.debug_list().entries(names).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::{ACCEPT, VIA};
+
+    use super::*;
+
+    fn fields() -> Fields {
+        let head = Bytes::from_static(b"accept: a\r\nx-b: \xff\r\nvia: 1\r\nvia: 2\r\n");
+        Fields::of_head(
+            head,
+            vec![[0, 6, 8, 9], [11, 14, 16, 17], [19, 22, 24, 25], [27, 30, 32, 33]],
+        )
+    }
+
+    #[test]
+    fn fields_are_found_where_they_stand() {
+        let mut fields = fields();
+        fields.append(ACCEPT, HeaderValue::from_static("b"));
+        assert_eq!((fields.get("accept"), fields.text("x-b")), (Some(&b"a"[..]), None));
+        let all: Vec<&[u8]> = fields.all("via").rev().collect();
+        assert_eq!(all, [b"2", b"1"]);
+        assert!(fields.contains("x-b") && !fields.contains("x-bb") && fields.len() == 5);
+        assert_eq!(format!("{fields:?}"), r#"["accept", "x-b", "via", "via", "accept"]"#);
+    }
+
+    #[test]
+    fn what_is_set_takes_the_place_of_all_of_its_name() {
+        let mut fields = fields();
+        fields.insert(VIA, HeaderValue::from_static("3"));
+        assert_eq!(fields.all("via").collect::<Vec<_>>(), [b"3"]);
+        let mut map = HeaderMap::new();
+        map.append(VIA, HeaderValue::from_static("4"));
+        map.append(VIA, HeaderValue::from_static("5"));
+        fields.insert_all(&map);
+        assert_eq!(fields.all("via").collect::<Vec<_>>(), [b"4", b"5"]);
+        assert_eq!(fields.get("accept"), Some(&b"a"[..]));
+        fields.retain(|name, _| name.starts_with(b"v"));
+        assert_eq!(fields.to_map(), map);
+        assert_eq!(Fields::from(map.clone()).to_map(), map);
+    }
+
+    #[test]
+    fn a_line_beyond_its_head_is_no_field() {
+        let fields = Fields::of_head(Bytes::from_static(b"a: b"), vec![[0, 1, 3, 9], [9, 1, 3, 4]]);
+        assert_eq!(fields.iter().count(), 0);
+    }
+}

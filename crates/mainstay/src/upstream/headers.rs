@@ -1,0 +1,127 @@
+//! Headers of an attempt: those of its call, which all attempts share, and a few of its own.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::dispatch::is_forwarded;
+use crate::fields::Fields;
+
+/// Headers of an attempt. Those of a call are not copied for each: what may not go on is left out where
+/// they are looked at.
+#[derive(Clone, Debug, Default)]
+pub struct RequestHeaders {
+    shared: Arc<Fields>,
+    /// Of the shared ones only those go that may be forwarded, less these lower-case names.
+    of_call: Option<Vec<String>>,
+    /// In place of shared ones of the same name.
+    own: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl RequestHeaders {
+    /// A call's headers as far as they are forwarded; `not`: lower-case names that stay behind too.
+    pub(crate) fn of_call(headers: &Arc<Fields>, not: Vec<String>) -> RequestHeaders {
+        RequestHeaders {
+            shared: Arc::clone(headers),
+            of_call: Some(not),
+            own: Vec::with_capacity(4),
+        }
+    }
+
+    /// Sets one, in place of all of its name.
+    pub fn insert(&mut self, name: HeaderName, value: HeaderValue) {
+        self.own.retain(|(known, _)| *known != name);
+        self.own.push((name, value));
+    }
+
+    /// Hands each over, its name in lower case.
+    pub fn each<'h>(&'h self, mut tell: impl FnMut(&'h [u8], &'h [u8])) {
+        for (name, value) in self.shared.iter().filter(|(name, value)| self.goes(name, value)) {
+            tell(name, value);
+        }
+        for (name, value) in &self.own {
+            tell(name.as_str().as_bytes(), value.as_bytes());
+        }
+    }
+
+    fn goes(&self, name: &[u8], value: &[u8]) -> bool {
+        let forwarded = self.of_call.as_ref().is_none_or(|not| {
+            is_forwarded(name, value) && !not.iter().any(|not| not.as_bytes() == name)
+        });
+        forwarded && !self.own.iter().any(|(own, _)| own.as_str().as_bytes() == name)
+    }
+
+    /// The first value of this name, which is in lower case.
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
+        let mut found = None;
+        self.each(|known, value| {
+            if known == name.as_bytes() && found.is_none() {
+                found = Some(value);
+            }
+        });
+        found
+    }
+
+    /// As a map.
+    pub fn to_map(&self) -> HeaderMap {
+        let mut fields = Fields::clone(&self.shared);
+        fields.retain(|name, value| self.goes(name, value));
+        let mut map = fields.to_map();
+        map.extend(self.own.iter().cloned());
+        map
+    }
+}
+
+impl From<HeaderMap> for RequestHeaders {
+    /// All of them, as they are.
+    fn from(headers: HeaderMap) -> RequestHeaders {
+        RequestHeaders { shared: Arc::new(headers.into()), of_call: None, own: Vec::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let pair = |(name, value): &(&'static str, &'static str)| {
+            (HeaderName::from_static(name), HeaderValue::from_static(value))
+        };
+        pairs.iter().map(pair).collect()
+    }
+
+    #[test]
+    fn of_a_calls_headers_those_go_that_may_and_own_ones_take_their_place() {
+        let of_call = map(&[
+            ("accept", "a"),
+            ("authorization", "Bearer sk-ms"),
+            ("cookie", "c"),
+            ("connection", "x-hop"),
+            ("x-hop", "1"),
+            ("x-mainstay-timeout-ms", "1"),
+            ("openai-beta", "one"),
+            ("openai-beta", "two"),
+        ]);
+        let mut headers =
+            RequestHeaders::of_call(&Arc::new(of_call.into()), vec!["x-hop".to_owned()]);
+        assert_eq!(headers.get("authorization"), None);
+        headers.insert(http::header::AUTHORIZATION, HeaderValue::from_static("Bearer sk-up"));
+        headers.insert(http::header::ACCEPT, HeaderValue::from_static("x"));
+        headers.insert(http::header::ACCEPT, HeaderValue::from_static("b"));
+        let sent = headers.to_map();
+        let want = [
+            ("openai-beta", "one"),
+            ("openai-beta", "two"),
+            ("authorization", "Bearer sk-up"),
+            ("accept", "b"),
+        ];
+        assert_eq!(sent, map(&want));
+        assert_eq!(headers.get("accept"), Some(&b"b"[..]));
+    }
+
+    #[test]
+    fn headers_that_are_no_calls_go_as_they_are() {
+        let all = map(&[("connection", "close"), ("cookie", "c"), ("authorization", "a")]);
+        assert_eq!(RequestHeaders::from(all.clone()).to_map(), all);
+    }
+}
