@@ -131,10 +131,16 @@ impl Place {
 
     /// Each peer once: whole answers, paced streams, first events.
     fn round(&self, round: u64, secs: u64, figures: &mut Figures) -> Result<(), String> {
+        let mut most = 0.0;
         for peer in self.peers() {
             let body = load::chat(800, false);
             let line = measure(&self.load, peer, (round, "answers"), &body, (secs, 64), 1.0)?;
+            // Of the last one, the gateway.
+            most = line.value("per_second").unwrap_or_default();
             figures.add(line)?;
+        }
+        for peer in self.peers() {
+            figures.add(self.first_events_at(most / 2.0, peer, round, secs)?)?;
         }
         streams::play(
             self.sim.address,
@@ -152,6 +158,34 @@ impl Place {
             figures.add(line.with("p99_us", first.p99))?;
         }
         Ok(())
+    }
+
+    /// First events beside so many whole answers a second.
+    fn first_events_at(
+        &self,
+        rate: f64,
+        peer: Peer,
+        round: u64,
+        secs: u64,
+    ) -> Result<Line, String> {
+        const CONNECTIONS: u32 = 64;
+        let pause = Duration::from_secs_f64(f64::from(CONNECTIONS) / rate.max(1.0));
+        let body = load::chat(800, false);
+        let with = (secs + 1, CONNECTIONS);
+        let (first, done) = std::thread::scope(|scope| {
+            let load = scope.spawn(|| self.load.run_with_pauses(peer.address, &body, with, pause));
+            sleep(Duration::from_millis(500));
+            let time = Duration::from_secs(secs);
+            let first = streams::first_events_for(peer.address, &self.gateway.key, time);
+            let done = load.join().map_err(|_| "the load panicked".to_owned());
+            Ok::<_, String>((first?, done??))
+        })?;
+        let line =
+            Line::new(peer.name, round, "first event at half load").with("p50_us", first.p50);
+        Ok(line
+            .with("p99_us", first.p99)
+            .with("answers_per_second", done.per_second)
+            .with("failed", done.failed))
     }
 
     /// Memory with a thousand streams that go on.

@@ -72,6 +72,9 @@ pub(crate) fn signal(name: &str, whom: &str) {
     drop(kill.status());
 }
 
+/// How long what a child has written may take until it is here, once it has ended.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// Reads both outputs until the child closes them; false when `limit` is over first.
 fn collect(child: &mut Child, show: Show, limit: Duration) -> (Vec<String>, bool) {
     let (sender, receiver) = channel();
@@ -86,9 +89,11 @@ fn gather(
     show: Show,
     until: Instant,
 ) -> (Vec<String>, bool) {
-    let mut lines = Vec::new();
+    let (mut lines, mut ended) = (Vec::new(), false);
     loop {
-        match receiver.recv_timeout(Duration::from_millis(200)) {
+        // What a child wrote right before its end may still be on its way here.
+        let wait = if ended { LAST_WORDS } else { Duration::from_millis(200) };
+        match receiver.recv_timeout(wait) {
             Ok(line) => {
                 if show == Show::Live {
                     println!("    {line}");
@@ -96,12 +101,9 @@ fn gather(
                 lines.push(line);
             }
             Err(RecvTimeoutError::Disconnected) => return (lines, true),
-            Err(RecvTimeoutError::Timeout) => {
-                // A grandchild may keep the pipe open; the child's end is what counts.
-                if matches!(child.try_wait(), Ok(Some(_))) {
-                    return (lines, true);
-                }
-            }
+            // A grandchild may keep the pipe open; the child's end is what counts.
+            Err(RecvTimeoutError::Timeout) if ended => return (lines, true),
+            Err(RecvTimeoutError::Timeout) => ended = matches!(child.try_wait(), Ok(Some(_))),
         }
         if Instant::now() >= until {
             return (lines, false);
@@ -137,6 +139,23 @@ mod tests {
         );
         assert!(!ran.ok && ran.end.contains('3'), "{ran:?}");
         assert!(ran.lines.contains(&"out".to_owned()) && ran.lines.contains(&"err".to_owned()));
+    }
+
+    #[test]
+    fn what_was_written_right_before_the_end_is_kept() {
+        let mut child = Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        let (sender, receiver) = channel();
+        let late = thread::spawn(move || {
+            // Longer than it takes to see that the child has ended.
+            thread::sleep(Duration::from_millis(500));
+            sender.send("late".to_owned()).unwrap();
+            thread::sleep(Duration::from_secs(2));
+        });
+        let until = Instant::now() + Duration::from_secs(10);
+        let got = gather(&mut child, &receiver, Show::Never, until);
+        assert_eq!(got, (vec!["late".to_owned()], true));
+        late.join().unwrap();
     }
 
     #[test]

@@ -46,10 +46,25 @@ impl Load {
         secs: u64,
         connections: u32,
     ) -> Result<Done, String> {
+        self.run_with_pauses(address, body, (secs, connections), Duration::ZERO)
+    }
+
+    /// The same, each connection with this pause before each call.
+    pub(super) fn run_with_pauses(
+        &self,
+        address: SocketAddr,
+        body: &str,
+        (secs, connections): (u64, u32),
+        pause: Duration,
+    ) -> Result<Done, String> {
         let lua = format!(
             "wrk.method = \"POST\"\nwrk.body = [[{body}]]\nwrk.headers[\"content-type\"] = \"application/json\"\nwrk.headers[\"authorization\"] = \"Bearer {}\"\n",
             self.key
         );
+        let lua = match pause.as_millis() {
+            0 => lua,
+            millis => format!("{lua}function delay() return {millis} end\n"),
+        };
         fs::write(&self.script, lua)
             .map_err(|e| format!("write {}: {e}", self.script.display()))?;
         let mut wrk = Command::new("taskset");

@@ -19,10 +19,13 @@ use std::time::Duration;
 /// Sizes of a prompt in KiB.
 const BODIES: [usize; 4] = [1, 10, 100, 1024];
 /// Connections with a call each; one process may have 20,000 files open where this was written.
-const CONNECTIONS: [u32; 5] = [1, 16, 256, 1_000, 4_000];
+const CONNECTIONS: [u32; 6] = [1, 16, 256, 1_000, 4_000, 10_000];
+/// Connections that are made anew in a second of measurement: with so many more seconds a call's share
+/// in making its connection stays the same.
+const CONNECTIONS_A_SECOND: u64 = 500;
 const MANY_KEYS: u32 = 10_000;
-/// A route has at most 32.
-const TARGETS: [u32; 3] = [1, 8, 32];
+/// A route has at most 64.
+const TARGETS: [u32; 4] = [1, 8, 32, 64];
 /// Connections where something else is measured.
 const USUAL: u32 = 64;
 
@@ -61,6 +64,7 @@ impl Place {
         }
         for connections in CONNECTIONS {
             let (test, body) = (format!("{connections} connections"), chat(800, false));
+            let secs = secs.max(u64::from(connections) / CONNECTIONS_A_SECOND);
             for peer in self.proxies() {
                 figures.add(measure(
                     &self.load,

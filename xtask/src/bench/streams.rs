@@ -37,12 +37,34 @@ pub(super) fn first_events(to: SocketAddr, key: &str, count: usize) -> Result<Fi
         let mut socket = connect(to)?;
         let began = Instant::now();
         ask(&mut socket, key)?;
-        until(&mut socket, "data:")?;
+        until(&mut socket, &mut Vec::new(), "data:")?;
         times.push(began.elapsed().as_secs_f64() * 1e6);
     }
-    times.sort_by(f64::total_cmp);
-    let at = |percent: usize| times.get(count * percent / 100).copied().unwrap_or_default();
-    Ok(First { p50: at(50), p99: at(99) })
+    Ok(First::of(times))
+}
+
+/// Streams one after the other on one connection, each read to its end, for so long.
+pub(super) fn first_events_for(to: SocketAddr, key: &str, time: Duration) -> Result<First, String> {
+    let (mut times, mut socket, over) = (Vec::new(), connect(to)?, Instant::now() + time);
+    while Instant::now() < over {
+        let began = Instant::now();
+        ask(&mut socket, key)?;
+        let mut seen = Vec::new();
+        until(&mut socket, &mut seen, "data:")?;
+        times.push(began.elapsed().as_secs_f64() * 1e6);
+        until(&mut socket, &mut seen, "\r\n0\r\n\r\n")?;
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Ok(First::of(times))
+}
+
+impl First {
+    fn of(mut times: Vec<f64>) -> First {
+        times.sort_by(f64::total_cmp);
+        let at =
+            |percent: usize| times.get(times.len() * percent / 100).copied().unwrap_or_default();
+        First { p50: at(50), p99: at(99) }
+    }
 }
 
 /// So many streams, each with its first event read. They go on until they are dropped.
@@ -54,7 +76,7 @@ pub(super) fn open(to: SocketAddr, key: &str, count: usize) -> Result<Vec<TcpStr
         all.push(socket);
     }
     for socket in &mut all {
-        until(socket, "data:")?;
+        until(socket, &mut Vec::new(), "data:")?;
     }
     Ok(all)
 }
@@ -75,18 +97,18 @@ fn ask(socket: &mut TcpStream, key: &str) -> Result<(), String> {
     socket.write_all(request.as_bytes()).map_err(|e| format!("send: {e}"))
 }
 
-/// Reads until this was seen.
-fn until(socket: &mut TcpStream, mark: &str) -> Result<(), String> {
-    let (mut seen, mut piece) = (Vec::new(), [0; 4096]);
+/// Reads until this is among what was seen.
+fn until(socket: &mut TcpStream, seen: &mut Vec<u8>, mark: &str) -> Result<(), String> {
+    let (mut piece, mut read) = ([0; 4096], 1);
     loop {
-        let read = socket.read(&mut piece).map_err(|e| format!("wait for `{mark}`: {e}"))?;
-        seen.extend_from_slice(&piece[..read]);
-        let text = String::from_utf8_lossy(&seen);
+        let text = String::from_utf8_lossy(seen);
         if text.contains(mark) {
             return Ok(());
         }
-        if read == 0 || !text.starts_with("HTTP/1.1 2") {
+        if read == 0 || !(text.is_empty() || text.starts_with("HTTP/1.1 2")) {
             return Err(format!("no stream: {text}"));
         }
+        read = socket.read(&mut piece).map_err(|e| format!("wait for `{mark}`: {e}"))?;
+        seen.extend_from_slice(&piece[..read]);
     }
 }
