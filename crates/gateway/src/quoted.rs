@@ -39,9 +39,9 @@ impl Words {
         let mut found = Words::default();
         for (place, chunk) in body.chunks(CHUNK).enumerate() {
             // Most of a long body is text, where many bytes are compared at once.
-            let marks = chunk.iter().fold(0, |marks, byte| {
-                marks | u8::from(*byte == b'"') | u8::from(*byte == b'\\')
-            });
+            let marks = chunk
+                .iter()
+                .fold(0, |marks, byte| marks | u8::from(*byte == b'"') | u8::from(*byte == b'\\'));
             if marks != 0 {
                 found.look(body, place * CHUNK, chunk);
             }

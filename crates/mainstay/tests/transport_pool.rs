@@ -58,10 +58,26 @@ async fn a_thousand_twice() {
         }
     }
     let stats = upstream.stats();
-    assert!(stats.idle <= 512, "{stats:?}");
+    assert!(stats.idle <= 1_000, "{stats:?}");
     assert_eq!(stats.opened + stats.reused, 2_000, "{stats:?}");
-    assert!(stats.reused >= 400, "the second thousand reuses what was kept: {stats:?}");
+    // What is closed behind one burst is made anew for the next, which costs several calls.
+    assert!(stats.reused >= 900, "the second thousand reuses what was kept: {stats:?}");
     eventually("only kept ones are open", || open.load(Ordering::SeqCst) == stats.idle).await;
+}
+
+#[tokio::test]
+async fn no_more_unused_connections_are_kept_than_are_asked_for() {
+    let (address, open) = numbered(Duration::from_millis(20)).await;
+    let settings = HttpSettings { idle_connections_max: 10, ..HttpSettings::default() };
+    let upstream = Arc::new(HttpUpstream::new(settings));
+    let destination = to(address);
+    let all: Vec<_> =
+        (0..50).map(|_| tokio::spawn(play(upstream.start(post(&destination, "x"))))).collect();
+    for one in all {
+        assert_eq!(one.await.expect("plays").answer().0, 200);
+    }
+    assert_eq!(upstream.stats().idle, 10);
+    eventually("only kept ones are open", || open.load(Ordering::SeqCst) == 10).await;
 }
 
 #[tokio::test]

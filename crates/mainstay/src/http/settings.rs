@@ -8,7 +8,8 @@ pub struct HttpSettings {
     /// How long an unused connection is kept. Default 55 s, below the 60 s after which common
     /// servers and balancers close it; at least 10 ms.
     pub idle_max: Duration,
-    /// Most unused HTTP/1.1 connections kept for one destination. Default 512.
+    /// Most unused HTTP/1.1 connections kept for one destination. Default 4096: answers come in bursts,
+    /// and what is closed behind one is made anew for the calls of the next.
     pub idle_connections_max: usize,
     /// Most HTTP/1.1 connections to one destination; an attempt beyond waits, within its connect
     /// timeout, for one to become free. Default `None`: the limit is how many attempts are made.
@@ -47,7 +48,7 @@ impl Default for HttpSettings {
     fn default() -> Self {
         Self {
             idle_max: Duration::from_secs(55),
-            idle_connections_max: 512,
+            idle_connections_max: 4096,
             connections_max: None,
             headers_max: HEADERS_MAX,
             head_bytes_max: 64 * 1024,

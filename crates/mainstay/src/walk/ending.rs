@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use mainstay_core::plan::{On, SLOTS};
+use mainstay_core::time::Moment;
 
 use super::Run;
 use super::record::{note, note_end};
@@ -14,14 +15,15 @@ use crate::upstream::Upstream;
 impl<U: Upstream> Run<U> {
     /// The caller is gone: every attempt is dropped, and the trace is final.
     pub(crate) fn leave(&mut self) {
-        self.drop_attempts();
+        self.drop_attempts(self.clock.now());
         let _told = self.tell_account(false);
     }
 
     /// The answer is over for its caller.
     pub(crate) fn conclude(&mut self, whole: bool) -> Trace {
         if !self.over {
-            self.drop_attempts();
+            // The last of a whole answer was handed over just now.
+            self.drop_attempts(if whole { self.now } else { self.clock.now() });
         }
         let _told = self.tell_account(whole);
         self.take_trace()
@@ -43,8 +45,7 @@ impl<U: Upstream> Run<U> {
         std::mem::take(&mut self.trace)
     }
 
-    fn drop_attempts(&mut self) {
-        let now = self.clock.now();
+    fn drop_attempts(&mut self, now: Moment) {
         for slot in 0..SLOTS {
             let Some(live) = self.live[slot].take() else { continue };
             note_end(&mut self.trace, &live, &self.targets, now, None);
@@ -83,13 +84,14 @@ impl<U: Upstream> Drop for Run<U> {
             self.targets[track].forget_ticket(ticket);
         }
         let left = !self.over;
+        let now = if left { self.clock.now() } else { self.now };
         if left {
-            self.drop_attempts();
+            self.drop_attempts(now);
         }
         if let Some(account) = self.tell_account(false).filter(|_| left) {
             account.left(self.take_trace());
         }
         self.live = [None, None];
-        self.plan.abandon(self.clock.now());
+        self.plan.abandon(now);
     }
 }
