@@ -22,7 +22,7 @@ const LIFE_MAX: Duration = Duration::from_secs(30);
 
 #[test]
 fn a_death_at_each_place_on_the_way_to_postgresql_is_recovered_from() {
-    let Some(world) = World::new(2, BUDGET) else { return };
+    let Some(world) = World::new(2, BUDGET, Duration::ZERO) else { return };
     let limit = Usd::parse(BUDGET).unwrap();
     let mut recovered = Usd::ZERO;
     for (seed, place) in (0..).zip(FAILPOINTS_TOGETHER) {
