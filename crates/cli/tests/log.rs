@@ -232,3 +232,41 @@ fn log_record_and_metrics_are_of_one_event_and_agree() {
         assert!(page.lines().any(|line| line == metric), "{metric} is not in\n{page}");
     }
 }
+
+#[test]
+fn bodies_are_logged_as_the_setting_says_and_never_with_a_key() {
+    let body_of = |setting: &str| {
+        let world = World::start(&format!("{ALL}bodies = \"{setting}\"\n"));
+        let words = format!("{SECRET} and {}", world.key);
+        let body = json!({"model": "sim-internal_error", "max_tokens": 3, "messages": [{"role": "user", "content": words}]});
+        world.chat(&body);
+        let body = world.lines(1)[0]["fields"]["body"].as_str().unwrap().to_owned();
+        assert!(!world.log().contains(&world.key), "{setting}: {}", world.log());
+        body
+    };
+    assert_eq!(body_of("off"), "");
+    let shape = body_of("shape");
+    assert!(shape.contains("\"max_tokens\":3") && !shape.contains(SECRET), "{shape}");
+    let content = body_of("content");
+    assert!(content.contains(SECRET) && content.contains("***"), "{content}");
+}
+
+#[test]
+fn lines_for_people_have_the_same_fields_and_levels_are_obeyed() {
+    let world = World::start("level = \"warn\"\n");
+    world.chat(&asking("gpt-4o"));
+    let (_, id) = world.chat(&asking("sim-internal_error"));
+    let until = Instant::now() + Duration::from_secs(30);
+    let line = loop {
+        let log = world.log();
+        if let Some(line) = log.lines().find(|line| line.contains(&id)) {
+            break line.to_owned();
+        }
+        assert!(Instant::now() < until, "{log}");
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    for part in ["WARN", "failed", "kind=\"internal_error\"", "attempts=2", "key=\"k\""] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    assert!(!world.log().contains("answered id="), "{}", world.log());
+}

@@ -114,7 +114,8 @@ pub(crate) fn walked(
     let said = &failure.provider;
     let own = mainstay_core::catalogue::entry(failure.kind).unified.code;
     let message = message.or(said.message.as_deref());
-    let bodies = settings.records.bodies;
+    // What one of the two does not take is left out there.
+    let wanted = [settings.records.bodies, settings.log.bodies];
     let shape = || redact::shape(&sent.body).map(Into::into);
     let content = || redact::content(&sent.body, &settings.secrets).map(Into::into);
     Box::new(FailureNote {
@@ -125,8 +126,8 @@ pub(crate) fn walked(
         upstream_id: said.request_id.as_deref().map(cut),
         retry_after,
         headers: redact::headers(&sent.headers),
-        shape: if bodies == Bodies::Off { None } else { shape() },
-        content: if bodies == Bodies::Content { content() } else { None },
+        shape: if wanted == [Bodies::Off; 2] { None } else { shape() },
+        content: if wanted.contains(&Bodies::Content) { content() } else { None },
         ..FailureNote::new(failure.kind, failure.origin)
     })
 }

@@ -32,7 +32,10 @@ fn log_to_aside(json: bool, level: &str, tail: &LogTail) {
     let level = environment.get("MAINSTAY_LOG").unwrap_or(level);
     let filter = EnvFilter::builder().parse(level).unwrap_or_else(|_| EnvFilter::new("info"));
     let tail = tail.clone();
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(move || tail.writer());
+    // Colours are for people who look at it now, not for files and bundles.
+    let colours = show::aside_is_seen() && environment.get("NO_COLOR").is_none();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours);
+    let log = log.with_writer(move || tail.writer());
     if json {
         log.json().init();
     } else {

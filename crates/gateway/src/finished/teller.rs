@@ -12,6 +12,7 @@ use std::time::Duration;
 use mainstay_core::store::{RequestRecord, RequestsKept, Store};
 
 use super::{Finished, line, record};
+use crate::config::Bodies;
 use crate::fault::ServeError;
 use crate::otel::Traced;
 use crate::shared::Shared;
@@ -158,6 +159,15 @@ impl Drop for Teller {
     }
 }
 
+/// A record with no more of the request's body than shall be kept.
+fn within(mut record: RequestRecord, bodies: Bodies) -> RequestRecord {
+    if let Some(failed) = &mut record.failed {
+        failed.shape = failed.shape.take().filter(|_| bodies != Bodies::Off);
+        failed.content = failed.content.take().filter(|_| bodies == Bodies::Content);
+    }
+    record
+}
+
 struct Work {
     shared: Arc<Shared>,
     store: Option<Arc<dyn Store>>,
@@ -221,7 +231,7 @@ impl Work {
                 }
             }
             if keep {
-                self.pending.push(record);
+                self.pending.push(within(record, settings.records.bodies));
             }
         }
         let over = self.pending.len().saturating_sub(PENDING_MAX);
