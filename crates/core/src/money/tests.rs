@@ -255,6 +255,8 @@ fn shipped_prices_do_not_contradict_each_other() {
         compared += 1;
         assert_eq!(low.or_dearer(&high), high, "{model}: {why}");
     };
+    // What a cache takes off differs: of o3 three quarters, of o3-mini a half.
+    let fresh = |price: Price| Price { cached_input: price.input, ..price };
     for row in default_prices() {
         let (model, price) = (row.model, of(row.model, row.tuned).unwrap());
         assert!(price.output == 0 || price.output >= price.input, "{model}: words said cost more");
@@ -268,7 +270,7 @@ fn shipped_prices_do_not_contradict_each_other() {
                 _ => continue,
             };
             if let Some(other) = of(&other, row.tuned) {
-                at_most(price, other, "a smaller one costs no more", model);
+                at_most(fresh(price), fresh(other), "a smaller one costs no more", model);
             }
         }
     }

@@ -232,7 +232,8 @@ impl Pacer {
     /// Takes a place in the queue for a call that can go at about `at`.
     fn stand(&mut self, ask: Ask, at: Moment, why: WaitCause, now: Moment) -> Place {
         let told = self.wait_told(at, now);
-        if at > ask.latest && at != Moment::FAR || now > ask.latest {
+        let sure = self.surely(at, self.queue.before_new(ask.front), ask.tokens, now);
+        if sure > ask.latest && at != Moment::FAR || now > ask.latest {
             return Place::Refused { wait: told, why: RefusedCause::TooLate };
         }
         if !self.queue.takes(&ask, self.in_flight) {
@@ -262,8 +263,9 @@ impl Pacer {
             let at = self.estimate_at(ahead, ask.tokens, now);
             (at.max(now + recheck(ahead)), WaitCause::Queue)
         };
-        if now > ask.latest || (at > ask.latest && at != Moment::FAR && (head || now >= ask.latest))
-        {
+        let sure = self.surely(at, self.queue.before(ticket), ask.tokens, now);
+        let late = sure > ask.latest && at != Moment::FAR;
+        if now > ask.latest || (late && (head || now >= ask.latest)) {
             self.leave(ticket);
             return Polled::TooLate { wait: self.wait_told(at, now) };
         }
@@ -361,17 +363,26 @@ impl Pacer {
         let requests = ahead.calls as f64 + 1.0;
         let tokens = self.ratio.cost(ahead.tokens.saturating_add(tokens));
         let mut seconds: f64 = 0.0;
+        let assumed = self.part.is_assumed(now);
         for (index, limit) in self.limits.iter().enumerate() {
             let cost = if counts_tokens(index) { tokens } else { requests };
-            seconds = seconds.max(limit.time_for(cost, now));
+            let of_whole = if assumed { limit.part() } else { 1.0 };
+            seconds = seconds.max(limit.time_for(cost, now) * of_whole);
         }
         if let Some(most) = self.ceiling.most() {
             // Half of what the mean says: a refusal must not rest on calls being slow by chance.
-            let most = self.part.places(most, self.at_once(), now).max(1);
+            let own = self.at_once();
+            let most = if assumed { most } else { self.part.places(most, own, now) }.max(1);
             let rounds = (requests + f64::from(self.in_flight)) / f64::from(most) - 1.0;
             seconds = seconds.max(rounds * self.took / 2.0);
         }
         after(seconds, now).max(self.hold.ready_at())
+    }
+
+    /// When a call that can go at about `at` can go for sure: what of it rests on this node's part is left
+    /// out as long as that part is an assumption.
+    fn surely(&self, at: Moment, ahead: Ahead, tokens: u64, now: Moment) -> Moment {
+        if self.part.is_assumed(now) { self.estimate_at(ahead, tokens, now).min(at) } else { at }
     }
 
     /// The wait to name in a refusal: all of what the provider asked for.

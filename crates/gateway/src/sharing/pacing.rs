@@ -81,7 +81,9 @@ fn stand(node: &str) -> f64 {
     let hash = node.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
-    (hash >> 11) as f64 / (1_u64 << 53) as f64
+    // Names that differ in their last sign differ in the low bits alone: these are spread over all.
+    let spread = (hash ^ (hash >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (spread >> 11) as f64 / (1_u64 << 53) as f64
 }
 
 #[cfg(test)]

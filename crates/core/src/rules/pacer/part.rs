@@ -53,6 +53,8 @@ pub(super) struct Part {
     at_once: f64,
     looked: Moment,
     told: Option<(Wants, Moment)>,
+    /// When it told of a wish after it had none.
+    began: Moment,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +75,7 @@ impl Default for Part {
             at_once: 0.0,
             looked: Moment::ZERO,
             told: None,
+            began: Moment::ZERO,
         }
     }
 }
@@ -101,9 +104,7 @@ impl Part {
         }
         let even = 1.0 / f64::from(self.nodes);
         let Some(others) = self.heard(now) else { return even };
-        // Others may not have told yet: at the start, and when the place is back and knows nobody.
-        let early = self.others.is_some_and(|heard| now < heard.since + EVERY);
-        let most = if early { even } else { 1.0 };
+        let most = if self.is_early(now) { even } else { 1.0 };
         let theirs = if tokens { others.tokens() } else { others.calls() } as f64 / FINE;
         let all = own + theirs;
         let part = if all < whole {
@@ -114,6 +115,23 @@ impl Part {
             even
         };
         part.min(most)
+    }
+
+    /// Others may not have told yet: at the start, and when the place is back and knows nobody.
+    fn is_early(&self, now: Moment) -> bool {
+        self.others.is_some_and(|heard| now < heard.since + EVERY)
+    }
+
+    /// Whether its part is an assumption that a message will soon correct. A call may have to wait for that;
+    /// to refuse it would rest on a guess.
+    pub(super) fn is_assumed(&self, now: Moment) -> bool {
+        if self.is_alone() {
+            return false;
+        }
+        match self.heard(now) {
+            Some(_) => self.is_early(now),
+            None => self.told.is_none() || now < self.began + PART_LIFE,
+        }
     }
 
     /// Where it stands among nodes that wait for the same, from 0 to 1; 0 when it is alone.
@@ -179,6 +197,9 @@ impl Part {
             }
         };
         if news {
+            if self.told.is_none() {
+                self.began = now;
+            }
             self.told = (!wants.is_nothing()).then_some((wants, now));
         }
         news.then_some(wants)
