@@ -10,14 +10,12 @@ use mainstay::client::{Body, Form};
 use mainstay::failure::Kind;
 use mainstay::policy::{LimitGroup, Limits, Sharing};
 use mainstay::{Client, Error};
-use mainstay_sim::{Scenario, Sim, SimConfig};
+use mainstay_sim::Sim;
 use serde_json::{Value, json};
 
-async fn sim(scenario: &str) -> Sim {
-    let scenario = Scenario::from_toml(scenario).unwrap();
-    let listen = "127.0.0.1:0".parse().unwrap();
-    Sim::start(SimConfig { listen, scenario }).await.unwrap()
-}
+mod simulated;
+
+use simulated::sim;
 
 fn client(sim: &Sim) -> Client {
     Client::builder().base_url(&sim.base_url()).key("sk-test-secret").build().unwrap()

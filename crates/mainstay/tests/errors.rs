@@ -11,14 +11,12 @@ use std::time::Duration;
 use mainstay::failure::{Class, Kind};
 use mainstay::policy::{Policy, RetryPolicy};
 use mainstay::{Client, Error};
-use mainstay_sim::{Scenario, Sim, SimConfig};
+use mainstay_sim::Sim;
 use serde_json::{Value, json};
 
-async fn sim(scenario: &str) -> Sim {
-    let scenario = Scenario::from_toml(scenario).unwrap();
-    let listen = "127.0.0.1:0".parse().unwrap();
-    Sim::start(SimConfig { listen, scenario }).await.unwrap()
-}
+mod simulated;
+
+use simulated::sim;
 
 /// One attempt a call, and none that waits for long.
 fn client(sim: &Sim) -> Client {

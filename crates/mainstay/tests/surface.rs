@@ -10,8 +10,12 @@ use std::time::Duration;
 use http::Method;
 use mainstay::Client;
 use mainstay::client::{Body, Form};
-use mainstay_sim::{Scenario, Sim, SimConfig};
+use mainstay_sim::Sim;
 use serde_json::{Value, json};
+
+mod simulated;
+
+use simulated::sim;
 
 struct World {
     client: Client,
@@ -19,9 +23,7 @@ struct World {
 }
 
 async fn world() -> World {
-    let scenario = Scenario::from_toml("[objects]\nstep = \"1ms\"\n").unwrap();
-    let listen = "127.0.0.1:0".parse().unwrap();
-    let sim = Sim::start(SimConfig { listen, scenario }).await.unwrap();
+    let sim = sim("[objects]\nstep = \"1ms\"\n").await;
     let client = Client::builder().base_url(&sim.base_url()).key("sk-any").build().unwrap();
     World { client, _sim: sim }
 }

@@ -1,6 +1,7 @@
 //! The pacer's constants, smaller and larger, held against the judged scenes: whether those in use
 //! are still the best known, and what a change of each would cost.
 
+use super::list::mutant;
 use super::{LIMIT, LIMIT_FIRST, Mutant, lay_out, mutated};
 use crate::places::{fresh, root, work};
 use crate::process::{Show, run as run_command};
@@ -14,40 +15,31 @@ const BUCKET: &str = "rules/pacer/limit.rs";
 const GUESS: &str = "rules/pacer/guess.rs";
 const CEILING: &str = "rules/pacer/ceiling.rs";
 
-const fn other(
-    name: &'static str,
-    file: &'static str,
-    from: &'static str,
-    to: &'static str,
-) -> Mutant {
-    Mutant { name, file, from, to }
-}
-
 /// What is tried instead of what is in use.
 #[rustfmt::skip]
 const OTHERS: &[Mutant] = &[
-    other("start: 2 at once, not 4", RAMP, "FIRST: f64 = 4.0", "FIRST: f64 = 2.0"),
-    other("start: 8 at once", RAMP, "FIRST: f64 = 4.0", "FIRST: f64 = 8.0"),
-    other("start: doubled each 125 ms, not 250", RAMP, "from_millis(250)", "from_millis(125)"),
-    other("start: doubled each 500 ms", RAMP, "from_millis(250)", "from_millis(500)"),
-    other("rate: 3 % below what is told", BUCKET, "self.limit / self.window", "0.97 * self.limit / self.window"),
-    other("rate: 3 % above", BUCKET, "self.limit / self.window", "1.03 * self.limit / self.window"),
-    other("margin: no request, not 0.2", BUCKET, "MARGIN_REQUESTS: f64 = 0.2", "MARGIN_REQUESTS: f64 = 0.0"),
-    other("margin: 1 request", BUCKET, "MARGIN_REQUESTS: f64 = 0.2", "MARGIN_REQUESTS: f64 = 1.0"),
-    other("margin: no time, not 4 ms", BUCKET, "MARGIN_SECONDS: f64 = 0.004", "MARGIN_SECONDS: f64 = 0.0"),
-    other("margin: 20 ms", BUCKET, "MARGIN_SECONDS: f64 = 0.004", "MARGIN_SECONDS: f64 = 0.02"),
-    other("bucket after a text: 0.1 s, not 0.3", BUCKET, "BURST_SECONDS: f64 = 0.3", "BURST_SECONDS: f64 = 0.1"),
-    other("bucket after a text: 1 s", BUCKET, "BURST_SECONDS: f64 = 0.3", "BURST_SECONDS: f64 = 1.0"),
-    other("nothing told: begins with 5 a second, not 10", GUESS, "SEARCH_RATE: f64 = 10.0", "SEARCH_RATE: f64 = 5.0"),
-    other("nothing told: begins with 20 a second", GUESS, "SEARCH_RATE: f64 = 10.0", "SEARCH_RATE: f64 = 20.0"),
-    other("nothing told: grows by 1.25, not 1.5", GUESS, "SEARCH_GROWTH: f64 = 1.5", "SEARCH_GROWTH: f64 = 1.25"),
-    other("nothing told: grows by 2", GUESS, "SEARCH_GROWTH: f64 = 1.5", "SEARCH_GROWTH: f64 = 2.0"),
-    other("nothing told: measured after 4, not 8", GUESS, "MEASURE_MIN: f64 = 8.0", "MEASURE_MIN: f64 = 4.0"),
-    other("nothing told: measured after 16", GUESS, "MEASURE_MIN: f64 = 8.0", "MEASURE_MIN: f64 = 16.0"),
-    other("nothing told: as measured, not 3 % above", GUESS, "BOOST_FIRST: f64 = 0.03", "BOOST_FIRST: f64 = 0.0"),
-    other("nothing told: 10 % above", GUESS, "BOOST_FIRST: f64 = 0.03", "BOOST_FIRST: f64 = 0.1"),
-    other("at once: one more after 1 s, not 2", CEILING, "LOOK_FIRST: Duration = Duration::from_secs(2)", "LOOK_FIRST: Duration = Duration::from_secs(1)"),
-    other("at once: one more after 4 s", CEILING, "LOOK_FIRST: Duration = Duration::from_secs(2)", "LOOK_FIRST: Duration = Duration::from_secs(4)"),
+    mutant("start: 2 at once, not 4", RAMP, "FIRST: f64 = 4.0", "FIRST: f64 = 2.0"),
+    mutant("start: 8 at once", RAMP, "FIRST: f64 = 4.0", "FIRST: f64 = 8.0"),
+    mutant("start: doubled each 125 ms, not 250", RAMP, "from_millis(250)", "from_millis(125)"),
+    mutant("start: doubled each 500 ms", RAMP, "from_millis(250)", "from_millis(500)"),
+    mutant("rate: 3 % below what is told", BUCKET, "self.limit / self.window", "0.97 * self.limit / self.window"),
+    mutant("rate: 3 % above", BUCKET, "self.limit / self.window", "1.03 * self.limit / self.window"),
+    mutant("margin: no request, not 0.2", BUCKET, "MARGIN_REQUESTS: f64 = 0.2", "MARGIN_REQUESTS: f64 = 0.0"),
+    mutant("margin: 1 request", BUCKET, "MARGIN_REQUESTS: f64 = 0.2", "MARGIN_REQUESTS: f64 = 1.0"),
+    mutant("margin: no time, not 4 ms", BUCKET, "MARGIN_SECONDS: f64 = 0.004", "MARGIN_SECONDS: f64 = 0.0"),
+    mutant("margin: 20 ms", BUCKET, "MARGIN_SECONDS: f64 = 0.004", "MARGIN_SECONDS: f64 = 0.02"),
+    mutant("bucket after a text: 0.1 s, not 0.3", BUCKET, "BURST_SECONDS: f64 = 0.3", "BURST_SECONDS: f64 = 0.1"),
+    mutant("bucket after a text: 1 s", BUCKET, "BURST_SECONDS: f64 = 0.3", "BURST_SECONDS: f64 = 1.0"),
+    mutant("nothing told: begins with 5 a second, not 10", GUESS, "SEARCH_RATE: f64 = 10.0", "SEARCH_RATE: f64 = 5.0"),
+    mutant("nothing told: begins with 20 a second", GUESS, "SEARCH_RATE: f64 = 10.0", "SEARCH_RATE: f64 = 20.0"),
+    mutant("nothing told: grows by 1.25, not 1.5", GUESS, "SEARCH_GROWTH: f64 = 1.5", "SEARCH_GROWTH: f64 = 1.25"),
+    mutant("nothing told: grows by 2", GUESS, "SEARCH_GROWTH: f64 = 1.5", "SEARCH_GROWTH: f64 = 2.0"),
+    mutant("nothing told: measured after 4, not 8", GUESS, "MEASURE_MIN: f64 = 8.0", "MEASURE_MIN: f64 = 4.0"),
+    mutant("nothing told: measured after 16", GUESS, "MEASURE_MIN: f64 = 8.0", "MEASURE_MIN: f64 = 16.0"),
+    mutant("nothing told: as measured, not 3 % above", GUESS, "BOOST_FIRST: f64 = 0.03", "BOOST_FIRST: f64 = 0.0"),
+    mutant("nothing told: 10 % above", GUESS, "BOOST_FIRST: f64 = 0.03", "BOOST_FIRST: f64 = 0.1"),
+    mutant("at once: one more after 1 s, not 2", CEILING, "LOOK_FIRST: Duration = Duration::from_secs(2)", "LOOK_FIRST: Duration = Duration::from_secs(1)"),
+    mutant("at once: one more after 4 s", CEILING, "LOOK_FIRST: Duration = Duration::from_secs(2)", "LOOK_FIRST: Duration = Duration::from_secs(4)"),
 ];
 
 /// Plays the judged scenes of the laboratory, and nothing else.

@@ -13,7 +13,7 @@ pub(super) struct Mutant {
     pub(super) to: &'static str,
 }
 
-const fn mutant(
+pub(super) const fn mutant(
     name: &'static str,
     file: &'static str,
     from: &'static str,

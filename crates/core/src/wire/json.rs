@@ -123,7 +123,7 @@ impl<'a> Reader<'a> {
                 self.at += 1;
                 return Ok(false);
             }
-            Some(_) if was_first => {}
+            _ if was_first => {}
             Some(b',') => self.at += 1,
             Some(_) | None => return Err(self.expected("`,` or `}`")),
         }

@@ -27,6 +27,8 @@ mod resp;
 mod script;
 mod slots;
 mod subscription;
+#[cfg(test)]
+mod testing;
 mod topology;
 mod url;
 

@@ -113,6 +113,13 @@ fn a_fault_is_where_the_text_stops_being_json() {
     }
 }
 
+#[test]
+fn an_object_that_ends_at_its_brace_lacks_a_key() {
+    for (text, wanted) in [("{", "a key in double quotes"), ("{\"a\":1", "`,` or `}`")] {
+        assert_eq!(Reader::new(text).skip().unwrap_err().expected, wanted, "{text}");
+    }
+}
+
 proptest! {
     #[test]
     fn the_same_texts_are_taken_as_by_serde_json(

@@ -8,31 +8,11 @@ use mainstay_core::rules::lease::Book;
 use mainstay_core::rules::limits::Measure;
 use tokio::time::Instant;
 
-use super::super::link::{LinkSettings, LinkState};
+use super::super::testing::{open, timed};
 use super::*;
 use crate::testing::redis::RedisServer;
 
-/// The script with a clock that the test sets: its last argument.
-static TIMED: LazyLock<Script> = LazyLock::new(|| {
-    let text = LIMITS.text();
-    let asked = "local time = redis.call('TIME')\n\
-                 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])\n";
-    assert!(text.contains(asked), "the script asks the server for its time");
-    let set = text.replace(asked, "local now = tonumber(ARGV[#ARGV])\n");
-    Script::new("timed limits/1", Box::leak(set.into_boxed_str()))
-});
-
-async fn open(server: &RedisServer) -> Link {
-    let settings = LinkSettings::new(server.url().parse().expect("a URL"));
-    let deadline = Duration::from_secs(2);
-    let link = Link::open(LinkSettings { deadline, ..settings }).expect("a thread");
-    let began = Instant::now();
-    while link.state() != LinkState::Up {
-        assert!(began.elapsed() < Duration::from_secs(20), "the link is up within 20 s");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    link
-}
+static TIMED: LazyLock<Script> = LazyLock::new(|| timed(&LIMITS, "timed limits/1"));
 
 /// Says it to the script, at a time of the test or the server's own.
 async fn say(

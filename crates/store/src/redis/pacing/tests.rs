@@ -4,33 +4,12 @@ use std::sync::LazyLock;
 
 use mainstay_core::dice::Dice;
 use mainstay_core::rules::lease::Parts;
-use tokio::time::Instant;
 
-use super::super::link::{LinkSettings, LinkState};
+use super::super::testing::{open, timed};
 use super::*;
 use crate::testing::redis::RedisServer;
 
-/// The script with a clock that the test sets: its last argument.
-static TIMED: LazyLock<Script> = LazyLock::new(|| {
-    let text = PACING.text();
-    let asked = "local time = redis.call('TIME')\n\
-                 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])\n";
-    assert!(text.contains(asked), "the script asks the server for its time");
-    let set = text.replace(asked, "local now = tonumber(ARGV[#ARGV])\n");
-    Script::new("timed pacing/1", Box::leak(set.into_boxed_str()))
-});
-
-async fn open(server: &RedisServer) -> Link {
-    let settings = LinkSettings::new(server.url().parse().expect("a URL"));
-    let deadline = Duration::from_secs(2);
-    let link = Link::open(LinkSettings { deadline, ..settings }).expect("a thread");
-    let began = Instant::now();
-    while link.state() != LinkState::Up {
-        assert!(began.elapsed() < Duration::from_secs(20), "the link is up within 20 s");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    link
-}
+static TIMED: LazyLock<Script> = LazyLock::new(|| timed(&PACING, "timed pacing/1"));
 
 fn any_wants(dice: &mut Dice) -> Wants {
     let mut number = |most: u64| if dice.below(4) == 0 { 0 } else { dice.below(most) };
