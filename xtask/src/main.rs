@@ -3,6 +3,7 @@
 //! ```text
 //! test   everything that must hold before a change is accepted; `.ci/run` is this
 //! docs   write the generated pages again (`--check`: only say whether they are current)
+//! dist   the binary as it is handed out; with --pgo guided by a profile of calls made here
 //! bench  CPU per request beside Debian's nginx
 //! judge  how much of a rate limit becomes finished work (needs the judge's directory)
 //! lab    play the policies in the laboratory, many seeds
@@ -20,6 +21,7 @@ mod bench;
 mod cost;
 mod crash;
 mod debian;
+mod dist;
 mod docs;
 mod examples;
 mod fuzz;
@@ -48,6 +50,8 @@ const USAGE: &str = "usage: cargo xtask <task> [options]
                                   --allow-skips accepts suites whose tools are missing,
                                   --only runs the steps whose names contain STEP
   docs  [--check]                 write the generated pages, or only compare them
+  dist  [--pgo]                   the binary as it is handed out; --pgo: guided by a profile of
+                                  calls made here (nginx, wrk and llvm-tools are needed)
   bench [--rounds N] [--secs N] [--scaling]
                                   cost beside nginx; --scaling: how it grows
   cost  [--record] [--only requests|knowing]
@@ -82,6 +86,7 @@ fn main() -> ExitCode {
         "docs" => docs::run(&arguments),
         "examples" => examples::run(&arguments),
         "bench" => bench::run(&arguments),
+        "dist" => dist::run(&arguments),
         "cost" => cost::run(&arguments),
         "judge" => judge::run(&arguments),
         "fuzz" => fuzz::run(&arguments),

@@ -70,11 +70,11 @@ fn config(directory: &Path, listen: SocketAddr, upstream: SocketAddr) -> String 
     let place = directory.display();
     format!(
         "worker_processes 1;
-worker_rlimit_nofile 20000;
+worker_rlimit_nofile 40000;
 error_log stderr error;
 pid {place}/nginx.pid;
 daemon off;
-events {{ worker_connections 16384; }}
+events {{ worker_connections 32768; }}
 http {{
   access_log off;
   client_body_temp_path {place}/nginx-body;
