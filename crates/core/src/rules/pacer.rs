@@ -306,7 +306,7 @@ impl Pacer {
         let (head, ask) = self.queue.head()?;
         if let Some((ticket, until)) = self.told
             && ticket == head
-            && (until <= now || self.ready(ask.tokens, now).0.max(now) + EARLIER_MIN >= until)
+            && (until <= now || self.look(ask.tokens, now).max(now) + EARLIER_MIN >= until)
         {
             return None;
         }
@@ -327,6 +327,15 @@ impl Pacer {
     /// Calls that wait.
     pub fn queued(&self) -> u32 {
         self.queue.len()
+    }
+
+    /// When a call at the head of the queue may go, for somebody else who wants to know. What it needs is saved
+    /// up for, and one more is tried beside a full number, when it asks itself: whoever looks moves nothing.
+    fn look(&mut self, tokens: u64, now: Moment) -> Moment {
+        let before = (self.limits.clone(), self.ramp, self.ceiling);
+        let (at, _) = self.ready(tokens, now);
+        (self.limits, self.ramp, self.ceiling) = before;
+        at
     }
 
     /// When a call at the head of the queue may go, and what holds it.

@@ -75,7 +75,7 @@ pub(super) struct Mark {
     pub(super) spent: f64,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Limit {
     told: Option<Told>,
     told_at: Moment,

@@ -221,7 +221,8 @@ mod properties {
     }
 
     proptest! {
-        /// Whatever happens: no wait beyond the latest start, nothing is left over, no panic.
+        /// Whatever happens: no wait beyond the latest start, nothing is left over, no panic. And whoever
+        /// asks who is to be woken moves nobody's turn.
         #[test]
         fn every_grant_and_ticket_comes_to_an_end(moves in moves()) {
             let mut pacer = new();
@@ -281,6 +282,9 @@ mod properties {
                     Move::Restart => pacer.restart(at(now)),
                     _ => {}
                 }
+                let before = (pacer.limits.clone(), pacer.ramp, pacer.ceiling);
+                let _ = pacer.next_wake(at(now));
+                prop_assert!((pacer.limits.clone(), pacer.ramp, pacer.ceiling) == before);
                 let seen = pacer.snapshot(at(now));
                 prop_assert_eq!(seen.in_flight as usize, grants.len());
                 prop_assert_eq!(seen.queued as usize, tickets.len());
@@ -354,6 +358,30 @@ fn who_asks_and_leaves_wakes_nobody_whose_time_stays() {
             assert_eq!(pacer.next_wake(now), None, "{limit}: woken after {step} ns");
         }
     }
+}
+
+/// Seed 5497 of the laboratory: to look who is to be woken raised the number of calls at once.
+#[test]
+fn to_look_who_is_to_be_woken_tries_no_further_call_at_once() {
+    let mut pacer = new();
+    let mut grants: Vec<Grant> = (0..4).map(|_| go(&mut pacer, 100, at(0))).collect();
+    let too_many = Refusal {
+        dimension: RefusedBy::Concurrent,
+        limit_per_minute: None,
+        wait: None,
+        requested: None,
+    };
+    pacer.refused(grants.remove(0), &too_many, &no_hints(), at(0));
+    // All three places are taken, and the rate lets nobody go for twelve seconds.
+    pacer.observe(&grants[0], &requests(6, 0, 60_000), at(5));
+    let (head, until, _) = wait(&mut pacer, ask(100), at(10));
+    assert!(until > at(12_000), "{until:?}");
+    for ms in (20..12_000).step_by(20) {
+        let _ = pacer.next_wake(at(ms));
+    }
+    assert_eq!(pacer.ceiling.most(), Some(3), "nobody has asked");
+    assert!(matches!(pacer.poll(head, at(12_100)), Polled::Go(_)));
+    assert_eq!(pacer.ceiling.most(), Some(4));
 }
 
 #[test]
