@@ -12,6 +12,7 @@ use mainstay_core::rules::breaker::{Advice, State};
 use mainstay_core::rules::pacer::PacerSnapshot;
 use mainstay_core::time::Moment;
 use mainstay_core::validate::Level;
+use mainstay_core::wire::repeat::is_repeatable;
 use mainstay_core::wire::stream::Family;
 use mainstay_tokens::models::Window;
 
@@ -412,8 +413,8 @@ fn facts(call: &Call, policy: &Policy) -> Facts {
         Family::Completions | Family::Responses => call.stream && replayable,
         Family::Assistants | Family::Media | Family::Other => false,
     };
-    // A run changes what is stored: a second one would answer a second time in the same thread.
-    let repeatable = Family::of(call.endpoint) != Family::Assistants;
+    // A second run would answer a second time in the same thread, a second batch do all its work again.
+    let repeatable = is_repeatable(call.method.as_str(), &call.path);
     let silence_max = call.read_timeout.map(with_room);
     let answer_within =
         [silence_max, call.answer_within.map(with_room)].into_iter().flatten().min();

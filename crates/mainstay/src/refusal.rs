@@ -157,7 +157,8 @@ fn message(end: &Final, last: Option<(String, &Verdict)>, call: &Call) -> String
         ),
         Why::NotRepeatable => format!(
             "the attempt failed{tried} after the target may have begun, and this call must not be \
-             done twice; look at what is stored (the runs of the thread) before sending it again"
+             done twice; look at what is stored (runs of the thread, batches, jobs) before sending it \
+             again"
         ),
         Why::BudgetEmpty => format!(
             "the attempt failed{tried} and too many others failed before it, so the retry budget \

@@ -30,8 +30,9 @@ pub struct Facts {
     pub stream: bool,
     /// Whether the body can be sent a second time.
     pub replayable: bool,
-    /// Whether asking twice does no harm. Where it is not so (a run of an assistant), nothing is
-    /// sent beside an attempt, and none follows one that may have been heard.
+    /// Whether asking twice does no harm ([`is_repeatable`](crate::wire::repeat::is_repeatable)). Where it
+    /// is not so (a run of an assistant, a batch), nothing is sent beside an attempt, and none follows
+    /// one that may have been heard.
     pub repeatable: bool,
     /// Whether a broken answer can be told a second time: its events are of a family that can be
     /// compared, and asking again changes nothing that is stored.

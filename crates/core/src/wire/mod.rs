@@ -5,6 +5,7 @@ pub mod endpoint;
 pub mod error_body;
 pub mod form;
 pub mod json;
+pub mod repeat;
 pub mod request;
 pub mod sound;
 pub mod sse;

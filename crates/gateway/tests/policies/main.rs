@@ -10,6 +10,7 @@ mod fronts;
 mod kinds;
 mod knobs;
 mod models;
+mod once;
 mod outage;
 mod plain_http;
 mod reload;
