@@ -37,14 +37,14 @@ const DOOR: &str = "//! The laboratory alone.\npub mod judge;\npub mod lab;\n";
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     known(arguments, &["--constants"], &["--only", "--minutes"])?;
     let only = option(arguments, "--only").unwrap_or_default();
-    if arguments.iter().any(|argument| argument == "--constants") {
-        return constants::run(only);
-    }
     let limit = match option(arguments, "--minutes").map(str::parse) {
         None => LIMIT,
         Some(Ok(minutes)) => Duration::from_mins(minutes),
         Some(Err(_)) => return Err("--minutes wants a whole number".to_owned()),
     };
+    if arguments.iter().any(|argument| argument == "--constants") {
+        return constants::run(only, limit);
+    }
     let named = |mutant: &&Mutant| only.split('|').any(|text| mutant.name.contains(text));
     let chosen: Vec<&Mutant> = ALL.iter().filter(named).collect();
     for mutant in &chosen {

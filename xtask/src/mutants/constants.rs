@@ -2,7 +2,7 @@
 //! are still the best known, and what a change of each would cost.
 
 use super::list::mutant;
-use super::{LIMIT, LIMIT_FIRST, Mutant, lay_out, mutated};
+use super::{LIMIT_FIRST, Mutant, lay_out, mutated};
 use crate::places::{fresh, root, work};
 use crate::process::{Show, run as run_command};
 use std::fs;
@@ -43,16 +43,21 @@ const OTHERS: &[Mutant] = &[
 ];
 
 /// Plays the judged scenes of the laboratory, and nothing else.
-const PLAYER: &str = "//! The judged scenes.\n\nfn main() -> std::io::Result<()> {\n    let judged = [\"--judged\".to_owned()];\n    \
-     mainstay_sim::lab::console(&judged, &|| 0.0, &mut std::io::stdout().lock()).map(drop)\n}\n";
+const PLAYER: &str = "//! The judged scenes.\n\nfn main() -> std::io::Result<()> {\n    \
+     let arguments: Vec<String> = std::env::args().skip(1).collect();\n    \
+     mainstay_sim::lab::console(&arguments, &|| 0.0, &mut std::io::stdout().lock()).map(drop)\n}\n";
+
+/// First seeds of further twenty that are played with the constants as they are: what chance alone makes of
+/// a score.
+const CHANCE: [u64; 3] = [21, 41, 61];
 
 /// Prints a table: each scene's mean score, the most attempts a job, and jobs lost, as the constants
-/// are and with each of them changed.
+/// are (with other seeds, too) and with each of them changed.
 ///
 /// # Errors
 ///
 /// When a constant is not where it was, or something does not build.
-pub(super) fn run(only: &str) -> Result<(), String> {
+pub(super) fn run(only: &str, limit: Duration) -> Result<(), String> {
     let chosen = || OTHERS.iter().filter(|other| other.name.contains(only));
     for other in chosen() {
         mutated(other, &root())?;
@@ -63,18 +68,21 @@ pub(super) fn run(only: &str) -> Result<(), String> {
     let player =
         fs::create_dir_all(&examples).and_then(|()| fs::write(examples.join("judged.rs"), PLAYER));
     player.map_err(|e| format!("{}: {e}", examples.display()))?;
-    let sound = judged(&copy, LIMIT_FIRST)?;
+    let sound = judged(&copy, 1, LIMIT_FIRST.max(limit))?;
     let names: Vec<&str> = sound.iter().map(|scene| scene.name.as_str()).collect();
     println!("| constant | {} | attempts | lost |", names.join(" | "));
     println!("|{}", " --- |".repeat(names.len() + 3));
     row("as they are", &sound);
+    for from in CHANCE {
+        row(&format!("as they are, seeds from {from}"), &judged(&copy, from, limit)?);
+    }
     for other in chosen() {
         let path = copy.join("crates/core/src").join(other.file);
         let put =
             |text: &str| fs::write(&path, text).map_err(|e| format!("{}: {e}", path.display()));
         let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
         put(&mutated(other, &copy)?)?;
-        let found = judged(&copy, LIMIT);
+        let found = judged(&copy, 1, limit);
         put(&text)?;
         row(other.name, &found?);
     }
@@ -90,9 +98,10 @@ struct Scene {
     lost: u64,
 }
 
-fn judged(copy: &Path, limit: Duration) -> Result<Vec<Scene>, String> {
+fn judged(copy: &Path, from: u64, limit: Duration) -> Result<Vec<Scene>, String> {
     let mut command = Command::new("cargo");
-    let line = "run --offline --quiet -p mainstay-sim --example judged";
+    let line =
+        format!("run --offline --quiet -p mainstay-sim --example judged -- --judged --from {from}");
     command.args(line.split(' ')).current_dir(copy).env("RUSTFLAGS", "--cap-lints warn");
     command.env("CARGO_TARGET_DIR", work("mutants-target")?);
     let ran = run_command(&mut command, Show::OnFailure, limit);

@@ -15,7 +15,8 @@ const BROKEN_MAX: u32 = 5;
 ///
 /// `--seeds N` plays N random scenes with all their twins; `--from S` starts at another seed than 1;
 /// `--plain` leaves the twins out, to see how fast the laboratory itself is; `--seed S` replays one and
-/// shows everything; `--judged` plays the judged scenes and prints scores.
+/// shows everything; `--judged` plays the judged scenes, twenty seeds each (`--from S`: others), and prints
+/// scores.
 ///
 /// # Errors
 ///
@@ -25,25 +26,28 @@ pub fn console(args: &[String], seconds: &dyn Fn() -> f64, out: &mut dyn Write) 
         let at = args.iter().position(|arg| arg == name)?;
         args.get(at + 1)?.parse().ok()
     };
+    let from = number("--from").unwrap_or(1);
     if args.iter().any(|arg| arg == "--judged") {
-        return judged(out);
+        return judged(from, out);
     }
     if let Some(seed) = number("--seed") {
         return replay(&Scene::swarm(seed), out);
     }
     let Some(seeds) = number("--seeds") else {
-        writeln!(out, "usage: lab --seeds N [--from S] [--plain] | --seed S | --judged")?;
+        writeln!(
+            out,
+            "usage: lab --seeds N [--from S] [--plain] | --seed S | --judged [--from S]"
+        )?;
         return Ok(2);
     };
-    let from = number("--from").unwrap_or(1);
     let play = if args.iter().any(|arg| arg == "--plain") { play } else { check };
     swarm(from..from.saturating_add(seeds), play, seconds, out)
 }
 
-fn judged(out: &mut dyn Write) -> io::Result<u8> {
+fn judged(from: u64, out: &mut dyn Write) -> io::Result<u8> {
     for name in JUDGED {
         let (mut low, mut sum, mut worst, mut lost): (f64, f64, f64, u32) = (9.0, 0.0, 0.0, 0);
-        for seed in 1..=20 {
+        for seed in from..from.saturating_add(20) {
             let Some(scene) = Scene::judged(name) else { continue };
             let scene = Scene { seed, ..scene };
             let run = play(&scene);
