@@ -341,6 +341,13 @@ pub(super) const ALL: &[Mutant] = &[
         "if false {",
     ),
     mutant(
+        "what is given back counts whenever it is told",
+        BOOK,
+        "let back = ask.back.min(self.lows.since(ask.age));",
+        "let back = ask.back;",
+    ),
+    mutant("the same room is given back twice", BOOK, "self.lows.lower(back);", ""),
+    mutant(
         "nothing is set aside for leases",
         PACE,
         "let burst = self.burst - aside.min(self.burst);",
@@ -349,7 +356,7 @@ pub(super) const ALL: &[Mutant] = &[
     mutant(
         "a node without leases begins with a whole burst",
         LEASE,
-        "self.alone.unwrap_or_else(|| now + Duration::from_micros(pace.burst()))",
+        "self.alone.unwrap_or_else(|| now + Duration::from_micros(used))",
         "self.alone.unwrap_or(now)",
     ),
     mutant(

@@ -10,7 +10,7 @@ use super::resp::{ServerError, Value};
 use super::script::Script;
 
 /// Its keys carry the same version: another meaning of them is another number.
-static LIMITS: Script = Script::new("limits/1", include_str!("limits.lua"));
+static LIMITS: Script = Script::new("limits/2", include_str!("limits.lua"));
 
 /// Says what a node has to say about the limits of an organization. Not sent twice: without an answer it
 /// may have been heard.
@@ -29,22 +29,22 @@ pub async fn serve_limits(
     let args: Vec<&[u8]> = args.iter().map(String::as_bytes).collect();
     let value = link.script(&LIMITS, &keys, &args).await?;
     read(message, &value).ok_or_else(|| {
-        let text = "the answer of the script `limits/1` makes no sense".to_owned();
+        let text = "the answer of the script `limits/2` makes no sense".to_owned();
         LinkError::Refused(ServerError { code: "MAINSTAY".to_owned(), text })
     })
 }
 
 /// Keys and arguments of a message.
 fn words(node: &str, org: &str, message: &Message) -> (Vec<String>, Vec<String>) {
-    let mut keys = vec![format!("{{{org}}}:limits:v1:seen:{node}")];
+    let mut keys = vec![format!("{{{org}}}:limits:v2:seen:{node}")];
     let mut args = vec![message.number.to_string(), message.nodes.to_string(), node.to_owned()];
     for Ask { id, measure, wish } in &message.asks {
-        keys.push(format!("{{{org}}}:limits:v1:{id}:{}", measure.name()));
+        keys.push(format!("{{{org}}}:limits:v2:{id}:{}", measure.name()));
         match wish {
             Wish::Rate(ask) => {
-                let RateAsk { limit, room, back, spent, need, want, count, floor } = ask;
+                let RateAsk { limit, room, back, age, spent, need, want, count, floor } = ask;
                 args.push("r".to_owned());
-                let all = [limit, room, back, spent, need, want, count, floor];
+                let all = [limit, room, back, age, spent, need, want, count, floor];
                 args.extend(all.map(ToString::to_string));
             }
             Wish::Places(ask) => {

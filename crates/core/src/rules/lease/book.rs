@@ -45,6 +45,7 @@ pub struct Pool {
     at: u64,
     limit: u64,
     count: u64,
+    lows: Lows,
 }
 
 impl Pool {
@@ -60,7 +61,9 @@ impl Pool {
             self.count = ask.count;
         }
         self.count += 1;
-        let debt = self.debt.saturating_sub(ask.back) + ask.spent;
+        let back = ask.back.min(self.lows.since(ask.age));
+        self.lows.lower(back);
+        let debt = self.debt.saturating_sub(back) + ask.spent;
         let fits = ask.room.saturating_sub(ask.need);
         let granted = if debt <= fits {
             let more = ask.want.saturating_sub(ask.need);
@@ -77,10 +80,56 @@ impl Pool {
     fn flow(&mut self, limit: u64, now: u64) {
         self.debt = self.debt.saturating_sub(now.saturating_sub(self.at));
         self.at = now;
+        self.lows.note(self.debt, now);
         if self.limit != limit && self.limit != 0 && self.debt > 0 {
             self.debt = converted(self.debt, self.limit, limit.max(1));
+            // In another measure they would be too much.
+            self.lows.note(0, now);
         }
         self.limit = limit;
+    }
+}
+
+/// The least that counted as used of late. What is given back is told some time after it was, and what has
+/// passed meanwhile would have passed without it: taken off what came since, it would let that in once
+/// more. So no more of it counts than there was all the time since.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Lows {
+    /// Number of the present slot of time.
+    slot: u64,
+    /// Of each slot, the present one first; above every debt where nothing was asked in it.
+    least: [u64; Lows::SLOTS],
+}
+
+impl Lows {
+    const SLOTS: usize = 8;
+    /// Length of a slot, in microseconds.
+    const SLOT: u64 = 125_000;
+
+    /// Notes what counts as used, before anything is granted: between two such moments it only falls. A
+    /// clock that went back stays in the slot where it was.
+    fn note(&mut self, debt: u64, now: u64) {
+        let slot = self.slot.max(now / Self::SLOT);
+        let passed = usize::try_from(slot - self.slot).unwrap_or(usize::MAX).min(Self::SLOTS);
+        self.slot = slot;
+        self.least.rotate_right(passed);
+        self.least[..passed].fill(Pool::DEBT_MAX);
+        self.least[0] = self.least[0].min(debt);
+    }
+
+    /// The least since so many microseconds ago, looked at in whole slots; 0 when that is longer ago than
+    /// is kept.
+    fn since(&self, age: u64) -> u64 {
+        let slots = usize::try_from(age / Self::SLOT).unwrap_or(usize::MAX).saturating_add(2);
+        let known = self.least.get(..slots).unwrap_or_default();
+        known.iter().copied().min().unwrap_or(0)
+    }
+
+    /// So much was taken off, as if it had been so all the time.
+    fn lower(&mut self, by: u64) {
+        for least in &mut self.least {
+            *least = least.saturating_sub(by);
+        }
     }
 }
 

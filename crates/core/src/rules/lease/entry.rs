@@ -114,9 +114,9 @@ impl Entry {
     }
 
     /// A grant came too late to be spent.
-    pub(super) fn late(&mut self, measure: Measure, told: &Told) {
+    pub(super) fn late(&mut self, measure: Measure, told: &Told, sent: Moment) {
         if let (Some(lease), Told::Rate(told)) = (self.rate_mut(measure), told) {
-            lease.late(told);
+            lease.late(told, sent);
         }
     }
 
@@ -128,14 +128,14 @@ impl Entry {
 
     pub(super) fn has_news(&self, view: View) -> bool {
         let rates = [&self.minute, &self.tokens, &self.day];
-        rates.into_iter().any(RateLease::has_news)
+        rates.into_iter().any(|lease| lease.has_news(view.now))
             || self.spec.concurrency.is_some_and(|limit| self.places.has_news(limit, view))
     }
 
     /// What there is to be said of each measure that has something to say.
     pub(super) fn wishes(&mut self, view: View, mut say: impl FnMut(Measure, Wish)) {
         self.each_rate(|measure, pace, lease| {
-            if lease.is_eager(pace, view) || lease.has_news() {
+            if lease.is_eager(pace, view) || lease.has_news(view.now) {
                 say(measure, Wish::Rate(lease.ask(pace, view)));
             }
         });

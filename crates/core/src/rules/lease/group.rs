@@ -253,7 +253,7 @@ impl Group {
                     entry.flow(&spec, view);
                     entry.told(*measure, (wish, told), at, view);
                     if late {
-                        entry.late(*measure, told);
+                        entry.late(*measure, told, at);
                         self.eager.insert(*id);
                     }
                 }

@@ -47,6 +47,8 @@ pub struct RateAsk {
     pub room: u64,
     /// Was leased and is not needed.
     pub back: u64,
+    /// How long ago the first of that was given back at most, when this is heard.
+    pub age: u64,
     /// Was spent without a lease.
     pub spent: u64,
     /// Least that is of use; 0: a lease is asked for ahead.

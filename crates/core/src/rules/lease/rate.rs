@@ -15,8 +15,10 @@ const AGAIN: Duration = Duration::from_millis(5);
 const AHEAD_AGAIN: Duration = Duration::from_millis(50);
 /// How long a refusal of tokens is believed: others give back what their calls did not use.
 const BELIEVED: Duration = Duration::from_secs(1);
-/// What is to be given back is told once it is this part of the burst, if nothing else is to be said.
+/// What is to be given back is told once it is this part of the burst, or so old, if nothing else is to be
+/// said: of what is older than a second nothing counts any more.
 const BACK_PART: u64 = 64;
+const BACK_OLD: Duration = Duration::from_millis(250);
 
 /// A lease of a rate. Its measure is units times the window's microseconds, and exact.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,8 +39,9 @@ pub(super) struct RateLease {
     owed_before: u128,
     /// When that begins anew.
     owed_until: Moment,
-    /// To be given back.
+    /// To be given back, and since when the first of it is.
     back: u128,
+    back_from: Moment,
     /// Both, in the message under way.
     owed_sent: [u128; 2],
     known: Option<Known>,
@@ -98,7 +101,8 @@ impl RateLease {
         self.at = now;
         if now >= self.until {
             // Not used up in its time: the next one is leased when somebody calls.
-            self.back += core::mem::take(&mut self.credit);
+            let unspent = core::mem::take(&mut self.credit);
+            self.give_back(unspent, now);
             self.chunk = 0;
         }
         let burst = Duration::from_micros(rate.burst());
@@ -143,6 +147,9 @@ impl RateLease {
         self.owed += cost;
         let away = view.reach == Reach::Away;
         if away {
+            // One that is larger than the burst takes longer to be given.
+            let given = view.now + Duration::from_micros(pace.time_up(cost));
+            self.owed_until = self.owed_until.max(given);
             let until = self.alone_until(pace, view.now).max(view.now);
             self.alone = Some(until + Duration::from_micros(pace.alone(units, view.nodes)));
         }
@@ -188,7 +195,7 @@ impl RateLease {
             }
             let untold = less.min(self.owed);
             self.owed -= untold;
-            self.back += less - untold;
+            self.give_back(less - untold, view.now);
             return;
         }
         let hold = pace.fine(pace.hold(view.nodes));
@@ -197,20 +204,30 @@ impl RateLease {
             self.credit += kept;
             self.until = self.until.max(view.now + pace.life());
         }
-        self.back += less - kept;
+        self.give_back(less - kept, view.now);
+    }
+
+    /// With the next message. Nobody could spend it since `from`.
+    fn give_back(&mut self, fine: u128, from: Moment) {
+        if fine > 0 {
+            self.back_from = if self.back > 0 { self.back_from.min(from) } else { from };
+            self.back += fine;
+        }
     }
 
     /// Gives everything back that is not spent, with the next message.
     pub(super) fn leave(&mut self) {
-        self.back += core::mem::take(&mut self.credit);
+        let unspent = core::mem::take(&mut self.credit);
+        self.give_back(unspent, self.at);
         (self.chunk, self.leaves) = (0, true);
     }
 
-    /// What was granted came too late to be spent, and is given back.
-    pub(super) fn late(&mut self, told: &RateTold) {
+    /// What was granted by the reply to a message that was sent at `sent` came too late to be spent, and is
+    /// given back.
+    pub(super) fn late(&mut self, told: &RateTold, sent: Moment) {
         let granted = self.pace.map_or(0, |pace| pace.fine(told.granted)).min(self.credit);
         self.credit -= granted;
-        self.back += granted;
+        self.give_back(granted, sent);
     }
 
     /// Whether there is something that cannot wait for other news.
@@ -219,11 +236,11 @@ impl RateLease {
     }
 
     /// Whether there is something to be said at leisure.
-    pub(super) fn has_news(&self) -> bool {
+    pub(super) fn has_news(&self, now: Moment) -> bool {
         let Some(pace) = &self.pace else { return false };
         let back = pace.time_down(self.back);
         let much = self.leaves || back.saturating_mul(BACK_PART) >= pace.burst();
-        self.owes() || back > 0 && much
+        self.owes() || back > 0 && (much || now >= self.back_from + BACK_OLD)
     }
 
     fn owes(&self) -> bool {
@@ -247,12 +264,16 @@ impl RateLease {
         self.owed_sent = [core::mem::take(&mut self.owed), core::mem::take(&mut self.owed_before)];
         let owed = self.owed_sent[0] + self.owed_sent[1];
         let most = super::Pool::DEBT_MAX;
+        let back = pace.time_down(core::mem::take(&mut self.back)).min(most);
+        let age = between(self.back_from, view.now).saturating_add(micros(view.reply_max));
         RateAsk {
             limit: pace.limit,
             room: pace.room(view),
-            back: pace.time_down(core::mem::take(&mut self.back)).min(most),
-            // More than the burst never counts as used by calls that were admitted.
-            spent: pace.time_up(owed).min(pace.burst()),
+            back,
+            age: if back == 0 { 0 } else { age },
+            // More than the burst never counts as used by calls that were admitted, but for what is left of
+            // one that is larger.
+            spent: pace.time_up(owed).min(pace.burst().max(between(view.now, self.owed_until))),
             need: need.min(most),
             want: want.min(most),
             count: self.known.map_or(0, |known| known.count),
@@ -339,8 +360,10 @@ impl RateLease {
         between(view.now, until).saturating_sub(pace.burst().saturating_sub(cost))
     }
 
+    /// At first a burst counts as used, or as much as is known to be: one call may be larger than that.
     fn alone_until(&self, pace: &Pace, now: Moment) -> Moment {
-        self.alone.unwrap_or_else(|| now + Duration::from_micros(pace.burst()))
+        let used = self.debt(now).max(pace.burst());
+        self.alone.unwrap_or_else(|| now + Duration::from_micros(used))
     }
 }
 

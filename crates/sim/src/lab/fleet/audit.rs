@@ -132,11 +132,13 @@ impl Auditor {
         }
     }
 
-    /// The place gave everything anew, or lets this much time pass that did not.
+    /// The place gave everything anew, or lets this much time pass that did not. More than a burst counts as
+    /// used only while a call is paid back that is larger.
     pub(super) fn anew(&mut self, micros: u64, now: u64) {
         for watched in &mut self.watched {
-            let burst = u64::try_from(watched.burst / u128::from(watched.allowed));
-            watched.forgive(burst.unwrap_or(u64::MAX).min(micros), now);
+            watched.flow(now);
+            let used = watched.burst.max(watched.all.used) / u128::from(watched.allowed);
+            watched.forgive(u64::try_from(used).unwrap_or(u64::MAX).min(micros), now);
         }
     }
 
@@ -205,6 +207,7 @@ impl Watched {
         // time later.
         let late = u128::from(self.allowed) * LATE;
         let most = self.burst.max(cost) + late + self.slack + returned;
+        let beside = self.beside(call, cost);
         let name = self.measure.name();
         let mut check = |what: &str, used: u128, most: u128| {
             if used > most {
@@ -214,7 +217,7 @@ impl Watched {
         };
         self.all.used += cost;
         if strict {
-            check("together", self.all.used, most);
+            check("together", self.all.used, most + beside);
         }
         if call.alone {
             let fifths = cost * 5 * self.alone.len() as u128;
@@ -232,15 +235,31 @@ impl Watched {
         }
     }
 
+    /// What may count as used beside a call, or beside one that is larger than the burst. Such a call goes when
+    /// nothing counts as used where that is looked at: at the place, or, while it is away, by its own node for
+    /// itself. What the others have admitted then is within their own parts or paid back before they admit
+    /// more, and no node can know of it. Without such calls this is nothing: parts are four fifths of the
+    /// burst together, and leases are within it.
+    fn beside(&self, call: Spent, cost: u128) -> u128 {
+        let large = cost > self.burst;
+        let over = |used: u128, part: u128| if large { used } else { used.saturating_sub(part) };
+        let others = self.alone.iter().enumerate().filter(|(node, _)| *node != call.node);
+        let fifths: u128 = others.map(|(_, level)| over(level.used, self.burst * 4)).sum();
+        let leased = if call.alone { over(self.leased.used, self.burst) } else { 0 };
+        fifths / (5 * self.alone.len() as u128) + leased
+    }
+
     fn give_back(&mut self, call: Spent, unused: u64, now: u64) {
         self.flow(now);
         let (back, nodes) = (self.cost(unused), self.alone.len() as u128);
-        self.all.used = self.all.used.saturating_sub(back);
+        // What was spent alone is told to the place, and so is what comes back of it: as in one process it
+        // makes room for whoever comes next, so that leases are up to it.
+        for level in [&mut self.all, &mut self.leased] {
+            level.used = level.used.saturating_sub(back);
+        }
         if call.alone {
             let level = &mut self.alone[call.node];
             level.used = level.used.saturating_sub(back * 5 * nodes);
-        } else {
-            self.leased.used = self.leased.used.saturating_sub(back);
         }
         self.returned.push_back((now, back));
     }

@@ -12,7 +12,7 @@ use super::super::testing::{open, timed};
 use super::*;
 use crate::testing::redis::RedisServer;
 
-static TIMED: LazyLock<Script> = LazyLock::new(|| timed(&LIMITS, "timed limits/1"));
+static TIMED: LazyLock<Script> = LazyLock::new(|| timed(&LIMITS, "timed limits/2"));
 
 /// Says it to the script, at a time of the test or the server's own.
 async fn say(
@@ -75,6 +75,7 @@ impl Chance {
             limit: self.pick(&[1, 7, 60, 1_000, 1_000_000_000_000]),
             room: self.amount(),
             back: if self.dice.below(2) == 0 { 0 } else { self.amount() },
+            age: self.pick(&[0, 25_000, 124_999, 125_000, 400_000, 874_999, 875_000, 1 << 50]),
             spent: if self.dice.below(4) == 0 { self.amount() } else { 0 },
             need,
             want: need.max(self.amount()),
@@ -137,7 +138,7 @@ async fn the_script_goes_by_the_servers_time_and_keeps_what_it_knows_for_two_day
         before = now;
         assert_eq!(theirs, book.serve("a", &message, now), "{message:?}");
     }
-    for key in ["{o}:limits:v1:0:rpm", "{o}:limits:v1:0:concurrency"] {
+    for key in ["{o}:limits:v2:0:rpm", "{o}:limits:v2:0:concurrency"] {
         let left = server.ask(&format!("PTTL {key}")).expect("an answer");
         let left: i64 = left.trim_start_matches(':').trim().parse().expect("a number");
         assert!(left > 47 * 3_600_000 || left == -2, "{key}: {left}");

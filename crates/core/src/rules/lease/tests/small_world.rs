@@ -156,7 +156,7 @@ impl World {
     fn send(&mut self, node: usize) {
         let (pace, view) = (self.pace, self.view(Reach::Ask));
         let lease = &mut self.leases[node];
-        if self.sent[node].is_none() && (lease.is_eager(&pace, view) || lease.has_news()) {
+        if self.sent[node].is_none() && (lease.is_eager(&pace, view) || lease.has_news(self.now)) {
             let ask = lease.ask(&pace, view);
             self.sent[node] = Some(Sent { ask, at: self.now, reply: None });
         }
@@ -182,7 +182,7 @@ impl World {
         lease.flow(Some(pace), view);
         lease.told(&ask, &told, at, view);
         if self.now > at + REPLY_MAX {
-            lease.late(&told);
+            lease.late(&told, at);
         }
         true
     }

@@ -186,12 +186,65 @@ fn what_is_larger_than_the_burst_goes_when_nothing_is_used() {
 fn tokens_that_were_not_used_are_there_for_others() {
     let mut town = Town::new(2, &[LimitSpec { tpm: Some(6_000), ..LimitSpec::default() }]);
     let large = town.call(0, 5_500).unwrap();
+    town.pass(0.3);
     assert!(town.call(1, 3_000).is_err());
     town.end(0, large, Some(100));
     town.tick(0);
     assert!(town.call(1, 3_000).is_err(), "a refusal is believed for a second");
     town.pass(1.1);
     assert!(town.call(1, 3_000).is_ok());
+}
+
+/// A limit of 100 tokens a second, of which 100 may come at once; a node holds none of them.
+fn a_hundred_a_second() -> Town {
+    let burst = Some(Duration::from_secs(1));
+    Town::new(3, &[LimitSpec { tpm: Some(6_000), burst, ..LimitSpec::default() }])
+}
+
+#[test]
+fn what_had_passed_when_it_was_given_back_is_not_taken_off_what_others_took_since() {
+    let mut town = a_hundred_a_second();
+    let first = town.call(0, 60).unwrap();
+    town.pass(2.0);
+    // Nothing counts as used any more, so this makes no room.
+    town.end(0, first, Some(0));
+    town.pass(0.2);
+    town.call(1, 60).unwrap();
+    town.tick(0);
+    assert!(town.call(0, 60).is_err(), "120 at once of 100");
+    assert_eq!(town.used(0, Measure::TokensPerMinute), 60);
+}
+
+#[test]
+fn what_is_given_back_makes_room_for_as_much_as_there_was_since_and_once() {
+    let mut town = a_hundred_a_second();
+    let (first, second) = (town.call(0, 60).unwrap(), town.call(1, 40).unwrap());
+    town.pass(0.5);
+    town.end(0, first, Some(0));
+    town.end(1, second, Some(0));
+    town.call(2, 50).unwrap();
+    town.tick(0);
+    assert_eq!(town.used(0, Measure::TokensPerMinute), 50, "half had passed");
+    town.tick(1);
+    assert_eq!(town.used(1, Measure::TokensPerMinute), 50, "the other half is given back already");
+    assert!(town.call(1, 60).is_err());
+    assert!(town.call(1, 50).is_ok());
+}
+
+#[test]
+fn of_what_is_told_too_late_to_know_what_counted_since_nothing_is_taken_off() {
+    let mut town = a_hundred_a_second();
+    let first = town.call(0, 90).unwrap();
+    town.pass(0.5);
+    town.end(0, first, Some(0));
+    // 40 counted then; in the last second never less than 60 did.
+    for tokens in [50, 50, 40, 40] {
+        town.call(1, tokens).unwrap();
+        town.pass(0.4);
+    }
+    town.call(1, 40).unwrap();
+    town.tick(0);
+    assert_eq!(town.used(0, Measure::TokensPerMinute), 100);
 }
 
 #[test]
@@ -246,6 +299,32 @@ fn without_the_place_a_node_spends_its_lease_and_then_four_fifths_of_its_part() 
     }
     let back: u64 = (0..4).map(|node| town.hammer(node, 0)).sum();
     assert!(back < 1_300, "{back} at once after the return");
+}
+
+#[test]
+fn a_call_larger_than_the_burst_is_paid_back_first_also_when_the_place_is_away() {
+    let burst = Some(Duration::from_secs(1));
+    let spec = LimitSpec { tpm: Some(600), burst, ..LimitSpec::default() };
+    let mut town = Town::new(2, &[spec]);
+    town.call(0, 100).unwrap();
+    town.away = true;
+    town.pass(2.0);
+    assert!(town.call(0, 1).is_err());
+    town.pass(7.0);
+    assert!(town.call(0, 1).is_err());
+    town.pass(0.5);
+    assert!(town.call(0, 1).is_ok());
+    // One that goes without the place is told when it is back, as far as it is not paid back.
+    town.pass(10.0);
+    town.call(0, 100).unwrap();
+    town.pass(3.0);
+    town.away = false;
+    town.tick(0);
+    assert_eq!(town.used(0, Measure::TokensPerMinute), 70);
+    town.pass(6.0);
+    assert!(town.call(1, 5).is_err());
+    town.pass(0.6);
+    assert!(town.call(1, 5).is_ok());
 }
 
 #[test]
@@ -434,6 +513,8 @@ fn a_node_that_stops_gives_back_what_it_holds() {
     let mut town = Town::new(2, &[rpm(60_000)]);
     town.call(0, 0).unwrap();
     let held = town.used(0, Measure::RequestsPerMinute);
+    town.pass(0.3);
+    town.tick(0);
     town.nodes[0].leave();
     town.talk(0);
     town.call(1, 0).unwrap();
