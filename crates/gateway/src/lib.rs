@@ -42,6 +42,7 @@ mod money;
 mod otel;
 mod ownership;
 mod quoted;
+mod recent;
 mod refused;
 pub mod rehearsal;
 mod reload;

@@ -6,13 +6,14 @@
 //! fill a known window is estimated. Within 15 % of the window the texts are counted with the model's
 //! vocabulary, away from the thread that serves calls. What is not certain is the provider's to say.
 
-use std::sync::LazyLock;
+use std::cell::RefCell;
+use std::sync::{Arc, LazyLock};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
 use bytes::Bytes;
 use mainstay::call::{Call, CallBody};
-use mainstay::{Engine, Reach};
+use mainstay::{Edition, Engine, Reach};
 use mainstay_core::failure::{Kind, Scope};
 use mainstay_core::validate::{Fault, Level, Report};
 use mainstay_core::wire::endpoint::{Endpoint, Group};
@@ -24,6 +25,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use crate::recent::Recent;
 use crate::refused::Refused;
 
 /// Most counts at once, over all workers, and never more than half the processors: a flood of long
@@ -79,13 +81,25 @@ pub(crate) async fn check(prompt: Prompt<'_>, engine: &Engine) -> Result<(), Ref
     if most <= engine.smallest_window() || prompt.body.len() > BODY_MAX {
         return Ok(());
     }
-    let Some((target, window)) = widest(engine.reach(prompt.model)) else { return Ok(()) };
+    let Some((target, window)) = widest(engine, prompt.model) else { return Ok(()) };
     if let Some(limit) = window.output_max.filter(|limit| strict && asked > *limit && *limit > 0) {
         return Err(too_much_output(&target, asked, limit));
     }
     if most <= window.context || !may_fill(&prompt, &target, window, asked) {
         return Ok(());
     }
+    // Few calls come so far.
+    Box::pin(check_counted(prompt, target, window, strict, field)).await
+}
+
+/// The same of one that is counted for it.
+async fn check_counted(
+    prompt: Prompt<'_>,
+    target: Arc<str>,
+    window: Window,
+    strict: bool,
+    field: &'static str,
+) -> Result<(), Refused> {
     let output_counts =
         counts_output(prompt.endpoint) && (strict || !models::is_reasoning(&target));
     let Some(place) = place(prompt.time).await else { return Ok(()) };
@@ -134,11 +148,30 @@ impl Countable {
     }
 }
 
+/// A target and its window.
+type Wide = (Arc<str>, Window);
+
+thread_local! {
+    /// By the edition of the places: the widest of the models that this thread's calls have named of late.
+    static WIDEST: RefCell<(Option<Edition>, Recent<Option<Wide>>)> = RefCell::default();
+}
+
 /// The target with the largest window; `None` when nobody knows the window of one of them.
-fn widest(reach: Vec<Reach>) -> Option<(String, Window)> {
+fn widest(engine: &Engine, model: &str) -> Option<Wide> {
+    WIDEST.with_borrow_mut(|(of, widest)| {
+        if !of.as_ref().is_some_and(|of| engine.is_edition(of)) {
+            widest.forget();
+            *of = Some(engine.edition());
+        }
+        widest.get(model, || widest_of(engine.reach(model)))
+    })
+}
+
+fn widest_of(reach: Vec<Reach>) -> Option<Wide> {
     let known: Option<Vec<(String, Window)>> =
         reach.into_iter().map(|one| Some((one.model, one.window?))).collect();
-    known?.into_iter().max_by_key(|(_, window)| window.context)
+    let (target, window) = known?.into_iter().max_by_key(|(_, window)| window.context)?;
+    Some((target.into(), window))
 }
 
 /// Whether the estimate is within 15 % of the window or beyond it.

@@ -7,21 +7,89 @@
 //! 4. The first provider without a list. Only that one: a prompt goes to a second provider when a
 //!    route says so, and not because a list was left out.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use mainstay_core::policy::{Policy, Route};
 use mainstay_tokens::models;
 
 use crate::spec::{EngineSpec, ProviderSpec};
+use crate::targets::Target;
 
 /// Providers, routes and policies, as of one configuration.
 #[derive(Debug)]
 pub(crate) struct Directory {
+    pub(crate) edition: Edition,
     pub(crate) providers: Vec<Arc<ProviderSpec>>,
-    routes: Vec<(Route, Arc<Policy>)>,
+    routes: Vec<Way>,
     pub(crate) policy: Arc<Policy>,
     /// In tokens, of any model that is known.
     pub(crate) smallest_window: u64,
+}
+
+/// One configuration of one engine, told apart from every other as long as this is kept.
+#[derive(Clone, Debug)]
+pub struct Edition(Arc<()>);
+
+impl PartialEq for Edition {
+    fn eq(&self, other: &Edition) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Edition {}
+
+/// A route, and where it leads.
+#[derive(Debug)]
+pub(crate) struct Way {
+    pub(crate) route: Route,
+    pub(crate) policy: Arc<Policy>,
+    /// The provider of each of its targets; none where there is no provider of that name.
+    providers: Vec<Option<Arc<ProviderSpec>>>,
+    /// Its targets, once a call has looked for them. They stay the same for as long as the directory
+    /// is, so that no call looks for those it does not need.
+    legs: OnceLock<Vec<Leg>>,
+}
+
+/// What one target of a route leads to: a cell a credential.
+#[derive(Debug)]
+pub(crate) struct Leg {
+    pub(crate) weight: u32,
+    pub(crate) cells: Vec<Arc<Target>>,
+}
+
+impl Way {
+    fn of(route: Route, providers: &[Arc<ProviderSpec>]) -> Way {
+        let named = |name: &str| providers.iter().find(|provider| provider.name == name).cloned();
+        let providers = route.targets.iter().map(|target| named(&target.provider)).collect();
+        let policy = Arc::new(route.policy.clone());
+        Way { route, policy, providers, legs: OnceLock::new() }
+    }
+
+    /// Each provider it leads to, its target's weight, and the model as the target names it.
+    pub(crate) fn each<'w: 'm, 'm>(
+        &'w self,
+        model: &'m str,
+    ) -> impl Iterator<Item = (&'w Arc<ProviderSpec>, u32, &'m str)> {
+        let targets = self.route.targets.iter().zip(&self.providers);
+        targets.filter_map(move |(target, provider)| {
+            Some((provider.as_ref()?, target.weight, target.model.as_deref().unwrap_or(model)))
+        })
+    }
+
+    /// Hands over its legs for a call of this model; `find` finds them where they are not known.
+    pub(crate) fn with_legs<R>(
+        &self,
+        find: impl Fn() -> Vec<Leg>,
+        then: impl FnOnce(&[Leg]) -> R,
+    ) -> R {
+        if self.depends_on_caller() { then(&find()) } else { then(self.legs.get_or_init(find)) }
+    }
+
+    /// Whether a target is asked for whatever its caller names.
+    fn depends_on_caller(&self) -> bool {
+        self.route.model.ends_with('*')
+            && self.route.targets.iter().any(|target| target.model.is_none())
+    }
 }
 
 /// What is known of models without asking anybody, and who has to be asked for the rest.
@@ -35,16 +103,14 @@ pub struct KnownModels {
 
 impl Directory {
     pub(crate) fn of(spec: EngineSpec) -> Directory {
-        let with_policy = |route: Route| {
-            let policy = Arc::new(route.policy.clone());
-            (route, policy)
-        };
         let own = spec.providers.iter().flat_map(|provider| provider.windows.values().copied());
         let smallest_window = own.chain([models::smallest_window()]).min().unwrap_or(0);
+        let providers: Vec<_> = spec.providers.into_iter().map(Arc::new).collect();
         Directory {
+            edition: Edition(Arc::new(())),
             smallest_window,
-            providers: spec.providers.into_iter().map(Arc::new).collect(),
-            routes: spec.routes.into_iter().map(with_policy).collect(),
+            routes: spec.routes.into_iter().map(|route| Way::of(route, &providers)).collect(),
+            providers,
             policy: Arc::new(spec.policy),
         }
     }
@@ -53,8 +119,8 @@ impl Directory {
         self.providers.iter().find(|provider| provider.name == name)
     }
 
-    pub(crate) fn route(&self, model: &str) -> Option<&(Route, Arc<Policy>)> {
-        self.routes.iter().find(|(route, _)| matches(&route.model, model))
+    pub(crate) fn route(&self, model: &str) -> Option<&Way> {
+        self.routes.iter().find(|way| matches(&way.route.model, model))
     }
 
     /// Providers for a model without a route, and what to ask each for.
@@ -92,20 +158,19 @@ impl Directory {
         model: &str,
         mut each: impl FnMut(&'d Arc<ProviderSpec>, &str),
     ) {
-        let Some((route, _)) = self.route(model) else {
+        let Some(way) = self.route(model) else {
             for (provider, model) in self.serving(model) {
                 each(provider, provider.model(model));
             }
             return;
         };
-        for target in &route.targets {
-            let Some(provider) = self.named(&target.provider) else { continue };
-            each(provider, provider.model(target.model.as_deref().unwrap_or(model)));
+        for (provider, _, model) in way.each(model) {
+            each(provider, provider.model(model));
         }
     }
 
     pub(crate) fn known_models(&self) -> KnownModels {
-        let routes = self.routes.iter().map(|(route, _)| route.model.clone());
+        let routes = self.routes.iter().map(|way| way.route.model.clone());
         let lists = self.providers.iter().flat_map(|p| p.models.clone().unwrap_or_default());
         let maps = self.providers.iter().flat_map(|p| {
             p.model_map.keys().filter_map(|model| self.name_of(&p.name, model)).collect::<Vec<_>>()
@@ -143,5 +208,40 @@ fn matches(pattern: &str, model: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some(prefix) => model.starts_with(prefix),
         None => pattern == model,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use mainstay_core::policy::{RouteTarget, Strategy};
+
+    use super::*;
+
+    #[test]
+    fn targets_are_looked_for_once_unless_they_are_asked_for_what_the_caller_names() {
+        let looked_for = |model: &str, named: Option<&str>| {
+            let (provider, model) = ("p".to_owned(), model.to_owned());
+            let target = RouteTarget { provider, model: named.map(str::to_owned), weight: 1 };
+            let route = Route {
+                model,
+                targets: vec![target],
+                strategy: Strategy::Order,
+                policy: Policy::default(),
+            };
+            let (way, times) = (Way::of(route, &[]), Cell::new(0));
+            for _ in 0..3 {
+                let find = || {
+                    times.set(times.get() + 1);
+                    Vec::new()
+                };
+                way.with_legs(find, |legs| assert!(legs.is_empty()));
+            }
+            times.get()
+        };
+        assert_eq!(looked_for("gpt-4o", None), 1);
+        assert_eq!(looked_for("gpt-*", Some("gpt-4o")), 1);
+        assert_eq!(looked_for("gpt-*", None), 3);
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use mainstay_core::dice::Dice;
 use mainstay_core::plan::{Candidate, Facts, Handle, Plan};
-use mainstay_core::policy::{Policy, Route, Strategy};
+use mainstay_core::policy::{Policy, Strategy};
 use mainstay_core::rules::breaker::{Advice, State};
 use mainstay_core::rules::pacer::PacerSnapshot;
 use mainstay_core::time::Moment;
@@ -16,11 +16,11 @@ use mainstay_core::wire::repeat::is_repeatable;
 use mainstay_core::wire::stream::Family;
 use mainstay_tokens::models::Window;
 
-use crate::call::{Call, CallBody, Pin};
+use crate::call::{Call, CallBody, Pin, TargetLook};
 use crate::clock::Clock;
-use crate::directory::{Directory, KnownModels};
+use crate::directory::{Directory, Edition, KnownModels, Leg, Way};
 use crate::spec::{EngineSpec, ProviderSpec};
-use crate::targets::{Account, Registry, Shared};
+use crate::targets::{Account, Registry, Shared, Target};
 use crate::upstream::Upstream;
 use crate::walk::Walk;
 
@@ -159,7 +159,7 @@ impl Engine {
     pub fn validation(&self, model: Option<&str>) -> Level {
         let directory = self.directory.load();
         let route = model.and_then(|model| directory.route(model));
-        route.map_or(&directory.policy, |(_, policy)| policy).validate.level
+        route.map_or(&directory.policy, |way| &way.policy).validate.level
     }
 
     /// What is known of the targets that a call for this model may go to.
@@ -199,11 +199,19 @@ impl Engine {
         dice: Dice,
     ) -> Walk<U> {
         let policy = candidates.policy;
-        let targets: Vec<Shared> =
-            candidates.targets.iter().map(|candidate| candidate.handle.clone()).collect();
         let facts = facts(&call, &policy);
         let plan = Plan::new(facts, Arc::clone(&policy), candidates.targets, dice);
-        Walk::new(self.clock, Arc::clone(upstream), call, policy, targets, plan)
+        Walk::new(self.clock, Arc::clone(upstream), call, policy, plan)
+    }
+
+    /// Which configuration is in use: another one after each reload.
+    pub fn edition(&self) -> Edition {
+        self.directory.load().edition.clone()
+    }
+
+    /// Whether it is still this one.
+    pub fn is_edition(&self, edition: &Edition) -> bool {
+        self.directory.load().edition == *edition
     }
 
     /// Hands over where a call of `model` may go: the provider's name, and the model it is asked for.
@@ -241,6 +249,17 @@ impl Engine {
             Candidates { targets, policy },
             Dice::new(self.seed ^ number),
         )
+    }
+
+    /// What is known of one target, if it was used.
+    pub fn state_of(
+        &self,
+        provider: &str,
+        credential: usize,
+        model: Option<&str>,
+    ) -> Option<TargetLook> {
+        let target = self.registry.known(provider, credential, model)?;
+        Some(target.0.state(self.now()))
     }
 
     /// The state of every target that was used.
@@ -313,9 +332,9 @@ impl Engine {
             });
             return Candidates { targets, policy };
         };
-        if let Some((route, policy)) = directory.route(model) {
-            let targets = self.of_route(&directory, route, policy, model, number, dice);
-            return Candidates { targets, policy: Arc::clone(policy) };
+        if let Some(way) = directory.route(model) {
+            let targets = self.of_way(way, model, number, dice);
+            return Candidates { targets, policy: Arc::clone(&way.policy) };
         }
         let policy = Arc::clone(&directory.policy);
         let mut targets = Vec::new();
@@ -334,12 +353,17 @@ impl Engine {
         number: u64,
     ) -> Candidates {
         let route = model.and_then(|model| directory.route(model));
-        let policy = Arc::clone(route.map_or(&directory.policy, |(_, policy)| policy));
+        let policy = Arc::clone(route.map_or(&directory.policy, |way| &way.policy));
         let Some(provider) = directory.named(&pin.provider) else {
             return Candidates { targets: Vec::new(), policy };
         };
-        let routed = route.and_then(|(route, _)| {
-            route.targets.iter().find(|target| target.provider == pin.provider)?.model.as_deref()
+        let routed = route.and_then(|way| {
+            way.route
+                .targets
+                .iter()
+                .find(|target| target.provider == pin.provider)?
+                .model
+                .as_deref()
         });
         let bare = model.map(|model| match model.split_once('/') {
             Some((name, rest)) if name == pin.provider => rest,
@@ -352,28 +376,35 @@ impl Engine {
         Candidates { targets, policy }
     }
 
-    fn of_route(
+    /// The targets of a route, in the order of its strategy.
+    fn of_way(
         &self,
-        directory: &Directory,
-        route: &Route,
-        policy: &Arc<Policy>,
+        way: &Way,
         model: &str,
         number: u64,
         dice: &mut Dice,
     ) -> Vec<Candidate<Shared>> {
-        let mut order: Vec<(u32, Vec<Candidate<Shared>>)> = Vec::new();
-        for target in &route.targets {
-            let Some(provider) = directory.named(&target.provider) else { continue };
-            let model = target.model.as_deref().unwrap_or(model);
-            order.push((target.weight, self.of_provider(provider, Some(model), policy, number)));
-        }
-        match route.strategy {
-            Strategy::Order => {}
-            Strategy::Weighted => shuffle_by_weight(&mut order, dice),
-            Strategy::LeastBusy => order.sort_by_key(|(_, targets)| busy(targets)),
-            Strategy::LowestLatency => order.sort_by_key(|(_, targets)| latency(targets)),
-        }
-        order.into_iter().flat_map(|(_, targets)| targets).collect()
+        let find = || {
+            let leg = |(provider, weight, model): (&Arc<ProviderSpec>, u32, &str)| Leg {
+                weight,
+                cells: self.cells(provider, Some(model), &way.policy),
+            };
+            way.each(model).map(leg).collect()
+        };
+        way.with_legs(find, |legs| {
+            let mut order: Vec<&Leg> = legs.iter().collect();
+            match way.route.strategy {
+                Strategy::Order => {}
+                Strategy::Weighted => shuffle_by_weight(&mut order, dice),
+                Strategy::LeastBusy => order.sort_by_cached_key(|leg| busy(&leg.cells)),
+                Strategy::LowestLatency => order.sort_by_cached_key(|leg| latency(&leg.cells)),
+            }
+            let mut candidates = Vec::with_capacity(legs.iter().map(|leg| leg.cells.len()).sum());
+            for leg in order {
+                candidates.extend(turned(&leg.cells, number).cloned().map(candidate));
+            }
+            candidates
+        })
     }
 
     /// A provider's targets for a model: one a credential, each call beginning with the next.
@@ -384,17 +415,34 @@ impl Engine {
         policy: &Policy,
         number: u64,
     ) -> Vec<Candidate<Shared>> {
-        let count = provider.credentials.len();
+        let cells = self.cells(provider, model, policy);
+        turned(&cells, number).cloned().map(candidate).collect()
+    }
+
+    /// A provider's cells for a model, in the order of its credentials.
+    fn cells(
+        &self,
+        provider: &Arc<ProviderSpec>,
+        model: Option<&str>,
+        policy: &Policy,
+    ) -> Vec<Arc<Target>> {
         let model = model.map(|model| provider.model(model));
-        let first = usize::try_from(number).unwrap_or(0).checked_rem(count).unwrap_or(0);
-        (0..count)
-            .map(|n| (first + n) % count)
-            .map(|credential| {
-                let handle = self.registry.cell(provider, credential, model, policy);
-                Candidate { window: handle.0.window, prefill: provider.prefill, handle }
-            })
+        (0..provider.credentials.len())
+            .map(|credential| self.registry.cell(provider, credential, model, policy))
             .collect()
     }
+}
+
+/// Cells of a provider in turn: each call begins with the next.
+fn turned(cells: &[Arc<Target>], number: u64) -> impl Iterator<Item = &Arc<Target>> {
+    let first = usize::try_from(number).unwrap_or(0).checked_rem(cells.len()).unwrap_or(0);
+    let (behind, ahead) = cells.split_at(first);
+    ahead.iter().chain(behind)
+}
+
+fn candidate(target: Arc<Target>) -> Candidate<Shared> {
+    let (window, prefill) = (target.window, target.provider.prefill);
+    Candidate { window, prefill, handle: Shared::new(target) }
 }
 
 fn facts(call: &Call, policy: &Policy) -> Facts {
@@ -442,32 +490,31 @@ fn with_room(patience: Duration) -> Duration {
 }
 
 /// Draws an order in which heavier targets come first more often.
-fn shuffle_by_weight(order: &mut [(u32, Vec<Candidate<Shared>>)], dice: &mut Dice) {
+fn shuffle_by_weight(order: &mut [&Leg], dice: &mut Dice) {
+    let mut total: u64 = order.iter().map(|leg| u64::from(leg.weight)).sum();
     for start in 0..order.len() {
-        let total: u64 = order[start..].iter().map(|(weight, _)| u64::from(*weight)).sum();
         let mut draw = dice.below(total);
-        let chosen = order[start..].iter().position(|(weight, _)| {
-            let hit = draw < u64::from(*weight);
-            draw = draw.saturating_sub(u64::from(*weight));
+        let chosen = order[start..].iter().position(|leg| {
+            let hit = draw < u64::from(leg.weight);
+            draw = draw.saturating_sub(u64::from(leg.weight));
             hit
         });
         order.swap(start, start + chosen.unwrap_or(0));
+        total -= u64::from(order[start].weight);
     }
 }
 
-fn busy(targets: &[Candidate<Shared>]) -> u32 {
-    targets.iter().map(|t| t.handle.0.look(|state, _| state.in_flight)).sum()
+fn busy(cells: &[Arc<Target>]) -> u32 {
+    cells.iter().map(|target| target.read(|state| state.in_flight)).sum()
 }
 
 /// The middle of recent times to the first content; a target nothing is known of goes first, so
 /// that it becomes known.
-fn latency(targets: &[Candidate<Shared>]) -> Duration {
+fn latency(cells: &[Arc<Target>]) -> Duration {
     const SAMPLES_MIN: u32 = 3;
-    targets
-        .iter()
-        .filter_map(|t| t.handle.0.look(|state, _| state.first_content.quantile(0.5, SAMPLES_MIN)))
-        .min()
-        .unwrap_or(Duration::ZERO)
+    let middle =
+        |target: &Arc<Target>| target.read(|state| state.first_content.quantile(0.5, SAMPLES_MIN));
+    cells.iter().filter_map(middle).min().unwrap_or(Duration::ZERO)
 }
 
 /// A seed that differs from process to process. Jitter needs no secret; without entropy the

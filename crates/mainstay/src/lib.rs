@@ -32,7 +32,7 @@ mod walk;
 mod whole;
 
 pub use client::Client;
-pub use directory::KnownModels;
+pub use directory::{Edition, KnownModels};
 pub use engine::{CircuitLook, Engine, Reach, TargetSnapshot};
 pub use error::{Details, Error, Said};
 pub use fields::Fields;

@@ -78,7 +78,7 @@ pub async fn ask<U: Upstream>(
     );
     let mut call = call(question);
     let headers = Arc::new(std::mem::take(&mut call.headers));
-    let Ok((request, _)) = dispatch::request(&mut call, &headers, &target.0, limit, None) else {
+    let Ok((request, _)) = dispatch::request(&mut call, &headers, &target, limit, None) else {
         exchange.fault = Some(TransportFault::BadAddress);
         return exchange;
     };

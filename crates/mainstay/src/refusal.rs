@@ -5,7 +5,7 @@ use std::time::Duration;
 use mainstay_core::catalogue;
 use mainstay_core::classify::Verdict;
 use mainstay_core::failure::{Failure, Kind, Next, Origin, ProviderSaid, Scope};
-use mainstay_core::plan::{Final, Why};
+use mainstay_core::plan::{Final, Plan, Why};
 use serde_json::{Value, json};
 
 use crate::call::{Call, ProviderAnswer, Refusal, Sent, Trace};
@@ -15,10 +15,10 @@ use crate::targets::Shared;
 pub(crate) fn refuse(
     end: Final,
     answer: Option<(usize, ProviderAnswer)>,
-    targets: &[Shared],
+    plan: &Plan<Shared>,
     call: &Call,
 ) -> Refusal {
-    let last = end.last.as_ref().map(|(track, verdict)| (target_name(targets, *track), verdict));
+    let last = end.last.as_ref().map(|(track, verdict)| (plan.handle(*track).0.name(), verdict));
     let mut failure = match (&end.last, own_kind(&end)) {
         (Some((_, verdict)), None) => verdict.failure.clone(),
         (_, Some((kind, origin, scope))) => own_failure(kind, origin, scope),
@@ -124,10 +124,6 @@ fn own_failure(kind: Kind, origin: Origin, scope: Scope) -> Failure {
         provider: ProviderSaid::default(),
         attempts: 0,
     }
-}
-
-fn target_name(targets: &[Shared], track: usize) -> String {
-    targets.get(track).map_or_else(String::new, |target| target.0.name())
 }
 
 /// What happened, why and what to do, in one line.

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 
 use arc_swap::ArcSwap;
@@ -118,6 +118,11 @@ impl Target {
         })
     }
 
+    /// Reads the circuit, the budget and the latencies.
+    pub(crate) fn read<R>(&self, read: impl FnOnce(&TargetState) -> R) -> R {
+        read(&lock(&self.state))
+    }
+
     /// Reads the shared state, for metrics and people.
     pub(crate) fn look<R>(&self, read: impl FnOnce(&mut TargetState, &Pacer) -> R) -> R {
         let cell = self.pacer.load();
@@ -135,25 +140,28 @@ impl fmt::Debug for Target {
     }
 }
 
-/// A target as a plan holds it, with the pacer of the call's beginning: what that granted is given
-/// back to it.
-#[derive(Clone, Debug)]
-pub(crate) struct Shared(pub(crate) Arc<Target>, Arc<PacerCell>);
+/// A target as a plan holds it, with its pacer of the moment when the call first asked for it: what
+/// that granted is given back to it. Most calls ask for no more than one of their targets.
+#[derive(Debug)]
+pub(crate) struct Shared(pub(crate) Arc<Target>, OnceLock<Arc<PacerCell>>);
 
 impl Shared {
-    fn new(target: Arc<Target>) -> Shared {
-        let pacer = target.pacer.load_full();
-        Shared(target, pacer)
+    pub(crate) fn new(target: Arc<Target>) -> Shared {
+        Shared(target, OnceLock::new())
+    }
+
+    fn pacer_cell(&self) -> &PacerCell {
+        self.1.get_or_init(|| self.0.pacer.load_full())
     }
 
     /// Wakes this task when its place in the queue may have come.
     pub(crate) fn wake_on_pacer(&self, ticket: Ticket, waker: &Waker) {
-        self.1.wake_on(ticket, waker);
+        self.pacer_cell().wake_on(ticket, waker);
     }
 
     /// Forgets a place that is given up or used.
     pub(crate) fn forget_ticket(&self, ticket: Ticket) {
-        self.1.forget(ticket);
+        self.pacer_cell().forget(ticket);
     }
 }
 
@@ -172,7 +180,7 @@ impl Handle for Shared {
     }
 
     fn pacer<R>(&self, rule: impl FnOnce(&mut Pacer) -> R) -> R {
-        self.1.apply(rule)
+        self.pacer_cell().apply(rule)
     }
 }
 
@@ -258,13 +266,13 @@ impl Registry {
         credential: usize,
         model: Option<&str>,
         policy: &Policy,
-    ) -> Shared {
+    ) -> Arc<Target> {
         let sought = (provider.name.as_str(), credential, model);
         let mut cells = lock(&self.cells);
         if let Some(found) = cells.get(&sought as &dyn Sought)
             && Arc::ptr_eq(&found.provider, provider)
         {
-            return Shared::new(Arc::clone(found));
+            return Arc::clone(found);
         }
         if cells.len() >= CELLS_MAX {
             cells.retain(|_, cell| Arc::strong_count(cell) > 1);
@@ -272,7 +280,7 @@ impl Registry {
         let cell = Arc::new(self.make(provider, credential, model, policy));
         let (provider, model) = (Arc::clone(&cell.provider_name), cell.model.clone());
         cells.insert(Key { provider, credential, model }, Arc::clone(&cell));
-        Shared::new(cell)
+        cell
     }
 
     /// A new cell. After a reload it goes on with what the pacer of its name had learnt.

@@ -68,9 +68,9 @@ pub(crate) struct Run<U: Upstream> {
     /// The call's headers, which its attempts share.
     headers: Arc<Fields>,
     policy: Arc<Policy>,
-    targets: Vec<Shared>,
     plan: Plan<Shared>,
-    live: [Option<Live<U::Attempt>>; SLOTS],
+    /// In memory of their own: a second one is seldom there, and none is moved once it is.
+    live: [Option<Box<Live<U::Attempt>>>; SLOTS],
     /// The slot whose bytes go to the caller.
     delivering: Option<usize>,
     out: VecDeque<Out>,
@@ -114,7 +114,6 @@ impl<U: Upstream> Walk<U> {
         upstream: Arc<U>,
         mut call: Box<Call>,
         policy: Arc<Policy>,
-        targets: Vec<Shared>,
         plan: Plan<Shared>,
     ) -> Walk<U> {
         let sleep = Box::pin(tokio::time::sleep_until(clock.instant(Moment::FAR)));
@@ -129,7 +128,6 @@ impl<U: Upstream> Walk<U> {
                 call,
                 headers,
                 policy,
-                targets,
                 plan,
                 live: [None, None],
                 delivering: None,
@@ -182,7 +180,7 @@ impl<U: Upstream> Run<U> {
 
     /// Tokens of the answer when it ends with what this attempt has said.
     fn used_with(&self, live: &Live<U::Attempt>) -> Option<Used> {
-        live.used_after(self.told, &self.targets)
+        live.used_after(self.told, &self.plan)
     }
 
     /// The next thing for the caller.
@@ -258,9 +256,11 @@ impl<U: Upstream> Run<U> {
         }
         match on {
             On::Attempts | On::Time => {}
-            On::Pacer { track, ticket } => self.targets[track].wake_on_pacer(ticket, cx.waker()),
+            On::Pacer { track, ticket } => {
+                self.plan.handle(track).wake_on_pacer(ticket, cx.waker());
+            }
             On::Circuit { track, attempts } => {
-                let place = self.targets[track].0.wake_on_circuit(attempts, cx.waker());
+                let place = self.plan.handle(track).0.wake_on_circuit(attempts, cx.waker());
                 self.circuit_place = Some((track, place));
             }
         }
@@ -270,7 +270,7 @@ impl<U: Upstream> Run<U> {
     /// Who looks himself needs no waking: whoever is to be woken by what he finds is another.
     fn look_at_circuit(&mut self) {
         if let Some((track, place)) = self.circuit_place.take() {
-            self.targets[track].0.forget_circuit(place);
+            self.plan.handle(track).0.forget_circuit(place);
         }
     }
 
@@ -320,7 +320,7 @@ impl<U: Upstream> Run<U> {
             AttemptEvent::Head(head) => {
                 let status = head.status.as_u16();
                 note(&mut self.trace, live.record, |record| record.status = Some(status));
-                self.targets[live.track].0.heard(&head.headers);
+                self.plan.handle(live.track).0.heard(&head.headers);
                 live.flow.on_head(head)
             }
             AttemptEvent::Data(bytes) => live.flow.on_data(bytes),
@@ -352,8 +352,8 @@ impl<U: Upstream> Run<U> {
                 self.plan.saw(Seen::PassThrough { slot }, now);
             }
             Saw::Finished(usage) => {
-                note_end(&mut self.trace, live, &self.targets, now, None);
-                self.trace.used = live.used_after(self.told, &self.targets);
+                note_end(&mut self.trace, live, &self.plan, now, None);
+                self.trace.used = live.used_after(self.told, &self.plan);
                 let tokens = usage.map(|usage| usage.total());
                 self.plan.saw(Seen::Finished { slot, tokens }, now);
             }
@@ -365,16 +365,16 @@ impl<U: Upstream> Run<U> {
         let Some(mut live) = self.live[slot].take() else { return };
         if live.flow.asks_usage() && refuses_usage(&verdict) {
             // It was our wish and not the caller's: without it the call is as he sent it.
-            self.targets[live.track].0.spare_usage();
+            self.plan.handle(live.track).0.spare_usage();
             verdict.retryable = true;
             verdict.failure.next = Next::SameTarget { wait: None };
         }
-        note_end(&mut self.trace, &live, &self.targets, now, Some(verdict.failure.kind));
+        note_end(&mut self.trace, &live, &self.plan, now, Some(verdict.failure.kind));
         let hints = live.flow.hints;
         let told = verdict.clone();
         self.plan.saw(Seen::Failed { slot, verdict, hints: &hints }, now);
         // What it did to the target is part of what is known.
-        let target = &self.targets[live.track].0;
+        let target = &self.plan.handle(live.track).0;
         note(&mut self.trace, live.record, |record| {
             record.state = Some(Box::new(target.state(now)));
         });
@@ -424,7 +424,7 @@ impl<U: Upstream> Run<U> {
             self.plan.saw(Seen::Failed { slot: start.slot, verdict, hints: &hints }, now);
             return;
         }
-        let target = &self.targets[start.track].0;
+        let target = &self.plan.handle(start.track).0;
         let record = self.trace.records.len();
         self.trace.attempts = self.plan.sent();
         self.trace.waited += start.waited;
@@ -475,7 +475,7 @@ impl<U: Upstream> Run<U> {
         let attempt = self.upstream.start(request);
         let record = kept.then_some(record);
         self.live[start.slot] =
-            Some(Live { attempt, flow, track: start.track, record, ended: false });
+            Some(Box::new(Live { attempt, flow, track: start.track, record, ended: false }));
     }
 
     /// What an answer of this call must be.
@@ -490,7 +490,7 @@ impl<U: Upstream> Run<U> {
             stream: self.call.stream,
             choices: self.choices,
             strip_usage: false,
-            strict: verified && self.targets.len() > 1,
+            strict: verified && self.plan.candidates() > 1,
         }
     }
 
@@ -499,20 +499,20 @@ impl<U: Upstream> Run<U> {
         let verdict = classify::of_transport(TransportFault::IdleTimeout);
         if self.delivering == Some(slot) && self.plan.is_whole() {
             // Its terminal event has come; only its framing did not end.
-            note_end(&mut self.trace, &live, &self.targets, now, None);
+            note_end(&mut self.trace, &live, &self.plan, now, None);
             live.flow.on_fault(TransportFault::IdleTimeout);
             self.trace.used = self.used_with(&live);
             self.pour(&mut live, now);
         } else if self.delivering == Some(slot) {
             // The plan has given the delivering attempt up: a timer ran out.
-            note_end(&mut self.trace, &live, &self.targets, now, Some(verdict.failure.kind));
+            note_end(&mut self.trace, &live, &self.plan, now, Some(verdict.failure.kind));
             self.broke(live, &verdict, now);
         } else if self.broken.is_some() && !self.plan.is_recovering() {
-            note_end(&mut self.trace, &live, &self.targets, now, Some(verdict.failure.kind));
+            note_end(&mut self.trace, &live, &self.plan, now, Some(verdict.failure.kind));
             self.last_words(&mut live, &verdict, now);
         } else {
             let kind = live.flow.head.is_none().then_some(Kind::RequestTimeout);
-            note_end(&mut self.trace, &live, &self.targets, now, kind);
+            note_end(&mut self.trace, &live, &self.plan, now, kind);
         }
     }
 
@@ -521,14 +521,14 @@ impl<U: Upstream> Run<U> {
         self.delivering = Some(slot);
         if self.broken.is_some() {
             // The head has left long ago.
-            self.recovered_by = Some(self.targets[live.track].0.name());
+            self.recovered_by = Some(self.plan.handle(live.track).0.name());
             self.drain(slot, now);
             return;
         }
         let Some(head) = live.flow.head.take() else { return };
         if let Some(record) = live.record.and_then(|at| self.trace.records.get(at)) {
             self.trace.provider = Some(record.provider.clone());
-            self.trace.credential = self.targets[live.track].0.credential;
+            self.trace.credential = self.plan.handle(live.track).0.credential;
             self.trace.model.clone_from(&record.model);
         }
         let whole = !live.flow.is_events() && self.plan.is_whole();
@@ -560,7 +560,7 @@ impl<U: Upstream> Run<U> {
             Ending::Broken { .. } => {}
             Ending::Failed(end) => {
                 let answer = self.provider_answer.take();
-                let mut refused = refusal::refuse(*end, answer, &self.targets, &self.call);
+                let mut refused = refusal::refuse(*end, answer, &self.plan, &self.call);
                 refused.trace = self.take_trace();
                 refused.sent = self.take_sent();
                 self.out.push_back(Out::Refused(Box::new(refused)));

@@ -237,6 +237,20 @@ impl<H: Handle> Plan<H> {
         self.seek == Seek::Over(OverAs::Answered)
     }
 
+    /// The shared state of a candidate, by its place in the order they were given in.
+    ///
+    /// # Panics
+    ///
+    /// There is no such candidate: a step or an ending names the places there are.
+    pub fn handle(&self, track: usize) -> &H {
+        &self.tracks[track].candidate.handle
+    }
+
+    /// How many candidates there are.
+    pub fn candidates(&self) -> usize {
+        self.tracks.len()
+    }
+
     /// Attempts sent so far, probes and refusals that were waited out included.
     pub fn sent(&self) -> u32 {
         self.sent

@@ -23,6 +23,7 @@ use serde::Deserialize;
 
 use super::{MoneyAsk, MoneyRules, Reserve};
 use crate::quoted::Words;
+use crate::recent::Recent;
 
 /// What a body says about how much is asked for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -144,21 +145,13 @@ struct Known {
 }
 
 thread_local! {
-    /// The model of the last call: the next one's is often the same, and the tables are long.
-    static LAST: RefCell<(String, Known)> = RefCell::default();
+    /// Of the models that this thread's calls have named of late.
+    static KNOWN: RefCell<Recent<Known>> = RefCell::default();
 }
 
 fn known(model: &str) -> Known {
-    LAST.with_borrow_mut(|(name, known)| {
-        // Callers choose names: a long one is not kept.
-        const LONGEST: usize = 256;
-        if name != model || model.is_empty() {
-            *known = Known { vocabulary: Vocabulary::of(model), window: Window::of(model, &[]) };
-            name.clear();
-            name.push_str(if model.len() <= LONGEST { model } else { "" });
-        }
-        *known
-    })
+    let find = || Known { vocabulary: Vocabulary::of(model), window: Window::of(model, &[]) };
+    KNOWN.with_borrow_mut(|known| known.get(model, find))
 }
 
 fn input_only(ask: &MoneyAsk<'_>) -> Metering {

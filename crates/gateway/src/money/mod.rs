@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use mainstay::Engine;
 use mainstay::call::Call;
-use mainstay_core::money::{Price, Usd};
+use mainstay_core::money::Usd;
 use mainstay_core::store::{
     DEFAULT_ORG, DEFAULT_PROJECT, KeyRecord, LeaseHolder, Leases, Ledger, ReservationId, Store,
     StoreError, UnixMillis,
@@ -29,6 +29,7 @@ mod account;
 mod bill;
 mod books;
 mod calendar;
+mod dearest;
 mod demand;
 mod pledge;
 mod rules;
@@ -190,7 +191,7 @@ impl Money {
             Metering::Metered(demand) => demand,
         };
         let Some(reservation) = ReservationId::of_request(&ask.call.id) else { return Ok(None) };
-        let price = dearest(ask);
+        let price = dearest::price(ask);
         if hard && price.is_none() {
             return Err(words::unpriced(ask.call));
         }
@@ -202,16 +203,6 @@ impl Money {
         let account = Account::new(self, ledger, payer, reservation, ask, demand, worst);
         self.hold(account, hard, ask.now)
     }
-}
-
-/// The dearest price of the places a call may go to; `None` when one of them has none.
-fn dearest(ask: &MoneyAsk<'_>) -> Option<Price> {
-    let mut dearest = Some(Price::default());
-    ask.engine.places(ask.call.model.as_deref(), &mut |provider, model| {
-        let price = model.and_then(|model| ask.rules.prices.price(provider, model));
-        dearest = dearest.and_then(|dearest| Some(dearest.or_dearer(&price?)));
-    });
-    dearest
 }
 
 /// Organization and project of a key, or the default ones.

@@ -22,7 +22,7 @@ impl<U: Upstream> Run<U> {
     /// has it told again, or it ends in a typed error.
     pub(super) fn broke(
         &mut self,
-        mut live: Live<U::Attempt>,
+        mut live: Box<Live<U::Attempt>>,
         verdict: &classify::Verdict,
         now: Moment,
     ) {
@@ -31,7 +31,7 @@ impl<U: Upstream> Run<U> {
             return;
         }
         self.pour(&mut live, now);
-        self.told = live.used(&self.targets);
+        self.told = live.used(&self.plan);
         self.trace.used = self.told;
         self.delivering = None;
         self.broken = live.flow.take_broken();

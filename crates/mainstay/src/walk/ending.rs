@@ -48,7 +48,7 @@ impl<U: Upstream> Run<U> {
     fn drop_attempts(&mut self, now: Moment) {
         for slot in 0..SLOTS {
             let Some(live) = self.live[slot].take() else { continue };
-            note_end(&mut self.trace, &live, &self.targets, now, None);
+            note_end(&mut self.trace, &live, &self.plan, now, None);
             if self.delivering == Some(slot) {
                 self.trace.used = self.used_with(&live);
             }
@@ -67,7 +67,7 @@ impl<U: Upstream> Run<U> {
     pub(super) fn tell_account(&mut self, whole: bool) -> Option<Arc<dyn Account>> {
         let account = self.call.account.take()?;
         for live in self.live.iter().flatten() {
-            let used = live.used(&self.targets);
+            let used = live.used(&self.plan);
             note(&mut self.trace, live.record, |record| {
                 record.used = record.used.or(used);
                 record.sound_ms = record.sound_ms.or(live.flow.sound_ms);
@@ -81,7 +81,7 @@ impl<U: Upstream> Run<U> {
 impl<U: Upstream> Drop for Run<U> {
     fn drop(&mut self) {
         if let On::Pacer { track, ticket } = self.on {
-            self.targets[track].forget_ticket(ticket);
+            self.plan.handle(track).forget_ticket(ticket);
         }
         let left = !self.over;
         let now = if left { self.clock.now() } else { self.now };

@@ -3,6 +3,7 @@
 use http::{HeaderName, HeaderValue};
 use mainstay_core::classify::Verdict;
 use mainstay_core::failure::Kind;
+use mainstay_core::plan::Plan;
 use mainstay_core::time::Moment;
 use mainstay_core::wire::traceparent::TraceContext;
 
@@ -25,15 +26,14 @@ pub(super) struct Live<A> {
 
 impl<A> Live<A> {
     /// Tokens used so far.
-    pub(super) fn used(&self, targets: &[Shared]) -> Option<Used> {
-        let model = targets.get(self.track).and_then(|target| target.0.model.as_deref());
-        self.flow.used(model)
+    pub(super) fn used(&self, plan: &Plan<Shared>) -> Option<Used> {
+        self.flow.used(plan.handle(self.track).0.model.as_deref())
     }
 
     /// Tokens of the answer when this attempt goes on with what another had told of it: that part
     /// is output for the caller, though the provider counts it as input.
-    pub(super) fn used_after(&self, told: Option<Used>, targets: &[Shared]) -> Option<Used> {
-        let used = self.used(targets);
+    pub(super) fn used_after(&self, told: Option<Used>, plan: &Plan<Shared>) -> Option<Used> {
+        let used = self.used(plan);
         let Some(told) = told.filter(|_| self.flow.goes_on()) else { return used };
         let Some(mut used) = used else { return Some(told) };
         used.usage.input = used.usage.input.saturating_sub(told.usage.output);
@@ -89,11 +89,11 @@ pub(super) fn note_time(trace: &mut Trace, record: Option<usize>, now: Moment) {
 pub(super) fn note_end<A>(
     trace: &mut Trace,
     live: &Live<A>,
-    targets: &[Shared],
+    plan: &Plan<Shared>,
     now: Moment,
     kind: Option<Kind>,
 ) {
-    let (bytes, dropped, used) = (live.flow.bytes, live.flow.dropped(), live.used(targets));
+    let (bytes, dropped, used) = (live.flow.bytes, live.flow.dropped(), live.used(plan));
     note_time(trace, live.record, now);
     note(trace, live.record, |record| {
         record.ended = Some(now);
