@@ -12,6 +12,7 @@ use mainstay_core::store::{
 };
 use mainstay_core::wire::endpoint::Endpoint;
 use mainstay_store::Sqlite;
+use mainstay_store::requests::batch_of;
 
 const ID: &str = "req_07070707070707070707070707070707";
 
@@ -89,7 +90,9 @@ fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("the test's own ground");
     let store = Sqlite::open(&folder.path().join("mainstay.db")).expect("a store");
     let kept = RequestsKept::default();
-    store.keep_requests(vec![record()], kept, UnixMillis(1_700_000_001_000)).expect("it is kept");
+    store
+        .keep_requests(&batch_of([record()]), kept, UnixMillis(1_700_000_001_000))
+        .expect("it is kept");
     let config = "[[provider]]\nname = \"openai\"\nkind = \"openai\"\napi_key = \"sk-planted-secret-0001\"\n";
     std::fs::write(folder.path().join("mainstay.toml"), config).expect("the test's own ground");
     folder

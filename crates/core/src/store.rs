@@ -37,8 +37,8 @@ pub use nodes::NodeStore;
 pub use objects::{ObjectRecord, ObjectStore};
 pub use replays::{REPLAY_BYTES_MAX, REPLAYS_MAX, Replay, ReplayPlace, ReplayStore};
 pub use requests::{
-    AttemptNote, FailureNote, LimitNote, RequestFilter, RequestId, RequestRecord, RequestStore,
-    RequestsKept, StateNote, StatusFilter,
+    AttemptNote, FailureNote, LimitNote, RequestBatch, RequestFilter, RequestId, RequestRecord,
+    RequestStore, RequestsKept, StateNote, StatusFilter,
 };
 pub use scope::{NotAScope, Scope, Scopes};
 pub use usage::{UsageRow, UsageStore};

@@ -9,8 +9,9 @@
 //!                                                    └─▶ store, in batches
 //! ```
 //!
-//! A worker hands it over and goes on: no lock, no allocation, no system call. When the teller cannot
-//! keep up, what does not fit into the queue is dropped and counted.
+//! A worker hands it over and goes on: no allocation, no system call, and a lock that nobody holds for
+//! longer than it takes to put one thing down. When the teller cannot keep up, what does not fit into the
+//! queue is dropped and counted.
 
 use std::time::Duration;
 

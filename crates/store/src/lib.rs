@@ -15,7 +15,7 @@ mod open;
 mod postgres;
 #[cfg(feature = "redis")]
 pub mod redis;
-mod requests;
+pub mod requests;
 mod secrets;
 mod snapshot;
 mod sqlite;

@@ -1,35 +1,70 @@
 //! A request's record as bytes, and back. A batch is such records side by side.
 //!
 //! Each begins with its length in bytes, so that a reader who looks for one steps over the others; the
-//! version and the id follow at fixed places. Numbers are little-endian, times are microseconds.
+//! version and the id follow at fixed places. Times are microseconds.
 
 use std::time::Duration;
 
 use mainstay_core::failure::{Kind, Origin, Scope};
 use mainstay_core::money::Usd;
 use mainstay_core::store::{
-    AttemptNote, FailureNote, LimitNote, RequestId, RequestRecord, StateNote, UnixMillis,
+    AttemptNote, FailureNote, LimitNote, RequestBatch, RequestId, RequestRecord, StateNote,
+    UnixMillis,
 };
 use mainstay_core::wire::endpoint::Endpoint;
 use mainstay_core::wire::usage::Usage;
 
 mod bytes;
 
-use bytes::{Reader, Writer};
+use bytes::{Form, Reader, Writer};
 
-/// Of the form of a record. Records of another version are stepped over.
-const VERSION: u8 = 1;
+/// Of the form of a record. Records of a version that is not known are stepped over.
+const VERSION: u8 = 2;
+
+/// How records of a version write numbers.
+fn form(version: u8) -> Option<Form> {
+    match version {
+        1 => Some(Form::Wide),
+        2 => Some(Form::Narrow),
+        _ => None,
+    }
+}
+
 /// Bytes of length, version and id.
 const HEAD: usize = 4 + 1 + 16;
 /// Attempts and limits read at most: more than are ever written.
 const LIST_MAX: u8 = 128;
 
 /// Adds a record to a batch.
-pub(crate) fn write(record: &RequestRecord, to: &mut Vec<u8>) {
+pub fn add(batch: &mut RequestBatch, record: &RequestRecord) {
+    batch.add(record.at, |bytes| write(record, bytes));
+}
+
+/// A batch of these records.
+pub fn batch_of(records: impl IntoIterator<Item = RequestRecord>) -> RequestBatch {
+    let mut batch = RequestBatch::default();
+    records.into_iter().for_each(|record| add(&mut batch, &record));
+    batch
+}
+
+/// Gives up the first records of a batch that is longer than `most`; how many.
+pub fn shorten(batch: &mut RequestBatch, most: u64) -> u64 {
+    let over = batch.len().saturating_sub(most);
+    let first = pieces(batch.bytes()).take(usize::try_from(over).unwrap_or(usize::MAX));
+    let bytes = first.map(|(_, piece)| piece.len()).sum();
+    batch.give_up(over, bytes);
+    over
+}
+
+fn write(record: &RequestRecord, to: &mut Vec<u8>) {
+    write_as(VERSION, Form::Narrow, record, to);
+}
+
+fn write_as(version: u8, form: Form, record: &RequestRecord, to: &mut Vec<u8>) {
     let start = to.len();
-    let mut out = Writer(to);
-    out.u32(0);
-    out.u8(VERSION);
+    let mut out = Writer::new(to, form);
+    out.raw(&[0; 4]);
+    out.u8(version);
     out.raw(&record.id.0);
     out.u64(record.at.0);
     out.maybe(record.key.as_deref(), Writer::text);
@@ -49,7 +84,7 @@ pub(crate) fn write(record: &RequestRecord, to: &mut Vec<u8>) {
     out.u32(record.attempts_sent);
     out.maybe(record.usage, usage);
     out.flag(record.counted);
-    out.maybe(record.cost, |out, cost| out.raw(&cost.pico().to_le_bytes()));
+    out.maybe(record.cost, |out, cost| out.i128(cost.pico()));
     out.u32(record.sdk_retry);
     out.maybe(record.failed.as_ref(), failure);
     let most = record.attempts.len().min(usize::from(LIST_MAX));
@@ -130,10 +165,8 @@ pub(crate) fn pieces(batch: &[u8]) -> impl Iterator<Item = (RequestId, &[u8])> {
 
 /// Reads one of [`pieces`]; `None` when it is damaged or of another version.
 pub(crate) fn read(piece: &[u8]) -> Option<RequestRecord> {
-    let mut from = Reader(piece.get(4..)?);
-    if from.u8()? != VERSION {
-        return None;
-    }
+    let [version, behind @ ..] = piece.get(4..)? else { return None };
+    let mut from = Reader::new(behind, form(*version)?);
     let record = RequestRecord {
         id: RequestId(from.array()?),
         at: UnixMillis(from.u64()?),
@@ -154,7 +187,7 @@ pub(crate) fn read(piece: &[u8]) -> Option<RequestRecord> {
         attempts_sent: from.u32()?,
         usage: from.maybe(read_usage)?,
         counted: from.flag()?,
-        cost: from.maybe(|from| Some(Usd::from_pico(i128::from_le_bytes(from.array()?))))?,
+        cost: from.maybe(|from| Some(Usd::from_pico(from.i128()?)))?,
         sdk_retry: from.u32()?,
         failed: from.maybe(read_failure)?,
         attempts: from.list(LIST_MAX, read_attempt)?,

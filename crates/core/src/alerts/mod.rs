@@ -256,6 +256,9 @@ impl Alerts {
         if kind.is_some_and(|kind| !counts(kind)) {
             return;
         }
+        if kind.is_none() && !self.watches(Rule::PermanentFailure) {
+            return; // Nothing to be healed, as with most calls.
+        }
         let target = match model {
             Some(model) => format!("{provider}/{model}"),
             None => provider.to_owned(),
@@ -292,6 +295,12 @@ impl Alerts {
         }
     }
 
+    /// Whether anything is known of a rule.
+    fn watches(&self, rule: Rule) -> bool {
+        let first = self.conditions.range((rule, String::new())..).next();
+        first.is_some_and(|((first, _), _)| *first == rule)
+    }
+
     /// The condition; made when it is `wanted`.
     fn condition(
         &mut self,
@@ -300,6 +309,9 @@ impl Alerts {
         subject: &str,
         wanted: bool,
     ) -> Option<&mut Condition> {
+        if !wanted && !self.watches(rule) {
+            return None;
+        }
         let key = (rule, cut(subject));
         if !self.conditions.contains_key(&key) {
             if !wanted || !self.make_room() {

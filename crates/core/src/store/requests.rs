@@ -289,6 +289,58 @@ impl RequestFilter {
     }
 }
 
+/// Records on their way to a store, one behind the other as bytes: what waits to be written is the
+/// smallest there is of it, and is not made again when it is written. The stores know the form.
+#[derive(Debug, Default)]
+pub struct RequestBatch {
+    count: u64,
+    latest: UnixMillis,
+    bytes: Vec<u8>,
+}
+
+impl RequestBatch {
+    /// Takes a record of a call that arrived then; `write` adds its bytes.
+    pub fn add(&mut self, at: UnixMillis, write: impl FnOnce(&mut Vec<u8>)) {
+        write(&mut self.bytes);
+        self.count += 1;
+        self.latest = self.latest.max(at);
+    }
+
+    /// How many records it has.
+    pub fn len(&self) -> u64 {
+        self.count
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The latest arrival of any that was taken.
+    pub fn latest(&self) -> UnixMillis {
+        self.latest
+    }
+
+    /// The records.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Gives up the first `count` records, which are so many bytes.
+    pub fn give_up(&mut self, count: u64, bytes: usize) {
+        self.bytes.drain(..bytes.min(self.bytes.len()));
+        self.count = self.count.saturating_sub(count);
+    }
+
+    /// Forgets all of them and keeps the memory, as far as `keep` bytes.
+    pub fn clear(&mut self, keep: usize) {
+        self.bytes.clear();
+        self.bytes.shrink_to(keep);
+        self.count = 0;
+        self.latest = UnixMillis::default();
+    }
+}
+
 /// Where calls that are over are kept.
 pub trait RequestStore {
     /// Keeps these, in the order of their ends, and forgets what `kept` no longer allows.
@@ -298,7 +350,7 @@ pub trait RequestStore {
     /// The store failed; nothing of it is kept.
     fn keep_requests(
         &self,
-        batch: Vec<RequestRecord>,
+        batch: &RequestBatch,
         kept: RequestsKept,
         now: UnixMillis,
     ) -> Result<(), StoreError>;

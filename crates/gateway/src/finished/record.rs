@@ -1,9 +1,10 @@
 //! The record of a finished call, as the store keeps it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use mainstay::TargetSnapshot;
-use mainstay::call::{AttemptRecord, Circuit, PacerSnapshot, TargetLook};
+use mainstay::Engine;
+use mainstay::call::{AttemptRecord, TargetLook};
 use mainstay_core::mask;
 use mainstay_core::store::{AttemptNote, LimitNote, RequestId, RequestRecord, StateNote};
 use mainstay_core::wire::endpoint::Endpoint;
@@ -13,12 +14,47 @@ use super::Finished;
 /// Longest name of a model that is kept, in bytes: callers write what they like there.
 const NAME_MAX: usize = 128;
 
-/// Makes the record. `now` has the targets as they are a moment after the call's end.
-pub(super) fn of(call: Finished, now: &[TargetSnapshot]) -> Option<RequestRecord> {
+/// Targets as they are a moment after the end of some calls; each is looked at once.
+pub(super) struct Targets<'e> {
+    engine: &'e Engine,
+    seen: Vec<Seen>,
+}
+
+struct Seen {
+    provider: Arc<str>,
+    credential: usize,
+    model: Option<Arc<str>>,
+    state: Option<StateNote>,
+}
+
+impl<'e> Targets<'e> {
+    pub(super) fn of(engine: &'e Engine) -> Targets<'e> {
+        Targets { engine, seen: Vec::new() }
+    }
+
+    fn about(&mut self, one: &AttemptRecord) -> Option<StateNote> {
+        let AttemptRecord { provider, credential, model, .. } = one;
+        let is_it = |seen: &&Seen| {
+            (&seen.provider, seen.credential, &seen.model) == (provider, *credential, model)
+        };
+        if let Some(seen) = self.seen.iter().find(is_it) {
+            return seen.state.clone();
+        }
+        let look = self.engine.state_of(provider, *credential, model.as_deref());
+        let state = look.map(|look| note(false, &look));
+        let (provider, model) = (provider.clone(), model.clone());
+        self.seen.push(Seen { provider, credential: *credential, model, state: state.clone() });
+        state
+    }
+}
+
+/// Makes the record.
+pub(super) fn of(call: Finished, targets: &mut Targets<'_>) -> Option<RequestRecord> {
     let id = RequestId::parse(&call.id)?;
     let first_content = call.first_content();
     let ended = call.arrived + call.took;
-    let attempts = call.trace.records.iter().map(|one| attempt(one, &call, ended, now)).collect();
+    let attempts = call.trace.records.iter().map(|one| attempt(one, &call, ended, targets));
+    let attempts = attempts.collect();
     let key = call.who.as_ref().and_then(|who| who.record());
     let name = |text: &str| -> Box<str> {
         mask::text(text[..text.floor_char_boundary(NAME_MAX)].to_owned()).into()
@@ -54,17 +90,10 @@ fn attempt(
     one: &AttemptRecord,
     call: &Finished,
     ended: mainstay_core::time::Moment,
-    now: &[TargetSnapshot],
+    targets: &mut Targets<'_>,
 ) -> AttemptNote {
-    let state = one.state.as_deref().map(exact).or_else(|| {
-        now.iter()
-            .find(|target| {
-                target.provider == *one.provider
-                    && target.credential == one.credential
-                    && target.model.as_deref() == one.model.as_deref()
-            })
-            .map(about)
-    });
+    let exact = one.state.as_deref().map(|look| note(true, look));
+    let state = exact.or_else(|| targets.about(one));
     AttemptNote {
         provider: (&*one.provider).into(),
         credential: u32::try_from(one.credential).unwrap_or(u32::MAX),
@@ -82,23 +111,8 @@ fn attempt(
     }
 }
 
-fn exact(look: &TargetLook) -> StateNote {
+fn note(exact: bool, look: &TargetLook) -> StateNote {
     let TargetLook { circuit, in_flight, retry_budget, pacer } = look;
-    state(true, *circuit, *in_flight, *retry_budget, pacer)
-}
-
-fn about(target: &TargetSnapshot) -> StateNote {
-    let TargetSnapshot { circuit, in_flight, retry_budget, pacer, .. } = target;
-    state(false, *circuit, *in_flight, *retry_budget, pacer)
-}
-
-fn state(
-    exact: bool,
-    circuit: Circuit,
-    in_flight: u32,
-    retry_budget: u32,
-    pacer: &PacerSnapshot,
-) -> StateNote {
     let limits = pacer.limits.iter().flatten().map(|limit| LimitNote {
         name: limit.name.into(),
         per_minute: limit.per_minute,
@@ -108,10 +122,10 @@ fn state(
     StateNote {
         exact,
         circuit: circuit.name().into(),
-        in_flight,
+        in_flight: *in_flight,
         queued: pacer.queued,
         ceiling: pacer.ceiling,
-        retry_budget,
+        retry_budget: *retry_budget,
         hold: pacer.hold,
         limits: limits.collect(),
     }

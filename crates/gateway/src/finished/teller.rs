@@ -1,30 +1,41 @@
 //! The thread that tells of finished calls: log, ears, store.
 //!
 //! Workers never wait for it, and never wake it: it looks into their queues every
-//! [`LOOK_EVERY`].
+//! [`LOOK_EVERY`], sooner when there is much. What is in a queue for long is no longer in the
+//! processor's memory when it is read, and what takes its place is not there yet.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use mainstay_core::store::{RequestRecord, RequestsKept, Store};
+use mainstay::call::AttemptRecord;
+use mainstay_core::store::{RequestBatch, RequestRecord, RequestsKept, Store};
+use mainstay_core::time::Moment;
+use mainstay_store::requests;
 
+use super::record::Targets;
 use super::{Finished, line, record};
 use crate::config::Bodies;
 use crate::fault::ServeError;
+use crate::metrics::Tally;
 use crate::otel::Traced;
 use crate::shared::Shared;
 
 /// How often the queues are looked into.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// Looks between two writes to the store, while less than [`BATCH_MAX`] is there.
-const LOOKS_PER_WRITE: u32 = 10;
+/// The same after a look that found [`MANY`].
+const LOOK_SOON: Duration = Duration::from_millis(25);
+const MANY: usize = 100;
+/// Time between two writes to the store, while less than [`BATCH_MAX`] is there.
+const WRITE_EVERY: Duration = Duration::from_secs(1);
 /// Records in a batch.
-const BATCH_MAX: usize = 2_000;
+const BATCH_MAX: u64 = 2_000;
 /// Records that wait for a store that fails; the oldest beyond are dropped and counted.
-const PENDING_MAX: usize = 20_000;
+const PENDING_MAX: u64 = 20_000;
+/// Memory for records that is kept for the next ones, in bytes: a batch of usual ones.
+const BATCH_KEPT: usize = 1024 * 1024;
 
 /// Whoever else wants to know of calls that are over. Told on the teller's thread, in the order of
 /// their ends; what takes long there delays the log and the records, not the calls.
@@ -33,23 +44,47 @@ pub(crate) trait Ear: Send {
     fn finished(&mut self, call: &RequestRecord);
     /// A call is over that has a place in a trace; told after [`Ear::finished`].
     fn traced(&mut self, _call: &RequestRecord, _traced: &Traced) {}
-    /// About ten times a second, whether there were calls or not.
+    /// At least about ten times a second, whether there were calls or not.
     fn tick(&mut self) {}
 }
 
 /// A worker's way to the teller.
 #[derive(Debug)]
 pub(crate) struct TellTo {
-    queue: SyncSender<Finished>,
+    queue: Arc<Queue>,
     state: Arc<TellerState>,
 }
 
 impl TellTo {
     /// Hands a finished call over; when the queue is full it is dropped and counted.
     pub(crate) fn tell(&self, call: Finished) {
-        if self.queue.try_send(call).is_err() {
+        let mut calls = self.queue.calls();
+        if calls.len() < self.queue.room {
+            calls.push(call);
+        } else {
+            drop(calls);
             self.state.dropped.fetch_add(1, Ordering::Relaxed);
         }
+    }
+}
+
+/// Calls of one worker, in the order of their ends. The teller takes all of them at once and leaves
+/// empty memory for the next, so that the lock is held for a moment on either side.
+#[derive(Debug)]
+struct Queue {
+    calls: Mutex<Vec<Finished>>,
+    room: usize,
+}
+
+impl Queue {
+    fn calls(&self) -> MutexGuard<'_, Vec<Finished>> {
+        // Nothing that panics is done under it.
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes what there is, with a memory for the next in its place.
+    fn take(&self, empty: Vec<Finished>) -> Vec<Finished> {
+        std::mem::replace(&mut *self.calls(), empty)
     }
 }
 
@@ -86,7 +121,7 @@ impl TellerState {
 /// The queues, until the thread starts.
 #[derive(Debug)]
 pub(crate) struct TellerPlan {
-    queues: Vec<Receiver<Finished>>,
+    queues: Vec<Arc<Queue>>,
     state: Arc<TellerState>,
     inbox: Receiver<Order>,
 }
@@ -102,10 +137,10 @@ impl TellerPlan {
             waiting: AtomicU64::new(0),
             trouble: Mutex::new(None),
         });
-        let pairs = (0..count).map(|_| sync_channel(queue_max));
-        let (senders, queues): (Vec<_>, Vec<_>) = pairs.unzip();
-        let tell = |queue| TellTo { queue, state: Arc::clone(&state) };
-        let ways = senders.into_iter().map(tell).collect();
+        let queue = |_| Arc::new(Queue { calls: Mutex::default(), room: queue_max });
+        let queues: Vec<Arc<Queue>> = (0..count).map(queue).collect();
+        let tell = |queue: &Arc<Queue>| TellTo { queue: queue.clone(), state: state.clone() };
+        let ways = queues.iter().map(tell).collect();
         (TellerPlan { queues, state, inbox }, ways)
     }
 
@@ -127,7 +162,17 @@ impl TellerPlan {
     ) -> Result<Teller, ServeError> {
         let TellerPlan { queues, state, inbox } = self;
         let own = Arc::clone(&state);
-        let mut work = Work { shared, store, ears, queues, state, pending: Vec::new(), looks: 0 };
+        let mut work = Work {
+            shared,
+            store,
+            ears,
+            queues,
+            state,
+            calls: Vec::new(),
+            spare: Vec::new(),
+            pending: RequestBatch::default(),
+            written: Moment::ZERO,
+        };
         let thread = std::thread::Builder::new()
             .name("teller".to_owned())
             .spawn(move || work.run(&inbox))
@@ -159,38 +204,46 @@ impl Drop for Teller {
     }
 }
 
-/// A record with no more of the request's body than shall be kept.
-fn within(mut record: RequestRecord, bodies: Bodies) -> RequestRecord {
+/// Leaves no more of the request's body in a record than shall be kept.
+fn cut_to(record: &mut RequestRecord, bodies: Bodies) {
     if let Some(failed) = &mut record.failed {
         failed.shape = failed.shape.take().filter(|_| bodies != Bodies::Off);
         failed.content = failed.content.take().filter(|_| bodies == Bodies::Content);
     }
-    record
+}
+
+fn tallied(shared: &Shared) -> MutexGuard<'_, Tally> {
+    shared.tally.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Work {
     shared: Arc<Shared>,
     store: Option<Arc<dyn Store>>,
     ears: Vec<Box<dyn Ear>>,
-    queues: Vec<Receiver<Finished>>,
+    queues: Vec<Arc<Queue>>,
     state: Arc<TellerState>,
+    /// Calls to be told of; empty between two looks.
+    calls: Vec<Finished>,
+    /// Empty memory for the next queue that is taken.
+    spare: Vec<Finished>,
     /// Records to be written.
-    pending: Vec<RequestRecord>,
-    looks: u32,
+    pending: RequestBatch,
+    /// When they were written last.
+    written: Moment,
 }
 
 impl Work {
     fn run(&mut self, inbox: &Receiver<Order>) {
+        let mut pause = LOOK_EVERY;
         loop {
-            let order = inbox.recv_timeout(LOOK_EVERY);
-            self.look();
+            let order = inbox.recv_timeout(pause);
+            pause = if self.look() >= MANY { LOOK_SOON } else { LOOK_EVERY };
             for ear in &mut self.ears {
                 ear.tick();
             }
             match order {
                 Err(RecvTimeoutError::Timeout) => {
-                    self.looks += 1;
-                    if self.looks >= LOOKS_PER_WRITE || self.pending.len() >= BATCH_MAX {
+                    if self.shared.engine.now().since(self.written) >= WRITE_EVERY {
                         self.write();
                     }
                 }
@@ -206,23 +259,39 @@ impl Work {
         }
     }
 
-    /// Tells of what is in the queues.
-    fn look(&mut self) {
-        let settings = self.shared.settings.load_full();
-        let keep = settings.records.enabled && self.store.is_some();
-        let mut calls: Vec<Finished> =
-            self.queues.iter().flat_map(|queue| queue.try_iter().take(BATCH_MAX)).collect();
-        if calls.is_empty() {
-            return;
+    /// Tells of what is in the queues; how many calls that were.
+    fn look(&mut self) -> usize {
+        for queue in &self.queues {
+            let mut taken = queue.take(std::mem::take(&mut self.spare));
+            self.calls.append(&mut taken);
+            // After a flood no more memory is kept than there is use for.
+            taken.shrink_to(2 * self.calls.len().max(MANY));
+            self.spare = taken;
         }
-        calls.sort_by_key(|call| call.arrived + call.took);
-        let now = self.shared.engine.snapshot();
-        let mut tally = self.shared.tally.lock().unwrap_or_else(PoisonError::into_inner);
-        for call in calls {
+        let count = self.calls.len();
+        if count > 0 {
+            self.calls.sort_by_key(|call| call.arrived + call.took);
+            self.tell();
+            self.calls.shrink_to(2 * count.max(MANY));
+        }
+        count
+    }
+
+    /// Tells of the calls.
+    fn tell(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        let settings = shared.settings.load_full();
+        let keep = settings.records.enabled && self.store.is_some();
+        let mut targets = Targets::of(&shared.engine);
+        let mut calls = std::mem::take(&mut self.calls);
+        for call in calls.drain(..) {
             let traced = call.traced;
-            tally.dropped(&call.trace.records);
-            let Some(record) = record::of(call, &now) else { continue };
-            tally.finished(&record);
+            let dropped = |record: &AttemptRecord| record.dropped > 0;
+            if call.trace.records.iter().any(dropped) {
+                tallied(&shared).dropped(&call.trace.records);
+            }
+            let Some(mut record) = record::of(call, &mut targets) else { continue };
+            tallied(&shared).finished(&record);
             line::write(&record, settings.log.bodies);
             for ear in &mut self.ears {
                 ear.finished(&record);
@@ -231,30 +300,31 @@ impl Work {
                 }
             }
             if keep {
-                self.pending.push(within(record, settings.records.bodies));
+                cut_to(&mut record, settings.records.bodies);
+                requests::add(&mut self.pending, &record);
+                if self.pending.len().is_multiple_of(BATCH_MAX) {
+                    self.write();
+                }
             }
         }
-        let over = self.pending.len().saturating_sub(PENDING_MAX);
-        if over > 0 {
-            self.pending.drain(..over);
-            self.state.dropped.fetch_add(over as u64, Ordering::Relaxed);
-        }
-        self.state.waiting.store(self.pending.len() as u64, Ordering::Relaxed);
+        self.calls = calls;
+        let over = requests::shorten(&mut self.pending, PENDING_MAX);
+        self.state.dropped.fetch_add(over, Ordering::Relaxed);
+        self.state.waiting.store(self.pending.len(), Ordering::Relaxed);
     }
 
     fn write(&mut self) {
-        self.looks = 0;
+        self.written = self.shared.engine.now();
         let Some(store) = self.store.as_ref().filter(|_| !self.pending.is_empty()) else { return };
         let settings = self.shared.settings();
         let kept =
             RequestsKept { count_max: settings.records.count_max, age_max: settings.records.keep };
-        let count = self.pending.len() as u64;
-        let done = store.keep_requests(self.pending.clone(), kept, self.shared.wall.now());
+        let done = store.keep_requests(&self.pending, kept, self.shared.wall.now());
         let mut trouble = self.state.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         match done {
             Ok(()) => {
-                self.pending.clear();
-                self.state.written.fetch_add(count, Ordering::Relaxed);
+                self.state.written.fetch_add(self.pending.len(), Ordering::Relaxed);
+                self.pending.clear(BATCH_KEPT);
                 self.state.waiting.store(0, Ordering::Relaxed);
                 if trouble.take().is_some() {
                     tracing::info!("records of requests are written again");

@@ -1,21 +1,23 @@
 //! Records of calls kept in memory.
 
 use mainstay_core::store::{
-    RequestFilter, RequestId, RequestRecord, RequestStore, RequestsKept, StoreError, UnixMillis,
+    RequestBatch, RequestFilter, RequestId, RequestRecord, RequestStore, RequestsKept, StoreError,
+    UnixMillis,
 };
 
 use super::Memory;
+use crate::requests::{pieces, read};
 
 impl RequestStore for Memory {
     fn keep_requests(
         &self,
-        batch: Vec<RequestRecord>,
+        batch: &RequestBatch,
         kept: RequestsKept,
         now: UnixMillis,
     ) -> Result<(), StoreError> {
         let mut world = self.world();
         let all = &mut world.requests;
-        all.extend(batch);
+        all.extend(pieces(batch.bytes()).filter_map(|(_, piece)| read(piece)));
         let oldest = now.minus(kept.age_max);
         while all.len() as u64 > kept.count_max || all.front().is_some_and(|one| one.at < oldest) {
             all.pop_front();

@@ -6,14 +6,15 @@
 use std::time::Duration;
 
 use mainstay_core::store::{
-    RequestFilter, RequestId, RequestRecord, RequestStore, RequestsKept, StoreError, UnixMillis,
+    RequestBatch, RequestFilter, RequestId, RequestRecord, RequestStore, RequestsKept, StoreError,
+    UnixMillis,
 };
 
 use super::fault::Fault;
 use super::rows::{millis, signed};
 use super::session::Session;
 use super::{CALL_MAX, Postgres};
-use crate::requests::{pieces, read, write};
+use crate::requests::{pieces, read};
 
 /// How long a search may take.
 const SEARCH_MAX: Duration = Duration::from_secs(30);
@@ -23,15 +24,11 @@ const PAGE: i64 = 16;
 impl RequestStore for Postgres {
     fn keep_requests(
         &self,
-        batch: Vec<RequestRecord>,
+        batch: &RequestBatch,
         kept: RequestsKept,
         now: UnixMillis,
     ) -> Result<(), StoreError> {
-        let mut blob = Vec::with_capacity(batch.len() * 320);
-        for record in &batch {
-            write(record, &mut blob);
-        }
-        let latest = batch.iter().map(|record| record.at).max().unwrap_or_default();
+        let (blob, latest) = (batch.bytes().to_vec(), batch.latest());
         let count = i64::try_from(batch.len()).unwrap_or(i64::MAX);
         let most = i64::try_from(kept.count_max).unwrap_or(i64::MAX);
         let too_old = millis(now.minus(kept.age_max));

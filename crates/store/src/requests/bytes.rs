@@ -5,28 +5,66 @@ use std::time::Duration;
 /// Longest text that is written, in bytes; the rest is cut at a character's edge.
 const TEXT_MAX: usize = 1 << 17;
 
-/// Adds to a buffer.
-pub(super) struct Writer<'a>(pub(super) &'a mut Vec<u8>);
+/// How numbers are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// In as many bytes as their type has, the lowest first; as all were until November 2026.
+    Wide,
+    /// Seven bits a byte, the lowest first; the highest bit says that more follow. Nearly all numbers of
+    /// a record are small.
+    Narrow,
+}
 
-impl Writer<'_> {
+/// Adds to a buffer.
+pub(super) struct Writer<'a> {
+    to: &'a mut Vec<u8>,
+    form: Form,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(to: &'a mut Vec<u8>, form: Form) -> Writer<'a> {
+        Writer { to, form }
+    }
+
     pub(super) fn raw(&mut self, bytes: &[u8]) {
-        self.0.extend_from_slice(bytes);
+        self.to.extend_from_slice(bytes);
     }
 
     pub(super) fn u8(&mut self, number: u8) {
-        self.0.push(number);
+        self.to.push(number);
     }
 
     pub(super) fn u16(&mut self, number: u16) {
-        self.raw(&number.to_le_bytes());
+        self.number(number.into(), &number.to_le_bytes());
     }
 
     pub(super) fn u32(&mut self, number: u32) {
-        self.raw(&number.to_le_bytes());
+        self.number(number.into(), &number.to_le_bytes());
     }
 
     pub(super) fn u64(&mut self, number: u64) {
-        self.raw(&number.to_le_bytes());
+        self.number(number.into(), &number.to_le_bytes());
+    }
+
+    pub(super) fn i128(&mut self, number: i128) {
+        // The sign goes to the lowest bit, so that small amounts are short on either side of zero.
+        let folded = (number << 1 ^ number >> 127).cast_unsigned();
+        self.number(folded, &number.to_le_bytes());
+    }
+
+    fn number(&mut self, number: u128, wide: &[u8]) {
+        if self.form == Form::Wide {
+            return self.raw(wide);
+        }
+        let mut rest = number;
+        loop {
+            let low = rest.to_le_bytes()[0] & 0x7f;
+            rest >>= 7;
+            self.u8(if rest == 0 { low } else { low | 0x80 });
+            if rest == 0 {
+                return;
+            }
+        }
     }
 
     pub(super) fn flag(&mut self, set: bool) {
@@ -52,12 +90,19 @@ impl Writer<'_> {
 }
 
 /// Takes from bytes; `None` when there are not enough, or they are not what was written.
-pub(super) struct Reader<'a>(pub(super) &'a [u8]);
+pub(super) struct Reader<'a> {
+    rest: &'a [u8],
+    form: Form,
+}
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    pub(super) fn new(bytes: &'a [u8], form: Form) -> Reader<'a> {
+        Reader { rest: bytes, form }
+    }
+
     pub(super) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (head, rest) = self.0.split_first_chunk::<N>()?;
-        self.0 = rest;
+        let (head, rest) = self.rest.split_first_chunk::<N>()?;
+        self.rest = rest;
         Some(*head)
     }
 
@@ -66,15 +111,49 @@ impl Reader<'_> {
     }
 
     pub(super) fn u16(&mut self) -> Option<u16> {
-        self.array().map(u16::from_le_bytes)
+        match self.form {
+            Form::Wide => self.array().map(u16::from_le_bytes),
+            Form::Narrow => self.number()?.try_into().ok(),
+        }
     }
 
     pub(super) fn u32(&mut self) -> Option<u32> {
-        self.array().map(u32::from_le_bytes)
+        match self.form {
+            Form::Wide => self.array().map(u32::from_le_bytes),
+            Form::Narrow => self.number()?.try_into().ok(),
+        }
     }
 
     pub(super) fn u64(&mut self) -> Option<u64> {
-        self.array().map(u64::from_le_bytes)
+        match self.form {
+            Form::Wide => self.array().map(u64::from_le_bytes),
+            Form::Narrow => self.number()?.try_into().ok(),
+        }
+    }
+
+    pub(super) fn i128(&mut self) -> Option<i128> {
+        match self.form {
+            Form::Wide => self.array().map(i128::from_le_bytes),
+            Form::Narrow => {
+                let folded = self.number()?;
+                Some((folded >> 1).cast_signed() ^ -(folded & 1).cast_signed())
+            }
+        }
+    }
+
+    fn number(&mut self) -> Option<u128> {
+        let (mut number, mut shift) = (0_u128, 0);
+        loop {
+            let byte = self.u8()?;
+            let low = u128::from(byte & 0x7f);
+            // What does not fit was not written.
+            let part = low.checked_shl(shift).filter(|part| part >> shift == low)?;
+            number |= part;
+            if byte & 0x80 == 0 {
+                return Some(number);
+            }
+            shift += 7;
+        }
     }
 
     pub(super) fn flag(&mut self) -> Option<bool> {
@@ -91,8 +170,8 @@ impl Reader<'_> {
 
     pub(super) fn text(&mut self) -> Option<Box<str>> {
         let length = usize::try_from(self.u32()?).ok()?;
-        let (text, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
+        let (text, rest) = self.rest.split_at_checked(length)?;
+        self.rest = rest;
         std::str::from_utf8(text).ok().map(Into::into)
     }
 

@@ -151,6 +151,36 @@ proptest! {
     }
 
     #[test]
+    fn records_of_the_first_version_are_read(records in vec(any_record(), 0..6)) {
+        let mut batch = Vec::new();
+        for record in &records {
+            write_as(1, Form::Wide, record, &mut batch);
+        }
+        let found: Option<Vec<RequestRecord>> = pieces(&batch).map(|(_, piece)| read(piece)).collect();
+        prop_assert_eq!(found, Some(records));
+    }
+
+    #[test]
+    fn numbers_of_any_size_come_back(number in any::<i128>(), shift in 0..127_u32) {
+        for number in [number, number >> shift, i128::MIN, i128::MAX, 0, -1] {
+            let mut bytes = Vec::new();
+            Writer::new(&mut bytes, Form::Narrow).i128(number);
+            prop_assert_eq!(Reader::new(&bytes, Form::Narrow).i128(), Some(number));
+        }
+    }
+
+    #[test]
+    fn a_batch_gives_up_its_oldest_records(records in vec(any_record(), 0..9), most in 0..9_u64) {
+        let mut batch = batch_of(records.clone());
+        let over = records.len().saturating_sub(usize::try_from(most).unwrap_or(usize::MAX));
+        prop_assert_eq!(shorten(&mut batch, most), over as u64);
+        prop_assert_eq!(batch.len(), (records.len() - over) as u64);
+        let left: Option<Vec<RequestRecord>> =
+            pieces(batch.bytes()).map(|(_, piece)| read(piece)).collect();
+        prop_assert_eq!(left, Some(records[over..].to_vec()));
+    }
+
+    #[test]
     fn any_bytes_are_read_or_left_out_without_panic(batch in vec(any::<u8>(), 0..300)) {
         pieces(&batch).for_each(|(_, piece)| drop(read(piece)));
     }

@@ -4,12 +4,13 @@
 use std::sync::PoisonError;
 
 use mainstay_core::store::{
-    RequestFilter, RequestId, RequestRecord, RequestStore, RequestsKept, StoreError, UnixMillis,
+    RequestBatch, RequestFilter, RequestId, RequestRecord, RequestStore, RequestsKept, StoreError,
+    UnixMillis,
 };
 use rusqlite::{Connection, OptionalExtension, Result, TransactionBehavior, params};
 
 use super::{Sqlite, told};
-use crate::requests::{pieces, read, write};
+use crate::requests::{pieces, read};
 
 /// The table, a step of the migrations. `upto` is the number of records up to and with this batch, so
 /// that what is too much is found from the oldest end.
@@ -45,7 +46,7 @@ impl Sqlite {
 impl RequestStore for Sqlite {
     fn keep_requests(
         &self,
-        batch: Vec<RequestRecord>,
+        batch: &RequestBatch,
         kept: RequestsKept,
         now: UnixMillis,
     ) -> std::result::Result<(), StoreError> {
@@ -53,7 +54,7 @@ impl RequestStore for Sqlite {
             // The last second of records may be lost with the machine; nothing waits for the disk.
             connection.pragma_update(None, "synchronous", "NORMAL")?;
             let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            put(&change, &batch)?;
+            put(&change, batch)?;
             forget(&change, kept, now)?;
             change.commit()
         })
@@ -82,22 +83,22 @@ impl RequestStore for Sqlite {
     }
 }
 
-fn put(to: &Connection, batch: &[RequestRecord]) -> Result<()> {
+fn put(to: &Connection, batch: &RequestBatch) -> Result<()> {
     if batch.is_empty() {
         return Ok(());
     }
-    let mut blob = Vec::with_capacity(batch.len() * 320);
-    for record in batch {
-        write(record, &mut blob);
-    }
-    let latest = batch.iter().map(|record| record.at).max().unwrap_or_default();
     let sql = "SELECT seq, upto FROM request_batch ORDER BY seq DESC LIMIT 1";
     let last: Option<(i64, i64)> =
         to.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     let (seq, upto) = last.unwrap_or((0, 0));
     let count = i64::try_from(batch.len()).unwrap_or(i64::MAX);
     to.prepare("INSERT INTO request_batch (seq, upto, latest, records) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![seq + 1, upto.saturating_add(count), millis(latest), blob])?;
+        .execute(params![
+            seq + 1,
+            upto.saturating_add(count),
+            millis(batch.latest()),
+            batch.bytes()
+        ])?;
     Ok(())
 }
 

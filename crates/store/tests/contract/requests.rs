@@ -9,6 +9,7 @@ use mainstay_core::store::{
 };
 use mainstay_core::wire::endpoint::Endpoint;
 use mainstay_store::Sqlite;
+use mainstay_store::requests::batch_of;
 
 use crate::ground::on_every_store;
 
@@ -52,7 +53,9 @@ fn later(seconds: u64) -> UnixMillis {
 }
 
 fn keep(store: &dyn Store, batch: Vec<RequestRecord>) {
-    store.keep_requests(batch, RequestsKept::default(), later(300)).expect("the test's own ground");
+    store
+        .keep_requests(&batch_of(batch), RequestsKept::default(), later(300))
+        .expect("the test's own ground");
 }
 
 fn found(store: &dyn Store, filter: &RequestFilter, limit: usize) -> Vec<u8> {
@@ -135,13 +138,15 @@ fn what_is_too_old_or_too_much_is_forgotten_from_the_oldest_end() {
     on_every_store(|store| {
         let kept = RequestsKept { count_max: 4, age_max: Duration::from_secs(100) };
         for number in 1..=9 {
-            store.keep_requests(vec![record(number)], kept, later(u64::from(number))).unwrap();
+            store
+                .keep_requests(&batch_of([record(number)]), kept, later(u64::from(number)))
+                .unwrap();
         }
         let all = RequestFilter::default();
         assert_eq!(found(store, &all, 99), [9, 8, 7, 6]);
-        store.keep_requests(vec![record(10)], kept, later(108)).unwrap();
+        store.keep_requests(&batch_of([record(10)]), kept, later(108)).unwrap();
         assert_eq!(found(store, &all, 99), [10, 9, 8]);
-        store.keep_requests(vec![record(11)], kept, later(5_000)).unwrap();
+        store.keep_requests(&batch_of([record(11)]), kept, later(5_000)).unwrap();
         assert_eq!(store.request(RequestId([10; 16])).unwrap(), None);
     });
 }
@@ -174,7 +179,7 @@ fn the_file_does_not_grow_with_what_is_forgotten() {
                 id[..8].copy_from_slice(&(number * BATCH + place).to_le_bytes());
                 RequestRecord { id: RequestId(id), ..record(1) }
             };
-            store.keep_requests((0..BATCH).map(one).collect(), kept, NOW).unwrap();
+            store.keep_requests(&batch_of((0..BATCH).map(one)), kept, NOW).unwrap();
         }
         drop(store);
         std::fs::metadata(&path).unwrap().len()

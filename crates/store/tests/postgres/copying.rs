@@ -16,6 +16,7 @@ use mainstay_core::store::{
 };
 use mainstay_core::wire::endpoint::Endpoint;
 use mainstay_core::wire::usage::Usage;
+use mainstay_store::requests::batch_of;
 use mainstay_store::testing::postgres::fresh_url;
 use mainstay_store::{
     LeasedLedger, LedgerFile, LedgerSettings, Postgres, Sqlite, SqliteLedger,
@@ -89,10 +90,10 @@ fn fill(store: &dyn Store) {
     };
     store.put_objects(&[object]).expect("the test's own ground");
     store
-        .keep_requests(vec![record(1), record(2)], RequestsKept::default(), NOW)
+        .keep_requests(&batch_of([record(1), record(2)]), RequestsKept::default(), NOW)
         .expect("the test's own ground");
     store
-        .keep_requests(vec![record(3)], RequestsKept::default(), NOW)
+        .keep_requests(&batch_of([record(3)]), RequestsKept::default(), NOW)
         .expect("the test's own ground");
 }
 
@@ -184,7 +185,7 @@ fn fill_more(copy: &dyn Store) {
         .set_limit(&Subject::Project("web".into()), None, &patch, NOW)
         .expect("the test's own ground");
     assert_eq!(limit.id, 3);
-    copy.keep_requests(vec![record(4)], RequestsKept::default(), NOW)
+    copy.keep_requests(&batch_of([record(4)]), RequestsKept::default(), NOW)
         .expect("the test's own ground");
     assert_eq!(
         copy.requests(&RequestFilter::default(), 9).expect("the test's own ground").len(),

@@ -18,6 +18,7 @@ use sha2::{Digest as _, Sha256};
 use tempfile::tempdir;
 
 use super::*;
+use crate::requests::batch_of;
 use crate::{LedgerFile, LedgerSettings, Sqlite, SqliteLedger};
 
 const NOW: UnixMillis = UnixMillis(1_790_000_000_000);
@@ -54,7 +55,7 @@ fn fill(path: &Path) {
         Alert { rule: budget.id, owner, percent: 80, since: NOW, settled: amount, limit: amount };
     assert!(store.raise_alert(DEFAULT_ORG, &alert, NOW).unwrap().is_some());
     store.put_objects(&[object(&project.id)]).unwrap();
-    store.keep_requests(vec![request()], RequestsKept::default(), NOW).unwrap();
+    store.keep_requests(&batch_of([request()]), RequestsKept::default(), NOW).unwrap();
     let headers = vec![("content-type".into(), b"a/b".as_slice().into())];
     let until = NOW.plus(Duration::from_hours(1));
     let replay =
