@@ -212,14 +212,27 @@ fn checksum(bytes: &[u8]) -> [u8; CHECKSUM] {
 }
 
 fn crc32(bytes: &[u8]) -> u32 {
-    let mut crc = u32::MAX;
-    for &byte in bytes {
-        crc ^= u32::from(byte);
-        for _ in 0..8 {
+    let step = |crc: u32, byte: &u8| crc >> 8 ^ CRC[usize::from(crc.to_le_bytes()[0] ^ byte)];
+    !bytes.iter().fold(u32::MAX, step)
+}
+
+/// What each byte makes of the rest, so that a byte is one step and not eight.
+const CRC: [u32; 256] = crc_table();
+
+const fn crc_table() -> [u32; 256] {
+    let mut table = [0; 256];
+    let mut byte = 0_u32;
+    while byte < 256 {
+        let mut crc = byte;
+        let mut bit = 0;
+        while bit < 8 {
             crc = if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 };
+            bit += 1;
         }
+        table[byte as usize] = crc;
+        byte += 1;
     }
-    !crc
+    table
 }
 
 #[cfg(test)]

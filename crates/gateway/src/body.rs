@@ -126,7 +126,7 @@ pub(crate) async fn take(
     }
     // What is compressed cannot be looked into as it passes.
     let look = treatment == Treatment::Form && coding == Coding::Plain;
-    let pieces = hold_or_begin(slot, length, look, bounds, &mut hold).await?;
+    let pieces = Box::pin(hold_or_begin(slot, length, look, bounds, &mut hold)).await?;
     let inflated = false;
     if slot.is_some() {
         let form = look.then(|| beginning(&pieces));
@@ -171,7 +171,7 @@ async fn hold_all(
     hold: &mut Hold,
 ) -> Result<Bytes, Refused> {
     if coding == Coding::Gzip {
-        return gunzip::hold_all(incoming, bounds, hold).await;
+        return Box::pin(gunzip::hold_all(incoming, bounds, hold)).await;
     }
     let Some(first) = piece(incoming, bounds.body_pause).await? else { return Ok(Bytes::new()) };
     hold.grow(first.len())?;
@@ -286,7 +286,7 @@ async fn within<F: Future>(time: Duration, work: F) -> Result<F::Output, Elapsed
     });
     match found.await {
         Some(found) => Ok(found),
-        None => timeout(time, work).await,
+        None => Box::pin(timeout(time, work)).await,
     }
 }
 

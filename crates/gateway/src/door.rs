@@ -75,10 +75,11 @@ pub(crate) async fn answer(
     let mut response = match prepare(&worker.shared, &mut head, peer, &mut slot, &mut ticket).await
     {
         Ok(Next::Call(call, after)) => send(&worker, call, after, ticket).await,
-        Ok(Next::Models(asked)) => models::answer(&worker, *asked, ticket).await,
+        // What few requests need has memory of its own, so that the others do not carry room for it.
+        Ok(Next::Models(asked)) => Box::pin(models::answer(&worker, *asked, ticket)).await,
         Ok(Next::Answer(status, headers, bytes)) => answer::plain(ticket, status, headers, bytes),
         Err(refused) => {
-            body::drain(slot, &head.headers, &worker.shared.settings().bounds).await;
+            Box::pin(body::drain(slot, &head.headers, &worker.shared.settings().bounds)).await;
             answer::refused(ticket, &refused)
         }
     };
@@ -108,7 +109,9 @@ async fn send(
     match after {
         After::Nothing => {}
         After::Mark(mark) => ticket.mark(mark),
-        After::List(listing) => return ownership::serve_list(worker, listing, *call, ticket).await,
+        After::List(listing) => {
+            return Box::pin(ownership::serve_list(worker, listing, *call, ticket)).await;
+        }
     }
     let received = worker.shared.engine.now();
     match worker.shared.engine.call(&worker.upstream, call).answer().await {
@@ -215,7 +218,7 @@ async fn fill(
     let after = ownership::check(shared, caller, path, call, seen).await?;
     let asked = idempotency::Asked::of(&settings.idempotency, who, call)?;
     if let Some(asked) = asked.filter(|_| looked.begun.is_none()) {
-        match shared.idempotency.turn(asked, shared.wall.now()).await? {
+        match Box::pin(shared.idempotency.turn(asked, shared.wall.now())).await? {
             Turn::First(claim) => ticket.claim(claim),
             Turn::Again(status, headers, body) => {
                 return Ok(Filled::Again(Box::new(Next::Answer(status, headers, body))));
@@ -290,14 +293,14 @@ async fn admit(
         match ask(call, counted, rounds >= ROUNDS_MAX) {
             Err(Denied::Doubtful) if counted.is_none() => {
                 counted = match window::Countable::of(call, &shared.engine) {
-                    Some(countable) => countable.count().await,
+                    Some(countable) => Box::pin(countable.count()).await,
                     None => None,
                 }
                 .or_else(|| Some(look::prompt(call)));
             }
             Err(Denied::Asks) if rounds < ROUNDS_MAX => {
                 rounds += 1;
-                shared.admission.limits.reply(who).await;
+                Box::pin(shared.admission.limits.reply(who)).await;
             }
             other => break other,
         }

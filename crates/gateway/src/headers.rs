@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use mainstay::Fields;
-use mainstay::fields::visible;
+use mainstay::fields::{push_number, visible};
 
 use crate::settings::Expose;
 
@@ -240,21 +240,6 @@ impl Rewrite {
         }
         self.made.put_into(headers);
     }
-}
-
-/// Adds a number in digits.
-pub(crate) fn push_number(to: &mut Vec<u8>, number: u64) {
-    let (mut digits, mut rest) = ([b'0'; 20], number);
-    let mut start = digits.len();
-    loop {
-        start -= 1;
-        digits[start] = b'0' + u8::try_from(rest % 10).unwrap_or(0);
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    to.extend_from_slice(&digits[start..]);
 }
 
 /// A number as a header value.

@@ -13,17 +13,15 @@ thread_local! {
 /// A new id, as text and as the value of `x-request-id`.
 pub(crate) fn new() -> (String, HeaderValue) {
     let (high, low) = DICE.with_borrow_mut(|dice| (dice.bits(), dice.bits()));
-    let mut text = String::with_capacity(36);
-    text.push_str("req_");
-    for half in [high, low] {
-        for shift in (0..16).rev() {
-            let digit = (half >> (shift * 4)) & 0xf;
-            text.push(char::from(b"0123456789abcdef"[usize::try_from(digit).unwrap_or(0)]));
+    let mut text = *b"req_00000000000000000000000000000000";
+    for (half, digits) in [high, low].into_iter().zip(text[4..].chunks_mut(16)) {
+        for (shift, digit) in (0..16).rev().zip(digits) {
+            *digit = b"0123456789abcdef"[usize::try_from((half >> (shift * 4)) & 0xf).unwrap_or(0)];
         }
     }
-    let value = HeaderValue::from_maybe_shared(Bytes::copy_from_slice(text.as_bytes()))
+    let value = HeaderValue::from_maybe_shared(Bytes::copy_from_slice(&text))
         .unwrap_or(HeaderValue::from_static("req_"));
-    (text, value)
+    (String::from_utf8_lossy(&text).into_owned(), value)
 }
 
 /// From the system; without it, from the address of this thread's own memory.

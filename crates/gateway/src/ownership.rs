@@ -66,11 +66,11 @@ pub(crate) async fn check(
     let desk = Desk { shared, key, may_pass };
     let mut places: Vec<ObjectRecord> = Vec::new();
     if let Use::Object { family, id, .. } = &found {
-        places.extend(desk.own(family, id, None).await?);
+        places.extend(Box::pin(desk.own(family, id, None)).await?);
     }
     if families::has_references(path.rest) {
         for (family, id, field) in refs::of(call, words, passing, may_pass)? {
-            places.extend(desk.own(family, &id, Some(field)).await?);
+            places.extend(Box::pin(desk.own(family, &id, Some(field))).await?);
         }
     }
     pin(call, &places)?;

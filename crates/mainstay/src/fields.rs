@@ -155,6 +155,21 @@ impl fmt::Debug for Fields {
     }
 }
 
+/// Adds a number in digits, as fields have it.
+pub fn push_number(to: &mut Vec<u8>, number: u64) {
+    let (mut digits, mut rest) = ([b'0'; 20], number);
+    let mut start = digits.len();
+    loop {
+        start -= 1;
+        digits[start] = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    to.extend_from_slice(&digits[start..]);
+}
+
 #[cfg(test)]
 mod tests {
     use http::header::{ACCEPT, VIA};

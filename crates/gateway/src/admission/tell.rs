@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use http::{HeaderName, StatusCode};
+use mainstay::fields::push_number;
 use mainstay_core::failure::{Kind, Origin, Scope};
 use mainstay_core::rules::limits::{Fits, Left, Measure, Refusal, Standing};
 use mainstay_core::store::LimitRecord;
 
-use crate::headers::{Made, push_number};
+use crate::headers::Made;
 use crate::refused::{OverLimit, Refused};
 
 /// When to come again where only the end of another call makes room: nobody knows when that is, and

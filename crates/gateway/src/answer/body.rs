@@ -27,9 +27,9 @@ pub(crate) struct ReplyBody {
     left: Option<u64>,
     ticket: Option<Box<Ticket>>,
     /// Writes the answer down, to be given again.
-    recorder: Option<Recorder>,
+    recorder: Option<Box<Recorder>>,
     /// Looks for the objects it names.
-    watch: Option<Watch>,
+    watch: Option<Box<Watch>>,
     /// What is still to be done to the headers of its answer.
     rewrite: Option<Rewrite>,
 }
@@ -68,7 +68,7 @@ impl ReplyBody {
 
     /// Shows what goes by to this.
     pub(crate) fn watch(&mut self, watch: Option<Watch>) {
-        self.watch = watch;
+        self.watch = watch.map(Box::new);
     }
 
     /// Takes the record along.
@@ -78,7 +78,7 @@ impl ReplyBody {
 
     /// Writes down what passes.
     pub(crate) fn record(&mut self, recorder: Recorder) {
-        self.recorder = Some(recorder);
+        self.recorder = Some(Box::new(recorder));
     }
 
     fn over(&mut self, cut: Option<&Cut>) {
@@ -119,7 +119,7 @@ impl Body for ReplyBody {
         let next = ready!(Pin::new(&mut *body).poll_frame(cx));
         match &next {
             None => {
-                this.watch.iter_mut().for_each(Watch::end);
+                this.watch.iter_mut().for_each(|watch| watch.end());
                 this.over(None);
             }
             Some(Err(cut)) => this.over(Some(cut)),

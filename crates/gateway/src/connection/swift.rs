@@ -34,8 +34,8 @@ use reply::Reply;
 use request::{Look, Usual};
 pub(super) use rewound::Rewound;
 
-/// Bytes read at once.
-const PIECE: usize = 8 * 1024;
+/// Bytes read at once: most bodies and their heads.
+const PIECE: usize = 16 * 1024;
 /// How long the rest of a body is waited for: many clients send it apart from the head, right behind it.
 const REST: Duration = Duration::from_millis(50);
 /// Bytes of further requests that are read while one is answered.
@@ -103,14 +103,21 @@ struct Line<I> {
 impl<I: AsyncRead + AsyncWrite + Unpin> Line<I> {
     /// Waits for the next request.
     async fn next(&mut self, bounds: HeadBounds, stops: impl Fn() -> bool) -> Next {
-        let (mut due, mut rest) = (None, None);
+        let (mut due, mut rest, mut whole) = (None, None, 0);
         poll_fn(|cx| {
             loop {
-                match request::look(&mut self.read, bounds.bytes) {
-                    Look::Usual(usual) => return Poll::Ready(Next::Usual(usual)),
-                    Look::Unusual => return Poll::Ready(Next::Unusual),
-                    Look::Nothing if stops() => return Poll::Ready(Next::Over),
-                    Look::Nothing | Look::Rest => {}
+                if self.read.len() >= whole {
+                    match request::look(&mut self.read, bounds.bytes) {
+                        Look::Usual(usual) => return Poll::Ready(Next::Usual(usual)),
+                        Look::Unusual => return Poll::Ready(Next::Unusual),
+                        Look::Nothing if stops() => return Poll::Ready(Next::Over),
+                        Look::Nothing => {}
+                        Look::Rest(length) => {
+                            // Room for all of it, once.
+                            self.read.reserve(length - self.read.len());
+                            whole = length;
+                        }
+                    }
                 }
                 match self.poll_more(cx) {
                     Poll::Ready(Ok(0)) if !self.read.is_empty() => {

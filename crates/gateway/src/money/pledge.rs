@@ -128,7 +128,9 @@ impl Pledge {
         let Pledge { state, hard, money } = self;
         let (hold, told) = match state {
             State::Held(hold, told) => (hold, told),
-            State::Short(account, turns, now) => money.leased(*account, turns, now).await?,
+            State::Short(account, turns, now) => {
+                Box::pin(money.leased(*account, turns, now)).await?
+            }
         };
         let trouble = match told.await {
             Ok(Ok(())) => return Ok(hold),

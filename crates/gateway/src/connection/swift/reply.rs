@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderName, Response, StatusCode};
 use http_body::Body;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
+use mainstay::fields::push_number;
 use mainstay_core::store::UnixMillis;
 use tokio::io::AsyncWrite;
 
@@ -67,8 +68,9 @@ impl Reply {
         match framing {
             _ if silent => {}
             Framing::Length(length) => {
-                // Writing to memory does not fail.
-                let _ = write!(out, "content-length: {length}\r\n");
+                out.extend_from_slice(b"content-length: ");
+                push_number(&mut out, length);
+                out.extend_from_slice(b"\r\n");
             }
             Framing::Chunks if bodiless => {}
             Framing::Chunks => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),

@@ -34,8 +34,8 @@ pub(super) enum Look {
     Nothing,
     /// A usual request; taken out of what was read.
     Usual(Box<Usual>),
-    /// The head of one, and a part of its body at most.
-    Rest,
+    /// The head of one, and a part of its body at most; with so many bytes in all it is there.
+    Rest(usize),
     /// Something else.
     Unusual,
 }
@@ -50,7 +50,7 @@ pub(super) fn look(read: &mut BytesMut, head_max: usize) -> Look {
         return Look::Unusual;
     }
     if read.len() - head.end < head.body {
-        return Look::Rest;
+        return Look::Rest(head.end + head.body);
     }
     head.taken(read).map_or(Look::Unusual, |usual| Look::Usual(Box::new(usual)))
 }
@@ -196,7 +196,7 @@ mod tests {
     fn a_body_that_is_not_all_there_is_waited_for() {
         assert!(matches!(looked("").0, Look::Nothing));
         let (look, left) = looked("POST / HTTP/1.1\r\ncontent-length: 3\r\n\r\n{}");
-        assert!(matches!(look, Look::Rest));
+        assert!(matches!(look, Look::Rest(length) if length == left.len() + 1));
         assert!(left.starts_with(b"POST"), "and nothing is taken before");
     }
 

@@ -9,6 +9,7 @@ use http::HeaderValue;
 use http_body::Body;
 use tokio::io::AsyncWrite;
 
+use crate::fields::push_number;
 use crate::http::body::{Framed, Outbound, Outgoing};
 use crate::http::socket::Socket;
 use crate::upstream::RequestHeaders;
@@ -54,8 +55,9 @@ impl Outbox {
         match framed {
             Framed::Nothing => {}
             Framed::Length(length) => {
-                // Writing to memory does not fail.
-                let _ = write!(self.front, "content-length: {length}\r\n");
+                self.front.extend_from_slice(b"content-length: ");
+                push_number(&mut self.front, length);
+                self.front.extend_from_slice(b"\r\n");
             }
             Framed::Chunks => self.front.extend_from_slice(b"transfer-encoding: chunked\r\n"),
         }
