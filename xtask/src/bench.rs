@@ -10,6 +10,7 @@ mod figures;
 pub(crate) mod load;
 mod machine;
 mod scaling;
+mod shared;
 mod streams;
 
 use crate::debian::{Need, need};
@@ -46,7 +47,7 @@ const OPEN: usize = 1_000;
 ///
 /// When tools are missing, fewer than two cores are there, or an answer was no success.
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
-    known(arguments, &["--scaling"], &["--rounds", "--secs"])?;
+    known(arguments, &["--scaling", "--shared"], &["--rounds", "--secs"])?;
     let number = |name: &str, default: u64| -> Result<u64, String> {
         option(arguments, name).map_or(Ok(default), |text| {
             text.parse().map_err(|_| format!("{name} wants a number, not `{text}`"))
@@ -62,6 +63,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     }
     let directory = fresh("bench")?;
     let mut figures = Figures::new(&directory)?;
+    if arguments.iter().any(|one| one == "--shared") {
+        shared::run((rounds, secs), &directory, &mut figures)?;
+        return counted(&figures);
+    }
     let place = Place::set_up(&directory)?;
     let size = fs::metadata(binary()).map_or(0, |file| file.len());
     println!("start-up: {} ms to the first answer", place.gateway.start_up.as_millis());
@@ -76,6 +81,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
         place.open_streams(&mut figures)?;
     }
     figures.print();
+    counted(&figures)
+}
+
+fn counted(figures: &Figures) -> Result<(), String> {
     if figures.has_failures() {
         return Err("some answers were no successes: the figures do not count".to_owned());
     }

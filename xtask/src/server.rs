@@ -16,6 +16,16 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 /// How long a server may take to drain and stop.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
 
+/// Variables of the developer's own that a server under test must not see.
+const SURROUNDINGS: [&str; 6] = [
+    "OPENAI_API_KEY",
+    "OPENAI_BASE_URL",
+    "MAINSTAY_CONFIG",
+    "HTTPS_PROXY",
+    "DATABASE_URL",
+    "REDIS_URL",
+];
+
 /// A running server; stopped when dropped.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -128,7 +138,7 @@ impl Server {
         let errors = out.try_clone().map_err(|e| format!("share {}: {e}", log.display()))?;
         command.args(arguments).current_dir(directory).process_group(0);
         command.stdin(Stdio::null()).stdout(out).stderr(errors);
-        for variable in ["OPENAI_API_KEY", "OPENAI_BASE_URL", "MAINSTAY_CONFIG", "HTTPS_PROXY"] {
+        for variable in SURROUNDINGS {
             command.env_remove(variable);
         }
         let child = command.spawn().map_err(|e| format!("start {}: {e}", program.display()))?;

@@ -3,13 +3,15 @@
 
 use crate::debian::{Need, install, need};
 use crate::places::program;
-use crate::process::{Show, run};
+use crate::process::{Show, end_group, run};
+use crate::server::free_address;
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 /// How long making or starting a server may take.
 const LIMIT: Duration = Duration::from_mins(2);
@@ -36,6 +38,11 @@ impl Servers {
             servers.missing.push(("tests with Redis", why));
         }
         servers
+    }
+
+    /// Where PostgreSQL is.
+    pub(crate) fn postgres_url(&self) -> Option<String> {
+        self.postgres.as_ref().map(Postgres::url)
     }
 
     /// What tests are told of them. With all of them there no test may leave itself out.
@@ -143,6 +150,49 @@ impl Drop for Postgres {
     }
 }
 
+/// A running Redis or Valkey that keeps nothing; killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Redis {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Redis {
+    /// Starts it in a directory.
+    ///
+    /// # Errors
+    ///
+    /// None is installed, or it does not start.
+    pub(crate) fn start(directory: &Path) -> Result<Redis, String> {
+        let server = program("valkey-server").or_else(|| program("redis-server"));
+        let address = free_address()?;
+        let mut command = Command::new(server.ok_or("there is neither Redis nor Valkey")?);
+        command.args(["--port", &address.port().to_string(), "--bind", "127.0.0.1"]);
+        command.args(["--save", "", "--appendonly", "no", "--dir"]).arg(directory);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+        let child = command.spawn().map_err(|e| format!("start Redis: {e}"))?;
+        let (redis, began) = (Redis { child, address }, Instant::now());
+        while TcpStream::connect(address).is_err() {
+            if began.elapsed() > LIMIT {
+                return Err("Redis does not listen".to_owned());
+            }
+            sleep(Duration::from_millis(20));
+        }
+        Ok(redis)
+    }
+
+    /// Where it is.
+    pub(crate) fn url(&self) -> String {
+        format!("redis://{}", self.address)
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        end_group(&mut self.child);
+    }
+}
+
 /// Sees to it that there is a Redis or a Valkey to start.
 fn redis() -> Result<(), String> {
     if program("valkey-server").is_some() {
@@ -176,7 +226,6 @@ fn done(command: &mut Command) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::TcpStream;
 
     #[test]
     fn a_server_is_there_for_a_run_and_gone_after_it() {

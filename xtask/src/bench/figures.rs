@@ -70,6 +70,15 @@ impl Figures {
         self.lines.iter().any(|line| line.value("failed").is_some_and(|failed| failed > 0.0))
     }
 
+    /// A figure of one peer by the same of another, within a round: least, median and greatest.
+    pub(super) fn ratio(&self, (test, name): (&str, &str), of: &str, to: &str) -> [f64; 3] {
+        let values = |peer: &str| -> Vec<(u64, f64)> {
+            let lines = self.lines.iter().filter(|line| line.peer == peer && line.test == test);
+            lines.filter_map(|line| Some((line.round, line.value(name)?))).collect()
+        };
+        spread(ratios(&values(of), &values(to)))
+    }
+
     /// A table: each figure of each test, by peer, and its ratio to nginx within a round.
     pub(super) fn print(&self) {
         let mut tests: BTreeMap<(&str, &str), ByPeer<'_>> = BTreeMap::new();

@@ -132,15 +132,15 @@ fn compare(
 }
 
 /// A gateway that differs in one thing, and a load with its key.
-struct Variant {
-    test: String,
-    server: Server,
-    load: Load,
+pub(super) struct Variant {
+    pub(super) test: String,
+    pub(super) server: Server,
+    pub(super) load: Load,
 }
 
 impl Variant {
     /// `prepared` is given the directory before the gateway starts there.
-    fn start(
+    pub(super) fn start(
         test: &str,
         directory: &Path,
         config: &str,
