@@ -299,6 +299,9 @@ pub fn check_files(config: &Config) -> Vec<ConfigFault> {
         need("server.tls.cert".to_owned(), &tls.cert, 0);
         need("server.tls.key".to_owned(), &tls.key, 0);
     }
+    if let Some(path) = &config.shared.ca_file {
+        need("shared.ca_file".to_owned(), path, 0);
+    }
     for provider in &config.providers {
         if let Some(path) = &provider.ca_file {
             need(format!("{}.ca_file", provider.name), path, provider.line);

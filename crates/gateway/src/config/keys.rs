@@ -125,6 +125,7 @@ pub const KEYS: &[Key] = &[
     key("store", "ledger", "word", "\"process\"", "`process`, `strict` or `batched`: how durable a hold is before its attempt is sent."),
     key("store", "journal", "path", "\"mainstay-journal\"", "With PostgreSQL: the folder where this gateway keeps what it has not brought there yet. One gateway, one folder; it must survive restarts."),
     key("shared", "url", "URL", "`REDIS_URL`", "Redis or Valkey: `redis://[user:password@]host[:port][/database]`, `redis+sentinel://host,host/service` or `redis+cluster://host,host`; `rediss` in place of `redis` speaks TLS. Absent: every gateway counts for itself. See [many-machines.md](many-machines.md)."),
+    key("shared", "ca_file", "path", "none", "Certificates that `rediss://` trusts beside the system's and `SSL_CERT_FILE`, PEM."),
     key("shared", "deadline", "duration", "\"20ms\"", "Longest wait for one of its answers, 1ms to 1s. Three times as long without an answer, and it is not asked until it answers again."),
 
     key("provider", "name", "name", "its kind", "1 to 64 letters, digits, `-`, `_` or `.`; unique."),

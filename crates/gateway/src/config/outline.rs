@@ -98,7 +98,9 @@ impl Config {
 
     fn shared_outline(&self) -> Value {
         let url = self.shared.url.as_ref().map(hidden);
-        json!({"url": url, "deadline": duration_text(self.shared.deadline)})
+        let ca_file = self.shared.ca_file.as_deref().map(Path::to_string_lossy);
+        let deadline = duration_text(self.shared.deadline);
+        json!({"url": url, "ca_file": ca_file, "deadline": deadline})
     }
 
     fn log_outline(&self) -> Value {

@@ -164,13 +164,15 @@ impl Default for StoreConfig {
 pub struct SharedConfig {
     /// Redis or Valkey; its URL may hold a password.
     pub url: Option<Secret>,
+    /// Authorities that TLS to it trusts beside the system's, PEM.
+    pub ca_file: Option<PathBuf>,
     /// Longest wait for one of its answers.
     pub deadline: Duration,
 }
 
 impl Default for SharedConfig {
     fn default() -> Self {
-        SharedConfig { url: None, deadline: Duration::from_millis(20) }
+        SharedConfig { url: None, ca_file: None, deadline: Duration::from_millis(20) }
     }
 }
 
@@ -373,6 +375,8 @@ pub(super) fn read_shared(reader: &mut Reader<'_>, root: &Section<'_>) -> Shared
         if let Some(found) = reader.wait(&section, "deadline", span) {
             shared.deadline = found.value;
         }
+        let file = reader.text(&section, "ca_file", Need::Optional);
+        shared.ca_file = file.map(|found| PathBuf::from(found.value));
         if let Some(found) = reader.text(&section, "url", Need::Optional) {
             if let Err(why) = shared_url(&found.value) {
                 let what = "`shared.url` cannot be used";

@@ -59,6 +59,7 @@ impl Sharing {
             })?;
         let link = LinkSettings {
             deadline: settings.deadline,
+            ca_file: settings.ca_file.clone(),
             client: format!("mainstay-{node}"),
             ..LinkSettings::new(url)
         };

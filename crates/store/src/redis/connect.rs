@@ -1,16 +1,18 @@
 //! A connection in the making: sockets, TLS, login, and questions one after the other.
 
-use std::sync::{Arc, OnceLock};
+use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::Duration;
 
-use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
+use super::link::LinkSettings;
 use super::resp::{Value, answer, command};
+use super::tls;
 use super::url::{Host, RedisUrl};
 
 /// Bytes in both directions.
@@ -21,6 +23,8 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Both for T {}
 /// Makes connections.
 pub(super) struct Dialer {
     pub(super) url: RedisUrl,
+    /// Authorities that TLS trusts beside the system's.
+    ca_file: Option<PathBuf>,
     /// How long connecting and each question before use may take.
     pub(super) connect: Duration,
     /// What the server shows in its list of clients.
@@ -36,8 +40,9 @@ pub(super) struct Conn {
 }
 
 impl Dialer {
-    pub(super) fn new(url: RedisUrl, connect: Duration, client: String) -> Dialer {
-        Dialer { url, connect, client, tls: OnceLock::new() }
+    pub(super) fn new(settings: LinkSettings) -> Dialer {
+        let LinkSettings { url, ca_file, connect, client, deadline: _ } = settings;
+        Dialer { url, ca_file, connect, client, tls: OnceLock::new() }
     }
 
     /// Connects and logs in, for data.
@@ -95,31 +100,18 @@ impl Dialer {
             let name = ServerName::try_from(host.name.clone());
             let name = name.map_err(|_| "its name cannot be in a certificate".to_owned())?;
             let tls = self.connector()?.connect(name, tcp).await;
-            Ok(Box::new(tls.map_err(|error| error.to_string())?) as Box<dyn Both>)
+            Ok(Box::new(tls.map_err(|error| tls::told(&error))?) as Box<dyn Both>)
         };
         let stream = self.within(opening).await.map_err(told)?;
         Ok(Conn { stream, inbox: Vec::new() })
     }
 
-    /// Whom TLS trusts: the system's authorities and those of `SSL_CERT_FILE` and `SSL_CERT_DIR`.
     fn connector(&self) -> Result<TlsConnector, String> {
         if let Some(connector) = self.tls.get() {
             return Ok(connector.clone());
         }
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if roots.is_empty() {
-            return Err(
-                "no certificate authority is installed here; name one in SSL_CERT_FILE".to_owned()
-            );
-        }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(self.tls.get_or_init(|| TlsConnector::from(Arc::new(config))).clone())
+        let connector = tls::connector(self.ca_file.as_deref())?;
+        Ok(self.tls.get_or_init(|| connector).clone())
     }
 }
 

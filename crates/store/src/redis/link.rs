@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -26,6 +27,8 @@ use super::url::{Form, RedisUrl};
 pub struct LinkSettings {
     /// Where it is.
     pub url: RedisUrl,
+    /// A PEM file of authorities that TLS trusts beside the system's and those of `SSL_CERT_FILE`.
+    pub ca_file: Option<PathBuf>,
     /// Longest wait for an answer. Default 20 ms.
     pub deadline: Duration,
     /// Longest time for each step of connecting. Default 1 s.
@@ -39,6 +42,7 @@ impl LinkSettings {
     pub fn new(url: RedisUrl) -> LinkSettings {
         LinkSettings {
             url,
+            ca_file: None,
             deadline: Duration::from_millis(20),
             connect: Duration::from_secs(1),
             client: "mainstay".to_owned(),
@@ -125,16 +129,16 @@ impl Link {
     ///
     /// The system gives no thread.
     pub fn open(settings: LinkSettings) -> io::Result<Link> {
-        let LinkSettings { url, deadline, connect, client } = settings;
+        let deadline = settings.deadline;
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let end = Arc::new(Notify::new());
         let ended = Arc::clone(&end);
         let work = move || runtime.block_on(ended.notified());
         thread::Builder::new().name("shared-store".to_owned()).spawn(work)?;
-        let form = url.form.clone();
-        let first = url.hosts.first().cloned();
-        let dialer = Arc::new(Dialer::new(url, connect, client));
+        let form = settings.url.form.clone();
+        let first = settings.url.hosts.first().cloned();
+        let dialer = Arc::new(Dialer::new(settings));
         // Three answers late in a row are a silence, not a hiccup.
         let stall = deadline * 3;
         let one = |locate| Servers::One(Node::spawn(&handle, &dialer, locate, stall));

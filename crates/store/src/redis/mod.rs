@@ -29,6 +29,7 @@ mod slots;
 mod subscription;
 #[cfg(test)]
 mod testing;
+mod tls;
 mod topology;
 mod url;
 
