@@ -377,6 +377,22 @@ pub trait Store:
     fn acting(&self, who: &str) -> Box<dyn Store>;
     /// The number of the last change. Cheap: a running gateway asks several times a second.
     fn epoch(&self) -> Result<u64, StoreError>;
+    /// Has `told` called soon after each change that anybody makes, while [`Store::listens`]; it may be
+    /// called for nothing, and must not block. A store that does not hear of changes by itself never
+    /// calls it. Of two calls the first one counts.
+    ///
+    /// # Errors
+    ///
+    /// The system gives no thread.
+    fn listen(&self, told: Box<dyn Fn() + Send + Sync>) -> Result<(), StoreError> {
+        drop(told);
+        Ok(())
+    }
+    /// Whether it hears of changes at this moment, as far as it knows: one in a while may be missed
+    /// all the same, so a gateway asks for the epoch now and then.
+    fn listens(&self) -> bool {
+        false
+    }
     /// Everything that changed after `epoch`; 0 gives everything.
     fn changes_since(&self, epoch: u64) -> Result<Changes, StoreError>;
 

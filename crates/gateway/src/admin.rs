@@ -68,8 +68,10 @@ const CONNECTIONS_MAX: usize = 64;
 
 /// Ticks between two writings of what is used of requests per day: a second.
 const LEVELS_EVERY: u64 = 4;
-/// Ticks between two looks for other gateways on the store: two seconds.
-const OTHERS_EVERY: u64 = 8;
+/// Ticks between two looks for other gateways on the store: four seconds.
+const OTHERS_EVERY: u64 = 16;
+/// Ticks between two questions for changes where the store tells of them: two seconds.
+const ASKED_EVERY: u64 = 8;
 
 /// Runs until the gateway is cut.
 pub(crate) async fn run(
@@ -138,6 +140,9 @@ async fn tick(shared: &Arc<Shared>, store: Option<Arc<dyn Store>>) {
     let mut ticks = interval(Duration::from_millis(250));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut failing = false;
+    if let Some(store) = &store {
+        sharing::follow(shared, store.as_ref());
+    }
     for turn in 1_u64.. {
         let told = tokio::select! {
             _ = ticks.tick() => false,
@@ -152,8 +157,10 @@ async fn tick(shared: &Arc<Shared>, store: Option<Arc<dyn Store>>) {
         let (own, store) = (Arc::clone(shared), Arc::clone(store));
         let refresh = move || {
             own.admission.limits.sweep(own.engine.now());
-            // Asked once for keys and limits: over a network it is what a quiet gateway costs.
-            let epoch = store.epoch()?;
+            // Asked once for keys and limits, and seldom where the store tells: over a network it is what
+            // a quiet gateway costs.
+            let asks = told || failing || turn % ASKED_EVERY == 0 || !store.listens();
+            let epoch = if asks { store.epoch()? } else { own.keys.snapshot().epoch() };
             let news = own.keys.refresh(store.as_ref(), epoch)?;
             own.objects.flush(own.wall.now())?;
             own.admission.limits.refresh(store.as_ref(), epoch)?;

@@ -11,7 +11,7 @@ use mainstay::http::{HttpSettings, HttpUpstream};
 use mainstay::spec::EngineSpec;
 use mainstay_core::store::{Ledger, Store, StoreError};
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use crate::admin::{self, AdminSettings};
@@ -44,7 +44,7 @@ pub struct Plan {
     pub admin: AdminSettings,
     /// Providers, routes and policies.
     pub engine: EngineSpec,
-    /// Where keys are remembered; asked twice a second for what changed. `None` with no keys.
+    /// Where keys are remembered; asked now and then for what changed. `None` with no keys.
     pub store: Option<Arc<dyn Store>>,
     /// Where money is remembered. Without it nothing is held, and budgets have no effect.
     pub ledger: Option<Arc<dyn Ledger>>,
@@ -143,7 +143,7 @@ impl Gateway {
             sharing,
             node: node.into(),
             lonely: AtomicU32::new(0),
-            stale: Notify::new(),
+            stale: Arc::default(),
             telling: teller.state(),
             alerts: Arc::default(),
             spans: Arc::default(),

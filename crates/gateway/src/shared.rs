@@ -61,7 +61,7 @@ pub(crate) struct Shared {
     /// Looks in a row that found other gateways on the store, none of which shares anything.
     pub(crate) lonely: AtomicU32,
     /// Something in the store has changed: to be read before its time.
-    pub(crate) stale: Notify,
+    pub(crate) stale: Arc<Notify>,
     /// How telling of finished calls goes.
     pub(crate) telling: Arc<TellerState>,
     /// What is told to whoever looks after this gateway.

@@ -4,11 +4,12 @@
 //! other, each change in a transaction: rules (keys, limits, budgets) on one, what calls ask for
 //! (objects, kept answers) on another, records of calls on a third, so that none waits for another.
 //! A change takes the row of the epoch first. Changes of all gateways and commands are therefore
-//! made one after the other, in the order of their epochs, as in a SQLite file.
+//! made one after the other, in the order of their epochs, as in a SQLite file. Whoever follows them
+//! listens on a connection of its own.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use mainstay_core::keys::PublicPart;
@@ -23,6 +24,7 @@ mod address;
 mod alerts;
 mod budgets;
 mod copy;
+mod ear;
 mod fault;
 mod inspect;
 mod lane;
@@ -40,6 +42,7 @@ mod tls;
 
 use address::Address;
 pub use copy::CopiedTable;
+use ear::Ear;
 use fault::Fault;
 pub(crate) use inspect::inspect;
 use lane::Lane;
@@ -75,6 +78,8 @@ struct Desk {
     records: Lane,
     /// Answers kept by this process.
     kept: AtomicU64,
+    /// Hears of changes, where somebody wants to know.
+    ear: OnceLock<Ear>,
 }
 
 impl fmt::Debug for Postgres {
@@ -100,6 +105,7 @@ impl Postgres {
             calls: lane("mainstay-calls")?,
             records: lane("mainstay-records")?,
             kept: AtomicU64::new(0),
+            ear: OnceLock::new(),
             address: Arc::clone(&address),
         };
         let schema = address.schema.clone();
@@ -167,6 +173,17 @@ impl Store for Postgres {
 
     fn epoch(&self) -> Result<u64, StoreError> {
         self.desk.rules.ask("read the store's epoch", EPOCH_MAX, rows::epoch)
+    }
+
+    fn listen(&self, told: Box<dyn Fn() + Send + Sync>) -> Result<(), StoreError> {
+        let ear = Ear::start(&self.desk.address, told)?;
+        // A second one is let go.
+        drop(self.desk.ear.set(ear));
+        Ok(())
+    }
+
+    fn listens(&self) -> bool {
+        self.desk.ear.get().is_some_and(Ear::listens)
     }
 
     fn changes_since(&self, epoch: u64) -> Result<Changes, StoreError> {

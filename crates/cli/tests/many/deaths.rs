@@ -13,8 +13,9 @@ use crate::world::{Outcome, World, report};
 
 /// Callers of both gateways while one of them is to die.
 const CALLERS: u64 = 8;
-/// How often a place is passed before the death: some turns of the way to PostgreSQL, under load.
-const PASSES: u32 = 12;
+/// How often a place is passed before the death: some turns of the way to PostgreSQL, under load. Turns are
+/// up to two seconds apart.
+const PASSES: u32 = 6;
 /// What the budget is: more than all these calls cost.
 const BUDGET: &str = "5";
 /// Longest time until a gateway under load comes to a place.

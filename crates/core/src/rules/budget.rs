@@ -23,11 +23,13 @@ use crate::store::UnixMillis;
 pub mod account;
 mod lease;
 mod purse;
+mod turns;
 mod types;
 
 pub use lease::Lease;
 use purse::Purse;
 pub use purse::{Claim, PurseView};
+pub use turns::{Pressure, REST_MAX, REST_MIN, Turns};
 pub use types::{Alert, Calendar, Every, Over, Owner, Period, Rule, Settled, Who, Why};
 
 /// The most budgets that apply to one call: one an owner and kind of period.

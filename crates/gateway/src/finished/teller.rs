@@ -30,6 +30,11 @@ const LOOK_SOON: Duration = Duration::from_millis(25);
 const MANY: usize = 100;
 /// Time between two writes to the store, while less than [`BATCH_MAX`] is there.
 const WRITE_EVERY: Duration = Duration::from_secs(1);
+/// The same while less than [`BATCH_MIN`] is there.
+const WRITE_FEW_EVERY: Duration = Duration::from_secs(2);
+/// Records worth a write of their own after a second: a store over a network is asked by the calls there
+/// are and not by the clock.
+const BATCH_MIN: u64 = 200;
 /// Records in a batch.
 const BATCH_MAX: u64 = 2_000;
 /// Records that wait for a store that fails; the oldest beyond are dropped and counted.
@@ -243,7 +248,7 @@ impl Work {
             }
             match order {
                 Err(RecvTimeoutError::Timeout) => {
-                    if self.shared.engine.now().since(self.written) >= WRITE_EVERY {
+                    if self.is_due() {
                         self.write();
                     }
                 }
@@ -257,6 +262,13 @@ impl Work {
                 }
             }
         }
+    }
+
+    /// Whether what waits is to be written now.
+    fn is_due(&self) -> bool {
+        let few = self.pending.len() < BATCH_MIN;
+        let rest = if few { WRITE_FEW_EVERY } else { WRITE_EVERY };
+        self.shared.engine.now().since(self.written) >= rest
     }
 
     /// Tells of what is in the queues; how many calls that were.

@@ -8,7 +8,7 @@ use mainstay_core::money::Usd;
 use mainstay_core::money::budget::account::Told;
 use mainstay_core::money::budget::{Alert, Books, Owner, Period};
 use mainstay_core::store::{
-    BudgetRecord, LeaseHolder, Ledger, OrgClaim, SpentOf, Store, StoreError, UnixMillis,
+    BudgetRecord, LeaseHolder, Leases, Ledger, OrgClaim, SpentOf, Store, StoreError, UnixMillis,
 };
 use tokio::sync::watch;
 
@@ -20,7 +20,7 @@ pub(crate) type OrgBooks = Arc<Mutex<Books>>;
 /// Alerts to be put on record, with their organization.
 type Waiting = Arc<Mutex<Vec<(Box<str>, Alert)>>>;
 
-/// Alerts that may wait; the store takes them four times a second.
+/// Alerts that may wait; the store takes them several times a second.
 const ALERTS_MAX: usize = 10_000;
 
 /// The budgets of all organizations.
@@ -96,11 +96,15 @@ impl AllBooks {
     ) -> Result<(), StoreError> {
         let mut known = locked(&self.known);
         if epoch != known.epoch {
-            for record in store.budgets_since(known.epoch)? {
+            let changed = store.budgets_since(known.epoch)?;
+            let leases = ledger.leases().filter(|_| !changed.is_empty());
+            for record in changed {
                 self.take_over(&known, &record, ledger, now);
                 known.records.insert(record.id, record);
             }
             known.epoch = epoch;
+            // A limit that was lowered takes leases back, a raised one gives: now, not a rest later.
+            leases.into_iter().for_each(Leases::hurry);
         }
         let again = std::mem::take(&mut *locked(&known.again));
         for record in again.iter().filter_map(|id| known.records.get(id)) {

@@ -67,6 +67,10 @@ impl Sharing {
         match *self {}
     }
 
+    pub(crate) fn nodes(&self) -> u32 {
+        match *self {}
+    }
+
     pub(crate) fn locks(&self) -> Arc<Locks> {
         match *self {}
     }

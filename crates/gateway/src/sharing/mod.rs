@@ -42,21 +42,24 @@ pub(crate) use locks::{Lock, Locks, Turn};
 #[cfg(feature = "redis")]
 pub(crate) use together::Sharing;
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use mainstay_core::store::{Store, StoreError};
+use tokio::runtime::Handle;
+use tokio::time::sleep;
 
 use crate::metrics::Page;
 use crate::shared::Shared;
 
 /// A gateway that shares nothing is not heard of any more after this long.
-const GONE_AFTER: Duration = Duration::from_secs(5);
+const GONE_AFTER: Duration = Duration::from_secs(10);
 /// Looks in a row that find other gateways before that is believed: one that was killed and started
 /// again leaves a trace for [`GONE_AFTER`].
 const BELIEVED: u32 = 4;
 
-/// Without a shared store: are there other gateways on the store? Asked every two seconds.
+/// Without a shared store: are there other gateways on the store? Asked every four seconds.
 ///
 /// # Errors
 ///
@@ -68,6 +71,31 @@ pub(crate) fn look_for_others(shared: &Shared, store: &dyn Store) -> Result<(), 
     shared.lonely.store(seen, Ordering::Relaxed);
     shared.degraded.set(Reason::NothingShared, seen >= BELIEVED, now);
     Ok(())
+}
+
+/// Has the store tell of changes, if it can: this gateway then looks at it soon.
+pub(crate) fn follow(shared: &Shared, store: &dyn Store) {
+    // Not `Shared` itself, which has the store.
+    let (stale, sharing) = (Arc::clone(&shared.stale), shared.sharing.clone());
+    let runtime = Handle::current();
+    let told = move || {
+        let (stale, nodes) = (Arc::clone(&stale), sharing.as_ref().map_or(1, |one| one.nodes()));
+        runtime.spawn(async move {
+            sleep(spread(nodes)).await;
+            stale.notify_one();
+        });
+    };
+    if let Err(error) = store.listen(Box::new(told)) {
+        tracing::warn!(%error, "changes of the store are asked for more often");
+    }
+}
+
+/// How long to wait before the store is looked at because somebody told of a change: by chance, so that not
+/// all gateways ask it in the same moment.
+fn spread(nodes: u32) -> Duration {
+    let most = u64::from(nodes.saturating_sub(1)).saturating_mul(5).min(250);
+    let chance = getrandom::u64().unwrap_or(0);
+    Duration::from_millis(chance.checked_rem(most).unwrap_or(0))
 }
 
 /// A name of this process that no other one has, and that a person recognises: the machine's name and

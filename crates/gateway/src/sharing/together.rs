@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use mainstay_store::redis::{
     BEAT_EVERY, Event, Link, LinkSettings, LinkState, Member, Members, RedisUrl, Subscription,
@@ -11,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::pacing::Pacing;
-use super::{Locks, Reason, circuits, news};
+use super::{Locks, Reason, circuits, news, spread};
 use crate::auth::KeyNews;
 use crate::config::SharedConfig;
 use crate::fault::ServeError;
@@ -184,10 +183,7 @@ impl Sharing {
         for key in &told.revoked {
             shared.keys.revoke(*key, now);
         }
-        let spread = u64::from(self.nodes().saturating_sub(1)).saturating_mul(5).min(250);
-        let chance = getrandom::u64().unwrap_or(0);
-        let wait = Duration::from_millis(chance.checked_rem(spread).unwrap_or(0));
-        let shared = Arc::clone(shared);
+        let (wait, shared) = (spread(self.nodes()), Arc::clone(shared));
         tokio::spawn(async move {
             tokio::time::sleep(wait).await;
             shared.stale.notify_one();

@@ -23,13 +23,13 @@ use super::tls::Connector;
 /// Pieces of work that may wait for a lane; who comes with one more is refused at once.
 const QUEUE_MAX: usize = 1_024;
 /// How long making a connection may take, sign-in included.
-const CONNECT_MAX: Duration = Duration::from_secs(3);
+pub(super) const CONNECT_MAX: Duration = Duration::from_secs(3);
 /// How long after its deadline somebody still waits for a lane to say so itself.
 const GRACE: Duration = Duration::from_millis(100);
 /// Pause after the first try that failed; it doubles with each further one.
-const PAUSE_MIN: Duration = Duration::from_millis(100);
+pub(super) const PAUSE_MIN: Duration = Duration::from_millis(100);
 /// Longest pause between tries.
-const PAUSE_MAX: Duration = Duration::from_secs(2);
+pub(super) const PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// What every connection is set to. The server gives up on its own: a statement whose caller is gone
 /// must not hold a lock, and who waits for a lock is told so before his own deadline comes.
@@ -141,7 +141,7 @@ fn gone(what: &str) -> StoreError {
     }
 }
 
-fn no_thread(error: &std::io::Error) -> StoreError {
+pub(super) fn no_thread(error: &std::io::Error) -> StoreError {
     StoreError::Surroundings {
         what: "start the store's thread".to_owned(),
         why: error.to_string(),
@@ -280,7 +280,7 @@ async fn glance() {
 }
 
 /// Half of a pause and up to as much again, so that many gateways do not come back at once.
-fn spread(pause: Duration) -> Duration {
+pub(super) fn spread(pause: Duration) -> Duration {
     let mut byte = [0_u8; 1];
     let share = if getrandom::fill(&mut byte).is_ok() { u32::from(byte[0]) } else { 128 };
     pause / 2 + pause * share / 512

@@ -6,6 +6,7 @@ use mainstay_core::store::{
 };
 use tokio_postgres::Row;
 
+use super::ear;
 use super::fault::Fault;
 use super::session::Session;
 use crate::model;
@@ -15,8 +16,9 @@ pub(super) fn epoch(session: &Session<'_>) -> Result<u64, Fault> {
     Ok(unsigned(row.try_get(0)?))
 }
 
-/// The next number of a change.
+/// The next number of a change. Who listens hears of it when the change is kept.
 pub(super) fn tick(session: &Session<'_>) -> Result<i64, Fault> {
+    session.query_one(ear::TELL, &[])?;
     let sql = "UPDATE epoch SET value = value + 1 RETURNING value";
     Ok(session.query_one(sql, &[])?.try_get(0)?)
 }

@@ -27,16 +27,12 @@ pub(crate) enum Step<'v> {
     Plain(&'v str),
     /// For its rows.
     Rows(&'v str, Values<'v>),
-    /// For the number of rows it touches.
-    Count(&'v str, Values<'v>),
+    /// For what it changes.
+    Write(&'v str, Values<'v>),
 }
 
-/// What came of a step.
-#[derive(Default)]
-pub(crate) struct Done {
-    pub(crate) rows: Vec<Row>,
-    pub(crate) count: u64,
-}
+/// The rows that came of a step; of a change none.
+pub(crate) type Done = Vec<Row>;
 
 /// A connection and the statements it has prepared.
 pub(super) struct Connection {
@@ -143,7 +139,7 @@ impl<'l> Session<'l> {
         for step in steps {
             statements.push(match step {
                 Step::Plain(_) => None,
-                Step::Rows(sql, _) | Step::Count(sql, _) => Some(self.prepared(sql)?),
+                Step::Rows(sql, _) | Step::Write(sql, _) => Some(self.prepared(sql)?),
             });
         }
         let client = &self.connection.client;
@@ -212,15 +208,12 @@ fn ask<'a>(
 ) -> UnderWay<'a> {
     Box::pin(async move {
         match (step, statement) {
-            (Step::Rows(_, values), Some(statement)) => {
-                Ok(Done { rows: client.query(statement, values).await?, count: 0 })
+            (Step::Rows(_, values), Some(statement)) => client.query(statement, values).await,
+            (Step::Write(_, values), Some(statement)) => {
+                client.execute(statement, values).await.map(|_| Done::new())
             }
-            (Step::Count(_, values), Some(statement)) => {
-                Ok(Done { rows: Vec::new(), count: client.execute(statement, values).await? })
-            }
-            (Step::Plain(sql) | Step::Rows(sql, _) | Step::Count(sql, _), _) => {
-                client.batch_execute(sql).await?;
-                Ok(Done::default())
+            (Step::Plain(sql) | Step::Rows(sql, _) | Step::Write(sql, _), _) => {
+                client.batch_execute(sql).await.map(|()| Done::new())
             }
         }
     })

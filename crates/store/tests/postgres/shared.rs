@@ -1,12 +1,14 @@
 //! Several gateways and commands on one database.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use mainstay_core::store::{AuditStore, ObjectRecord, ObjectStore, Store, StoreError};
 use mainstay_store::testing::postgres::{Own, fresh_url};
 use mainstay_store::{KeySnapshot, Postgres};
 
-use crate::ground::{NOW, named};
+use crate::ground::{NOW, named, until_it_works};
 
 #[test]
 fn another_process_sees_changes_by_the_epoch() {
@@ -16,6 +18,43 @@ fn another_process_sees_changes_by_the_epoch() {
     let key = command.create_key(named("k"), NOW).unwrap();
     assert!(gateway.epoch().unwrap() > before);
     assert_eq!(gateway.changes_since(before).unwrap().keys, [key]);
+}
+
+#[test]
+fn who_listens_is_told_of_each_change_by_anybody_and_after_each_loss() {
+    let Some(own) = Own::start("") else { return };
+    let gateway = Postgres::open(&own.url()).unwrap();
+    let told = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&told);
+    assert!(!gateway.listens(), "nobody asked it to");
+    let heard = move || {
+        count.fetch_add(1, Ordering::Relaxed);
+    };
+    gateway.listen(Box::new(heard)).unwrap();
+    let listens = || gateway.listens().then_some(()).ok_or("it does not listen");
+    until_it_works(listens);
+    assert_eq!(told.load(Ordering::Relaxed), 1, "what came before it listened may be new");
+
+    let reaches = |count| match told.load(Ordering::Relaxed) {
+        found if found >= count => Ok(()),
+        found => Err(format!("told {found} times of {count}")),
+    };
+    let (command, elsewhere) = (
+        Postgres::open(&own.url()).unwrap(),
+        Postgres::open(&format!("{}?schema=elsewhere", own.url())).unwrap(),
+    );
+    elsewhere.create_key(named("k"), NOW).unwrap();
+    let key = command.create_key(named("k"), NOW).unwrap();
+    until_it_works(|| reaches(2));
+    command.revoke_key(key.public, NOW).unwrap();
+    until_it_works(|| reaches(3));
+    assert_eq!(told.load(Ordering::Relaxed), 3, "of its own store only");
+
+    own.stop();
+    until_it_works(|| if gateway.listens() { Err("it thinks it listens") } else { Ok(()) });
+    own.start_again();
+    until_it_works(listens);
+    until_it_works(|| reaches(4));
 }
 
 #[test]

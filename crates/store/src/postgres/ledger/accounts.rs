@@ -28,6 +28,13 @@ pub(super) struct Ask {
     pub(super) statement: Statement,
 }
 
+impl Ask {
+    /// Whether a lease is asked for, so that it is to be decided what is granted.
+    pub(super) fn wants(&self) -> bool {
+        self.statement.wish > Usd::ZERO || self.statement.need > Usd::ZERO
+    }
+}
+
 /// A budget in a period, to make its account.
 #[derive(Clone, Debug)]
 pub(super) struct NewAccount {
@@ -143,22 +150,44 @@ pub(super) fn answers(
 }
 
 /// Asks what sums add to each account.
+#[derive(Default)]
 pub(super) struct Costs {
     names: [Vec<i32>; 3],
     at: Vec<i64>,
     cost: Vec<String>,
 }
 
-impl Costs {
-    pub(super) const SQL: &str = "
-        SELECT account.id, sum(new.cost::numeric)::text
-        FROM unnest($1::int[], $2::int[], $3::int[], $4::bigint[], $5::text[])
+/// Sums, and the accounts they belong to.
+macro_rules! new_costs {
+    () => {
+        "unnest($1::int[], $2::int[], $3::int[], $4::bigint[], $5::text[])
           AS new (org, project, key, at, cost)
         JOIN ledger_account AS account ON account.org = new.org
           AND (account.project IS NULL OR account.project = new.project)
           AND (account.key IS NULL OR account.key = new.key)
-          AND new.at >= account.starts AND (account.ends IS NULL OR new.at < account.ends)
-        GROUP BY account.id";
+          AND new.at >= account.starts AND (account.ends IS NULL OR new.at < account.ends)"
+    };
+}
+
+impl Costs {
+    pub(super) const SQL: &str = concat!(
+        "SELECT account.id, sum(new.cost::numeric)::text FROM ",
+        new_costs!(),
+        " GROUP BY account.id"
+    );
+    /// Locks the accounts of the sums and further ones, in the order of their numbers.
+    pub(super) const LOCK: &str = concat!(
+        "SELECT id FROM ledger_account WHERE id IN (SELECT account.id FROM ",
+        new_costs!(),
+        " UNION ALL SELECT unnest($6::bigint[])) ORDER BY id FOR UPDATE OF ledger_account"
+    );
+    /// Adds the sums to their accounts.
+    pub(super) const ADD: &str = concat!(
+        "UPDATE ledger_account SET spent = spent + added.cost
+        FROM (SELECT account.id, sum(new.cost::numeric) AS cost FROM ",
+        new_costs!(),
+        " GROUP BY account.id) AS added WHERE ledger_account.id = added.id"
+    );
 
     /// `None`: there are none.
     pub(super) fn of(sums: &BTreeMap<Place, Sums>) -> Option<Costs> {
@@ -184,6 +213,9 @@ pub(super) fn costs(rows: &[Row]) -> Result<BTreeMap<i64, Usd>, Fault> {
 /// Locks accounts.
 pub(super) const LOCK: &str =
     "SELECT id, spent::text FROM ledger_account WHERE id = ANY($1) ORDER BY id FOR UPDATE";
+
+/// What accounts have spent.
+pub(super) const SPENT: &str = "SELECT id, spent::text FROM ledger_account WHERE id = ANY($1)";
 
 /// What each account has spent when costs are added.
 pub(super) fn spent(rows: &[Row], costs: &BTreeMap<i64, Usd>) -> Result<BTreeMap<i64, Usd>, Fault> {
@@ -295,6 +327,24 @@ impl Lines {
         ON CONFLICT (account, node) DO UPDATE SET
           granted = excluded.granted, returned = excluded.returned, used = excluded.used,
           held = excluded.held, lacks = excluded.lacks";
+    /// Takes over what a node says and asks nothing with, as [`account`](mainstay_core::money::budget::account)
+    /// hears it: numbers only rise, and what is held is what was said last.
+    pub(super) const HEAR: &str = "
+        INSERT INTO ledger_lease AS known
+        SELECT account, $1, granted::numeric, returned::numeric, used::numeric, held::numeric,
+               lacks::numeric
+        FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
+          AS new (account, granted, returned, used, held, lacks)
+        ON CONFLICT (account, node) DO UPDATE SET
+          granted = greatest(known.granted, excluded.granted),
+          returned = greatest(known.returned, excluded.returned),
+          used = greatest(known.used, excluded.used),
+          held = CASE WHEN excluded.used >= known.used AND excluded.returned >= known.returned
+                 THEN excluded.held ELSE known.held END,
+          lacks = excluded.lacks
+        WHERE (known.granted, known.returned, known.used, known.held, known.lacks)
+          IS DISTINCT FROM (excluded.granted, excluded.returned, excluded.used, excluded.held,
+                            excluded.lacks)";
 
     /// `None`: none is another one now.
     pub(super) fn of(node: Node, changed: &[(i64, Line)]) -> Option<Lines> {
@@ -310,6 +360,17 @@ impl Lines {
         ];
         let ids = changed.iter().map(|(id, _)| *id).collect();
         (!changed.is_empty()).then_some(Lines { node: node.id, ids, amounts })
+    }
+
+    /// What asks say. `None`: nothing that an account without this node's lease does not know.
+    pub(super) fn said(node: Node, asks: &[Ask]) -> Option<Lines> {
+        let line = |ask: &Ask| {
+            let Statement { granted, returned, used, held, .. } = ask.statement;
+            (ask.account, Line { granted, returned, used, held, lacks: Usd::ZERO })
+        };
+        let lines: Vec<(i64, Line)> =
+            asks.iter().map(line).filter(|(_, line)| *line != Line::default()).collect();
+        Lines::of(node, &lines)
     }
 
     pub(super) fn values(&self) -> [&(dyn ToSql + Sync); 7] {

@@ -30,6 +30,17 @@ pub(super) struct Node {
     pub(super) life: i64,
     /// The last batch of its journal that was brought over.
     pub(super) brought: i64,
+    /// The digest of that batch, as PostgreSQL has it.
+    pub(super) digest: [u8; 32],
+}
+
+impl Node {
+    /// Where it stands, as a row of `ledger_node` says: `brought` and `digest`.
+    pub(super) fn stands(row: &Row, at: usize) -> Result<(i64, [u8; 32]), Fault> {
+        let digest: &[u8] = row.try_get(at + 1)?;
+        let digest = digest.try_into().map_err(|_| Fault::Strange("a digest is cut".to_owned()))?;
+        Ok((row.try_get(at)?, digest))
+    }
 }
 
 /// A batch with the numbers of PostgreSQL for names.
@@ -44,8 +55,9 @@ pub(super) struct Batch {
 /// What came of a transaction.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Brought {
-    /// The last batch that is over.
+    /// The last batch that is over, and its digest.
     pub(super) upto: i64,
+    pub(super) digest: [u8; 32],
     /// Entries that were refused, because their reservation had ended.
     pub(super) refused: u64,
     /// Answers to what was asked, in its order.
@@ -84,15 +96,15 @@ fn slowly(
         failpoint("bring-before-accounts");
         let told = accounts::settle(session, node, &sums, asks)?;
         let upto = new.last().map_or(brought, |last| last.seq);
+        let (seqs, digests, digest) = digests(digest, &kept);
         if let Some(last) = new.last() {
-            let (seqs, digests, digest) = digests(digest, &kept);
             session.execute(BATCHES, &[&node.id, &seqs, &digests])?;
             session.execute(BROUGHT, &[&node.id, &upto, &&digest[..], &&last.journal[..]])?;
         } else {
             session.execute(SEEN, &[&node.id])?;
         }
         failpoint("bring-before-commit");
-        Ok(Brought { upto, refused: kept.refused, told })
+        Ok(Brought { upto, digest, refused: kept.refused, told })
     })
 }
 
@@ -122,14 +134,12 @@ fn follow(batches: &[Batch], brought: i64) -> Result<Vec<&Batch>, Fault> {
 
 /// What the node's row says; refuses a process that another has followed.
 fn locked(row: &Row, node: Node) -> Result<(i64, [u8; 32]), Fault> {
-    let (life, brought): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+    let life: i64 = row.try_get(0)?;
     if life != node.life {
         let why = "another gateway has this one's journal: it was started after this one";
         return Err(Fault::Strange(why.to_owned()));
     }
-    let digest: &[u8] = row.try_get(2)?;
-    let digest = digest.try_into().map_err(|_| Fault::Strange("a digest is cut".to_owned()))?;
-    Ok((brought, digest))
+    Node::stands(row, 1)
 }
 
 /// Entries that are new.
@@ -207,13 +217,20 @@ struct Columns<'b> {
     tokens: [Vec<i64>; 3],
 }
 
-impl<'b> Columns<'b> {
-    const SQL: &'static str = "
-        INSERT INTO ledger_entry
+macro_rules! insert_entries {
+    () => {
+        "INSERT INTO ledger_entry
         SELECT $1, * FROM unnest($2::bigint[], $3::int[], $4::smallint[], $5::smallint[], $6::int[],
           $7::int[], $8::int[], $9::int[], $10::bytea[], $11::bigint[], $12::bigint[],
-          $13::bigint[], $14::bigint[], $15::bigint[])
-        ON CONFLICT DO NOTHING";
+          $13::bigint[], $14::bigint[], $15::bigint[])"
+    };
+}
+
+impl<'b> Columns<'b> {
+    /// Writes all of them, or fails.
+    const ALL: &'static str = insert_entries!();
+    /// Writes those that may be.
+    const SQL: &'static str = concat!(insert_entries!(), " ON CONFLICT DO NOTHING");
 
     fn values(&self) -> [&(dyn ToSql + Sync); 15] {
         let ([org, project, key, model], [input, cached, output]) = (&self.names, &self.tokens);

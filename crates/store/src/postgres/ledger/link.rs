@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mainstay_core::money::budget::Owner;
 use mainstay_core::money::budget::account::Told;
+use mainstay_core::money::budget::{Owner, Pressure, REST_MAX, Turns};
 use mainstay_core::store::{LeaseHolder, LedgerTrouble, OrgClaim, SpentOf, StoreError, Summed};
 use tokio::time::Instant;
 
@@ -20,8 +20,6 @@ use crate::failpoint::failpoint;
 use crate::ledger::SqliteLedger;
 use crate::ledger::record::Record;
 
-/// Time between two turns while nobody waits.
-const TURN: Duration = Duration::from_millis(250);
 /// Least time between two turns, so that calls that wait come together in one.
 const TURN_MIN: Duration = Duration::from_millis(4);
 /// How long a transaction may take.
@@ -31,7 +29,7 @@ const DISK_MAX: Duration = Duration::from_secs(3);
 /// About how many entries one transaction brings over.
 const ENTRIES_MAX: usize = 8_192;
 /// Time after which PostgreSQL hears of a node that has nothing to tell.
-const HEARD_EVERY: Duration = Duration::from_secs(2);
+const HEARD_EVERY: Duration = REST_MAX;
 /// Names known by their numbers; more are asked for again.
 const NAMES_MAX: usize = 100_000;
 /// Accounts known by their numbers; more are asked for again.
@@ -53,6 +51,9 @@ pub(super) struct Link {
     pruned: Instant,
     /// When PostgreSQL last heard of this node.
     heard: Instant,
+    turns: Turns,
+    /// What presses in this turn.
+    pressure: Pressure,
 }
 
 impl Link {
@@ -71,16 +72,29 @@ impl Link {
                 VALUES ($1, 1, 0, $2, $2, clock_timestamp())
                 ON CONFLICT (mark) DO UPDATE
                   SET life = ledger_node.life + 1, seen = clock_timestamp()
-                RETURNING id, life, brought, journal";
+                RETURNING id, life, brought, digest, journal";
             let row = session.query_one(SQL, &[&mark, &&[0_u8; 32][..]])?;
-            let node =
-                Node { id: row.try_get(0)?, life: row.try_get(1)?, brought: row.try_get(2)? };
-            Ok((node, row.try_get::<_, Vec<u8>>(3)?))
+            let (brought, digest) = Node::stands(&row, 2)?;
+            let node = Node { id: row.try_get(0)?, life: row.try_get(1)?, brought, digest };
+            Ok((node, row.try_get::<_, Vec<u8>>(4)?))
         })?;
         is_known(&spool, node, &journal, path)?;
         let (names, accounts) = (HashMap::new(), HashMap::new());
         let (pruned, heard) = (Instant::now(), Instant::now());
-        let mut link = Link { lane, local, desk, spool, node, names, accounts, pruned, heard };
+        let (turns, pressure) = (Turns::default(), Pressure::None);
+        let mut link = Link {
+            lane,
+            local,
+            desk,
+            spool,
+            node,
+            names,
+            accounts,
+            pruned,
+            heard,
+            turns,
+            pressure,
+        };
         let (batches, _) = link.bring_all_but_last()?;
         link.bring(batches, Vec::new())?;
         failpoint("node-before-return");
@@ -94,9 +108,11 @@ impl Link {
     /// Works until the desk is closed.
     pub(super) fn run(mut self) {
         loop {
-            let work = self.desk.next(TURN);
+            let work = self.desk.next(self.turns.rest());
             let last = work.closed;
+            self.pressure = Pressure::None;
             self.turn(work);
+            self.turns.note(self.pressure);
             if last {
                 return;
             }
@@ -115,7 +131,10 @@ impl Link {
         }
         let (trouble, refused) = match done {
             Ok(refused) => (None, refused),
-            Err(error) => (Some(format!("{error}; {}", error.fix())), 0),
+            Err(error) => {
+                self.pressure = Pressure::High;
+                (Some(format!("{error}; {}", error.fix())), 0)
+            }
         };
         if let (Some(_), Some(holder)) = (&trouble, &holder) {
             holder.away();
@@ -168,7 +187,10 @@ impl Link {
         refused += more;
         failpoint("bring-before-learn");
         if let Some(holder) = holder.filter(|_| !claims.is_empty()) {
-            holder.learn(claims.into_iter().zip(told).collect());
+            let answers: Vec<(OrgClaim, Told)> = claims.into_iter().zip(told).collect();
+            let each = answers.iter().map(|(claim, told)| Pressure::of(&claim.claim, told));
+            self.pressure = each.fold(self.pressure, Pressure::max);
+            holder.learn(answers);
         }
         Ok(refused)
     }
@@ -182,6 +204,8 @@ impl Link {
             if batches.last().is_none_or(|batch| batch.seq >= last) {
                 return Ok((batches, refused));
             }
+            // More than one transaction has room for.
+            self.pressure = Pressure::High;
             refused += self.bring(batches, Vec::new())?.1;
         }
     }
@@ -197,7 +221,7 @@ impl Link {
         });
         match done {
             Ok(brought) => {
-                self.node.brought = brought.upto;
+                (self.node.brought, self.node.digest) = (brought.upto, brought.digest);
                 self.heard = Instant::now();
                 Ok((brought.told, brought.refused))
             }
@@ -211,10 +235,10 @@ impl Link {
 
     fn ask_where(&mut self) -> Result<(), StoreError> {
         let id = self.node.id;
-        self.node.brought =
+        (self.node.brought, self.node.digest) =
             self.lane.ask("ask what was brought over", CALL_MAX, move |session| {
-                let sql = "SELECT brought FROM ledger_node WHERE id = $1";
-                Ok(session.query_one(sql, &[&id])?.try_get(0)?)
+                let sql = "SELECT brought, digest FROM ledger_node WHERE id = $1";
+                Node::stands(&session.query_one(sql, &[&id])?, 0)
             })?;
         Ok(())
     }

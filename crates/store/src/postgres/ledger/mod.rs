@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   call ─▶ journal (a ledger in this node's file: a hold survives its process, without a network)
-//!              │ every 250 ms, or at once when a call waits for money
+//!              │ every 2 s, every 250 ms while something presses, at once when a call waits for money
 //!              ▼
 //!   one transaction: entries · sums · what budgets have spent · this node's leases
 //! ```

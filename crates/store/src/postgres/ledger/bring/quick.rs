@@ -1,34 +1,57 @@
-//! The same transaction in four ways there and back: what does not depend on each other goes in one piece.
-//! It counts on no entry being refused; where one is, everything is undone and done step by step.
+//! The same transaction in one way there and back, or in two where a lease is asked for: all that needs
+//! no answer goes in one piece, its end included. It counts on the node standing where it was left and on
+//! no entry being refused; otherwise the database undoes everything, and it is done step by step.
 
 use std::collections::BTreeMap;
 
 use mainstay_core::money::Usd;
 use mainstay_core::money::budget::account::{Line, Told};
 use tokio_postgres::Row;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 
-use super::{
-    BATCHES, BROUGHT, Batch, Brought, Columns, Kept, LOCK, Node, SEEN, SumColumns, digests, follow,
-    locked,
-};
+use super::{BATCHES, Batch, Brought, Columns, Kept, Node, SumColumns, digests};
 use crate::failpoint::failpoint;
 use crate::postgres::fault::Fault;
-use crate::postgres::ledger::accounts::{self, Added, Ask, Costs, Lines};
+use crate::postgres::ledger::accounts::{self, Ask, Costs, Lines};
 use crate::postgres::session::{Done, Session, Step};
 
-/// Brings batches over and answers; `None`: an entry is refused, and nothing was done.
+/// Locks the node's row and notes what is brought over; fails when it says otherwise than was thought.
+const NOTE: &str = "
+    WITH noted AS (
+      UPDATE ledger_node SET brought = $5, digest = $6, journal = coalesce($7, journal),
+                             seen = clock_timestamp()
+      WHERE id = $1 AND life = $2 AND brought = $3 AND digest = $4 RETURNING id)
+    SELECT 1 / count(*) FROM noted";
+
+type Value<'v> = &'v (dyn ToSql + Sync);
+
+/// Brings batches over and answers; `None`: something is otherwise than was thought, and nothing was done.
 pub(super) fn run(
     session: &Session<'_>,
     node: Node,
     batches: &[Batch],
     asks: &[Ask],
 ) -> Result<Option<Brought>, Fault> {
+    if batches.first().is_some_and(|first| first.seq != node.brought + 1) {
+        return Ok(None);
+    }
     let done = try_it(session, node, batches, asks);
-    if !matches!(done, Ok(Some(_))) {
+    if done.is_err() {
         session.roll_back();
     }
-    done
+    match done {
+        Ok(brought) => Ok(Some(brought)),
+        Err(fault) if is_otherwise(&fault) => Ok(None),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// The node's row was not found as it was thought to be, or an entry ends what has ended.
+fn is_otherwise(fault: &Fault) -> bool {
+    let Fault::Server(error) = fault else { return false };
+    let is = |code: SqlState| error.code() == Some(&code);
+    is(SqlState::DIVISION_BY_ZERO) || is(SqlState::UNIQUE_VIOLATION)
 }
 
 fn try_it(
@@ -36,93 +59,95 @@ fn try_it(
     node: Node,
     batches: &[Batch],
     asks: &[Ask],
-) -> Result<Option<Brought>, Fault> {
-    let begun = session.together(&[Step::Plain("BEGIN"), Step::Rows(LOCK, &[&node.id])])?;
-    let row = begun.last().and_then(|done| done.rows.first());
-    let (brought, digest) =
-        locked(row.ok_or_else(|| Fault::Strange("this node is not known".to_owned()))?, node)?;
-    let new = follow(batches, brought)?;
+) -> Result<Brought, Fault> {
+    let new: Vec<&Batch> = batches.iter().collect();
     let kept = Kept::all(&new);
-    let sums = kept.sums();
+    let (seqs, hashes, digest) = digests(node.digest, &kept);
+    let upto = new.last().map_or(node.brought, |last| last.seq);
+    let (before, after) = (&node.digest[..], &digest[..]);
+    let journal = new.last().map(|last| &last.journal[..]);
+    let noted: [Value<'_>; 7] =
+        [&node.id, &node.life, &node.brought, &before, &upto, &after, &journal];
+    let mut steps = vec![Step::Plain("BEGIN"), Step::Rows(NOTE, &noted)];
 
-    let (columns, sum_columns) = (Columns::of(node, &new), SumColumns::of(node, &sums));
-    let cost_columns = Costs::of(&sums);
-    let count = columns.seq.len() as u64;
-    let (entries, written) = (columns.values(), sum_columns.as_ref().map(SumColumns::values));
-    let costs = cost_columns.as_ref().map(Costs::values);
-    let mut steps = vec![Step::Count(Columns::SQL, &entries)];
-    steps.extend(written.as_ref().map(|values| Step::Count(SumColumns::SQL, values)));
-    steps.extend(costs.as_ref().map(|values| Step::Rows(Costs::SQL, values)));
-    let done = if count > 0 { session.together(&steps)? } else { Vec::new() };
-    if done.first().is_some_and(|done| done.count < count) {
-        return Ok(None);
+    let (columns, sums) = (Columns::of(node, &new), kept.sums());
+    let (entries, hashed): (_, [Value<'_>; 3]) = (columns.values(), [&node.id, &seqs, &hashes]);
+    if !new.is_empty() {
+        steps.extend([Step::Write(Columns::ALL, &entries), Step::Write(BATCHES, &hashed)]);
     }
-    let costs = if costs.is_some() { accounts::costs(rows(done.last()))? } else { BTreeMap::new() };
-    failpoint("bring-before-accounts");
+    let written = SumColumns::of(node, &sums);
+    let written = written.as_ref().map(SumColumns::values);
+    steps.extend(written.as_ref().map(|values| Step::Write(SumColumns::SQL, values)));
 
-    let (told, changed, added) = answer(session, node, &costs, asks)?;
-    let lines = Lines::of(node, &changed);
-    let upto = new.last().map_or(brought, |last| last.seq);
-    let (seqs, hashes, digest) = digests(digest, &kept);
-    failpoint("bring-before-commit");
-    let (added, lines) = (added.as_ref().map(Added::values), lines.as_ref().map(Lines::values));
-    let (digest, journal) = (&digest[..], new.last().map(|last| &last.journal[..]));
-    let mut steps = Vec::new();
-    steps.extend(added.as_ref().map(|values| Step::Count(Added::SQL, values)));
-    steps.extend(lines.as_ref().map(|values| Step::Count(Lines::SQL, values)));
-    let hashed: [Value<'_>; 3] = [&node.id, &seqs, &hashes];
-    let noted: [Value<'_>; 4] = [&node.id, &upto, &digest, &journal];
-    let seen: [Value<'_>; 1] = [&node.id];
-    if journal.is_some() {
-        steps.extend([Step::Count(BATCHES, &hashed), Step::Count(BROUGHT, &noted)]);
-    } else {
-        steps.push(Step::Count(SEEN, &seen));
+    // After the sums: an account that is opened meanwhile has waited for them, or they for it.
+    let (costs, asked) = (Costs::of(&sums), accounts::asked(asks));
+    let costs = costs.unwrap_or_default();
+    let added = costs.values();
+    let [org, project, key, at, cost] = added;
+    let locked: [Value<'_>; 6] = [org, project, key, at, cost, &asked];
+    if !(sums.is_empty() && asks.is_empty()) {
+        steps.push(Step::Rows(Costs::LOCK, &locked));
     }
-    steps.push(Step::Plain("COMMIT"));
-    match session.together(&steps) {
-        Ok(_) => Ok(Some(Brought { upto, refused: 0, told })),
-        // It may have been done.
-        Err(_) if session.is_lost() => Err(Fault::Unknown),
-        Err(fault) => Err(fault),
+    if !sums.is_empty() {
+        steps.push(Step::Write(Costs::ADD, &added));
     }
+
+    let said = Lines::said(node, asks).filter(|_| !asks.iter().any(Ask::wants));
+    let said = said.as_ref().map(Lines::values);
+    steps.extend(said.as_ref().map(|values| Step::Write(Lines::HEAR, values)));
+    let told = answer(session, node, steps, asks)?;
+    Ok(Brought { upto, digest, refused: 0, told })
 }
 
-type Value<'v> = &'v (dyn ToSql + Sync);
-type Answers = (Vec<Told>, Vec<(i64, Line)>, Option<Added>);
-
-/// Locks accounts and answers; also leases that are others now, and what is to be added.
+/// Does the steps, answers what was asked, and ends the transaction: with the steps, unless a lease that is
+/// granted is to be written first.
 fn answer(
     session: &Session<'_>,
     node: Node,
-    costs: &BTreeMap<i64, Usd>,
+    steps: Vec<Step<'_>>,
     asks: &[Ask],
-) -> Result<Answers, Fault> {
-    let ids = accounts::touched(costs, asks);
-    if ids.is_empty() {
-        return Ok((Vec::new(), Vec::new(), None));
-    }
-    let asked = accounts::asked(asks);
-    let gone_after = accounts::GONE_AFTER;
-    let lock: [Value<'_>; 1] = [&ids];
-    let leases: [Value<'_>; 2] = [&asked, &gone_after];
-    let alive: [Value<'_>; 1] = [&gone_after];
-    let mut steps = vec![Step::Rows(accounts::LOCK, &lock)];
+) -> Result<Vec<Told>, Fault> {
+    let wants = asks.iter().any(Ask::wants);
+    let (asked, gone_after) = (accounts::asked(asks), accounts::GONE_AFTER);
+    let (of, alive): ([Value<'_>; 1], [Value<'_>; 1]) = ([&asked], [&gone_after]);
+    let leased: [Value<'_>; 2] = [&asked, &gone_after];
+    let mut steps = steps;
+    let at = steps.len();
     if !asks.is_empty() {
-        steps.push(Step::Rows(accounts::LEASES, &leases));
+        steps.push(Step::Rows(accounts::SPENT, &of));
+        steps.push(Step::Rows(accounts::LEASES, &leased));
         steps.push(Step::Rows(accounts::NODES, &alive));
     }
-    let done = session.together(&steps)?;
-    let spent = accounts::spent(rows(done.first()), costs)?;
-    let added = Added::of(costs);
+    failpoint("bring-before-accounts");
+    let done = if wants { session.together(&steps)? } else { ended(session, steps)? };
     if asks.is_empty() {
-        return Ok((Vec::new(), Vec::new(), added));
+        return Ok(Vec::new());
     }
-    let leases = accounts::leases(rows(done.get(1)))?;
-    let nodes = accounts::nodes(rows(done.get(2)))?;
-    let (told, changed) = accounts::answers(node, asks, leases, &spent, nodes);
-    Ok((told, changed, added))
+    let spent = accounts::spent(rows(done.get(at)), &BTreeMap::<i64, Usd>::new())?;
+    let leases = accounts::leases(rows(done.get(at + 1)))?;
+    let nodes = accounts::nodes(rows(done.get(at + 2)))?;
+    let (told, changed): (_, Vec<(i64, Line)>) =
+        accounts::answers(node, asks, leases, &spent, nodes);
+    if wants {
+        let lines = Lines::of(node, &changed);
+        let lines = lines.as_ref().map(Lines::values);
+        let written = lines.as_ref().map(|values| Step::Write(Lines::SQL, values));
+        ended(session, written.into_iter().collect())?;
+    }
+    Ok(told)
+}
+
+/// Does the last steps and ends the transaction.
+fn ended(session: &Session<'_>, mut steps: Vec<Step<'_>>) -> Result<Vec<Done>, Fault> {
+    failpoint("bring-before-commit");
+    steps.push(Step::Plain("COMMIT"));
+    match session.together(&steps) {
+        // It may have been done.
+        Err(_) if session.is_lost() => Err(Fault::Unknown),
+        done => done,
+    }
 }
 
 fn rows(done: Option<&Done>) -> &[Row] {
-    done.map_or(&[], |done| &done.rows)
+    done.map_or(&[], Vec::as_slice)
 }
