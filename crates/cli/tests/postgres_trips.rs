@@ -26,7 +26,8 @@ const EACH: Duration = Duration::from_millis(16);
 /// Ways there and back at most, of a gateway in a second: 20 a thousand calls where it carries 100 a second.
 const MOST_A_SECOND: f64 = 2.0;
 
-/// Stands before a server and counts how often somebody spoke after the other had.
+/// Stands before a server and counts how often somebody asked who had nothing to wait for: what is asked
+/// together, before the first answer or between two of them, is one way there and back.
 struct Counter {
     port: u16,
     trips: Arc<AtomicU64>,
@@ -41,23 +42,28 @@ impl Counter {
         std::thread::spawn(move || {
             for caller in listener.incoming().flatten() {
                 let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, server)) else { return };
-                let asks = Arc::new(AtomicBool::new(false));
-                let (back, way) = (Arc::clone(&asks), Arc::clone(&counted));
                 let copies =
                     (caller.try_clone().expect("a copy"), server.try_clone().expect("a copy"));
                 for stream in [&caller, &server] {
                     stream.set_nodelay(true).expect("a socket option");
                 }
-                std::thread::spawn(move || {
-                    pass(caller, server, || {
-                        if !asks.swap(true, Ordering::Relaxed) {
-                            way.fetch_add(1, Ordering::Relaxed);
-                        }
-                    });
-                });
-                std::thread::spawn(move || {
-                    pass(copies.1, copies.0, || back.store(false, Ordering::Relaxed));
-                });
+                let asked = Arc::new(AtomicU64::new(0));
+                let (answered, way) = (Arc::clone(&asked), Arc::clone(&counted));
+                // Each `Sync` and each simple query is answered by one `ReadyForQuery`.
+                let asks = move |kind| {
+                    if matches!(kind, b'S' | b'Q') && asked.fetch_add(1, Ordering::SeqCst) == 0 {
+                        way.fetch_add(1, Ordering::Relaxed);
+                    }
+                };
+                let answers = move |kind| {
+                    if kind == b'Z' {
+                        let less = |asked: u64| asked.checked_sub(1);
+                        // The one after the sign-in answers nothing.
+                        let _ = answered.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
+                    }
+                };
+                std::thread::spawn(move || pass(caller, server, Frames::new(false), asks));
+                std::thread::spawn(move || pass(copies.1, copies.0, Frames::new(true), answers));
             }
         });
         Counter { port, trips }
@@ -68,15 +74,47 @@ impl Counter {
     }
 }
 
-fn pass(mut from: TcpStream, mut to: TcpStream, seen: impl Fn()) {
+fn pass(mut from: TcpStream, mut to: TcpStream, mut frames: Frames, seen: impl Fn(u8)) {
     let mut bytes = vec![0; 64 * 1024];
     while let Ok(length @ 1..) = from.read(&mut bytes) {
-        seen();
+        frames.read(&bytes[..length], &seen);
         if to.write_all(&bytes[..length]).is_err() {
             break;
         }
     }
     let _ = to.shutdown(Shutdown::Both);
+}
+
+/// Messages of PostgreSQL's protocol: a letter, a length that counts itself, and so many bytes. The first
+/// one of a client has no letter.
+struct Frames {
+    typed: bool,
+    head: Vec<u8>,
+    skip: usize,
+}
+
+impl Frames {
+    fn new(typed: bool) -> Frames {
+        Frames { typed, head: Vec::new(), skip: 0 }
+    }
+
+    fn read(&mut self, mut bytes: &[u8], seen: &impl Fn(u8)) {
+        while let Some((first, rest)) = bytes.split_first() {
+            if self.skip > 0 {
+                let skipped = self.skip.min(bytes.len());
+                (self.skip, bytes) = (self.skip - skipped, &bytes[skipped..]);
+                continue;
+            }
+            self.head.push(*first);
+            bytes = rest;
+            let start = usize::from(self.typed);
+            if let Some(length) = self.head[start.min(self.head.len())..].first_chunk::<4>() {
+                self.skip = u32::from_be_bytes(*length).saturating_sub(4) as usize;
+                seen(if self.typed { self.head[0] } else { 0 });
+                (self.typed, self.head) = (true, Vec::new());
+            }
+        }
+    }
 }
 
 /// The port in a URL, and the URL with another one.
@@ -112,7 +150,9 @@ impl World {
         let postgres = Own::start("fsync = off")?;
         let redis = RedisServer::start()?;
         let counter = Counter::before(with_port(&postgres.url(), 0).0);
+        // Without TLS, and without a question for it.
         let url = with_port(&postgres.url(), counter.port).1;
+        let url = format!("{url}{}sslmode=disable", if url.contains('?') { '&' } else { '?' });
         let folders: Vec<tempfile::TempDir> =
             (0..nodes).map(|_| tempfile::tempdir().expect("a directory")).collect();
         for folder in &folders {

@@ -144,6 +144,7 @@ impl Gateway {
             node: node.into(),
             lonely: AtomicU32::new(0),
             stale: Arc::default(),
+            told: Arc::default(),
             telling: teller.state(),
             alerts: Arc::default(),
             spans: Arc::default(),

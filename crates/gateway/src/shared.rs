@@ -62,6 +62,8 @@ pub(crate) struct Shared {
     pub(crate) lonely: AtomicU32,
     /// Something in the store has changed: to be read before its time.
     pub(crate) stale: Arc<Notify>,
+    /// The store has told of something since alerts of budgets were looked at.
+    pub(crate) told: Arc<AtomicBool>,
     /// How telling of finished calls goes.
     pub(crate) telling: Arc<TellerState>,
     /// What is told to whoever looks after this gateway.

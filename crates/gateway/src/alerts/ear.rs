@@ -1,6 +1,7 @@
 //! Where alerts hear of the gateway: on the teller's thread, which no call waits for.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use mainstay_core::alerts::Sighting;
 use mainstay_core::money::budget::Owner;
@@ -20,8 +21,11 @@ pub(crate) struct AlertEar {
     budgets_told: u64,
     /// What was on record before was another run's to tell.
     since: UnixMillis,
+    looks: u64,
 }
 
+/// Looks between two at alerts of budgets, where the store tells of them: ten seconds.
+const BUDGETS_EVERY: u64 = 10;
 /// Alerts of budgets that are read at once.
 const PAGE: usize = 1_000;
 
@@ -38,12 +42,18 @@ impl AlertEar {
         let settings = Arc::clone(&shared.settings().alerts);
         let watcher = Watcher::start(settings, Arc::clone(&shared.alerts))?;
         let (shared, since) = (Arc::clone(shared), shared.wall.now());
-        Ok(AlertEar { watcher, shared, store, budgets_told: 0, since })
+        Ok(AlertEar { watcher, shared, store, budgets_told: 0, since, looks: 0 })
     }
 
     /// Takes in what budgets have passed. A store that cannot be read is told of by those who read keys.
     fn look_at_budgets(&mut self, now: UnixMillis) {
         let Some(store) = &self.store else { return };
+        let told = self.shared.told.swap(false, Ordering::Relaxed);
+        let asks = told || !store.listens() || self.looks.is_multiple_of(BUDGETS_EVERY);
+        self.looks += 1;
+        if !asks {
+            return;
+        }
         while let Ok(page) = store.alerts(self.budgets_told, PAGE) {
             for one in &page {
                 self.budgets_told = self.budgets_told.max(one.id);

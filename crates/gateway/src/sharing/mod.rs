@@ -77,8 +77,9 @@ pub(crate) fn look_for_others(shared: &Shared, store: &dyn Store) -> Result<(), 
 pub(crate) fn follow(shared: &Shared, store: &dyn Store) {
     // Not `Shared` itself, which has the store.
     let (stale, sharing) = (Arc::clone(&shared.stale), shared.sharing.clone());
-    let runtime = Handle::current();
+    let (news, runtime) = (Arc::clone(&shared.told), Handle::current());
     let told = move || {
+        news.store(true, Ordering::Relaxed);
         let (stale, nodes) = (Arc::clone(&stale), sharing.as_ref().map_or(1, |one| one.nodes()));
         runtime.spawn(async move {
             sleep(spread(nodes)).await;

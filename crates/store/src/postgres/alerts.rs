@@ -7,6 +7,7 @@ use tokio_postgres::Row;
 
 use super::Postgres;
 use super::budgets::{owner_of, words};
+use super::ear;
 use super::fault::Fault;
 use super::rows::{millis, signed, strange, text, time, unsigned};
 
@@ -39,6 +40,8 @@ pub(super) fn raise(
             ],
         )?;
         let Some(row) = row else { return Ok(None) };
+        // Whoever listens looks at alerts too.
+        change.query_one(ear::TELL, &[])?;
         let id: i64 = row.try_get(0)?;
         let oldest = id.saturating_sub(i64::try_from(ALERTS_MAX).unwrap_or(i64::MAX));
         change.execute("DELETE FROM budget_alert WHERE id <= $1", &[&oldest])?;

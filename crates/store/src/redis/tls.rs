@@ -53,21 +53,19 @@ pub(super) fn told(error: &io::Error) -> String {
         }
         _ => return error.to_string(),
     };
-    match why {
-        // An authority made anew under its old name has another key.
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => "its certificate is signed by nobody trusted here: name the authority in \
-                                            `shared.ca_file` or SSL_CERT_FILE"
-            .to_owned(),
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            "its certificate has expired: renew it, or correct this machine's clock".to_owned()
-        }
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            "its certificate is not valid yet: correct this machine's clock".to_owned()
-        }
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "its certificate is for another name: write the name that is in it, or have one made for this one"
-                .to_owned()
-        }
-        other => format!("its certificate is not accepted: {other}"),
+    // An authority made anew under its old name has another key.
+    if matches!(why, CertificateError::UnknownIssuer | CertificateError::BadSignature) {
+        "its certificate is signed by nobody trusted here: name the authority in `shared.ca_file` or SSL_CERT_FILE"
+            .to_owned()
+    } else if matches!(why, CertificateError::Expired | CertificateError::ExpiredContext { .. }) {
+        "its certificate has expired: renew it, or correct this machine's clock".to_owned()
+    } else if matches!(
+        why,
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }
+    ) {
+        "its certificate is for another name: write the name that is in it, or have one made for this one"
+            .to_owned()
+    } else {
+        format!("its certificate is not accepted: {why}")
     }
 }

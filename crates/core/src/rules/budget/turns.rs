@@ -15,9 +15,9 @@ use crate::money::Usd;
 pub const REST_MIN: Duration = Duration::from_millis(250);
 /// The longest rest: also how late sums over gateways are at most.
 pub const REST_MAX: Duration = Duration::from_secs(2);
-/// How many times what is leased has to be free for nothing to press. Leases at most double in a
-/// turn, and are what a gateway uses in three to eight: where less is free a call may soon have to
-/// wait for what others give back, which they do with their turns.
+/// How many times what is leased has to be free for nothing to press. A lease at most doubles in a
+/// turn, and is what a gateway uses in some ten: where less is free a call may soon have to wait for
+/// what others give back, which they do with their turns.
 const EASE: i128 = 8;
 
 /// How much presses, of the least to the most.
@@ -105,7 +105,7 @@ mod tests {
 
     fn told(free: i128, leased: i128, wanted: bool) -> Told {
         let (free, leased) = (Usd::from_pico(free), Usd::from_pico(leased));
-        Told { free, leased, wanted, ..Told::default() }
+        Told { leased, free, wanted, ..Told::default() }
     }
 
     #[test]
