@@ -5,20 +5,24 @@
 //! The auditor (`audit.rs`) counts what was really admitted: invariant 12.
 
 mod audit;
+mod copies;
 mod scene;
 
+#[cfg(test)]
+mod regions;
 #[cfg(test)]
 mod tests;
 
 use crate::judge::Accusation;
 use audit::{Auditor, Spent};
+use copies::{Copies, Granted, Writing};
 use mainstay_core::dice::Dice;
-use mainstay_core::rules::lease::{Book, Group, Message, Reach, Reply, Stopped, Told, View, Wish};
-use mainstay_core::rules::limits::{Measure, Need, Share};
+use mainstay_core::rules::lease::{Book, Group, Message, Reach, Reply, Stopped, View};
+use mainstay_core::rules::limits::{LimitSpec, Need, Share};
 use mainstay_core::time::Moment;
 use scene::{FleetScene, Incident, SECOND};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
 /// Longest time that a message and its reply take together.
@@ -29,8 +33,6 @@ const TICK: u64 = SECOND / 4;
 const AWAY: u64 = SECOND;
 /// Times a call asks before it is refused.
 const ROUNDS: u32 = 3;
-/// For so long a copy may lack writings.
-const COPIED: u64 = SECOND;
 
 /// What is done wrong on purpose, to see that it is noticed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,6 +56,8 @@ pub(super) struct FleetRun {
     pub(super) refused: u64,
     pub(super) alone: u64,
     pub(super) messages: u64,
+    /// Microseconds that admitted calls take together.
+    pub(super) busy: u64,
     pub(super) accusations: Vec<Accusation>,
 }
 
@@ -100,19 +104,13 @@ struct Call {
 #[derive(Debug)]
 struct Node {
     group: Group,
+    /// What it knows of the limits.
+    limits: Vec<LimitSpec>,
     life: u32,
     cut: bool,
     away_until: u64,
     /// Calls that wait for a reply.
     waiting: Vec<usize>,
-}
-
-/// The books before a writing, and what it granted: limit, measure, microseconds of the rate.
-#[derive(Debug)]
-struct Copied {
-    at: u64,
-    before: Book,
-    granted: Vec<(u64, Measure, u64)>,
 }
 
 struct World {
@@ -132,9 +130,11 @@ struct World {
     reign: u32,
     /// The place's clock, against ours.
     clock: i128,
-    /// The books before each of the last writings.
-    copies: VecDeque<Copied>,
+    copies: Copies,
     auditor: Auditor,
+    /// What was admitted, where somebody takes it from here.
+    admitted: Vec<Spent>,
+    watched: bool,
     run: FleetRun,
 }
 
@@ -142,6 +142,7 @@ impl World {
     fn new(scene: FleetScene, wrong: Wrong) -> World {
         let node = |_| Node {
             group: Group::new(0),
+            limits: scene.limits.clone(),
             life: 0,
             cut: false,
             away_until: 0,
@@ -164,7 +165,9 @@ impl World {
             down: false,
             reign: 0,
             clock: 1_700_000_000_000_000,
-            copies: VecDeque::new(),
+            copies: Copies::default(),
+            admitted: Vec::new(),
+            watched: false,
             run: FleetRun::default(),
         };
         for node in 0..world.scene.nodes {
@@ -186,15 +189,21 @@ impl World {
     }
 
     fn play(mut self) -> FleetRun {
-        let ends = self.now + self.scene.ends;
-        while let Some(Reverse((at, _, event))) = self.heap.pop() {
-            if at > ends {
-                break;
-            }
+        self.play_until(self.now + self.scene.ends);
+        self.close()
+    }
+
+    fn play_until(&mut self, ends: u64) {
+        let due = |next: &&Reverse<(u64, u64, Event)>| next.0.0 <= ends;
+        while let Some(Reverse((at, _, event))) = self.heap.peek().filter(due).copied() {
+            self.heap.pop();
             self.now = at;
             self.run.events += 1;
             self.happen(event);
         }
+    }
+
+    fn close(mut self) -> FleetRun {
         self.run.alone += self.nodes.iter().map(|node| node.group.alone()).sum::<u64>();
         self.run.accusations = self.auditor.accusations;
         self.run
@@ -224,7 +233,7 @@ impl World {
         self.plan(gap, Event::Comes { node });
         let number = self.calls_made;
         self.calls_made += 1;
-        let shares = (0..).zip(&self.scene.limits).map(|(id, spec)| Share::new(id, *spec));
+        let shares = (0..).zip(&self.nodes[node].limits).map(|(id, spec)| Share::new(id, *spec));
         let call = Call {
             node,
             life: self.nodes[node].life,
@@ -262,9 +271,11 @@ impl World {
                 self.run.admitted += 1;
                 let spent = Spent { node, tokens: call.tokens, alone, at: self.now };
                 self.auditor.admitted(spent);
+                self.admitted.extend(self.watched.then_some(spent));
                 call.spent = Some(spent);
                 self.calls.insert(number, call);
                 let took = 1 + self.dice.below(2 * self.scene.took);
+                self.run.busy += took;
                 self.plan(took, Event::Ends { call: number });
             }
             Err(Stopped::Refused(_)) => self.run.refused += 1,
@@ -319,10 +330,13 @@ impl World {
         }
         let clock = u64::try_from(i128::from(self.now) + self.clock).unwrap_or(0);
         let name = format!("n{}", parcel.node);
-        let before = self.book.clone();
+        let before = (self.wrong == Wrong::Free).then(|| self.book.clone());
         let reply = self.book.serve(&name, &parcel.message, clock);
-        if let Reply::Told(told) = &reply {
-            self.copy(before, &parcel.message, told);
+        if let Some(before) = before {
+            self.book = before;
+        } else if let Reply::Told(told) = &reply {
+            let message = parcel.message.clone();
+            self.copies.write(Writing { at: self.now, clock, node: name, message }, told);
         }
         if std::mem::take(&mut parcel.twice) {
             let later = self.under_way(false);
@@ -339,20 +353,6 @@ impl World {
             }
         }
         self.parcels.insert(number, parcel);
-    }
-
-    fn copy(&mut self, before: Book, message: &Message, told: &[Told]) {
-        let granted = message.asks.iter().zip(told).filter_map(|(ask, told)| {
-            let (Wish::Rate(wish), Told::Rate(told)) = (&ask.wish, told) else { return None };
-            Some((ask.id, ask.measure, told.granted + wish.spent))
-        });
-        if self.wrong == Wrong::Free {
-            self.book = before.clone();
-        }
-        self.copies.push_back(Copied { at: self.now, before, granted: granted.collect() });
-        while self.copies.front().is_some_and(|copy| copy.at + COPIED < self.now) {
-            self.copies.pop_front();
-        }
     }
 
     fn reach_node(&mut self, number: usize) {
@@ -409,7 +409,7 @@ impl World {
     fn tick(&mut self, node: usize) {
         self.plan(TICK, Event::Tick { node });
         let view = self.view(Reach::Ask);
-        let limits = self.scene.limits.clone();
+        let limits = self.nodes[node].limits.clone();
         let spec_of = |id: u64| limits.get(usize::try_from(id).ok()?).copied();
         self.nodes[node].group.sweep(100, view, spec_of);
         self.send(node);
@@ -433,7 +433,7 @@ impl World {
             Incident::Forgets => {
                 self.reign += 1;
                 self.book = Book::default();
-                self.copies.clear();
+                self.copies.anew(Book::default());
                 self.auditor.anew(u64::MAX, self.now);
             }
             Incident::Dies(node) => self.dies(node),
@@ -447,18 +447,12 @@ impl World {
 
     fn fail_over(&mut self, lacks: u64) {
         self.reign += 1;
-        let from = self.now.saturating_sub(lacks);
-        while let Some(Copied { at, before, granted }) = self.copies.pop_back() {
-            if at < from {
-                break;
-            }
-            self.book = before;
-            for (limit, measure, micros) in granted {
-                let limit = usize::try_from(limit).unwrap_or(0);
-                self.auditor.lost(limit, measure, micros, self.now);
-            }
+        let (book, lost) = self.copies.fail_over(self.now.saturating_sub(lacks));
+        self.book = book;
+        for Granted { limit, measure, micros } in lost {
+            let limit = usize::try_from(limit).unwrap_or(0);
+            self.auditor.lost(limit, measure, micros, self.now);
         }
-        self.copies.clear();
     }
 
     fn dies(&mut self, node: usize) {
@@ -473,6 +467,7 @@ impl World {
         self.run.alone += old.group.alone();
         *old = Node {
             group: Group::new(0),
+            limits: std::mem::take(&mut old.limits),
             life: old.life + 1,
             cut: old.cut,
             away_until: 0,

@@ -25,9 +25,14 @@ struct Level {
 }
 
 impl Level {
-    fn flow(&mut self, per_micro: u128, now: u64) {
+    /// What of it is left at a time.
+    fn left(&self, per_micro: u128, now: u64) -> u128 {
         let passed = u128::from(now.saturating_sub(self.at));
-        self.used = self.used.saturating_sub(passed * per_micro);
+        self.used.saturating_sub(passed * per_micro)
+    }
+
+    fn flow(&mut self, per_micro: u128, now: u64) {
+        self.used = self.left(per_micro, now);
         self.at = self.at.max(now);
     }
 }
@@ -45,6 +50,7 @@ struct Watched {
     /// By leases, by nodes alone, and all together.
     leased: Level,
     alone: Vec<Level>,
+    some_alone: bool,
     all: Level,
     /// What lost writings had granted, and since when.
     slack: u128,
@@ -170,6 +176,7 @@ impl Watched {
             burst: at_once * u128::from(window),
             leased: Level::default(),
             alone: vec![Level::default(); nodes],
+            some_alone: false,
             all: Level::default(),
             slack: 0,
             slack_at: 0,
@@ -186,16 +193,21 @@ impl Watched {
         for level in [&mut self.leased, &mut self.all] {
             level.flow(rate, now);
         }
-        for level in &mut self.alone {
-            // In fifths of a node's part, so that it stays exact.
-            level.flow(rate * 4, now);
-        }
         if self.all.used == 0 && now > self.slack_at + FORGIVEN {
             self.slack = 0;
         }
         while self.returned.front().is_some_and(|(at, _)| at + FRESH < now) {
             self.returned.pop_front();
         }
+    }
+
+    /// What a node admits by itself, in fifths of its part, so that it stays exact. Time is let pass where it is
+    /// looked at: there may be hundreds.
+    fn alone_level(&mut self, node: usize, now: u64) -> &mut Level {
+        let rate = u128::from(self.allowed) * 4;
+        let level = &mut self.alone[node];
+        level.flow(rate, now);
+        level
     }
 
     fn admit(&mut self, call: Spent, strict: bool, apart: bool, wrong: &mut Vec<String>) {
@@ -208,10 +220,10 @@ impl Watched {
         let late = u128::from(self.allowed) * LATE;
         let most = self.burst.max(cost) + late + self.slack + returned;
         let beside = self.beside(call, cost);
-        let name = self.measure.name();
+        let (name, window) = (self.measure.name(), u128::from(self.window));
         let mut check = |what: &str, used: u128, most: u128| {
             if used > most {
-                let (used, most) = (used / u128::from(self.window), most / u128::from(self.window));
+                let (used, most) = (used / window, most / window);
                 wrong.push(format!("{what} {used} of {name} count as used where {most} may"));
             }
         };
@@ -221,9 +233,10 @@ impl Watched {
         }
         if call.alone {
             let fifths = cost * 5 * self.alone.len() as u128;
-            let level = &mut self.alone[call.node];
-            level.used += fifths;
             let most = (self.burst * 4).max(fifths) + u128::from(self.allowed) * 8;
+            self.some_alone = true;
+            let level = self.alone_level(call.node, call.at);
+            level.used += fifths;
             if apart {
                 check("by a node alone, in fifths of its part,", level.used, most);
             }
@@ -244,7 +257,11 @@ impl Watched {
         let large = cost > self.burst;
         let over = |used: u128, part: u128| if large { used } else { used.saturating_sub(part) };
         let others = self.alone.iter().enumerate().filter(|(node, _)| *node != call.node);
-        let fifths: u128 = others.map(|(_, level)| over(level.used, self.burst * 4)).sum();
+        let rate = u128::from(self.allowed) * 4;
+        let left = |level: &Level| over(level.left(rate, call.at), self.burst * 4);
+        // As long as nobody was alone there is nothing to add up over hundreds of nodes.
+        let some = others.filter(|_| self.some_alone);
+        let fifths: u128 = some.map(|(_, level)| left(level)).sum();
         let leased = if call.alone { over(self.leased.used, self.burst) } else { 0 };
         fifths / (5 * self.alone.len() as u128) + leased
     }
@@ -258,7 +275,7 @@ impl Watched {
             level.used = level.used.saturating_sub(back);
         }
         if call.alone {
-            let level = &mut self.alone[call.node];
+            let level = self.alone_level(call.node, now);
             level.used = level.used.saturating_sub(back * 5 * nodes);
         }
         self.returned.push_back((now, back));

@@ -79,6 +79,19 @@ fn a_busy_fleet_uses_its_whole_limit() {
     }
 }
 
+/// Callers who are refused come again within milliseconds; a call takes a fifth of a second.
+#[test]
+fn places_are_in_use_almost_all_the_time_where_more_are_wanted() {
+    for (nodes, places, every) in [(2, 32, 1_000), (4, 32, 2_000), (4, 8, 2_000), (8, 64, 4_000)] {
+        let spec = LimitSpec { concurrency: Some(places), ..LimitSpec::default() };
+        let scene = FleetScene { took: SECOND / 5, ends: 30 * SECOND, ..busy(nodes, spec, every) };
+        let run = played(scene);
+        let used = run.busy as f64 / (30 * SECOND * places) as f64;
+        println!("{nodes} nodes, {places} places: {used:.3} used, {} messages", run.messages);
+        assert!(used >= 0.95, "{nodes} nodes, {places} places: {used}");
+    }
+}
+
 #[test]
 fn tokens_that_are_reserved_and_not_used_are_used_by_others() {
     let spec = LimitSpec { tpm: Some(60_000), ..LimitSpec::default() };
