@@ -149,7 +149,8 @@ impl Limit {
             limit.told = Some(told);
             limit.rate = told.rate();
             limit.burst = limit.rate.max(1.0);
-            limit.level = limit.burst;
+            // The first call of a limit of a few a minute does not wait for what has to be left over after it.
+            limit.level = limit.burst.max(1.0 + limit.margin(1.0));
             limit.at = now;
         }
         limit

@@ -404,3 +404,21 @@ fn thousands_in_the_queue_look_again_a_few_thousand_times_a_second_and_the_first
     assert!(pacer.next_wake(at(1000)).is_some_and(|next| next > head), "and the next is woken");
     pacer.released(first, at(1000));
 }
+
+/// A cap of few calls a minute holds the second call, not the first.
+#[test]
+fn the_first_call_under_a_cap_goes_at_once_and_the_next_as_the_cap_says() {
+    for rpm in [1, 6, 60, 61] {
+        let limits = Limits { rpm: Some(rpm), ..Limits::default() };
+        let mut pacer = Pacer::new(&limits, at(0));
+        let first = go(&mut pacer, 100, at(0));
+        pacer.released(first, at(1));
+        let (_, until, why) = wait(&mut pacer, ask(100), at(1));
+        assert_eq!(why, WaitCause::Requests);
+        let (gap, exact) = (until.since(at(0)).as_secs_f64(), 60.0 / rpm as f64);
+        assert!(
+            (gap - exact).abs() <= 0.02 * exact + 0.01,
+            "{rpm} a minute: {gap} s, not {exact} s"
+        );
+    }
+}
