@@ -346,7 +346,7 @@ impl Pacer {
                 ready = (at, why);
             }
         };
-        later(self.ramp.ready_at(self.in_flight, now), WaitCause::Start);
+        later(self.ramp.ready_at(self.in_flight, self.part.nodes(), now), WaitCause::Start);
         later(self.hold.ready_at(), WaitCause::Hint);
         let cost = self.ratio.cost(tokens);
         for (index, limit) in self.limits.iter_mut().enumerate() {

@@ -42,18 +42,13 @@ fn marks(name: &str, scene: &Scene, rate: f64) -> Marks {
     Marks { used, attempts, lost, messages_a_second: messages }
 }
 
-/// Attempts a job: a limit that nobody tells is found by refusals, of one gateway as well (`marks.rs`).
-fn most(scene: &Scene) -> f64 {
-    if scene.providers[0].telling == Telling::Nothing { 1.25 } else { ATTEMPTS_MAX }
-}
-
 /// Plays scenes and holds each to the marks.
 #[track_caller]
 fn hold(scenes: &[(String, Scene, f64)]) {
     let mut missed = Vec::new();
     for (name, scene, rate) in scenes {
         let Marks { used, attempts, lost, .. } = marks(name, scene, *rate);
-        if lost > 0 || used < USED_MIN || attempts > most(scene) {
+        if lost > 0 || used < USED_MIN || attempts > ATTEMPTS_MAX {
             missed.push(format!("{name}: {used:.3}, {attempts:.3}, {lost} lost"));
         }
     }
@@ -114,8 +109,14 @@ fn whichever_gateways_are_called_have_the_limit() {
 fn calls_at_once_that_the_configuration_allows_are_shared_out() {
     let mut missed = Vec::new();
     // A place that moves from one gateway to another is empty for up to half a second.
-    for (count, concurrency, least) in [(2, 8, 0.95), (4, 8, 0.80), (4, 30, 0.95), (40, 100, 0.88)]
-    {
+    // Where there are fewer places than gateways, a gateway that has its turn is told too late what others use.
+    for (count, concurrency, least, most) in [
+        (2, 8, 0.95, ATTEMPTS_MAX),
+        (4, 8, 0.80, ATTEMPTS_MAX),
+        (4, 30, 0.95, ATTEMPTS_MAX),
+        (40, 100, 0.88, ATTEMPTS_MAX),
+        (40, 8, 0.80, 1.45),
+    ] {
         let provider = ProviderScene {
             concurrency,
             latency: (0.3, 0.7),
@@ -129,7 +130,7 @@ fn calls_at_once_that_the_configuration_allows_are_shared_out() {
         let rate = f64::from(concurrency) / 0.5;
         let name = format!("{count} gateways, {concurrency} at once");
         let Marks { used, attempts, lost, .. } = marks(&name, &scene, rate);
-        if lost > 0 || used < least || attempts > ATTEMPTS_MAX {
+        if lost > 0 || used < least || attempts > most {
             missed.push(format!("{name}: {used:.3}, {attempts:.3}, {lost} lost"));
         }
     }

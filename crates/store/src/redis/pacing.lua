@@ -1,19 +1,20 @@
 -- What several gateways want of one upstream account: the rule of `mainstay-core`,
 -- `rules/lease/parts.rs`, word for word. Numbers are whole and below 2^53.
 --
--- KEYS[1]: what they told. ARGV: this node, for how many microseconds its word holds, then its six numbers.
+-- KEYS[1]: what they told. ARGV: this node, for how many microseconds its word holds, then its seven numbers.
 -- Answer: how many others there are, the calls of those before this node, the time in seconds, the sums of
--- the others' six numbers, and of the last two how many are not 0.
+-- the others' seven numbers, and of the fifth and sixth how many are not 0. Version 1 knew six of them and the
+-- same key: what it tells lacks the last, and it leaves the last of others out.
 
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
 
-local NUMBERS, KNOWN_FROM, NODES_MAX = 6, 4, 4096
+local NUMBERS, KNOWN_FROM, KNOWN, NODES_MAX = 7, 4, 2, 4096
 local key, node, life = KEYS[1], ARGV[1], tonumber(ARGV[2])
 
 local nodes, before, sums, known = 0, 0, {}, {}
 for i = 1, NUMBERS do sums[i] = 0 end
-for i = 1, NUMBERS - KNOWN_FROM do known[i] = 0 end
+for i = 1, KNOWN do known[i] = 0 end
 
 local all, there, mine = redis.call('HGETALL', key), 0, false
 for i = 1, #all, 2 do
@@ -29,8 +30,8 @@ for i = 1, #all, 2 do
     else
       nodes = nodes + 1
       if all[i] < node then before = before + numbers[4] end
-      for j = 1, NUMBERS do sums[j] = sums[j] + numbers[j + 1] end
-      for j = 1, NUMBERS - KNOWN_FROM do
+      for j = 1, NUMBERS do sums[j] = sums[j] + (numbers[j + 1] or 0) end
+      for j = 1, KNOWN do
         if numbers[KNOWN_FROM + j + 1] > 0 then known[j] = known[j] + 1 end
       end
     end
@@ -48,5 +49,5 @@ end
 
 local out = {nodes, before, math.floor(now / 1000000)}
 for i = 1, NUMBERS do out[#out + 1] = sums[i] end
-for i = 1, NUMBERS - KNOWN_FROM do out[#out + 1] = known[i] end
+for i = 1, KNOWN do out[#out + 1] = known[i] end
 return out

@@ -9,8 +9,8 @@ use super::link::{Link, LinkError};
 use super::resp::{ServerError, Value};
 use super::script::{Script, hash};
 
-/// Its key carries the same version: another meaning of it is another number.
-static PACING: Script = Script::new("pacing/1", include_str!("pacing.lua"));
+/// Its key carries the version since which all that is kept there means the same.
+static PACING: Script = Script::new("pacing/2", include_str!("pacing.lua"));
 
 /// Tells what this node wants of an account, and what all others want. Not sent twice: what is lost is told
 /// anew before long.
@@ -29,7 +29,7 @@ pub async fn serve_pacing(
     let args: Vec<&[u8]> = args.iter().map(String::as_bytes).collect();
     let value = link.script(&PACING, &[&key], &args).await?;
     read(&value).ok_or_else(|| {
-        let text = "the answer of the script `pacing/1` makes no sense".to_owned();
+        let text = "the answer of the script `pacing/2` makes no sense".to_owned();
         LinkError::Refused(ServerError { code: "MAINSTAY".to_owned(), text })
     })
 }

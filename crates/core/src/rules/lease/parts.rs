@@ -9,11 +9,12 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 
 /// Numbers that a node tells.
-pub(super) const NUMBERS: usize = 6;
-/// The first of those that tell what it knows.
+pub(super) const NUMBERS: usize = 7;
+/// The first of those that tell what it knows. Numbers keep their places: versions that know fewer live beside
+/// each other.
 const KNOWN_FROM: usize = 4;
 /// Numbers that tell what it knows.
-pub(super) const KNOWN: usize = NUMBERS - KNOWN_FROM;
+pub(super) const KNOWN: usize = 2;
 /// Nodes that are reckoned with at one account at most: sums stay below 2^53, where a place that reckons in
 /// doubles (Lua) reckons exactly.
 pub(super) const NODES_MAX: usize = 4096;
@@ -33,6 +34,8 @@ pub struct Wants {
     pub calls_limit: u64,
     /// The same of tokens.
     pub tokens_limit: u64,
+    /// Attempts that a rate limit refused in the last second, in thousandths.
+    pub refused: u64,
 }
 
 impl Wants {
@@ -48,6 +51,7 @@ impl Wants {
             self.in_flight,
             self.calls_limit,
             self.tokens_limit,
+            self.refused,
         ];
         all.map(|number| number.min(Wants::MOST))
     }
@@ -95,6 +99,11 @@ impl Others {
     /// Calls under way.
     pub fn in_flight(&self) -> u64 {
         self.sums[3]
+    }
+
+    /// Attempts of theirs that a rate limit refused in the last second, in thousandths.
+    pub fn refused(&self) -> u64 {
+        self.sums[6]
     }
 
     /// What they take for a limit in the mean, in thousandths a second: 0 of requests, 1 of tokens. `None`: none of

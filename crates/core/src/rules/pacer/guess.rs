@@ -12,6 +12,7 @@
 //! both. What was sent and not refused counts as gone through: refusals come fast, answers do not.
 
 use crate::time::Moment;
+use core::time::Duration;
 
 const SEARCH_RATE: f64 = 10.0;
 const SEARCH_GROWTH: f64 = 1.5;
@@ -35,6 +36,24 @@ const SHUT_SECONDS: f64 = 5.0;
 /// So many seconds without a refusal are a clean stretch as well, with a few attempts in it.
 const CLEAN_SECONDS: f64 = 10.0;
 const CLEAN_FEW: u32 = 4;
+/// As one of several nodes it rises no sooner than this many seconds after the last rise or refusal of any:
+/// so long it takes until all have heard of a refusal.
+const HEARD_SECONDS: f64 = 2.0;
+/// It takes its part of what is refused of all off its rate once in so many seconds: what was refused in a second
+/// is told in the next as well.
+const LOWERED_SECONDS: f64 = 1.5;
+/// The first refusals of all, which found that there is a limit, say nothing of the rate; so long they are told.
+const FIRST_TOLD: Duration = Duration::from_secs(1);
+/// All of it where it is more than this share of the rate, else half.
+const MUCH: f64 = 0.1;
+/// What an attempt of a node with a small part stands for at most, as others send as well.
+const STANDS_FOR_MAX: f64 = 20.0;
+
+/// How many attempts of all nodes one of a node with this part stands for.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is between bounds")]
+fn stands_for(part: f64) -> u32 {
+    (1.0 / part).clamp(1.0, STANDS_FOR_MAX) as u32
+}
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Phase {
@@ -64,6 +83,8 @@ pub(super) struct Guess {
     boost: f64,
     /// The last refusal or rise.
     risen_at: Moment,
+    /// When refusals of other nodes last lowered it.
+    lowered_at: Moment,
     /// Seconds that refusals take to come.
     refusal_s: f64,
 }
@@ -82,8 +103,15 @@ impl Guess {
         }
     }
 
-    /// An attempt goes; `limited`: it or others had to wait. The rate to use from here on.
-    pub(super) fn granted(&mut self, rate: f64, cost: f64, limited: bool, now: Moment) -> f64 {
+    /// An attempt goes; `limited`: it or others had to wait. `rate` is that of a `part` of the whole. The rate to use
+    /// from here on.
+    pub(super) fn granted(
+        &mut self,
+        (rate, part): (f64, f64),
+        cost: f64,
+        limited: bool,
+        now: Moment,
+    ) -> f64 {
         self.went += cost;
         self.sent_since_cut = self.sent_since_cut.saturating_add(1);
         if let Some(before) = self.opened(now) {
@@ -97,12 +125,18 @@ impl Guess {
                 rate
             }
             Phase::Search => {
-                self.clean += 1;
-                if self.clean == SEARCH_CLEAN {
+                let before = self.clean;
+                self.clean += stands_for(part);
+                if before < SEARCH_CLEAN && self.clean >= SEARCH_CLEAN {
                     self.clean_at = now;
                 }
-                let quiet = self.quiet();
-                if self.clean >= SEARCH_CLEAN && now.seconds_since(self.clean_at) >= quiet {
+                // What one of several nodes would see of others' refusals is told, not waited for.
+                let quiet = if part < 1.0 {
+                    now.seconds_since(self.risen_at) >= HEARD_SECONDS / 2.0
+                } else {
+                    now.seconds_since(self.clean_at) >= self.quiet()
+                };
+                if self.clean >= SEARCH_CLEAN && quiet {
                     self.clean = 0;
                     self.alone = 0;
                     return rate * SEARCH_GROWTH;
@@ -110,11 +144,12 @@ impl Guess {
                 rate
             }
             Phase::Measure => {
-                self.clean += 1;
+                self.clean += stands_for(part);
                 let wanted = if self.boost > BOOST_FIRST { CLEAN_NEXT } else { CLEAN_FIRST };
                 let slow =
                     self.clean >= CLEAN_FEW && now.seconds_since(self.risen_at) >= CLEAN_SECONDS;
-                if self.clean < wanted && !slow {
+                let early = part < 1.0 && now.seconds_since(self.risen_at) < HEARD_SECONDS;
+                if early || self.clean < wanted && !slow {
                     return rate;
                 }
                 let risen = rate * (1.0 + self.boost);
@@ -124,6 +159,19 @@ impl Guess {
                 risen
             }
         }
+    }
+
+    /// Other nodes were refused that send to the same account, so that `excess` in a second of this node's `rate` is
+    /// too much. The rate to use from here on.
+    pub(super) fn others_refused(&mut self, rate: f64, excess: f64, now: Moment) -> f64 {
+        (self.clean, self.risen_at, self.boost) = (0, now, BOOST_FIRST);
+        if now.seconds_since(self.lowered_at) < LOWERED_SECONDS {
+            return rate;
+        }
+        self.lowered_at = now;
+        // Of few refusals chance has a part.
+        let share = if excess > MUCH * rate { 1.0 } else { 0.5 };
+        rate - (share * excess).min(rate / 2.0)
     }
 
     /// The rate from before, when the provider let something in after it was shut for long.
@@ -179,6 +227,8 @@ impl Guess {
             Phase::Unknown => {
                 self.phase = Phase::Search;
                 (self.mark, self.went, self.alone) = (now, 0.0, 0);
+                // All that begin at once are refused together, and that is told for a while.
+                self.lowered_at = now + FIRST_TOLD;
                 SEARCH_RATE * mean * part
             }
             Phase::Search if self.alone > 0 => {

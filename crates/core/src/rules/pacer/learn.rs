@@ -94,6 +94,7 @@ impl Pacer {
             self.heard(&grant, hints, now);
             return;
         }
+        self.part.refused(now);
         self.heard(&grant, hints, now);
         self.learn_charge(&grant, refusal, hints);
         let index = refused_limit(refusal.dimension, hints);

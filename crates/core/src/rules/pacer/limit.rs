@@ -201,6 +201,16 @@ impl Limit {
         self.set_rate(mean * self.part, now);
     }
 
+    /// So many calls in a second were refused of all nodes that send to this account: where the rate is found by
+    /// trying, the whole is so much smaller than it is taken for.
+    pub(super) fn others_refused(&mut self, calls: f64, now: Moment) {
+        let excess = calls * self.mean * self.part;
+        let rate = self.guess.others_refused(self.rate, excess, now);
+        if self.guesses() {
+            self.set_rate(rate, now);
+        }
+    }
+
     pub(super) fn told(&self) -> Option<Told> {
         self.told
     }
@@ -248,7 +258,7 @@ impl Limit {
         self.mean += (cost - self.mean) / 16.0;
         self.tried += 1;
         self.silence.sent();
-        let rate = self.guess.granted(self.rate, cost, limited, now);
+        let rate = self.guess.granted((self.rate, self.part), cost, limited, now);
         if self.guesses() {
             self.set_rate(rate, now);
         }

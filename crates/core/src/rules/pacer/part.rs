@@ -49,6 +49,7 @@ pub(super) struct Part {
     stand: f64,
     others: Option<Heard>,
     went: [Meter; 2],
+    refused: Meter,
     /// Calls under way and waiting, without their quick ups and downs.
     at_once: f64,
     looked: Moment,
@@ -72,6 +73,7 @@ impl Default for Part {
             stand: 0.0,
             others: None,
             went: [Meter::default(); 2],
+            refused: Meter::default(),
             at_once: 0.0,
             looked: Moment::ZERO,
             told: None,
@@ -83,6 +85,18 @@ impl Default for Part {
 impl Part {
     pub(super) fn is_alone(&self) -> bool {
         self.nodes <= 1
+    }
+
+    /// How many nodes send to the account.
+    pub(super) fn nodes(&self) -> u32 {
+        self.nodes
+    }
+
+    /// A rate limit refused an attempt.
+    pub(super) fn refused(&mut self, now: Moment) {
+        if !self.is_alone() {
+            self.refused.add(1.0, now);
+        }
     }
 
     pub(super) fn went(&mut self, tokens: f64, now: Moment) {
@@ -244,6 +258,7 @@ impl Pacer {
             in_flight: self.in_flight.into(),
             calls_limit: whole(self.limits[REQUESTS].whole() * FINE),
             tokens_limit: whole(self.limits[TOKENS].whole() * FINE),
+            refused: whole(self.part.refused.sum(now) * FINE),
         };
         self.part.news(wants, !self.queue.is_empty(), now)
     }
@@ -261,6 +276,10 @@ impl Pacer {
             if let Some(limit) = others.limit(which).filter(|limit| *limit > 0) {
                 let known = others.known[which] as f64;
                 self.limits[index].advised(limit as f64 / FINE, known / (known + 1.0), now);
+            }
+            if others.refused() > 0 {
+                let refused = others.refused() as f64 / FINE + self.part.refused.sum(now);
+                self.limits[index].others_refused(refused, now);
             }
         }
     }

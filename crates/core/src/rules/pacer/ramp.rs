@@ -1,7 +1,8 @@
 //! Start ramp: a target that was never used, or just came back, is not hit by everybody at once.
 //!
 //! In flight ≤ 4 × 2^(t / 250 ms) + successes since the first attempt. Four first attempts learn
-//! the limits for all others; a thousand parallel first calls are through in two seconds.
+//! the limits for all others; a thousand parallel first calls are through in two seconds. Nodes that send to
+//! one account begin with four together, or one each.
 
 use crate::time::Moment;
 use core::time::Duration;
@@ -31,7 +32,7 @@ impl Ramp {
     }
 
     /// When one more may go beside `in_flight`; the first question starts the ramp.
-    pub(super) fn ready_at(&mut self, in_flight: u32, now: Moment) -> Moment {
+    pub(super) fn ready_at(&mut self, in_flight: u32, nodes: u32, now: Moment) -> Moment {
         if self.over {
             return now;
         }
@@ -42,10 +43,11 @@ impl Ramp {
         if elapsed >= DOUBLINGS_MAX {
             self.over = true;
         }
-        if wanted <= FIRST || self.over {
+        let first = (FIRST / f64::from(nodes)).max(1.0);
+        if wanted <= first || self.over {
             return now;
         }
-        start + DOUBLING.mul_f64(doublings_to(wanted / FIRST))
+        start + DOUBLING.mul_f64(doublings_to(wanted / first))
     }
 }
 
@@ -65,22 +67,33 @@ mod tests {
     use super::*;
 
     #[test]
+    fn forty_nodes_begin_with_one_each_and_two_with_two() {
+        let at = |ms: u64| Moment::from_millis(10_000 + ms);
+        for (nodes, first) in [(40, 1), (2, 2)] {
+            let mut ramp = Ramp::default();
+            assert_eq!(ramp.ready_at(first - 1, nodes, at(0)), at(0));
+            assert!(ramp.ready_at(first, nodes, at(0)) > at(0), "{nodes} nodes");
+            assert_eq!(ramp.ready_at(2 * first - 1, nodes, at(0)), at(250));
+        }
+    }
+
+    #[test]
     fn four_go_at_once_eight_after_a_quarter_and_a_thousand_within_two_seconds() {
         let at = |ms: u64| Moment::from_millis(10_000 + ms);
         let mut ramp = Ramp::default();
         for in_flight in 0..4 {
-            assert_eq!(ramp.ready_at(in_flight, at(0)), at(0));
+            assert_eq!(ramp.ready_at(in_flight, 1, at(0)), at(0));
         }
-        assert!(ramp.ready_at(4, at(0)) > at(0));
-        assert_eq!(ramp.ready_at(7, at(0)), at(250));
-        assert_eq!(ramp.ready_at(1023, at(0)), at(2000));
+        assert!(ramp.ready_at(4, 1, at(0)) > at(0));
+        assert_eq!(ramp.ready_at(7, 1, at(0)), at(250));
+        assert_eq!(ramp.ready_at(1023, 1, at(0)), at(2000));
         ramp.success();
-        assert_eq!(ramp.ready_at(8, at(0)), at(250), "a success makes room for one more");
-        assert_eq!(ramp.ready_at(1_000_000, at(6000)), at(6000), "over");
+        assert_eq!(ramp.ready_at(8, 1, at(0)), at(250), "a success makes room for one more");
+        assert_eq!(ramp.ready_at(1_000_000, 1, at(6000)), at(6000), "over");
         ramp.restart(0, at(7000));
-        assert!(ramp.ready_at(4, at(7000)) > at(7000));
+        assert!(ramp.ready_at(4, 1, at(7000)) > at(7000));
         ramp.restart(100, at(9000));
-        assert_eq!(ramp.ready_at(100, at(9000)), at(9000), "those of others go on");
-        assert!(ramp.ready_at(104, at(9000)) > at(9000));
+        assert_eq!(ramp.ready_at(100, 1, at(9000)), at(9000), "those of others go on");
+        assert!(ramp.ready_at(104, 1, at(9000)) > at(9000));
     }
 }

@@ -9,7 +9,7 @@ use super::super::testing::{open, timed};
 use super::*;
 use crate::testing::redis::RedisServer;
 
-static TIMED: LazyLock<Script> = LazyLock::new(|| timed(&PACING, "timed pacing/1"));
+static TIMED: LazyLock<Script> = LazyLock::new(|| timed(&PACING, "timed pacing/2"));
 
 fn any_wants(dice: &mut Dice) -> Wants {
     let mut number = |most: u64| if dice.below(4) == 0 { 0 } else { dice.below(most) };
@@ -20,6 +20,7 @@ fn any_wants(dice: &mut Dice) -> Wants {
         in_flight: number(1_000),
         calls_limit: number(1_000_000),
         tokens_limit: number(1 << 41),
+        refused: number(1_000),
     }
 }
 

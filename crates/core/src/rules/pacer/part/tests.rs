@@ -23,7 +23,7 @@ fn headers(limit: u64, remaining: u64) -> RateHints {
 
 /// Others that want so many calls a second, and have as many under way and waiting.
 fn others(nodes: u64, calls: u64, at_once: u64) -> Others {
-    Others { nodes, sums: [calls * 1_000, 0, at_once, at_once, 0, 0], ..Others::default() }
+    Others { nodes, sums: [calls * 1_000, 0, at_once, at_once, 0, 0, 0], ..Others::default() }
 }
 
 fn go(pacer: &mut Pacer, now: Moment) -> Grant {
@@ -148,6 +148,29 @@ fn a_rate_that_was_found_elsewhere_is_taken_over_and_one_found_twice_is_a_mean()
     assert!((whole(&sure) - 20.0).abs() < 0.1, "what the provider names stands");
 }
 
+/// What other nodes are refused says what the whole is too large by, once for each second of refusals.
+#[test]
+fn what_others_are_refused_at_is_taken_off_a_rate_found_by_trying() {
+    let mut pacer = Pacer::new(&Limits::default(), at(0));
+    pacer.among(2, 0.0, at(0));
+    let mut found = others(1, 10, 5);
+    (found.sums[4], found.known[0]) = (30_000, 1);
+    pacer.heard_others(found, at(1));
+    let whole = |pacer: &Pacer| pacer.snapshot(at(1)).limits[REQUESTS].unwrap().per_minute / 60.0;
+    found.sums[6] = 10_000;
+    pacer.heard_others(found, at(500));
+    assert!((whole(&pacer) - 20.0).abs() < 0.1, "ten of thirty are too much: {}", whole(&pacer));
+    found.sums[4] = 20_000;
+    pacer.heard_others(found, at(1_000));
+    assert!((whole(&pacer) - 20.0).abs() < 0.1, "it is told again: {}", whole(&pacer));
+    found.sums[6] = 1_000;
+    pacer.heard_others(found, at(2_500));
+    assert!((whole(&pacer) - 19.5).abs() < 0.1, "half of little: {}", whole(&pacer));
+    let mut sure = told(2, 1200);
+    sure.heard_others(found, at(2_500));
+    assert!((whole(&sure) - 20.0).abs() < 0.1, "what the provider names stands");
+}
+
 #[test]
 fn nodes_that_were_told_to_wait_do_not_come_back_in_one_moment() {
     let refusal = Refusal {
@@ -174,7 +197,7 @@ fn places(wanted: &[u32], most: u32, turn: u64) -> Vec<u32> {
     let all: u64 = wanted.iter().copied().map(u64::from).sum();
     let mut before = 0;
     let one = |own: &u32| {
-        let sums = [0, 0, all - u64::from(*own), 0, 0, 0];
+        let sums = [0, 0, all - u64::from(*own), 0, 0, 0, 0];
         let heard = Others { nodes: wanted.len() as u64 - 1, before, turn, sums, known: [0; 2] };
         before += u64::from(*own);
         let others = Some(Heard { others: heard, at: at(0), since: at(0) });
