@@ -48,6 +48,8 @@ const BEFORE: u64 = 3 * SECOND;
 const WANTED: u64 = 10 * SECOND;
 /// A node knows of a change of its limits after this long at most.
 const NEWS: u64 = SECOND;
+/// After the last word of an old limit a place takes nothing back for a quarter of a second.
+const SETTLED: u64 = SECOND / 2;
 
 /// What is done wrong on purpose, to see that it is noticed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -330,7 +332,7 @@ impl Regions {
         if self.scene.fault != Fault::Untold {
             self.spread(region, self.share(parts) - 1);
         }
-        self.plan(NEWS, Event::Lowered { region });
+        self.plan(NEWS + SETTLED, Event::Lowered { region });
     }
 
     /// What was in the bucket is there still, as far as a smaller one holds it. As much as nodes may hold
@@ -340,7 +342,8 @@ impl Regions {
         let Some(before) = own.before.take().filter(|_| !own.world.down) else { return };
         let back = (burst - burst / 16) * (before - own.parts) / own.parts;
         let limit = self.share(self.all[region].parts);
-        self.all[region].say(RateAsk { limit, back, ..RateAsk::default() });
+        // In the measure that the nodes ask in at present: with another one nothing would be taken back.
+        self.all[region].say(RateAsk { limit: limit - 1, back, ..RateAsk::default() });
         if self.scene.fault != Fault::Untold {
             self.spread(region, limit);
         }
