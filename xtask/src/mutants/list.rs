@@ -295,7 +295,7 @@ pub(super) const ALL: &[Mutant] = &[
     mutant(
         "the start ramp is not kept",
         PACER,
-        "later(self.ramp.ready_at(self.in_flight, now), WaitCause::Start);",
+        "later(self.ramp.ready_at(self.in_flight, self.part.nodes(), now), WaitCause::Start);",
         "",
     ),
     mutant(
