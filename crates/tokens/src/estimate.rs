@@ -141,10 +141,16 @@ impl Counts {
 
     fn all(text: &[u8]) -> Counts {
         let mut counts = Counts::default();
-        for piece in text.chunks(PIECE) {
-            count(piece, &mut counts);
+        // Pieces of one length that is known need no code for what is left of them.
+        let (pieces, rest) = text.as_chunks::<PIECE>();
+        for piece in pieces {
+            count(piece, Seen::of(piece), &mut counts);
         }
-        count_escapes(text, &mut counts);
+        count(rest, Seen::of(rest), &mut counts);
+        // Most texts have no backslash, which is found sooner than a word.
+        if let Some(first) = memchr::memchr(b'\\', text) {
+            count_escapes(text.get(first..).unwrap_or_default(), &mut counts);
+        }
         counts
     }
 
@@ -183,24 +189,37 @@ pub fn range(text: &[u8]) -> (u64, u64) {
 /// Bytes looked at together: few enough to be counted in one byte.
 const PIECE: usize = 128;
 
-/// Counts the first bytes of characters. ASCII, which most text is, is counted without a table, so
-/// that many bytes are compared at once.
-fn count(piece: &[u8], counts: &mut Counts) {
-    // No class has more than a piece, so that a byte counts it.
-    let (mut letters, mut digits, mut all) = (0_u8, 0_u8, 0_u8);
-    for byte in piece {
-        let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
-        letters = letters.wrapping_add(u8::from(letter) | u8::from(*byte == b' '));
-        digits = digits.wrapping_add(u8::from(byte.wrapping_sub(b'0') < 10));
-        all |= byte;
+/// What a piece has of ASCII, and all its bits.
+struct Seen {
+    letters: u8,
+    digits: u8,
+    all: u8,
+}
+
+impl Seen {
+    /// Without a table, so that many bytes are compared at once. No class has more than a piece, so that
+    /// a byte counts it.
+    fn of<'a>(piece: impl IntoIterator<Item = &'a u8>) -> Seen {
+        let (mut letters, mut digits, mut all) = (0_u8, 0_u8, 0_u8);
+        for byte in piece {
+            let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
+            letters = letters.wrapping_add(u8::from(letter) | u8::from(*byte == b' '));
+            digits = digits.wrapping_add(u8::from(byte.wrapping_sub(b'0') < 10));
+            all |= byte;
+        }
+        Seen { letters, digits, all }
     }
-    if !all.is_ascii() {
+}
+
+/// Counts the first bytes of characters.
+fn count(piece: &[u8], seen: Seen, counts: &mut Counts) {
+    if !seen.all.is_ascii() {
         for byte in piece {
             *counts.of(*byte) += 1;
         }
         return;
     }
-    let (letters, digits) = (u64::from(letters), u64::from(digits));
+    let (letters, digits) = (u64::from(seen.letters), u64::from(seen.digits));
     counts.0[usize::from(LETTER)] += letters;
     counts.0[usize::from(DIGIT)] += digits;
     counts.0[usize::from(MARK)] += piece.len() as u64 - letters - digits;

@@ -182,7 +182,7 @@ fn ascii_is_counted_as_the_table_counts_it() {
     let ascii: Vec<u8> = (0..128).cycle().take(1_000).collect();
     for text in [&every[..], &ascii, &ascii[..127], &[b'a'; 128], b"", b" 7Z{`@[\x7f\x00"] {
         let (mut pieces, mut table) = (Counts::default(), Counts::default());
-        text.chunks(PIECE).for_each(|piece| count(piece, &mut pieces));
+        text.chunks(PIECE).for_each(|piece| count(piece, Seen::of(piece), &mut pieces));
         for byte in text {
             *table.of(*byte) += 1;
         }
