@@ -146,6 +146,18 @@ fn all_nodes_together_get_the_burst_and_then_the_rate() {
 }
 
 #[test]
+fn leases_that_are_spent_late_are_within_the_burst() {
+    let mut town = Town::new(2, &[rpm(6_000)]);
+    for node in 0..2 {
+        town.call(node, 0).unwrap();
+    }
+    // Nothing counts as used any more, and both still hold their leases.
+    town.pass(5.0);
+    let at_once: u64 = (0..2).map(|node| town.hammer(node, 0)).sum();
+    assert!((5_500..=6_000).contains(&at_once), "{at_once} at once");
+}
+
+#[test]
 fn of_a_small_limit_every_call_asks_for_itself_and_refusals_are_remembered() {
     let mut town = Town::new(2, &[rpm(3)]);
     for turn in 0..3 {
