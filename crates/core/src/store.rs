@@ -35,7 +35,7 @@ pub use members::{
 };
 pub use nodes::NodeStore;
 pub use objects::{ObjectRecord, ObjectStore};
-pub use replays::{REPLAY_BYTES_MAX, REPLAYS_MAX, Replay, ReplayPlace, ReplayStore};
+pub use replays::{Replay, ReplayPlace, ReplayStore, ReplaysKept};
 pub use requests::{
     AttemptNote, FailureNote, LimitNote, RequestBatch, RequestFilter, RequestId, RequestRecord,
     RequestStore, RequestsKept, StateNote, StatusFilter,

@@ -46,8 +46,8 @@ pub trait ReplayStore {
     /// The store failed.
     fn replay(&self, place: ReplayPlace, now: UnixMillis) -> Result<Option<Replay>, StoreError>;
 
-    /// Keeps an answer, over an earlier one. Forgets what is over, and the oldest beyond
-    /// [`REPLAYS_MAX`] or [`REPLAY_BYTES_MAX`].
+    /// Keeps an answer, over an earlier one. Forgets what is over, and the oldest beyond what `kept`
+    /// allows.
     ///
     /// # Errors
     ///
@@ -56,11 +56,23 @@ pub trait ReplayStore {
         &self,
         place: ReplayPlace,
         replay: Replay,
+        kept: ReplaysKept,
         now: UnixMillis,
     ) -> Result<(), StoreError>;
 }
 
-/// Answers kept at once.
-pub const REPLAYS_MAX: u64 = 100_000;
-/// Bytes of the bodies kept at once: 256 MiB.
-pub const REPLAY_BYTES_MAX: u64 = 256 << 20;
+/// How much is kept at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplaysKept {
+    /// Answers.
+    pub count_max: u64,
+    /// Bytes of their bodies.
+    pub bytes_max: u64,
+}
+
+impl Default for ReplaysKept {
+    /// 100,000 answers, and 256 MiB.
+    fn default() -> Self {
+        ReplaysKept { count_max: 100_000, bytes_max: 256 << 20 }
+    }
+}

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use mainstay::call::{Call, CallBody};
 use mainstay_core::failure::{Kind, Origin, Scope};
-use mainstay_core::store::{Replay, ReplayPlace, Store, UnixMillis};
+use mainstay_core::store::{Replay, ReplayPlace, ReplaysKept, Store, UnixMillis};
 use mainstay_store::Memory;
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
@@ -229,7 +229,8 @@ impl Claim {
     fn keep(self, replay: Replay, now: UnixMillis) {
         let replay = Arc::new(replay);
         let work = move || {
-            let kept = self.keys.store.keep_replay(self.place, Replay::clone(&replay), now);
+            let (store, most) = (&self.keys.store, ReplaysKept::default());
+            let kept = store.keep_replay(self.place, Replay::clone(&replay), most, now);
             if let Err(error) = kept {
                 tracing::warn!(%error, "an answer could not be kept for its idempotency key");
             }

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mainstay_core::store::{
-    REPLAY_BYTES_MAX, REPLAYS_MAX, Replay, ReplayPlace, ReplayStore, StoreError, UnixMillis,
-};
+use mainstay_core::store::{Replay, ReplayPlace, ReplayStore, ReplaysKept, StoreError, UnixMillis};
 
 use super::Memory;
 
@@ -25,7 +23,7 @@ impl Replays {
         }
     }
 
-    fn keep(&mut self, place: ReplayPlace, replay: Replay, now: UnixMillis) {
+    fn keep(&mut self, place: ReplayPlace, replay: Replay, most: ReplaysKept, now: UnixMillis) {
         self.remove(place);
         self.bytes += size(&replay);
         self.by_age.insert(self.next, place);
@@ -33,7 +31,7 @@ impl Replays {
         self.next += 1;
         while let Some(oldest) = self.by_age.first_entry().map(|entry| *entry.get()) {
             let over = self.kept.get(&oldest).is_none_or(|(_, replay)| replay.until <= now);
-            let full = self.bytes > REPLAY_BYTES_MAX || self.kept.len() as u64 > REPLAYS_MAX;
+            let full = self.bytes > most.bytes_max || self.kept.len() as u64 > most.count_max;
             if !over && !full {
                 return;
             }
@@ -57,9 +55,10 @@ impl ReplayStore for Memory {
         &self,
         place: ReplayPlace,
         replay: Replay,
+        kept: ReplaysKept,
         now: UnixMillis,
     ) -> Result<(), StoreError> {
-        self.world().replays.keep(place, replay, now);
+        self.world().replays.keep(place, replay, kept, now);
         Ok(())
     }
 }

@@ -3,9 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use mainstay_core::store::{
-    REPLAY_BYTES_MAX, REPLAYS_MAX, Replay, ReplayPlace, ReplayStore, StoreError, UnixMillis,
-};
+use mainstay_core::store::{Replay, ReplayPlace, ReplayStore, ReplaysKept, StoreError, UnixMillis};
 use tokio_postgres::Row;
 
 use super::fault::Fault;
@@ -16,11 +14,11 @@ use super::{CALL_MAX, Postgres};
 const LOOK_MAX: Duration = Duration::from_secs(2);
 /// Bytes a second with which a large answer travels at least.
 const BYTES_PER_SECOND: usize = 4 << 20;
-/// The sum of all answers is looked at when a gateway has kept so many more, or one as large as
-/// [`LARGE`]: it is a walk over all of them. The bounds may be passed by as much for each gateway.
+/// The sum of all answers is looked at when a gateway has kept so many more, or one that takes
+/// more than [`LARGE_PART`] of it: it is a walk over all of them. The bounds may be passed by as much for each gateway.
 const LOOK_EVERY: u64 = 64;
-/// See [`LOOK_EVERY`].
-const LARGE: usize = 1 << 20;
+/// See [`LOOK_EVERY`]: one such part.
+const LARGE_PART: u64 = 256;
 
 const KEEP: &str = "
     INSERT INTO replay (place, fingerprint, status, headers, body, size, until)
@@ -48,11 +46,12 @@ impl ReplayStore for Postgres {
         &self,
         place: ReplayPlace,
         replay: Replay,
+        kept: ReplaysKept,
         now: UnixMillis,
     ) -> Result<(), StoreError> {
         let size = replay.body.as_ref().map_or(0, Vec::len);
         let turn = self.desk.kept.fetch_add(1, Ordering::Relaxed);
-        let look = turn.is_multiple_of(LOOK_EVERY) || size >= LARGE;
+        let look = turn.is_multiple_of(LOOK_EVERY) || size as u64 >= kept.bytes_max / LARGE_PART;
         let limit = CALL_MAX + Duration::from_secs((size / BYTES_PER_SECOND) as u64);
         self.desk.calls.ask("keep an answer", limit, move |session| {
             session.transaction("BEGIN", |session| {
@@ -75,7 +74,7 @@ impl ReplayStore for Postgres {
                     ],
                 )?;
                 if look {
-                    let most = [REPLAYS_MAX, REPLAY_BYTES_MAX].map(u64::cast_signed);
+                    let most = [kept.count_max, kept.bytes_max].map(u64::cast_signed);
                     session.execute(FORGET, &[&most[0], &most[1]])?;
                 }
                 Ok(())

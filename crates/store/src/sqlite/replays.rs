@@ -1,8 +1,6 @@
 //! Answers kept in SQLite.
 
-use mainstay_core::store::{
-    REPLAY_BYTES_MAX, REPLAYS_MAX, Replay, ReplayPlace, ReplayStore, StoreError, UnixMillis,
-};
+use mainstay_core::store::{Replay, ReplayPlace, ReplayStore, ReplaysKept, StoreError, UnixMillis};
 use rusqlite::{OptionalExtension, Result, Row, params};
 
 use super::{Sqlite, rows};
@@ -37,6 +35,7 @@ impl ReplayStore for Sqlite {
         &self,
         place: ReplayPlace,
         replay: Replay,
+        kept: ReplaysKept,
         now: UnixMillis,
     ) -> Result<(), StoreError> {
         self.change("keep an answer", move |change| {
@@ -64,7 +63,7 @@ impl ReplayStore for Sqlite {
             )?;
             change.execute(
                 FORGET,
-                params![REPLAYS_MAX.cast_signed(), REPLAY_BYTES_MAX.cast_signed()],
+                params![kept.count_max.cast_signed(), kept.bytes_max.cast_signed()],
             )?;
             Ok(())
         })

@@ -10,9 +10,9 @@ use mainstay_core::money::Usd;
 use mainstay_core::money::budget::Every;
 use mainstay_core::store::{
     Basis, BudgetOf, Change, DEFAULT_ORG, Entry, EntryKind, FailureNote, Group, Ledger, LimitLevel,
-    LimitPatch, NewBudget, NewKey, ObjectRecord, Replay, ReplayPlace, RequestFilter, RequestId,
-    RequestRecord, RequestsKept, ReservationId, Role, Scopes, Store, StoreError, Subject,
-    UnixMillis,
+    LimitPatch, NewBudget, NewKey, ObjectRecord, Replay, ReplayPlace, ReplaysKept, RequestFilter,
+    RequestId, RequestRecord, RequestsKept, ReservationId, Role, Scopes, Store, StoreError,
+    Subject, UnixMillis,
 };
 use mainstay_core::wire::endpoint::Endpoint;
 use mainstay_core::wire::usage::Usage;
@@ -78,7 +78,9 @@ fn fill(store: &dyn Store) {
         body: Some(b"\x00\xff".to_vec()),
         until: NOW.plus(Duration::from_secs(99)),
     };
-    store.keep_replay(ReplayPlace([2; 32]), replay, NOW).expect("the test's own ground");
+    store
+        .keep_replay(ReplayPlace([2; 32]), replay, ReplaysKept::default(), NOW)
+        .expect("the test's own ground");
     let object = ObjectRecord {
         family: "files".into(),
         id: "f".into(),
@@ -89,12 +91,9 @@ fn fill(store: &dyn Store) {
         adopted: false,
     };
     store.put_objects(&[object]).expect("the test's own ground");
-    store
-        .keep_requests(&batch_of([record(1), record(2)]), RequestsKept::default(), NOW)
-        .expect("the test's own ground");
-    store
-        .keep_requests(&batch_of([record(3)]), RequestsKept::default(), NOW)
-        .expect("the test's own ground");
+    let (first, second) = (batch_of([record(1), record(2)]), batch_of([record(3)]));
+    store.keep_requests(&first, RequestsKept::default(), NOW).expect("the test's own ground");
+    store.keep_requests(&second, RequestsKept::default(), NOW).expect("the test's own ground");
 }
 
 fn record(number: u8) -> RequestRecord {

@@ -8,9 +8,9 @@ use mainstay_core::money::budget::{Alert, Every, Owner};
 use mainstay_core::store::{
     Basis, BudgetOf, BudgetStore as _, Change, DEFAULT_ORG, Durability, Entry, EntryKind, Group,
     Ledger as _, LimitLevel, LimitPatch, LimitStore as _, MemberStore as _, NewBudget, NewKey,
-    ObjectRecord, ObjectStore as _, Replay, ReplayPlace, ReplayStore as _, RequestFilter,
-    RequestId, RequestRecord, RequestStore as _, RequestsKept, ReservationId, Role, Scopes,
-    Store as _, Subject, UnixMillis,
+    ObjectRecord, ObjectStore as _, Replay, ReplayPlace, ReplayStore as _, ReplaysKept,
+    RequestFilter, RequestId, RequestRecord, RequestStore as _, RequestsKept, ReservationId, Role,
+    Scopes, Store as _, Subject, UnixMillis,
 };
 use mainstay_core::wire::endpoint::Endpoint;
 use mainstay_core::wire::usage::Usage;
@@ -60,7 +60,7 @@ fn fill(path: &Path) {
     let until = NOW.plus(Duration::from_hours(1));
     let replay =
         Replay { fingerprint: [7; 32], status: 200, headers, body: Some(vec![0, 1]), until };
-    store.keep_replay(ReplayPlace([3; 32]), replay, NOW).unwrap();
+    store.keep_replay(ReplayPlace([3; 32]), replay, ReplaysKept::default(), NOW).unwrap();
     assert!(store.note_once("first", "run").unwrap());
     spend(path, &key);
 }
