@@ -23,7 +23,7 @@ use crate::trouble::Trouble;
 /// again.
 const WAIT_MAX: Duration = Duration::from_secs(3600);
 /// Longest answer that is kept, in bytes.
-const ANSWER_MAX: usize = 256 << 20;
+pub(crate) const ANSWER_MAX: usize = 256 << 20;
 
 /// Sends jobs.
 #[derive(Debug)]

@@ -19,6 +19,11 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::ids::{Id, hex};
+use super::lane::ANSWER_MAX;
+
+/// Longest line that is written, in bytes: an answer in which every byte is written as `\u0000`, and what
+/// stands around it.
+pub(crate) const LINE_MAX: usize = 6 * ANSWER_MAX + (64 << 10);
 
 /// What becomes of one line.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::io::{self, BufReader, BufWriter, Write};
 
 use mainstay_core::failure::Kind;
 use mainstay_core::money::Usd;
@@ -12,6 +12,7 @@ use super::ids::{Ids, Marked, id_of};
 use super::money::Purse;
 use super::place::{Place, Record};
 use super::record;
+use super::source::read_line;
 use crate::exit::Exit;
 use crate::trouble::Trouble;
 
@@ -46,6 +47,15 @@ pub(crate) fn same_input(place: &Place, found: &Record) -> Result<(), Trouble> {
 
 /// Reads the output of earlier runs, marks what is done, and mends both files.
 pub(crate) fn resume(place: &Place, ids: &mut Ids, purse: &mut Purse) -> Result<Earlier, Trouble> {
+    read(place, ids, purse, record::LINE_MAX)
+}
+
+fn read(
+    place: &Place,
+    ids: &mut Ids,
+    purse: &mut Purse,
+    line_max: usize,
+) -> Result<Earlier, Trouble> {
     let file = match OpenOptions::new().read(true).write(true).open(&place.output) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -56,8 +66,8 @@ pub(crate) fn resume(place: &Place, ids: &mut Ids, purse: &mut Purse) -> Result<
     };
     let part = place.errors.with_extension("part");
     let errors = File::create(&part).map_err(|error| Trouble::file("write", &part, &error))?;
-    let mut reading =
-        Reading { place, ids, purse, errors: BufWriter::new(errors), earlier: Earlier::default() };
+    let (errors, earlier) = (BufWriter::new(errors), Earlier::default());
+    let mut reading = Reading { place, ids, purse, errors, earlier, line_max };
     let good = reading.all(&file)?;
     let Reading { errors, mut earlier, .. } = reading;
     let ended =
@@ -112,6 +122,8 @@ struct Reading<'a> {
     purse: &'a mut Purse,
     errors: BufWriter<File>,
     earlier: Earlier,
+    /// Longest line, in bytes.
+    line_max: usize,
 }
 
 impl Reading<'_> {
@@ -122,13 +134,18 @@ impl Reading<'_> {
         let mut bad: Option<u64> = None;
         let mut line = Vec::new();
         loop {
-            line.clear();
-            let read = reader.read_until(b'\n', &mut line).map_err(failed)?;
+            let read = read_line(&mut reader, &mut line, self.line_max).map_err(failed)?;
             if read == 0 {
                 return Ok(good);
             }
             at += read as u64;
             number += 1;
+            if line.len() > self.line_max {
+                return Err(self.foreign(format!(
+                    "line {number} has more than {} bytes, and no line is written that is longer",
+                    self.line_max
+                )));
+            }
             let whole = line.last() == Some(&b'\n');
             let text = line.trim_ascii();
             let Some(written) = record::read(text) else {
@@ -267,6 +284,22 @@ mod tests {
             let refused = world.resume().unwrap_err();
             assert!(refused.why.contains(needle), "{}", refused.why);
             assert_eq!(fs::read(&world.place.output).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn a_line_longer_than_any_that_is_written_is_refused_and_not_read_to_its_end() {
+        let (good, most) = (answer("a", None), 1_000);
+        for (length, refused) in [(most - 1, false), (most, true), (most * 100, true)] {
+            let world = World::with(&[good.clone(), vec![b'x'; length], b"\n".to_vec()].concat());
+            let mut ids = Ids::new(["a", "b", "c"].map(id_of).to_vec()).unwrap();
+            let read = read(&world.place, &mut ids, &mut Purse::default(), most);
+            assert_eq!(read.is_err(), refused, "{length}");
+            let Err(trouble) = read else { continue };
+            assert_eq!(trouble.exit, Exit::Usage);
+            assert!(trouble.why.contains("line 2 has more than 1000 bytes"), "{trouble:?}");
+            let kept = fs::metadata(&world.place.output).unwrap().len();
+            assert_eq!(kept, (good.len() + length + 1) as u64, "it is left alone");
         }
     }
 

@@ -13,6 +13,16 @@ use crate::trouble::Trouble;
 /// Longest line, in bytes.
 pub(crate) const LINE_MAX: usize = 64 << 20;
 
+/// Reads a line with its end into `line`, at most `most` bytes of it and one more; how many.
+pub(crate) fn read_line(
+    reader: &mut dyn BufRead,
+    line: &mut Vec<u8>,
+    most: usize,
+) -> io::Result<usize> {
+    line.clear();
+    reader.take(most as u64 + 1).read_until(b'\n', line)
+}
+
 /// Lines with their numbers; empty lines are counted and passed over.
 pub(crate) struct Lines {
     reader: Box<dyn BufRead + Send>,
@@ -40,10 +50,7 @@ impl Lines {
     /// The next line that is not empty, without its end, and its number from 1.
     pub(crate) fn next(&mut self) -> io::Result<Option<(u64, &[u8])>> {
         loop {
-            self.line.clear();
-            let limit = LINE_MAX as u64 + 1;
-            let read = (&mut self.reader).take(limit).read_until(b'\n', &mut self.line)?;
-            if read == 0 {
+            if read_line(&mut *self.reader, &mut self.line, LINE_MAX)? == 0 {
                 return Ok(None);
             }
             self.number += 1;
@@ -78,12 +85,24 @@ fn read_up_to(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
 
 /// A source that could not be read to its end.
 pub(crate) fn unreadable(path: &Path, error: &io::Error) -> Trouble {
-    if error.kind() == io::ErrorKind::InvalidData {
+    let damaged = |why: String, fix: &str| {
         let what = format!("could not read `{}`", path.display());
+        Trouble::new(Exit::Failed, what, why, fix)
+    };
+    let again = "copy or compress the file again";
+    let kind = error.kind();
+    if kind == io::ErrorKind::UnexpectedEof {
+        // Only compressed data can end before it says so.
+        damaged("it is cut off: its compressed data has no end".to_owned(), again)
+    } else if kind == io::ErrorKind::InvalidInput {
+        // `flate2` 1 says this of damage, also in a checksum.
+        damaged(format!("its compressed data is damaged: {error}"), again)
+    } else if kind == io::ErrorKind::InvalidData {
         let fix = "split the line, or make the file again if its compression is damaged";
-        return Trouble::new(Exit::Failed, what, error.to_string(), fix);
+        damaged(error.to_string(), fix)
+    } else {
+        Trouble::file("read", path, error)
     }
-    Trouble::file("read", path, error)
 }
 
 #[cfg(test)]
@@ -111,5 +130,45 @@ mod tests {
         gzip.write_all(text).unwrap();
         assert_eq!(all(&gzip.finish().unwrap()), wanted, "compressed");
         assert_eq!(all(b""), vec![]);
+    }
+
+    /// What is said of a file that cannot be read to its end.
+    fn said(bytes: &[u8]) -> Trouble {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(bytes).unwrap();
+        let mut lines = Lines::open(file.path()).unwrap();
+        loop {
+            match lines.next() {
+                Ok(Some(_)) => {}
+                Ok(None) => panic!("{} bytes were read to their end", bytes.len()),
+                Err(error) => return unreadable(file.path(), &error),
+            }
+        }
+    }
+
+    #[test]
+    fn a_compressed_file_that_is_cut_or_damaged_is_said_to_be_that() {
+        // No two pieces alike, so that damage anywhere is in data that counts.
+        let text: String = (0..20_000u64)
+            .map(|n| format!("{{\"n\":{}}}\n", n.wrapping_mul(0x9E37_79B9_7F4A_7C15)))
+            .collect();
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(text.as_bytes()).unwrap();
+        let whole = gzip.finish().unwrap();
+        assert_eq!(all(&whole).len(), 20_000);
+        for cut in [11, 100, whole.len() / 2, whole.len() - 1] {
+            let trouble = said(&whole[..cut]);
+            assert!(trouble.why.contains("cut off"), "cut at {cut}: {trouble:?}");
+            assert!(!trouble.fix.contains("permissions"), "{trouble:?}");
+        }
+        let (middle, checksum) = (whole.len() / 2, whole.len() - 8);
+        for damage in [middle, checksum] {
+            let mut bytes = whole.clone();
+            bytes[damage] ^= 0x55;
+            let trouble = said(&bytes);
+            let why = &trouble.why;
+            assert!(why.contains("damaged") || why.contains("cut off"), "{damage}: {trouble:?}");
+            assert!(!trouble.fix.contains("permissions"), "{trouble:?}");
+        }
     }
 }
