@@ -26,8 +26,13 @@ impl core::error::Error for LineFault {}
 /// # Errors
 /// When the line is no JSON object, or a member has the wrong type; the text says which.
 pub fn line(line: &str) -> Result<String, LineFault> {
-    let value: Value = serde_json::from_str(line)
-        .map_err(|error| LineFault(alloc::format!("the line is not JSON: {error}")))?;
+    let value: Value = serde_json::from_str(line).map_err(|error| {
+        // The line has a number of its own where it stands.
+        let (line, column) = (error.line(), error.column());
+        let text = error.to_string();
+        let why = text.trim_end_matches(&alloc::format!(" at line {line} column {column}"));
+        LineFault(alloc::format!("the line is not JSON: {why} at column {column}"))
+    })?;
     let Value::Object(map) = value else {
         return Err(LineFault(
             "the line is not a JSON object; send {\"status\":…,\"body\":…}".into(),

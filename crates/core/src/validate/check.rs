@@ -95,9 +95,15 @@ impl Checker<'_> {
         let mut row = Row { line, custom_id: None, endpoint: self.endpoint, faults: Vec::new() };
         let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
         match core::str::from_utf8(bytes) {
-            Err(error) => row.faults.push(Fault::not_utf8(bytes, error)),
+            Err(error) => {
+                let place = self.place(start + error.valid_up_to());
+                row.faults.push(Fault::not_utf8_at(bytes, error, &place));
+            }
             Ok(text) => match Envelope::read(text) {
-                Err(syntax) => row.faults.push(Fault::not_json(text, syntax)),
+                Err(syntax) => {
+                    let place = self.place(start + syntax.at);
+                    row.faults.push(Fault::not_json_at(text, syntax, &place));
+                }
                 Ok(Some(envelope)) => self.batch_line(&envelope, &mut row),
                 Ok(None) => self.body(text, 0, &mut row),
             },
@@ -106,6 +112,12 @@ impl Checker<'_> {
             fault.offset += start;
         }
         row
+    }
+
+    /// A place in the file, as people look for it there.
+    fn place(&self, offset: usize) -> String {
+        let Place { line, column, .. } = Place::of(self.text, offset);
+        format!("line {line}, column {column}")
     }
 
     fn body(&self, text: &str, offset: usize, row: &mut Row) {

@@ -40,8 +40,16 @@ impl Fault {
 
     /// The body is not UTF-8.
     pub fn not_utf8(body: &[u8], error: core::str::Utf8Error) -> Fault {
+        Fault::not_utf8_at(body, error, &Place::of(body, error.valid_up_to()))
+    }
+
+    /// The same of a body that is part of a larger text, in which it has its `place`.
+    pub(crate) fn not_utf8_at(
+        body: &[u8],
+        error: core::str::Utf8Error,
+        place: &dyn fmt::Display,
+    ) -> Fault {
         let at = error.valid_up_to();
-        let place = Place::of(body, at);
         let why = match body {
             [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "it begins like UTF-16",
             _ if error.error_len().is_none() => "its last character is cut off",
@@ -61,7 +69,11 @@ impl Fault {
 
     /// The body is not JSON.
     pub fn not_json(text: &str, syntax: Syntax) -> Fault {
-        let place = Place::of(text.as_bytes(), syntax.at);
+        Fault::not_json_at(text, syntax, &Place::of(text.as_bytes(), syntax.at))
+    }
+
+    /// The same of a body that is part of a larger text, in which it has its `place`.
+    pub(crate) fn not_json_at(text: &str, syntax: Syntax, place: &dyn fmt::Display) -> Fault {
         let rest = text.get(syntax.at..).unwrap_or_default();
         let found = match rest.chars().next() {
             None => "the end of the body".to_string(),

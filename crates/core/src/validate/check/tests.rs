@@ -32,6 +32,21 @@ fn each_line_is_a_row_of_its_own() {
 }
 
 #[test]
+fn a_line_that_is_not_json_is_told_by_its_place_in_the_file_alone() {
+    let rows = check(&alloc::format!("{SOUND}\n{{\"model\": \"m\",}}\n{SOUND}\n"));
+    let message = &rows[1].faults[0].message;
+    assert!(message.contains("at line 2, column 15: expected"), "{message}");
+    assert!(!message.contains("line 1") && !message.contains("byte"), "{message}");
+    let latin = [SOUND.as_bytes(), b"\n{\"a\": \"\xe9\"}\n"].concat();
+    let message = &rows_of(&latin)[1].faults[0].message;
+    assert!(message.contains("at line 2, column 8 (0xe9)"), "{message}");
+}
+
+fn rows_of(text: &[u8]) -> Vec<Row> {
+    rows(text, None, Level::Lenient)
+}
+
+#[test]
 fn a_first_line_that_is_not_json_does_not_hide_the_others() {
     let rows = check(&alloc::format!("{{broken: 1}}\n{SOUND}\n"));
     assert_eq!(rows.iter().map(Row::ok).collect::<Vec<_>>(), [false, true]);
