@@ -210,6 +210,7 @@ async fn fill(
     let inflated = taken.inflated;
     let looked = look::into(call, taken, head, &shared.engine).await?;
     ticket.keep(looked.hold);
+    ticket.wishes(&call.body);
     scopes::check_model(caller, call.model.as_deref())?;
     scopes::check_unseen_model(caller, looked.model_unseen)?;
     call.headers = std::mem::take(head);

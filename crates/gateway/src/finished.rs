@@ -51,7 +51,7 @@ pub(crate) struct Finished {
     /// What was asked for; `None` when the path led nowhere.
     pub(crate) endpoint: Option<Endpoint>,
     /// Its place in a trace, where traces are sent.
-    pub(crate) traced: Option<Traced>,
+    pub(crate) traced: Option<Box<Traced>>,
     /// The status sent; 499 when the caller left.
     pub(crate) status: u16,
     /// How it failed, if it did.

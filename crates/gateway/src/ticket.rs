@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use mainstay::Fields;
-use mainstay::call::{Asked, Trace, Used};
+use mainstay::call::{Asked, CallBody, Trace, Used};
 use mainstay_core::failure::{Kind, Origin};
 use mainstay_core::rules::limits::Standing;
 use mainstay_core::store::FailureNote;
 use mainstay_core::time::Moment;
 use mainstay_core::wire::endpoint::Endpoint;
+use mainstay_core::wire::notes::Wishes;
 use mainstay_core::wire::traceparent::TraceContext;
 
 use crate::admission::{Admitted, Ending, Who};
@@ -54,7 +55,7 @@ pub(crate) struct Ticket {
     /// What was asked for, of a request that never became a call.
     asked: Asked,
     /// Its place in a trace, where traces are sent.
-    traced: Option<Traced>,
+    traced: Option<Box<Traced>>,
     /// Time spent here, in microseconds, once that is known.
     pub(crate) overhead_us: u64,
     /// Whether its end has been told.
@@ -155,12 +156,21 @@ impl Ticket {
     pub(crate) fn trace(&mut self, settings: &Settings, headers: &Fields) {
         let Some(otel) = &settings.otel else { return };
         let header = headers.text("traceparent");
-        self.traced = Some(otel.trace(&self.id, header, self.arrived));
+        self.traced = Some(Box::new(otel.trace(&self.id, header, self.arrived)));
+    }
+
+    /// Keeps what a request asks for that a trace tells, if it is traced.
+    pub(crate) fn wishes(&mut self, body: &CallBody) {
+        if let (Some(traced), CallBody::Buffered(bytes)) = (&mut self.traced, body)
+            && traced.context.sampled
+        {
+            traced.wishes = Some(Wishes::of(bytes));
+        }
     }
 
     /// The call's own span.
     pub(crate) fn context(&self) -> Option<TraceContext> {
-        self.traced.map(|traced| traced.context)
+        self.traced.as_ref().map(|traced| traced.context)
     }
 
     /// The call failed with an answer of ours or the provider's.
@@ -225,7 +235,7 @@ impl Ticket {
             took,
             who: self.who.take(),
             endpoint: self.endpoint,
-            traced: self.traced,
+            traced: self.traced.take(),
             status,
             failed,
             overhead_us: self.overhead_us,

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use mainstay_gateway::config::{Environment, parse};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::AnyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message as _;
@@ -97,9 +98,49 @@ fn gateway(upstream: SocketAddr, variables: &[(&str, &str)]) -> Front {
 fn ask(front: &Front, more: &str) -> u16 {
     let body =
         format!(r#"{{"model":"gpt-4o","messages":[{{"role":"user","content":"{SECRET}"}}]}}"#);
+    post(front, "/v1/chat/completions", more, &body)
+}
+
+fn post(front: &Front, path: &str, more: &str, body: &str) -> u16 {
     let mut caller = front.connect();
-    caller.send(&front.post_bytes("/v1/chat/completions", more, &body));
+    caller.send(&front.post_bytes(path, more, body));
     caller.answer().status
+}
+
+/// The spans of one call to a provider that answers with this body, as events or whole.
+fn spans_of(path: &str, request: &str, kind: &str, answer: &str) -> Vec<Span> {
+    let (receiver, batches) = serve(|_| "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_owned());
+    let whole = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n{answer}",
+        answer.len()
+    );
+    let (upstream, _requests) = serve(move |_| whole.clone());
+    let endpoint = format!("http://{receiver}");
+    let variables =
+        [("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint), ("OTEL_BSP_SCHEDULE_DELAY", "50")];
+    let front = gateway(upstream, &variables);
+    assert_eq!(post(&front, path, "", request), 200, "{request}");
+    let (_, body) = batches.recv_timeout(LONG).expect("a batch");
+    assert!(!String::from_utf8_lossy(&body).contains(SECRET), "contents stay off");
+    let batch = ExportTraceServiceRequest::decode(&*body).expect("the protocol's own form");
+    let spans = batch.resource_spans[0].scope_spans[0].spans.clone();
+    assert_eq!(spans.len(), 2, "a call and its attempt");
+    spans
+}
+
+fn real(span: &Span, key: &str) -> Option<f64> {
+    let value = value(span, key)?;
+    let Any::DoubleValue(number) = value else { panic!("{key} is no number: {value:?}") };
+    Some(*number)
+}
+
+fn texts(span: &Span, key: &str) -> Vec<String> {
+    let Some(Any::ArrayValue(array)) = value(span, key) else { return Vec::new() };
+    let text = |any: &AnyValue| match &any.value {
+        Some(Any::StringValue(text)) => text.clone(),
+        other => panic!("{key} has {other:?}"),
+    };
+    array.values.iter().map(text).collect()
 }
 
 fn value<'s>(span: &'s Span, key: &str) -> Option<&'s Any> {
@@ -182,6 +223,131 @@ fn a_call_with_a_retry_is_one_server_span_and_two_client_spans() {
         let want = format!("00-{}-{}-01", hex(&attempt.trace_id), hex(&attempt.span_id));
         assert_eq!(sent, want, "the provider hears of the attempt's own span");
         assert_eq!(header(&head, "tracestate"), Some("a=b"));
+    }
+}
+
+#[test]
+fn settings_and_what_an_answer_tells_of_itself_are_on_both_spans() {
+    let request = format!(
+        r#"{{"model":"gpt-4o","max_tokens":50,"temperature":0.5,"top_p":0.9,"n":2,"seed":7,"stop":["{SECRET}"],
+        "frequency_penalty":0.1,"presence_penalty":-0.1,"reasoning_effort":"low","service_tier":"flex",
+        "response_format":{{"type":"json_object"}},"messages":[{{"role":"user","content":"{SECRET}"}}]}}"#
+    );
+    let answer = format!(
+        r#"{{"id":"chatcmpl-7","object":"chat.completion","model":"gpt-4o-2024-11-20","service_tier":"default",
+        "system_fingerprint":"fp_1","choices":[{{"index":0,"message":{{"role":"assistant","content":"{SECRET}"}},
+        "finish_reason":"stop"}},{{"index":1,"message":{{"role":"assistant","content":"x"}},"finish_reason":"length"}}],
+        "usage":{{"prompt_tokens":11,"completion_tokens":9,"prompt_tokens_details":{{"cached_tokens":4}},
+        "completion_tokens_details":{{"reasoning_tokens":5}}}}}}"#
+    );
+    for span in spans_of("/v1/chat/completions", &request, "application/json", &answer) {
+        assert_eq!(whole(&span, "gen_ai.request.max_tokens"), Some(50));
+        assert_eq!(whole(&span, "gen_ai.request.choice.count"), Some(2));
+        assert_eq!(whole(&span, "gen_ai.request.seed"), Some(7));
+        for (name, number) in [
+            ("temperature", 0.5),
+            ("top_p", 0.9),
+            ("frequency_penalty", 0.1),
+            ("presence_penalty", -0.1),
+        ] {
+            assert_eq!(real(&span, &format!("gen_ai.request.{name}")), Some(number), "{name}");
+        }
+        for (name, word) in [
+            ("gen_ai.request.reasoning.level", "low"),
+            ("gen_ai.output.type", "json"),
+            ("gen_ai.response.id", "chatcmpl-7"),
+            ("gen_ai.response.model", "gpt-4o-2024-11-20"),
+            ("openai.api.type", "chat_completions"),
+            ("openai.request.service_tier", "flex"),
+            ("openai.response.service_tier", "default"),
+            ("openai.response.system_fingerprint", "fp_1"),
+        ] {
+            assert_eq!(text(&span, name), Some(word), "{name}");
+        }
+        assert_eq!(texts(&span, "gen_ai.response.finish_reasons"), ["stop", "length"]);
+        for (name, count) in [
+            ("input_tokens", 11),
+            ("output_tokens", 9),
+            ("cache_read.input_tokens", 4),
+            ("reasoning.output_tokens", 5),
+        ] {
+            assert_eq!(whole(&span, &format!("gen_ai.usage.{name}")), Some(count), "{name}");
+        }
+    }
+}
+
+#[test]
+fn what_nobody_said_is_on_no_span_and_what_is_no_setting_neither() {
+    let request = format!(
+        r#"{{"model":"gpt-4o","n":1,"service_tier":"{SECRET}","messages":[{{"role":"user","content":"hi"}}]}}"#
+    );
+    let answer =
+        r#"{"object":"chat.completion","choices":[{"index":0,"message":{"content":"x"}}]}"#;
+    let spans = spans_of("/v1/chat/completions", &request, "application/json", answer);
+    for span in &spans {
+        let keys: Vec<&str> = span.attributes.iter().map(|pair| &*pair.key).collect();
+        let odd = keys.iter().filter(|key| {
+            let known = ["gen_ai.request.model", "gen_ai.request.stream", "gen_ai.response.model"];
+            let known = known.contains(key) || **key == "openai.api.type";
+            !known
+                && ["gen_ai.request.", "gen_ai.response.", "openai."]
+                    .iter()
+                    .any(|p| key.starts_with(p))
+        });
+        assert_eq!(odd.count(), 0, "{keys:?}");
+    }
+    assert_eq!(text(&spans[0], "gen_ai.response.model"), Some("gpt-4o"), "the one that was asked");
+    assert_eq!(text(&spans[1], "gen_ai.response.model"), None, "it did not say");
+}
+
+#[test]
+fn a_stream_tells_what_a_whole_answer_tells() {
+    let request = format!(
+        r#"{{"model":"gpt-4o","stream":true,"max_completion_tokens":9,"messages":[{{"role":"user","content":"{SECRET}"}}]}}"#
+    );
+    let chunk = |rest: &str| {
+        format!("data: {{\"id\":\"chatcmpl-8\",\"model\":\"gpt-4o-2024-11-20\",{rest}}}\n\n")
+    };
+    let word = chunk(&format!(
+        r#""choices":[{{"index":0,"delta":{{"content":"{SECRET}"}},"finish_reason":null}}]"#
+    ));
+    let events = [
+        chunk(r#""choices":[{"index":0,"delta":{"role":"assistant"},"finish_reason":null}]"#),
+        word.repeat(5),
+        chunk(r#""choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]"#),
+        chunk(
+            r#""choices":[],"usage":{"prompt_tokens":3,"completion_tokens":5,"completion_tokens_details":{"reasoning_tokens":2}}"#,
+        ),
+        "data: [DONE]\n\n".to_owned(),
+    ]
+    .concat();
+    for span in spans_of("/v1/chat/completions", &request, "text/event-stream", &events) {
+        assert_eq!(text(&span, "gen_ai.response.id"), Some("chatcmpl-8"));
+        assert_eq!(text(&span, "gen_ai.response.model"), Some("gpt-4o-2024-11-20"));
+        assert_eq!(texts(&span, "gen_ai.response.finish_reasons"), ["tool_calls"]);
+        assert_eq!(whole(&span, "gen_ai.request.max_tokens"), Some(9));
+        assert_eq!(whole(&span, "gen_ai.usage.output_tokens"), Some(5));
+    }
+    let request =
+        format!(r#"{{"model":"gpt-4o","stream":true,"input":"{SECRET}","conversation":"conv_1"}}"#);
+    let events = [
+        r#"{"type":"response.created","sequence_number":0,"response":{"id":"resp_1","model":"gpt-4o-x","status":"in_progress"}}"#.to_owned(),
+        format!(r#"{{"type":"response.output_text.delta","sequence_number":1,"item_id":"msg_1","delta":"{SECRET}"}}"#),
+        r#"{"type":"response.incomplete","sequence_number":2,"response":{"id":"resp_1","model":"gpt-4o-x","status":"incomplete","incomplete_details":{"reason":"max_output_tokens"},"usage":{"input_tokens":3,"output_tokens":5}}}"#.to_owned(),
+    ];
+    let events: String = events
+        .iter()
+        .map(|data| {
+            let name = data.split('"').nth(3).expect("a type");
+            format!("event: {name}\ndata: {data}\n\n")
+        })
+        .collect();
+    for span in spans_of("/v1/responses", &request, "text/event-stream", &events) {
+        assert_eq!(text(&span, "gen_ai.response.id"), Some("resp_1"));
+        assert_eq!(text(&span, "gen_ai.response.model"), Some("gpt-4o-x"));
+        assert_eq!(text(&span, "gen_ai.conversation.id"), Some("conv_1"));
+        assert_eq!(text(&span, "openai.api.type"), Some("responses"));
+        assert_eq!(texts(&span, "gen_ai.response.finish_reasons"), ["max_output_tokens"]);
     }
 }
 

@@ -12,6 +12,7 @@ pub use mainstay_core::rules::breaker::{Advice, State as Circuit};
 pub use mainstay_core::rules::pacer::{LimitSnapshot, PacerSnapshot};
 use mainstay_core::time::Moment;
 use mainstay_core::wire::endpoint::Endpoint;
+use mainstay_core::wire::notes::Told;
 use mainstay_core::wire::traceparent::TraceContext;
 use mainstay_core::wire::usage::Usage;
 
@@ -237,6 +238,8 @@ pub struct AttemptRecord {
     /// Length of the sound that was heard, in milliseconds, as the provider told it. Only
     /// transcriptions and translations have it.
     pub sound_ms: Option<u64>,
+    /// What its answer told of itself. Only calls that are traced have it ([`Call::traced`]).
+    pub told: Option<Box<Told>>,
     /// What was known of its target: when it failed, else when it was sent after a wait. `None` for
     /// one that was sent at once and did not fail.
     pub state: Option<Box<TargetLook>>,

@@ -13,6 +13,7 @@ use http::StatusCode;
 use mainstay_core::classify::{self, Answer, TransportFault, Verdict};
 use mainstay_core::hints::{self, RateHints};
 use mainstay_core::wire::endpoint::Endpoint;
+use mainstay_core::wire::notes::Told;
 use mainstay_core::wire::sound;
 use mainstay_core::wire::sse::{self, Splitter};
 use mainstay_core::wire::stitch::Stitcher;
@@ -99,6 +100,8 @@ pub(crate) struct Flow {
     usage: Option<Usage>,
     /// Length of the sound that was heard, in milliseconds, once the answer has told it.
     pub(crate) sound_ms: Option<u64>,
+    /// What the answer tells of itself, where that is kept.
+    pub(crate) notes: Option<Box<Told>>,
     /// This is no first telling: only what continues the first is let through.
     second: Option<Box<Second>>,
 }
@@ -132,6 +135,7 @@ impl Flow {
             marked: false,
             usage: None,
             sound_ms: None,
+            notes: None,
             second: None,
         }
     }
@@ -288,6 +292,9 @@ impl Flow {
     fn on_event(&mut self, event: Bytes, come: &Bytes) -> Saw {
         let Mode::Events { judge, .. } = &mut self.mode else { return Saw::Nothing };
         let seen = judge.see(&event);
+        if let Some(notes) = &mut self.notes {
+            notes.event(&sse::fields(&event).data.unwrap_or_default());
+        }
         match seen {
             Event::Malformed | Event::KeepAlive if self.expect.strict && is_damaged(&event) => {
                 return failed(TransportFault::CutMidBody);
@@ -450,6 +457,9 @@ impl Flow {
             };
         };
         self.usage = sound.usage;
+        if let Some(notes) = &mut self.notes {
+            notes.answer(&whole);
+        }
         self.sound_ms = hears(self.expect.endpoint).then(|| sound::told_ms(&whole)).flatten();
         self.ready.push_back(whole);
         Saw::Finished(self.usage)

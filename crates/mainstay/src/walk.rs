@@ -35,7 +35,9 @@ use crate::flow::{Broken, Expect, Flow, Saw};
 use crate::refusal;
 use crate::targets::{Place, Shared};
 use crate::upstream::{Attempt, AttemptEvent, Upstream};
-use record::{Live, content_length, note, note_end, note_time, refuses_usage, trace_context};
+use record::{
+    Live, content_length, note, note_end, note_time, notes, refuses_usage, trace_context,
+};
 
 /// How long a caller in the middle of a stream hears nothing before he is sent a comment, so that
 /// his own read timeout does not run out while a silent stream is waited for or told again.
@@ -449,6 +451,7 @@ impl<U: Upstream> Run<U> {
                 dropped: 0,
                 used: None,
                 sound_ms: None,
+                told: None,
                 state,
             });
         }
@@ -471,6 +474,7 @@ impl<U: Upstream> Run<U> {
         if adds_usage {
             flow.strip_usage();
         }
+        flow.notes = notes(&self.call);
         trace_context(&mut request, self.call.traced, record);
         let attempt = self.upstream.start(request);
         let record = kept.then_some(record);

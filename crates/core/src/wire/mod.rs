@@ -5,6 +5,7 @@ pub mod endpoint;
 pub mod error_body;
 pub mod form;
 pub mod json;
+pub mod notes;
 pub mod repeat;
 pub mod request;
 pub mod sound;

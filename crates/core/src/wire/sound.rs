@@ -29,7 +29,10 @@ pub fn told_ms(answer: &[u8]) -> Option<u64> {
 }
 
 /// Each member of an object, as it is written. Nothing of what is no object.
-fn members(reader: &mut Reader<'_>, visit: &mut dyn FnMut(&str, &str)) -> Result<(), Syntax> {
+pub(super) fn members<'a>(
+    reader: &mut Reader<'a>,
+    visit: &mut dyn FnMut(&'a str, &'a str),
+) -> Result<(), Syntax> {
     if reader.next_type()? != Type::Object {
         return Ok(());
     }

@@ -296,8 +296,8 @@ impl Work {
         let keep = settings.records.enabled && self.store.is_some();
         let mut targets = Targets::of(&shared.engine);
         let mut calls = std::mem::take(&mut self.calls);
-        for call in calls.drain(..) {
-            let traced = call.traced;
+        for mut call in calls.drain(..) {
+            let traced = call.traced.take().map(|traced| traced.with_notes(&mut call.trace));
             let dropped = |record: &AttemptRecord| record.dropped > 0;
             if call.trace.records.iter().any(dropped) {
                 tallied(&shared).dropped(&call.trace.records);

@@ -9,6 +9,7 @@
 //! Without an endpoint in the environment nothing of this runs, and a caller's `traceparent` passes on
 //! untouched.
 
+mod attributes;
 mod export;
 mod proto;
 pub(crate) mod settings;
@@ -60,7 +61,8 @@ impl Otel {
         let own = id.get(4..).and_then(|hex| u128::from_str_radix(hex, 16).ok()).unwrap_or(1);
         let parent = header.and_then(TraceContext::parse);
         let context = self.settings.sampler.context(own, parent);
-        Traced { context, parent: parent.map(|parent| parent.span_id), arrived }
+        let parent = parent.map(|parent| parent.span_id);
+        Traced { context, parent, arrived, wishes: None, told: Vec::new() }
     }
 }
 

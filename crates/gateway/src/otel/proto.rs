@@ -32,6 +32,7 @@ pub(crate) enum Kind {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value {
     Text(String),
+    Texts(Vec<String>),
     Flag(bool),
     Whole(i64),
     Real(f64),
@@ -97,6 +98,11 @@ fn write_text(pair: &mut Message, key: &str, value: &str) {
 fn write_value(any: &mut Message, value: &Value) {
     match value {
         Value::Text(text) => any.text(1, text),
+        Value::Texts(texts) => any.message(5, |array| {
+            for text in texts {
+                array.message(1, |one| one.text(1, text));
+            }
+        }),
         Value::Flag(flag) => any.number(2, u64::from(*flag)),
         // Negative numbers are two's complement in ten bytes; none is sent here.
         Value::Whole(number) => any.number(3, number.cast_unsigned()),

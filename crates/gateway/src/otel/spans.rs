@@ -9,16 +9,18 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use mainstay::call::Trace;
 use mainstay_core::store::{AttemptNote, RequestRecord};
 use mainstay_core::time::Moment;
 use mainstay_core::wire::endpoint::Endpoint;
+use mainstay_core::wire::notes::{Told, Wishes};
 use mainstay_core::wire::traceparent::TraceContext;
-use mainstay_core::wire::usage::Usage;
 
-use super::proto::{Kind, Span, Value};
+use super::attributes::Attributes;
+use super::proto::{Kind, Span};
 
 /// What makes a call part of a trace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Traced {
     /// The call's own span.
     pub(crate) context: TraceContext,
@@ -26,6 +28,28 @@ pub(crate) struct Traced {
     pub(crate) parent: Option<u64>,
     /// When the call arrived, on the engine's clock.
     pub(crate) arrived: Moment,
+    /// What its request asked for; only of one that is sampled.
+    pub(crate) wishes: Option<Wishes>,
+    /// What the answer of each attempt told of itself, once the call is over.
+    pub(crate) told: Vec<Option<Box<Told>>>,
+}
+
+impl Traced {
+    /// Takes what answers told of themselves out of the call's trace.
+    pub(crate) fn with_notes(mut self: Box<Traced>, trace: &mut Trace) -> Box<Traced> {
+        self.told = trace.records.iter_mut().map(|record| record.told.take()).collect();
+        self
+    }
+
+    /// What the answer that the caller got told of itself: that of the last attempt which did not fail.
+    /// One that lost a race has no end.
+    fn answer(&self, call: &RequestRecord) -> Option<&Told> {
+        let all = self.told.iter().zip(&call.attempts);
+        let sound = all.filter(|(_, attempt)| attempt.kind.is_none());
+        let told: Vec<&Told> = sound.filter_map(|(told, _)| told.as_deref()).collect();
+        let ended = told.iter().rfind(|told| told.finished().next().is_some());
+        ended.or_else(|| told.last()).copied()
+    }
 }
 
 /// Where a provider is, and what conventions call it.
@@ -58,9 +82,10 @@ fn server(call: &RequestRecord, traced: &Traced, operation: &str, start: u64) ->
     let mut with = Attributes::default();
     with.text("gen_ai.operation.name", operation);
     with.optional("gen_ai.request.model", call.model.as_deref());
-    with.optional("gen_ai.response.model", call.served.as_deref());
     with.flag("gen_ai.request.stream", call.stream);
+    with.wishes(call.endpoint, traced.wishes.as_ref());
     with.usage(call.usage);
+    with.told(traced.answer(call), call.served.as_deref());
     with.whole("http.response.status_code", u64::from(call.status));
     with.text("mainstay.request.id", &call.id.to_string());
     with.whole("mainstay.attempts", u64::from(call.attempts_sent));
@@ -109,7 +134,10 @@ fn client(
     if let Some(status) = attempt.status {
         with.whole("http.response.status_code", u64::from(status));
     }
+    with.wishes(call.endpoint, traced.wishes.as_ref());
     with.usage(attempt.usage);
+    let told = usize::try_from(number).ok().and_then(|number| traced.told.get(number));
+    with.told(told.and_then(Option::as_deref), None);
     if call.stream && attempt.kind.is_none() && attempt.status.is_some() {
         with.seconds("gen_ai.response.time_to_first_chunk", attempt.took);
     }
@@ -157,53 +185,32 @@ fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-#[derive(Default)]
-struct Attributes(Vec<(&'static str, Value)>);
-
-impl Attributes {
-    fn text(&mut self, key: &'static str, text: &str) {
-        self.0.push((key, Value::Text(text.to_owned())));
-    }
-
-    fn optional(&mut self, key: &'static str, text: Option<&str>) {
-        if let Some(text) = text {
-            self.text(key, text);
-        }
-    }
-
-    fn flag(&mut self, key: &'static str, flag: bool) {
-        self.0.push((key, Value::Flag(flag)));
-    }
-
-    fn whole(&mut self, key: &'static str, number: u64) {
-        self.0.push((key, Value::Whole(i64::try_from(number).unwrap_or(i64::MAX))));
-    }
-
-    fn seconds(&mut self, key: &'static str, time: Duration) {
-        self.0.push((key, Value::Real(time.as_secs_f64())));
-    }
-
-    fn usage(&mut self, usage: Option<Usage>) {
-        let Some(usage) = usage else { return };
-        self.whole("gen_ai.usage.input_tokens", usage.input);
-        self.whole("gen_ai.usage.output_tokens", usage.output);
-        self.whole("gen_ai.usage.cache_read.input_tokens", usage.cached);
-    }
-}
-
 /// What conventions call a provider, by its host; `None` where they have no name for it. Source: the
 /// list of `gen_ai.provider.name`, read 2026-11.
 pub(crate) fn provider_at(host: &str) -> Option<&'static str> {
-    const HOSTS: [(&str, &str); 8] = [
+    const HOSTS: [(&str, &str); 17] = [
         ("api.openai.com", "openai"),
         ("openai.azure.com", "azure.ai.openai"),
+        ("services.ai.azure.com", "azure.ai.inference"),
         ("api.anthropic.com", "anthropic"),
         ("api.deepseek.com", "deepseek"),
         ("generativelanguage.googleapis.com", "gcp.gemini"),
+        // Regions stand before it with a hyphen: `us-central1-aiplatform.googleapis.com`.
+        ("aiplatform.googleapis.com", "gcp.vertex_ai"),
+        ("amazonaws.com", "aws.bedrock"),
+        ("ml.cloud.ibm.com", "ibm.watsonx.ai"),
+        ("api.cohere.com", "cohere"),
+        ("api.cohere.ai", "cohere"),
         ("api.groq.com", "groq"),
         ("api.mistral.ai", "mistral_ai"),
+        ("api.moonshot.ai", "moonshot_ai"),
+        ("api.moonshot.cn", "moonshot_ai"),
+        ("api.perplexity.ai", "perplexity"),
         ("api.x.ai", "x_ai"),
     ];
-    let fits = |end: &str| host == end || host.strip_suffix(end).is_some_and(|b| b.ends_with('.'));
+    let fits = |end: &str| {
+        let before = host.strip_suffix(end);
+        before.is_some_and(|before| before.is_empty() || before.ends_with(['.', '-']))
+    };
     HOSTS.iter().find(|(end, _)| fits(end)).map(|(_, name)| *name)
 }

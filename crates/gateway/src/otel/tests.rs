@@ -2,10 +2,15 @@
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue};
 use opentelemetry_proto::tonic::trace::v1::Span as Read;
 use prost::Message as _;
 
 use super::proto::{Kind, Span, Value, request};
+
+fn any_text(text: &str) -> AnyValue {
+    AnyValue { value: Some(Any::StringValue(text.to_owned())), ..AnyValue::default() }
+}
 
 fn span() -> Span {
     Span {
@@ -22,6 +27,7 @@ fn span() -> Span {
             ("whole", Value::Whole(i64::MAX)),
             ("below", Value::Whole(-1)),
             ("real", Value::Real(0.25)),
+            ("texts", Value::Texts(vec!["stop".to_owned(), "length".to_owned()])),
         ],
         error: Some("overloaded".to_owned()),
     }
@@ -65,6 +71,7 @@ fn what_is_written_is_read_by_the_protocols_own_types() {
         Any::IntValue(i64::MAX),
         Any::IntValue(-1),
         Any::DoubleValue(0.25),
+        Any::ArrayValue(ArrayValue { values: ["stop", "length"].map(any_text).to_vec() }),
     ];
     assert_eq!(values, want);
     let status = one.status.as_ref().expect("a status");

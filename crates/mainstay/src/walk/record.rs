@@ -5,9 +5,11 @@ use mainstay_core::classify::Verdict;
 use mainstay_core::failure::Kind;
 use mainstay_core::plan::Plan;
 use mainstay_core::time::Moment;
+use mainstay_core::wire::endpoint::Group;
+use mainstay_core::wire::notes::Told;
 use mainstay_core::wire::traceparent::TraceContext;
 
-use crate::call::{AttemptRecord, Trace, Used};
+use crate::call::{AttemptRecord, Call, Trace, Used};
 use crate::flow::Flow;
 use crate::targets::Shared;
 use crate::upstream::AttemptRequest;
@@ -50,6 +52,22 @@ pub(super) fn refuses_usage(verdict: &Verdict) -> bool {
     let param = verdict.failure.provider.param.as_deref().unwrap_or_default();
     let named = |text: &str| text.contains("stream_options") || text.contains("include_usage");
     matches!(verdict.failure.provider.status, Some(400 | 422)) && (named(said) || named(param))
+}
+
+/// Where what an answer tells of itself is kept: for calls that are traced, of models.
+pub(super) fn notes(call: &Call) -> Option<Box<Told>> {
+    let answers = match call.endpoint.group() {
+        Group::Chat
+        | Group::Responses
+        | Group::Completions
+        | Group::Embeddings
+        | Group::Moderations
+        | Group::Images
+        | Group::Audio
+        | Group::Runs => true,
+        Group::Threads | Group::Batches | Group::Models | Group::Files | Group::Other => false,
+    };
+    (answers && call.traced.is_some_and(|context| context.sampled)).then(Box::default)
 }
 
 /// Puts the attempt's own span into its request, in place of the caller's.
@@ -102,6 +120,7 @@ pub(super) fn note_end<A>(
         record.kind = kind;
         record.used = used;
         record.sound_ms = live.flow.sound_ms;
+        record.told.clone_from(&live.flow.notes);
     });
 }
 

@@ -21,6 +21,7 @@ fn attempt(kind: Option<Kind>) -> AttemptRecord {
         dropped: 0,
         used: None,
         sound_ms: None,
+        told: None,
         state: None,
     }
 }
