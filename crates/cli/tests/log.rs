@@ -1,5 +1,5 @@
-//! The log of a running gateway: one line for each finished call, at the level of how it ended, and
-//! nothing of what was said in it.
+//! The log of a running gateway: one line for each finished call, at `debug`; what failed is told together,
+//! louder; and nothing of what was said in it.
 #![expect(clippy::unwrap_used, reason = "in a test, what is absent is a failure")]
 
 use std::io::{Read, Write};
@@ -39,7 +39,8 @@ impl World {
         let mute = TcpListener::bind("127.0.0.1:0").unwrap();
         let config = format!(
             "[store]\nurl = \"sqlite:{}\"\n[admin]\ntoken = \"{TOKEN}\"\n[log]\n{log}\n\
-             [policy.retry]\nattempts_max = 2\nattempts_per_call_max = 2\n\
+             [policy.retry]\nattempts_max = 2\nattempts_per_call_max = 2\ntransient_base = \"1ms\"\n\
+             [policy.breaker]\nenabled = false\n\
              [[provider]]\nname = \"up\"\nkind = \"sim\"\n\
              [[provider]]\nname = \"mute\"\nbase_url = \"http://{}/v1\"\napi_key = \"sk-mute\"\nmodels = [\"mute\"]\n",
             folder.path().join("m.db").display(),
@@ -165,7 +166,7 @@ fn each_call_has_one_line_that_says_how_it_ended_and_nothing_that_was_said() {
     );
     assert!(line["output_tokens"].as_u64().unwrap() > 0, "{line}");
     let (level, line) = of(&failed.1);
-    assert_eq!((level, &line["message"]), ("WARN", &json!("failed")));
+    assert_eq!((level, &line["message"]), ("DEBUG", &json!("failed")));
     assert_eq!((&line["kind"], &line["origin"]), (&json!("internal_error"), &json!("provider")));
     assert_eq!(
         (&line["attempts"], &line["retries"], &line["key"]),
@@ -177,7 +178,7 @@ fn each_call_has_one_line_that_says_how_it_ended_and_nothing_that_was_said() {
     let (level, line) = of(&refused.1);
     assert_eq!(
         (level, &line["message"], &line["attempts"]),
-        ("INFO", &json!("refused"), &json!(0))
+        ("DEBUG", &json!("refused"), &json!(0))
     );
     assert_eq!((&line["status"], &line["origin"]), (&json!(400), &json!("caller")));
     let left = lines.iter().find(|line| line["fields"]["message"] == "caller left").unwrap();
@@ -252,6 +253,40 @@ fn bodies_are_logged_as_the_setting_says_and_never_with_a_key() {
 }
 
 #[test]
+fn an_outage_is_a_few_lines_that_count_and_name_a_call_to_look_at() {
+    const CALLS: u64 = 40;
+    let mut world = World::start("format = \"json\"\nlevel = \"info\"\n");
+    let first = world.chat(&asking("sim-internal_error")).1;
+    for _ in 1..CALLS {
+        assert_eq!(world.chat(&asking("sim-internal_error")).0, 500);
+    }
+    let refused = world.chat(&json!({"model": "gpt-4o", "max_tokens": SECRET})).1;
+    let pid = world.gateway.id().to_string();
+    assert!(Command::new("kill").args(["-s", "TERM", &pid]).status().unwrap().success());
+    world.gateway.wait().unwrap();
+    let log = world.log();
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let lines: Vec<Value> = lines.filter(|line| line["fields"]["calls"].is_u64()).collect();
+    let of = |message: &str| -> Vec<&Value> {
+        lines.iter().filter(|line| line["fields"]["message"] == message).collect()
+    };
+    let failed = of("calls failed");
+    // The first at once, then one in ten seconds.
+    assert!((2..=6).contains(&failed.len()), "{log}");
+    let sum: u64 = failed.iter().map(|line| line["fields"]["calls"].as_u64().unwrap()).sum();
+    assert_eq!(sum, CALLS, "{log}");
+    let line = &failed[0]["fields"];
+    assert_eq!((&failed[0]["level"], &line["first"]), (&json!("WARN"), &json!(first)));
+    assert_eq!((&line["kind"], &line["origin"]), (&json!("internal_error"), &json!("provider")));
+    assert_eq!((&line["provider"], &line["model"]), (&json!("up"), &json!("sim-internal_error")));
+    let line = of("calls were refused")[0];
+    assert_eq!((&line["level"], &line["fields"]["first"]), (&json!("INFO"), &json!(refused)));
+    assert_eq!(line["fields"]["key"], "k");
+    assert!(!log.contains("\"endpoint\""), "nothing about a single call: {log}");
+    assert!(!log.contains(SECRET) && !log.contains(&world.key), "{log}");
+}
+
+#[test]
 fn lines_for_people_have_the_same_fields_and_levels_are_obeyed() {
     let world = World::start("level = \"warn\"\n");
     world.chat(&asking("gpt-4o"));
@@ -265,7 +300,7 @@ fn lines_for_people_have_the_same_fields_and_levels_are_obeyed() {
         assert!(Instant::now() < until, "{log}");
         std::thread::sleep(Duration::from_millis(20));
     };
-    for part in ["WARN", "failed", "kind=\"internal_error\"", "attempts=2", "key=\"k\""] {
+    for part in ["WARN", "calls failed", "kind=\"internal_error\"", "calls=1", "provider=\"up\""] {
         assert!(line.contains(part), "{part}: {line}");
     }
     assert!(!world.log().contains("answered id="), "{}", world.log());

@@ -4,7 +4,7 @@
 //! ```text
 //!  ticket ── Finished ──▶ meter (at once, counters of this worker)
 //!                   └───▶ queue of this worker ──▶ teller (a thread of its own)
-//!                                                    ├─▶ log line
+//!                                                    ├─▶ log line, and sums of what failed
 //!                                                    ├─▶ ears (whoever else wants to know)
 //!                                                    └─▶ store, in batches
 //! ```
@@ -31,6 +31,7 @@ use crate::settings::Settings;
 mod line;
 mod record;
 mod redact;
+mod sums;
 mod teller;
 
 pub(crate) use teller::{Ear, TellTo, Teller, TellerPlan, TellerState};

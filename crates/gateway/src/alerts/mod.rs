@@ -191,4 +191,4 @@ impl Drop for Posting {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -184,7 +184,7 @@ fn calls_are_counted_by_whose_fault_they_are() {
 }
 
 /// A call that failed at its one target.
-fn sample(kind: Kind, origin: Origin) -> mainstay_core::store::RequestRecord {
+pub(crate) fn sample(kind: Kind, origin: Origin) -> mainstay_core::store::RequestRecord {
     use mainstay_core::store::{AttemptNote, RequestId, RequestRecord};
     let attempt = AttemptNote {
         provider: "up".into(),

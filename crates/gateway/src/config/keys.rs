@@ -276,7 +276,7 @@ pub const KEYS: &[Key] = &[
 
     key("log", "format", "word", "\"text\"", "`text` or `json`: one object a line. Read at start."),
     key("log", "level", "word", "\"info\"", "`error`, `warn`, `info`, `debug` or `trace`: the lowest level written. The variable `MAINSTAY_LOG` wins. Read at start."),
-    key("log", "bodies", "word", "\"off\"", "`off`, `shape` (parameters, and the length of each text) or `content` (all, keys masked): what is logged of the body of a call that failed."),
+    key("log", "bodies", "word", "\"off\"", "`off`, `shape` (parameters, and the length of each text) or `content` (all, keys masked): what is logged of the body of a call that failed. Its line is written at `debug`."),
 
     key("records", "enabled", "true or false", "true", "Whether records are kept."),
     key("records", "count_max", "number", "100000", "Records kept at most, 1000 to 10000000; about 400 bytes each."),

@@ -1,11 +1,6 @@
-//! The one log line of a finished call. Values are fields; the sentence is fixed.
-//!
-//! | level | which calls |
-//! | --- | --- |
-//! | `error` | a promise of ours was broken: somebody must look |
-//! | `warn` | the provider, the network or the gateway failed: an operator should know today |
-//! | `info` | the caller's request was refused, by us or by the provider |
-//! | `debug` | answered, or the caller left |
+//! The one log line of a finished call, at `debug`: nothing about a single call is louder, or an outage would
+//! fill the log. What an operator should know is told by [`super::sums`]. Values are fields; the sentence
+//! is fixed.
 
 use std::fmt::Write as _;
 
@@ -18,21 +13,14 @@ use crate::config::Bodies;
 /// Most attempts named in a line.
 const NAMED_MAX: usize = 8;
 
-/// Writes the line, if anybody wants it.
-pub(super) fn write(call: &RequestRecord, bodies: Bodies) {
-    let level = level(call.failed.as_ref());
-    match level {
-        Level::ERROR if tracing::enabled!(Level::ERROR) => emit::<0>(call, bodies),
-        Level::WARN if tracing::enabled!(Level::WARN) => emit::<1>(call, bodies),
-        Level::INFO if tracing::enabled!(Level::INFO) => emit::<2>(call, bodies),
-        Level::DEBUG if tracing::enabled!(Level::DEBUG) => emit::<3>(call, bodies),
-        _ => {}
-    }
-}
-
-/// At which level a call is told.
-pub(super) fn level(failed: Option<&FailureNote>) -> Level {
-    let Some(failed) = failed else { return Level::DEBUG };
+/// How loud calls that ended like this one are told together.
+///
+/// | level | which calls |
+/// | --- | --- |
+/// | `error` | a promise of ours was broken: somebody must look |
+/// | `warn` | the provider, the network or the gateway failed: an operator should know today |
+/// | `info` | the caller's request was refused, by us or by the provider |
+pub(super) fn loudness(failed: &FailureNote) -> Level {
     match failed.origin {
         Origin::Mainstay if failed.kind == Kind::InternalError => Level::ERROR,
         Origin::Mainstay | Origin::Network | Origin::Provider => Level::WARN,
@@ -40,7 +28,11 @@ pub(super) fn level(failed: Option<&FailureNote>) -> Level {
     }
 }
 
-fn emit<const LEVEL: u8>(call: &RequestRecord, bodies: Bodies) {
+/// Writes the line, if anybody wants it.
+pub(super) fn write(call: &RequestRecord, bodies: Bodies) {
+    if !tracing::enabled!(Level::DEBUG) {
+        return;
+    }
     let failed = call.failed.as_ref();
     let none = Box::<str>::default;
     let text = |text: &Option<Box<str>>| text.clone().unwrap_or_else(none);
@@ -61,8 +53,8 @@ fn emit<const LEVEL: u8>(call: &RequestRecord, bodies: Bodies) {
     let tried = tried(call);
     let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     macro_rules! line {
-        ($level:ident, $sentence:literal) => {
-            tracing::$level!(
+        ($sentence:literal) => {
+            tracing::debug!(
                 id = %call.id,
                 key = &*call.key_name,
                 project = &*call.project,
@@ -90,12 +82,12 @@ fn emit<const LEVEL: u8>(call: &RequestRecord, bodies: Bodies) {
             )
         };
     }
-    match LEVEL {
-        0 => line!(error, "failed by a fault of this gateway"),
-        1 => line!(warn, "failed"),
-        2 => line!(info, "refused"),
-        _ if call.status == crate::ticket::CALLER_LEFT => line!(debug, "caller left"),
-        _ => line!(debug, "answered"),
+    match failed.map(loudness) {
+        Some(Level::ERROR) => line!("failed by a fault of this gateway"),
+        Some(Level::WARN) => line!("failed"),
+        Some(_) => line!("refused"),
+        None if call.status == crate::ticket::CALLER_LEFT => line!("caller left"),
+        None => line!("answered"),
     }
 }
 
@@ -129,8 +121,7 @@ mod tests {
 
     #[test]
     fn a_line_is_as_loud_as_the_fault_is_ours() {
-        let of = |kind: Kind, origin: Origin| level(Some(&FailureNote::new(kind, origin)));
-        assert_eq!(level(None), Level::DEBUG);
+        let of = |kind: Kind, origin: Origin| loudness(&FailureNote::new(kind, origin));
         assert_eq!(of(Kind::InvalidValue, Origin::Caller), Level::INFO);
         assert_eq!(of(Kind::Overloaded, Origin::Provider), Level::WARN);
         assert_eq!(of(Kind::Overloaded, Origin::Network), Level::WARN);

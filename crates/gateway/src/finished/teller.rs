@@ -16,6 +16,7 @@ use mainstay_core::time::Moment;
 use mainstay_store::requests;
 
 use super::record::Targets;
+use super::sums::{Sum, Sums};
 use super::{Finished, line, record};
 use crate::config::Bodies;
 use crate::fault::ServeError;
@@ -177,6 +178,7 @@ impl TellerPlan {
             spare: Vec::new(),
             pending: RequestBatch::default(),
             written: Moment::ZERO,
+            sums: Sums::default(),
         };
         let thread = std::thread::Builder::new()
             .name("teller".to_owned())
@@ -235,6 +237,8 @@ struct Work {
     pending: RequestBatch,
     /// When they were written last.
     written: Moment,
+    /// Calls that did not succeed, to be told together.
+    sums: Sums,
 }
 
 impl Work {
@@ -243,6 +247,7 @@ impl Work {
         loop {
             let order = inbox.recv_timeout(pause);
             pause = if self.look() >= MANY { LOOK_SOON } else { LOOK_EVERY };
+            self.sums.due(self.shared.engine.now()).iter().for_each(Sum::write);
             for ear in &mut self.ears {
                 ear.tick();
             }
@@ -257,6 +262,7 @@ impl Work {
                     let _ = done.send(());
                 }
                 Ok(Order::End) | Err(RecvTimeoutError::Disconnected) => {
+                    self.sums.rest(self.shared.engine.now()).iter().for_each(Sum::write);
                     self.write();
                     return;
                 }
@@ -294,6 +300,7 @@ impl Work {
         let shared = Arc::clone(&self.shared);
         let settings = shared.settings.load_full();
         let keep = settings.records.enabled && self.store.is_some();
+        let now = shared.engine.now();
         let mut targets = Targets::of(&shared.engine);
         let mut calls = std::mem::take(&mut self.calls);
         for mut call in calls.drain(..) {
@@ -305,6 +312,9 @@ impl Work {
             let Some(mut record) = record::of(call, &mut targets) else { continue };
             tallied(&shared).finished(&record);
             line::write(&record, settings.log.bodies);
+            if let Some(sum) = self.sums.call(&record, now) {
+                sum.write();
+            }
             for ear in &mut self.ears {
                 ear.finished(&record);
                 if let Some(traced) = &traced {
