@@ -1,5 +1,6 @@
 //! The last hour in figures: every ten seconds what all workers have counted, kept in memory, so that
-//! the console can draw traffic without a metrics server beside it.
+//! the console can draw traffic without a metrics server beside it. A report goes up to the moment it is
+//! asked for, so that it agrees with the metrics.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -27,6 +28,13 @@ impl History {
         // A clock that was set back begins anew: spans between readings must not be negative.
         if all.back().is_some_and(|(at, _)| now < *at) {
             all.clear();
+            all.push_back((now, read()));
+            return;
+        }
+        // Counting began with nothing, whatever came until now.
+        if all.is_empty() {
+            all.push_back((now, Totals::default()));
+            return;
         }
         if all.back().is_some_and(|(at, _)| now.0 - at.0 < STEP_MS) {
             return;
@@ -37,15 +45,15 @@ impl History {
         all.push_back((now, read()));
     }
 
-    /// What happened between readings, and how often each kind of failure in all of that time.
-    pub(crate) fn report(&self, now: UnixMillis) -> Value {
+    /// What happened between readings and since the last one, and how often each kind of failure in all
+    /// of that time. `present`: what is counted by now.
+    pub(crate) fn report(&self, now: UnixMillis, present: Totals) -> Value {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let points: Vec<Value> = all
-            .iter()
-            .zip(all.iter().skip(1))
-            .map(|(before, after)| point(before, after))
-            .collect();
-        let (first, last) = (all.front().map(|(_, one)| one), all.back().map(|(_, one)| one));
+        let present = (all.back().map_or(now, |(at, _)| now.max(*at)), present);
+        let after = all.iter().skip(1).chain([&present]);
+        let points: Vec<Value> =
+            all.iter().zip(after).map(|(before, after)| point(before, after)).collect();
+        let (first, last) = (all.front().map(|(_, one)| one), Some(&present.1));
         let mut kinds: Vec<(u64, Kind)> = Kind::ALL
             .iter()
             .enumerate()
@@ -102,15 +110,15 @@ mod tests {
     #[test]
     fn the_report_tells_what_came_between_readings() {
         let history = History::default();
-        history.tick(UnixMillis(0), || reading(5, 1));
+        history.tick(UnixMillis(0), || panic!("it begins with nothing"));
         history.tick(UnixMillis(9_999), || panic!("it is not time"));
-        history.tick(UnixMillis(10_000), || reading(8, 1));
-        history.tick(UnixMillis(20_000), || reading(8, 3));
-        let report = history.report(UnixMillis(20_000));
+        history.tick(UnixMillis(10_000), || reading(3, 0));
+        history.tick(UnixMillis(20_000), || reading(3, 2));
+        let report = history.report(UnixMillis(20_001), reading(4, 3));
         let points = report["points"].as_array().unwrap();
         let of = |name: &str| points.iter().map(|p| p[name].as_u64().unwrap()).collect::<Vec<_>>();
-        assert_eq!((of("succeeded"), of("failed")), (vec![3, 0], vec![0, 2]));
-        assert_eq!(report["kinds"], json!([{"kind": "overloaded", "count": 2}]));
+        assert_eq!((of("succeeded"), of("failed")), (vec![3, 0, 1], vec![0, 2, 1]));
+        assert_eq!(report["kinds"], json!([{"kind": "overloaded", "count": 3}]), "up to now");
     }
 
     #[test]
@@ -119,9 +127,13 @@ mod tests {
         for step in 0..1_000 {
             history.tick(UnixMillis(step * STEP_MS), || reading(step, 0));
         }
-        let points = |now| history.report(UnixMillis(now))["points"].as_array().unwrap().len();
-        assert_eq!(points(10_000_000), READINGS_MAX - 1);
+        let points = |now| {
+            let report = history.report(UnixMillis(now), reading(1_001, 0));
+            let points = report["points"].as_array().unwrap();
+            (points.len(), points.last().unwrap()["succeeded"].as_u64().unwrap())
+        };
+        assert_eq!(points(10_000_000), (READINGS_MAX, 2));
         history.tick(UnixMillis(5), || reading(1_000, 0));
-        assert_eq!(points(5), 0);
+        assert_eq!(points(5), (1, 1), "not what came before");
     }
 }

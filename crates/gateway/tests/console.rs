@@ -4,7 +4,7 @@ mod support;
 
 use support::console::{form, get, log_in, send, text};
 use support::provider::{Provider, completion};
-use support::{TOKEN, front};
+use support::{TOKEN, front, until};
 
 #[test]
 fn a_key_is_made_shown_once_and_revoked_by_forms() {
@@ -30,6 +30,29 @@ fn a_key_is_made_shown_once_and_revoked_by_forms() {
     assert!(text(&get(&front, &format!("/keys/key_{id}"), &cookie)).contains("revoked"));
     let changes = text(&get(&front, "/settings", &cookie));
     assert!(changes.contains("key.revoke") && changes.contains("<td>console</td>"), "{changes}");
+}
+
+/// The bars of the overview are by the same counters as the metrics, up to the moment it is made.
+#[test]
+fn the_overview_agrees_with_metrics_and_records_at_once() {
+    let front = front(Provider::fixed(completion()).addr, "");
+    let (cookie, _) = log_in(&front);
+    let bearer = format!("authorization: Bearer {TOKEN}\r\n");
+    for count in 1..=3 {
+        let refused = front.post("/v1/chat/completions", "{\"model\":7}");
+        let kind = refused.header("x-mainstay-kind").expect("a kind");
+        let list = || text(&send(&front, "GET", "/mainstay/requests", &bearer, ""));
+        let kept = format!("\"kind\":\"{kind}\"");
+        until("the call is on record", || list().matches(&kept).count() == count);
+        let page = text(&send(&front, "GET", "/metrics", &bearer, ""));
+        let metric = format!("mainstay_failures_total{{kind=\"{kind}\"}} {count}\n");
+        assert!(page.contains(&metric), "{metric}");
+        let live = text(&get(&front, "/live/overview", &cookie));
+        let bar = live.split(&format!("<code>{kind}</code>")).nth(1).expect("a bar");
+        let told = bar.split("<span>").nth(1).and_then(|rest| rest.split('<').next());
+        assert_eq!(told, Some(&*count.to_string()), "{live}");
+        assert!(live.contains(&format!("0 failed, {count} refused")), "{live}");
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ use mainstay_core::store::{Store, UnixMillis};
 use mainstay_core::time::Moment;
 use serde_json::{Value, json};
 
+use crate::meter::totals;
 use crate::shared::Shared;
 use crate::sharing::Reason;
 
@@ -35,10 +36,15 @@ impl Desk {
         match path {
             "/mainstay/status" => Some(self.status()),
             "/mainstay/providers" => Some(providers(&self.shared.engine)),
-            "/mainstay/traffic" => Some(self.shared.history.report(self.shared.wall.now())),
+            "/mainstay/traffic" => Some(self.traffic()),
             "/mainstay/config" => Some(Value::clone(&self.shared.settings().outline)),
             _ => None,
         }
+    }
+
+    fn traffic(&self) -> Value {
+        let meters = self.shared.meters.iter().map(AsRef::as_ref);
+        self.shared.history.report(self.shared.wall.now(), totals(meters))
     }
 
     /// The time by the wall clock.

@@ -20,7 +20,12 @@ pub(super) fn document() -> Value {
             "Providers, their circuits, queues and learnt limits.",
             false,
         ),
-        ("/mainstay/traffic", "traffic", "The last hour in steps of ten seconds.", false),
+        (
+            "/mainstay/traffic",
+            "traffic",
+            "The last hour in steps of ten seconds; the last one is under way.",
+            false,
+        ),
         ("/mainstay/config", "config", "The configuration in use, secrets hidden.", false),
         ("/metrics", "metrics", "Counters as Prometheus text.", false),
         ("/healthz", "healthz", "Whether the process lives.", true),
