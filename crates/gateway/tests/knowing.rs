@@ -165,24 +165,10 @@ fn a_large_form_is_checked_and_routed_by_its_head_as_it_passes() {
 
 #[test]
 fn a_key_for_certain_models_cannot_hide_another_behind_a_file() {
-    use mainstay_core::store::{NewKey, Scopes, Store, UnixMillis};
-    use mainstay_store::{digest, mint};
-
     let provider = Provider::fixed(completion());
     let mut front = front(provider.addr, "[server]\nreplay_max = \"64KiB\"\n");
-    let minted = mint().expect("random bytes");
-    let new = NewKey {
-        public: minted.public(),
-        digest: digest(minted.secret().as_bytes()),
-        name: "narrow".to_owned(),
-        project: None,
-        user: None,
-        scopes: Scopes::default(),
-        models: vec!["whisper-1".into()],
-        expires_at: None,
-    };
-    front.store.create_key(new, UnixMillis(0)).expect("a key");
-    front.key = minted.expose().to_owned();
+    let only = vec!["whisper-1".into()];
+    front.key = support::new_key(&*front.store, |new| new.models = only).1;
     support::until("the key is known", || front.get("/v1/models").status != 401);
     let form = |model: &str, size: usize, first: bool| {
         let (model, file) = (text("model", model), file(size));

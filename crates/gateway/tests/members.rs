@@ -5,12 +5,9 @@ mod support;
 
 use std::time::Duration;
 
-use mainstay_core::store::{
-    DEFAULT_ORG, Group, MemberStore, NewKey, Role, Scopes, Store, UnixMillis,
-};
-use mainstay_store::{digest, mint};
+use mainstay_core::store::{DEFAULT_ORG, Group, MemberStore, Role, Store, UnixMillis};
 use support::provider::{Provider, completion};
-use support::{CHAT, Front, Reply, front, until};
+use support::{CHAT, Front, Reply, front, new_key, until};
 
 const NOW: UnixMillis = UnixMillis(1);
 
@@ -20,19 +17,7 @@ fn world(provider: &Provider, role: Role) -> (Front, String) {
     let org = Group::Org(DEFAULT_ORG.into());
     front.store.create_user("ann", NOW).unwrap();
     front.store.set_member(&org, "ann", role, NOW).unwrap();
-    let text = mint().unwrap();
-    let new = NewKey {
-        public: text.public(),
-        digest: digest(text.secret().as_bytes()),
-        name: "ann's".to_owned(),
-        project: None,
-        user: Some("ann".to_owned()),
-        scopes: Scopes::default(),
-        models: Vec::new(),
-        expires_at: None,
-    };
-    front.store.create_key(new, NOW).unwrap();
-    let key = text.expose().to_owned();
+    let (_, key) = new_key(&*front.store, |new| new.user = Some("ann".to_owned()));
     until("the new key", || ask(&front, &key, "GET", "/v1/models", "").status == 200);
     (front, key)
 }

@@ -8,12 +8,11 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use mainstay_core::store::{NewKey, ObjectStore, Scope, Scopes, Store, UnixMillis};
+use mainstay_core::store::{ObjectStore, Scope, Scopes, Store, UnixMillis};
 use mainstay_gateway::config::{Environment, parse};
-use mainstay_store::{Memory, digest, mint};
 use serde_json::{Value, json};
 use support::provider::{Provider, Seen, json as answer};
-use support::{Front, Reply, front, start, until};
+use support::{Front, Reply, front, key_in, start, until};
 
 const NOW: UnixMillis = UnixMillis(1);
 
@@ -112,26 +111,10 @@ struct World {
 fn world(front: Front) -> World {
     front.store.create_project("default", "a", NOW).unwrap();
     front.store.create_project("default", "b", NOW).unwrap();
-    let (ann, bob) = (key(&front.store, "a"), key(&front.store, "b"));
+    let (ann, bob) = (key_in(&*front.store, "a").1, key_in(&*front.store, "b").1);
     let world = World { front, ann, bob };
     until("the keys", || world.ask(&world.bob, "GET", "/models", "").status == 200);
     world
-}
-
-fn key(store: &Memory, project: &str) -> String {
-    let text = mint().unwrap();
-    let new = NewKey {
-        public: text.public(),
-        digest: digest(text.secret().as_bytes()),
-        name: "k".to_owned(),
-        project: Some(project.to_owned()),
-        user: None,
-        scopes: Scopes::default(),
-        models: Vec::new(),
-        expires_at: None,
-    };
-    store.create_key(new, NOW).unwrap();
-    text.expose().to_owned()
 }
 
 impl World {
@@ -292,7 +275,7 @@ fn lists_of_many_are_paged_through_what_others_have() {
     for limit in [1, 3, 10, 100] {
         assert_eq!(world.list(&world.ann, "files", limit), own, "limit {limit}");
     }
-    let other = key(&world.front.store, "a");
+    let other = key_in(&*world.front.store, "a").1;
     until("the other key", || world.ask(&other, "GET", "/models", "").status == 200);
     let sent = provider.seen().len();
     assert_eq!(world.list(&other, "files", 20), own, "another key of the project");

@@ -108,12 +108,14 @@ async fn take_request(stream: &mut TcpStream) -> bool {
 
 const ATTEMPTS: &str = "[policy.breaker]\nenabled = false\n[policy.retry]\nattempts_max = 2\nattempts_per_call_max = 3\ntransient_base = \"1ms\"\ntransient_cap = \"4ms\"\n";
 /// Short silences, so that many of them fit; the rules are the same. Longer where many lanes share a
-/// core, so that what is late is not taken for silent.
-const SILENCES: &str = if cfg!(feature = "full") {
-    "[policy.timeouts]\nfirst_content_soft = \"1s\"\nfirst_content = \"3s\"\nidle = \"3s\"\n"
-} else {
-    "[policy.timeouts]\nfirst_content_soft = \"150ms\"\nfirst_content = \"500ms\"\nidle = \"500ms\"\n"
-};
+/// core, so that what is late is seldom taken for silent.
+const SILENCES: [&str; 3] =
+    if cfg!(feature = "full") { ["1s", "3s", "3s"] } else { ["150ms", "500ms", "500ms"] };
+/// What did not end well is played again with these: a busy machine is late by less, and a fault of ours
+/// shows again.
+const PATIENT: [&str; 3] = ["5s", "15s", "15s"];
+/// Plays that may be repeated, so that what fails often is not taken for late.
+const AGAIN_MAX: usize = CUTS / 8;
 
 /// A gateway over scripted providers.
 struct Lane {
@@ -124,37 +126,52 @@ struct Lane {
 }
 
 impl Lane {
-    async fn start(seed: u64) -> Lane {
+    async fn start(seed: u64, [soft, first, idle]: [&str; 3]) -> Lane {
         let (primary, fallback) =
             (Scripted::start(seed).await, Scripted::start(seed + 500_000).await);
-        let settings = format!("{ATTEMPTS}{SILENCES}");
+        let settings = format!(
+            "{ATTEMPTS}[policy.timeouts]\nfirst_content_soft = \"{soft}\"\nfirst_content = \"{first}\"\nidle = \"{idle}\"\n"
+        );
         let both = Gate::over(&[primary.addr, fallback.addr], &settings);
         let alone = Gate::over(&[primary.addr], &settings);
         Lane { primary, fallback, both, alone }
     }
 
     /// What both SDKs make of a fault, with a fallback and alone; how many of the two ended whole.
-    async fn play(&self, n: usize, recorded: &Recorded, at: usize, fault: Fault) -> u32 {
+    ///
+    /// # Errors
+    ///
+    /// One did not end well.
+    async fn play(
+        &self,
+        n: usize,
+        recorded: &Recorded,
+        at: usize,
+        fault: Fault,
+    ) -> Result<u32, String> {
         let place = format!("{}, {fault:?} at {at}", recorded.name);
         // Nobody tells a run again, so that damage in it is passed over like garbage.
         let once = recorded.api == Api::Run;
         if once && fault == Fault::Damage {
-            return 0;
+            return Ok(0);
         }
         self.primary.play(broken(recorded.api, &recorded.primary, at, fault));
         self.fallback.play(Script { body: recorded.fallback.clone(), end: End::Fin });
         let whole = ask(&self.both, n, recorded).await;
-        let whole = whole.unwrap_or_else(|why| panic!("{place}: {why}"));
-        let (whole, end) = whole;
-        assert!(whole || once, "{place}: with a fallback every answer is completed, not {end}");
+        let (whole, end) = whole.map_err(|why| format!("{place}: {why}"))?;
+        if !whole && !once {
+            return Err(format!("{place}: with a fallback every answer is completed, not {end}"));
+        }
         // Alone, damage cannot be told from garbage, which is passed over.
         if fault == Fault::Damage {
-            return u32::from(whole);
+            return Ok(u32::from(whole));
         }
         let alone = ask(&self.alone, n, recorded).await;
-        let (alone, _) = alone.unwrap_or_else(|why| panic!("{place} alone: {why}"));
-        assert!(alone || fault != Fault::Garbage, "{place} alone: garbage is passed over");
-        u32::from(whole) + u32::from(alone)
+        let (alone, end) = alone.map_err(|why| format!("{place} alone: {why}"))?;
+        if !alone && fault == Fault::Garbage {
+            return Err(format!("{place} alone: garbage is passed over, not {end}"));
+        }
+        Ok(u32::from(whole) + u32::from(alone))
     }
 }
 
@@ -189,21 +206,35 @@ async fn cuts_through_the_gateway_end_in_a_whole_answer_or_a_typed_error() {
     for number in 0..LANES {
         let all = Arc::clone(&all);
         lanes.spawn(async move {
-            let lane = Lane::start(number as u64 * 1_000_000).await;
+            let seed = number as u64 * 1_000_000;
+            let lane = Lane::start(seed, SILENCES).await;
             let mut dice = Dice::new(0x5EED + number as u64);
-            let mut whole = 0;
+            let (mut whole, mut again) = (0, 0);
             for n in (number..CUTS).step_by(LANES) {
                 let recorded = &all[n % all.len()];
                 let fault = FAULTS[(n / all.len()) % FAULTS.len()];
                 let at = usize::try_from(dice.below(recorded.primary.len() as u64)).expect("small");
-                whole += lane.play(n, recorded, at, fault).await;
+                whole += match lane.play(n, recorded, at, fault).await {
+                    Ok(whole) => whole,
+                    Err(first) => {
+                        again += 1;
+                        let patient = Lane::start(seed + 250_000, PATIENT).await;
+                        let played = patient.play(n, recorded, at, fault).await;
+                        played.unwrap_or_else(|second| panic!("{second}; before: {first}"))
+                    }
+                };
             }
-            whole
+            (whole, again)
         });
     }
-    let mut whole = 0;
+    let (mut whole, mut again) = (0, 0);
     while let Some(lane) = lanes.join_next().await {
-        whole += lane.expect("every cut ends well");
+        let lane = lane.expect("every cut ends well");
+        (whole, again) = (whole + lane.0, again + lane.1);
     }
-    println!("{CUTS} cuts through the gateway, {whole} of {} ended whole", 2 * CUTS);
+    assert!(again <= AGAIN_MAX, "{again} of {CUTS} did not end well at first");
+    println!(
+        "{CUTS} cuts through the gateway, {again} played again, {whole} of {} ended whole",
+        2 * CUTS
+    );
 }

@@ -3,10 +3,9 @@
 
 use mainstay_core::money::Usd;
 use mainstay_core::money::budget::Every;
-use mainstay_core::store::{BudgetOf, BudgetStore, NewBudget, NewKey, Scopes, Store};
-use mainstay_store::{digest, mint};
+use mainstay_core::store::{BudgetOf, BudgetStore, NewBudget, Store};
 
-use super::support::{Caller, Reply, until};
+use super::support::{Caller, Reply, key_in, until};
 use super::{Bank, CHAT, now, simulator};
 
 /// At most 0.001 USD and a bit: 100 tokens of answer at 10 USD a million. It costs a sixth of that.
@@ -19,23 +18,6 @@ impl Bank {
         let zone = "Europe/Berlin".to_owned();
         let new = NewBudget { of, amount, every, zone, hard: true, alerts: vec![] };
         self.store.set_budget(new, now()).expect("a budget");
-    }
-
-    /// A key of a project: its id and its text.
-    fn key_in(&self, project: &str) -> (String, String) {
-        let text = mint().expect("random bytes");
-        let new = NewKey {
-            public: text.public(),
-            digest: digest(text.secret().as_bytes()),
-            name: "k".to_owned(),
-            project: Some(project.to_owned()),
-            user: None,
-            scopes: Scopes::default(),
-            models: Vec::new(),
-            expires_at: None,
-        };
-        let record = self.store.create_key(new, now()).expect("a key");
-        (record.id(), text.expose().to_owned())
     }
 
     fn call(&self, key: &str) -> Reply {
@@ -63,8 +45,8 @@ fn budgets_of_organization_project_and_key_hold_together_and_name_themselves() {
     bank.store.create_organization("acme", now()).expect("an organization");
     bank.store.create_project("acme", "web", now()).expect("a project");
     bank.store.create_project("acme", "ci", now()).expect("a project");
-    let ((ann, anns), (_, bobs)) = (bank.key_in("web"), bank.key_in("web"));
-    let (_, cis) = bank.key_in("ci");
+    let ((ann, anns), (_, bobs)) = (key_in(&*bank.store, "web"), key_in(&*bank.store, "web"));
+    let (_, cis) = key_in(&*bank.store, "ci");
     let key = |id: &str| BudgetOf::Key(id.to_owned());
     let (web, acme) = (BudgetOf::Project("web".into()), BudgetOf::Organization("acme".into()));
     bank.give(key(&ann), "0.0005", Every::Day);

@@ -11,7 +11,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mainstay_core::store::{NewKey, Scope, Scopes, Store, UnixMillis};
+use mainstay_core::store::{KeyRecord, NewKey, Scope, Scopes, Store, UnixMillis};
 use mainstay_gateway::config::{Config, Environment, parse};
 use mainstay_gateway::first_run::first_run;
 use mainstay_gateway::settings::Settings;
@@ -81,19 +81,32 @@ pub(crate) fn start_on(
 
 /// A new key in a store.
 pub(crate) fn add_key(store: &dyn Store, scopes: Scopes, expires_at: Option<UnixMillis>) -> String {
+    let change = |new: &mut NewKey| (new.scopes, new.expires_at) = (scopes, expires_at);
+    new_key(store, change).1
+}
+
+/// A new key of a project: its id and its text.
+pub(crate) fn key_in(store: &dyn Store, project: &str) -> (String, String) {
+    let (record, text) = new_key(store, |new| new.project = Some(project.to_owned()));
+    (record.id(), text)
+}
+
+/// A new key in a store, as `change` makes it: its record and its text.
+pub(crate) fn new_key(store: &dyn Store, change: impl FnOnce(&mut NewKey)) -> (KeyRecord, String) {
     let text = mint().expect("random bytes");
-    let new = NewKey {
+    let mut new = NewKey {
         public: text.public(),
         digest: digest(text.secret().as_bytes()),
         name: "test".to_owned(),
         project: None,
         user: None,
-        scopes,
+        scopes: Scopes::default(),
         models: Vec::new(),
-        expires_at,
+        expires_at: None,
     };
-    store.create_key(new, UnixMillis(0)).expect("a key");
-    text.expose().to_owned()
+    change(&mut new);
+    let record = store.create_key(new, UnixMillis(0)).expect("a key");
+    (record, text.expose().to_owned())
 }
 
 impl Front {
