@@ -115,6 +115,7 @@ fn skipped<T>(why: &str) -> Option<T> {
 struct World {
     disk: Disk,
     addr: SocketAddr,
+    admin: SocketAddr,
     gateway: Option<Child>,
     /// A key with a hard budget, and one without any.
     keys: [String; 2],
@@ -130,7 +131,8 @@ impl World {
         );
         std::fs::write(disk.folder.path().join("m.toml"), config).unwrap();
         let (keys, paid) = (Default::default(), HashMap::new());
-        let mut world = World { disk, addr: free(), gateway: None, keys, paid, dice: Dice::new(3) };
+        let (addr, admin, dice) = (free(), free(), Dice::new(3));
+        let mut world = World { disk, addr, admin, gateway: None, keys, paid, dice };
         for (at, name) in ["held", "free"].into_iter().enumerate() {
             let made = world.tool(&["key", "create", "--name", name, "--json"]);
             let made: Value = serde_json::from_slice(&made.stdout).unwrap();
@@ -176,8 +178,8 @@ impl World {
 
     fn serve(&mut self) {
         let log = std::fs::File::create(self.disk.folder.path().join("serve.log")).unwrap();
-        let addr = self.addr.to_string();
-        let args = ["serve", "--listen", &addr, "--admin-listen", "127.0.0.1:0"];
+        let (addr, admin) = (self.addr.to_string(), self.admin.to_string());
+        let args = ["serve", "--listen", &addr, "--admin-listen", &admin];
         let child = self.command(&args).stdout(Stdio::null()).stderr(log).spawn().unwrap();
         self.gateway = Some(child);
         self.until("it serves", |world| {
@@ -215,6 +217,19 @@ impl World {
         String::from_utf8_lossy(&answer).into_owned()
     }
 
+    /// Whether the metrics say that entries of the ledger cannot be written.
+    fn tells_failing(&self) -> bool {
+        let request = b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer 0123456789abcdef\r\n\r\n";
+        let page = exchange(self.admin, request).unwrap();
+        let page = String::from_utf8_lossy(&page).into_owned();
+        let line = page.lines().find_map(|line| line.strip_prefix("mainstay_ledger_failing "));
+        match line {
+            Some("1") => true,
+            Some("0") => false,
+            _ => panic!("no such metric in\n{page}"),
+        }
+    }
+
     /// The ledger of a gateway that has ended in order; gives how many reservations were recovered.
     fn examine(&self) -> u64 {
         // A copy: SQLite would look for the file where only those inside see it.
@@ -249,6 +264,7 @@ fn a_disk_that_fills_up_under_load_loses_no_money_and_needs_no_restart() {
             let answer = world.call(0);
             assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
         }
+        assert!(!world.tells_failing());
         world.disk.fill();
         world.until("a call under a hard budget is refused", |world| {
             world.call(0).starts_with("HTTP/1.1 503")
@@ -257,6 +273,7 @@ fn a_disk_that_fills_up_under_load_loses_no_money_and_needs_no_restart() {
         assert!(refused.contains("\r\nretry-after: "), "{refused}");
         assert!(refused.contains("The ledger of costs does not take this call"), "{refused}");
         assert!(!refused.contains("m.db"), "where the store is, is no caller's business");
+        world.until("the metrics tell it", |world| world.tells_failing());
         let without = world.call(1);
         assert!(without.starts_with("HTTP/1.1 200"), "calls without a budget go on: {without}");
         if dies {
@@ -268,6 +285,7 @@ fn a_disk_that_fills_up_under_load_loses_no_money_and_needs_no_restart() {
             world.disk.empty();
         }
         world.until("there is room again", |world| world.call(0).starts_with("HTTP/1.1 200"));
+        world.until("the metrics tell that too", |world| !world.tells_failing());
         world.end("TERM");
         let recovered = world.examine();
         assert!(dies || recovered == 0, "nothing was left to be recovered");
