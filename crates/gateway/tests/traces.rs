@@ -335,13 +335,11 @@ fn a_stream_tells_what_a_whole_answer_tells() {
         format!(r#"{{"type":"response.output_text.delta","sequence_number":1,"item_id":"msg_1","delta":"{SECRET}"}}"#),
         r#"{"type":"response.incomplete","sequence_number":2,"response":{"id":"resp_1","model":"gpt-4o-x","status":"incomplete","incomplete_details":{"reason":"max_output_tokens"},"usage":{"input_tokens":3,"output_tokens":5}}}"#.to_owned(),
     ];
-    let events: String = events
-        .iter()
-        .map(|data| {
-            let name = data.split('"').nth(3).expect("a type");
-            format!("event: {name}\ndata: {data}\n\n")
-        })
-        .collect();
+    let events = events.map(|data| {
+        let name = data.split('"').nth(3).expect("a type");
+        format!("event: {name}\ndata: {data}\n\n")
+    });
+    let events = events.concat();
     for span in spans_of("/v1/responses", &request, "text/event-stream", &events) {
         assert_eq!(text(&span, "gen_ai.response.id"), Some("resp_1"));
         assert_eq!(text(&span, "gen_ai.response.model"), Some("gpt-4o-x"));

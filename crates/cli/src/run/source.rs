@@ -149,9 +149,10 @@ mod tests {
     #[test]
     fn a_compressed_file_that_is_cut_or_damaged_is_said_to_be_that() {
         // No two pieces alike, so that damage anywhere is in data that counts.
-        let text: String = (0..20_000u64)
+        let lines: Vec<String> = (0..20_000u64)
             .map(|n| format!("{{\"n\":{}}}\n", n.wrapping_mul(0x9E37_79B9_7F4A_7C15)))
             .collect();
+        let text = lines.concat();
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         gzip.write_all(text.as_bytes()).unwrap();
         let whole = gzip.finish().unwrap();

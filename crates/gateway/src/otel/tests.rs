@@ -9,7 +9,7 @@ use prost::Message as _;
 use super::proto::{Kind, Span, Value, request};
 
 fn any_text(text: &str) -> AnyValue {
-    AnyValue { value: Some(Any::StringValue(text.to_owned())), ..AnyValue::default() }
+    AnyValue { value: Some(Any::StringValue(text.to_owned())) }
 }
 
 fn span() -> Span {
