@@ -2,7 +2,6 @@
 //! there and back, because that is what a call could wait for and what a network costs.
 #![cfg(unix)]
 #![expect(clippy::disallowed_methods, reason = "real processes take real time")]
-#![expect(clippy::print_stdout, reason = "what was measured is shown beside what is held")]
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
