@@ -158,9 +158,11 @@ async function batch(what) {
   });
   const lines = [line("a", "m"), line("b", "sim-overloaded"), line("c", "m")].join("\n");
   const file = await api.files.create({ file: await sdk.toFile(Buffer.from(lines), "lines.jsonl"), purpose: "batch" });
-  let job = await api.batches.create({
+  const begun = () => api.batches.create({
     input_file_id: file.id, endpoint: "/v1/chat/completions", completion_window: "24h",
   });
+  // Where its answer is lost it may have begun, and two would cost twice: the caller is told, and may ask again.
+  let job = await (REFUSALS.includes(what) ? begun() : insisted(begun, 502));
   for (let turn = 0; turn < 500 && !["completed", "failed"].includes(job.status); turn += 1) {
     await sleep(20);
     job = await api.batches.retrieve(job.id);

@@ -206,7 +206,12 @@ def batch(what):
     ]
     data = "\n".join(json.dumps(line) for line in lines).encode()
     file = api.files.create(file=("lines.jsonl", data), purpose="batch")
-    job = api.batches.create(input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h")
+
+    def begun():
+        return api.batches.create(input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h")
+
+    # Where its answer is lost it may have begun, and two would cost twice: the caller is told, and may ask again.
+    job = begun() if what in REFUSALS else insisted(begun, 502)
     end = time.monotonic() + 20
     while job.status not in ("completed", "failed") and time.monotonic() < end:
         time.sleep(0.02)
