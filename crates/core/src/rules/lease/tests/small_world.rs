@@ -276,8 +276,8 @@ fn no_short_story_admits_more_than_a_leased_limit_and_its_burst() {
     assert!(ends > 100_000, "{ends} stories");
 }
 
-/// The same with calls that give back what they reserved. What is given back makes room at once for
-/// others, although it had been granted a reply's time before; so waits are left out of these stories.
+/// The same with calls that give back what they reserved, between waits too: others get of it what counted
+/// as used all the time since, and no more.
 #[test]
 fn what_calls_give_back_is_given_to_others_once() {
     let mut ends = 0;

@@ -131,14 +131,24 @@ fn a_call_that_comes_to_an_idle_node_among_busy_ones_has_a_place_at_once() {
     }
 }
 
-#[test]
-fn a_rate_that_was_found_elsewhere_is_taken_over_and_one_found_twice_is_a_mean() {
+/// One of two nodes, told that the other takes thirty calls a second for the whole.
+fn found_elsewhere() -> (Pacer, Others) {
     let mut pacer = Pacer::new(&Limits::default(), at(0));
     pacer.among(2, 0.0, at(0));
     let mut found = others(1, 10, 5);
     (found.sums[4], found.known[0]) = (30_000, 1);
     pacer.heard_others(found, at(1));
-    let whole = |pacer: &Pacer| pacer.snapshot(at(1)).limits[REQUESTS].unwrap().per_minute / 60.0;
+    (pacer, found)
+}
+
+/// Calls a second that it takes for the whole.
+fn whole(pacer: &Pacer) -> f64 {
+    pacer.snapshot(at(1)).limits[REQUESTS].unwrap().per_minute / 60.0
+}
+
+#[test]
+fn a_rate_that_was_found_elsewhere_is_taken_over_and_one_found_twice_is_a_mean() {
+    let (mut pacer, mut found) = found_elsewhere();
     assert!((whole(&pacer) - 30.0).abs() < 0.1, "{}", whole(&pacer));
     found.sums[4] = 10_000;
     pacer.heard_others(found, at(2));
@@ -151,12 +161,7 @@ fn a_rate_that_was_found_elsewhere_is_taken_over_and_one_found_twice_is_a_mean()
 /// What other nodes are refused says what the whole is too large by, once for each second of refusals.
 #[test]
 fn what_others_are_refused_at_is_taken_off_a_rate_found_by_trying() {
-    let mut pacer = Pacer::new(&Limits::default(), at(0));
-    pacer.among(2, 0.0, at(0));
-    let mut found = others(1, 10, 5);
-    (found.sums[4], found.known[0]) = (30_000, 1);
-    pacer.heard_others(found, at(1));
-    let whole = |pacer: &Pacer| pacer.snapshot(at(1)).limits[REQUESTS].unwrap().per_minute / 60.0;
+    let (mut pacer, mut found) = found_elsewhere();
     found.sums[6] = 10_000;
     pacer.heard_others(found, at(500));
     assert!((whole(&pacer) - 20.0).abs() < 0.1, "ten of thirty are too much: {}", whole(&pacer));
