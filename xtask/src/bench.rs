@@ -4,8 +4,10 @@
 //! with limits and a hard budget, and everything else as it comes. A round measures each proxy in
 //! turn, so that a slow minute of the machine meets all of them. CPU is user and system time of the
 //! proxy's whole process tree. How busy the cores were is in every line: while others work on the
-//! machine, no figure counts. Differences under about 10 % are noise.
+//! machine, no figure counts. Differences under about 10 % are noise. How long a call takes is timed
+//! between two [`ends`] that never sleep.
 
+mod ends;
 mod figures;
 pub(crate) mod load;
 mod machine;
@@ -19,6 +21,7 @@ use crate::places::{binary, fresh, known, option, program};
 use crate::process::{Show, run as run_command};
 use crate::server::Server;
 use crate::test::build_release;
+use ends::Ends;
 use figures::{Figures, Line};
 use load::Load;
 use machine::{Cores, cpu_seconds, memory_mib};
@@ -97,6 +100,28 @@ struct Place {
     nginx: Nginx,
     gateway: Server,
     load: Load,
+    between: Between,
+}
+
+/// Proxies between both ends.
+struct Between {
+    ends: Ends,
+    nginx: Nginx,
+    gateway: Server,
+}
+
+impl Between {
+    fn set_up(directory: &Path) -> Result<Between, String> {
+        let directory = directory.join("ends");
+        fs::create_dir_all(&directory).map_err(|e| format!("make {}: {e}", directory.display()))?;
+        let ends = Ends::start()?;
+        let nginx = program("nginx").ok_or("nginx is missing")?;
+        let nginx = Nginx::start(&nginx, &directory, ends.address, 1)?;
+        let provider = format!("http://{}/v1", ends.address);
+        let gateway = Server::serve(&directory, &config(&provider, 1), Some(1))?;
+        limit_the_project(&directory)?;
+        Ok(Between { ends, nginx, gateway })
+    }
 }
 
 /// A proxy, or the simulator itself.
@@ -112,10 +137,11 @@ impl Place {
         let sim = Server::sim(directory, &[], Some(0))?;
         let nginx = program("nginx").ok_or("nginx is missing")?;
         let nginx = Nginx::start(&nginx, directory, sim.address, 1)?;
-        let gateway = Server::serve(directory, &config(&sim, 1), Some(1))?;
+        let gateway = Server::serve(directory, &config(&sim.base_url(), 1), Some(1))?;
         limit_the_project(directory)?;
         let load = Load::new(directory, &gateway.key);
-        Ok(Place { sim, nginx, gateway, load })
+        let between = Between::set_up(directory)?;
+        Ok(Place { sim, nginx, gateway, load, between })
     }
 
     fn peers(&self) -> [Peer; 3] {
@@ -149,7 +175,7 @@ impl Place {
             figures.add(line)?;
         }
         for peer in self.peers() {
-            figures.add(self.first_events_at(most / 2.0, peer, round, secs)?)?;
+            figures.add(self.evenly(most / 2.0, peer, round, secs)?)?;
         }
         streams::play(
             self.sim.address,
@@ -169,32 +195,21 @@ impl Place {
         Ok(())
     }
 
-    /// First events beside so many whole answers a second.
-    fn first_events_at(
-        &self,
-        rate: f64,
-        peer: Peer,
-        round: u64,
-        secs: u64,
-    ) -> Result<Line, String> {
-        const CONNECTIONS: u32 = 64;
-        let pause = Duration::from_secs_f64(f64::from(CONNECTIONS) / rate.max(1.0));
-        let body = load::chat(800, false);
-        let with = (secs + 1, CONNECTIONS);
-        let (first, done) = std::thread::scope(|scope| {
-            let load = scope.spawn(|| self.load.run_with_pauses(peer.address, &body, with, pause));
-            sleep(Duration::from_millis(500));
-            let time = Duration::from_secs(secs);
-            let first = streams::first_events_for(peer.address, &self.gateway.key, time);
-            let done = load.join().map_err(|_| "the load panicked".to_owned());
-            Ok::<_, String>((first?, done??))
-        })?;
-        let line =
-            Line::new(peer.name, round, "first event at half load").with("p50_us", first.p50);
-        Ok(line
-            .with("p99_us", first.p99)
-            .with("answers_per_second", done.per_second)
-            .with("failed", done.failed))
+    /// First events and whole answers, so many evenly a second, between both ends.
+    fn evenly(&self, per_second: f64, peer: Peer, round: u64, secs: u64) -> Result<Line, String> {
+        let Between { ends, nginx, gateway } = &self.between;
+        let to = match peer.name {
+            "nginx" => nginx.address,
+            "mainstay" => gateway.address,
+            _ => ends.address,
+        };
+        let time = Duration::from_secs(secs);
+        ends.play(to, &gateway.key, per_second, Duration::from_millis(500))?;
+        let told = ends.play(to, &gateway.key, per_second, time)?;
+        let line = Line::new(peer.name, round, "first event at half load");
+        let line = line.with("p50_us", told.first.p50).with("p99_us", told.first.p99);
+        let line = line.with("whole_p50_us", told.whole.p50).with("whole_p99_us", told.whole.p99);
+        Ok(line.with("per_second", told.per_second))
     }
 
     /// Memory with a thousand streams that go on.
@@ -235,11 +250,10 @@ fn measure(
     Ok(line)
 }
 
-/// A gateway in front of the simulator.
-fn config(sim: &Server, workers: u32) -> String {
+/// A gateway in front of a provider.
+fn config(base_url: &str, workers: u32) -> String {
     format!(
-        "[server]\nworkers = {workers}\n\n[[provider]]\nname = \"sim\"\nkind = \"openai\"\nbase_url = \"{}\"\napi_key = \"sk-bench\"\n",
-        sim.base_url()
+        "[server]\nworkers = {workers}\n\n[[provider]]\nname = \"sim\"\nkind = \"openai\"\nbase_url = \"{base_url}\"\napi_key = \"sk-bench\"\n"
     )
 }
 

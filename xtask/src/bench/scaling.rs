@@ -84,9 +84,19 @@ impl Place {
             .into_iter()
             .map(|count| {
                 let name = format!("{count} keys");
-                Variant::start(&name, directory, &config(&self.sim, 1), Some(1), |place| {
-                    if count > 1 { make_keys(&place.join("mainstay.db"), count) } else { Ok(()) }
-                })
+                Variant::start(
+                    &name,
+                    directory,
+                    &config(&self.sim.base_url(), 1),
+                    Some(1),
+                    |place| {
+                        if count > 1 {
+                            make_keys(&place.join("mainstay.db"), count)
+                        } else {
+                            Ok(())
+                        }
+                    },
+                )
             })
             .collect()
     }
@@ -109,7 +119,13 @@ impl Place {
             .into_iter()
             .map(|workers| {
                 let name = format!("{workers} workers");
-                Variant::start(&name, directory, &config(&self.sim, workers), None, |_| Ok(()))
+                Variant::start(
+                    &name,
+                    directory,
+                    &config(&self.sim.base_url(), workers),
+                    None,
+                    |_| Ok(()),
+                )
             })
             .collect()
     }

@@ -38,7 +38,7 @@ pub(super) fn run(
     let postgres = servers.postgres_url().ok_or("there is no PostgreSQL")?;
     let redis = Redis::start(directory)?;
     let sim = Server::sim(directory, &[], Some(0))?;
-    let alone = config(&sim, 1);
+    let alone = config(&sim.base_url(), 1);
     let together =
         format!("{alone}[store]\nurl = \"{postgres}\"\n[shared]\nurl = \"{}\"\n", redis.url());
     let gateways = [("embedded", alone), ("shared", together)]

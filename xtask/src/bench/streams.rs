@@ -43,23 +43,8 @@ pub(super) fn first_events(to: SocketAddr, key: &str, count: usize) -> Result<Fi
     Ok(First::of(times))
 }
 
-/// Streams one after the other on one connection, each read to its end, for so long.
-pub(super) fn first_events_for(to: SocketAddr, key: &str, time: Duration) -> Result<First, String> {
-    let (mut times, mut socket, over) = (Vec::new(), connect(to)?, Instant::now() + time);
-    while Instant::now() < over {
-        let began = Instant::now();
-        ask(&mut socket, key)?;
-        let mut seen = Vec::new();
-        until(&mut socket, &mut seen, "data:")?;
-        times.push(began.elapsed().as_secs_f64() * 1e6);
-        until(&mut socket, &mut seen, "\r\n0\r\n\r\n")?;
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    Ok(First::of(times))
-}
-
 impl First {
-    fn of(mut times: Vec<f64>) -> First {
+    pub(super) fn of(mut times: Vec<f64>) -> First {
         times.sort_by(f64::total_cmp);
         let at =
             |percent: usize| times.get(times.len() * percent / 100).copied().unwrap_or_default();
