@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mainstay_store::redis::{Event, Link, LinkSettings, LinkState, Script, Value};
-use mainstay_store::testing::redis::{RedisServer, free_port};
+use mainstay_store::testing::redis::RedisServer;
 use tokio::time::Instant;
 
 static ADD: Script = Script::new("test add/1", "return redis.call('INCRBY', KEYS[1], ARGV[1])");
@@ -69,34 +69,6 @@ async fn after_a_fail_over_the_sentinels_lead_to_the_new_master() {
     .await;
 }
 
-/// Three masters with a third of the slots each.
-fn cluster() -> Option<[RedisServer; 3]> {
-    let start = || {
-        let bus = free_port().to_string();
-        let more = ["--cluster-enabled", "yes", "--cluster-port", &bus];
-        RedisServer::with(&more).map(|server| (server, bus))
-    };
-    let servers = [start()?, start()?, start()?];
-    for (index, (server, _)) in servers.iter().enumerate() {
-        let (first, last) = [(0, 5_460), (5_461, 10_922), (10_923, 16_383)][index];
-        let taken = server.ask(&format!("CLUSTER ADDSLOTSRANGE {first} {last}"));
-        assert!(taken.is_some_and(|answer| answer.starts_with("+OK")));
-        let (other, bus) = &servers[0];
-        server.ask(&format!("CLUSTER MEET 127.0.0.1 {} {bus}", other.port()));
-    }
-    let whole = |server: &RedisServer| {
-        server.ask("CLUSTER INFO").is_some_and(|info| {
-            info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:3")
-        })
-    };
-    let began = Instant::now();
-    while !servers.iter().all(|(server, _)| whole(server)) {
-        assert!(began.elapsed() < Duration::from_secs(60), "the cluster comes together");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    Some(servers.map(|(server, _)| server))
-}
-
 fn node_id(server: &RedisServer) -> String {
     let id = server.ask("CLUSTER MYID").expect("an id");
     id.lines().nth(1).expect("a line").to_owned()
@@ -104,7 +76,7 @@ fn node_id(server: &RedisServer) -> String {
 
 #[tokio::test]
 async fn a_cluster_is_asked_where_a_key_is_also_after_it_moved() {
-    let Some(mut servers) = cluster() else { return };
+    let Some(mut servers) = RedisServer::cluster(|| (Vec::new(), None)) else { return };
     let link = open(&format!("redis+cluster://127.0.0.1:{}", servers[1].port()));
     until("the cluster is known", || link.state() == LinkState::Up).await;
     for number in 0..60 {

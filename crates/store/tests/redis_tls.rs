@@ -1,4 +1,5 @@
-//! The link to a server behind TLS, whose certificate an authority of its own has signed.
+//! The link to servers behind TLS, whose certificate an authority of their own has signed: to one,
+//! to a master that a sentinel names, and to a cluster.
 
 use std::fs::write;
 use std::path::{Path, PathBuf};
@@ -6,7 +7,9 @@ use std::time::Duration;
 
 use mainstay_store::redis::{Event, Link, LinkSettings, LinkState, Members, Script, Value};
 use mainstay_store::testing::redis::{RedisServer, free_port};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
+};
 use tokio::time::Instant;
 
 static ADD: Script = Script::new("test add/1", "return redis.call('INCRBY', KEYS[1], ARGV[1])");
@@ -26,11 +29,9 @@ impl Behind {
     fn start(name: &str, until: i32) -> Option<Behind> {
         let folder = tempfile::tempdir().expect("a directory");
         certificates(folder.path(), name, until);
-        let file = |name: &str| folder.path().join(name).display().to_string();
-        let (tls, cert, key) = (free_port(), file("server.pem"), file("server.key"));
-        let port = tls.to_string();
-        let more = ["--tls-port", &port, "--tls-cert-file", &cert, "--tls-key-file", &key];
-        let server = RedisServer::with(&[&more[..], &["--tls-auth-clients", "no"]].concat())?;
+        let tls = free_port();
+        let more = arguments(folder.path(), tls, &[]);
+        let server = RedisServer::with(&borrowed(&more))?;
         Some(Behind { server, tls, folder })
     }
 
@@ -39,16 +40,41 @@ impl Behind {
     }
 
     fn open(&self, ca_file: Option<PathBuf>) -> Link {
-        let url = format!("rediss://127.0.0.1:{}", self.tls).parse().expect("a URL");
-        let deadline = Duration::from_secs(2);
-        Link::open(LinkSettings { ca_file, deadline, ..LinkSettings::new(url) }).expect("a thread")
+        open(&format!("rediss://127.0.0.1:{}", self.tls), ca_file)
     }
+}
+
+fn open(url: &str, ca_file: Option<PathBuf>) -> Link {
+    let (url, deadline) = (url.parse().expect("a URL"), Duration::from_secs(2));
+    Link::open(LinkSettings { ca_file, deadline, ..LinkSettings::new(url) }).expect("a thread")
+}
+
+/// A server's arguments to speak TLS at this port, beside what else it is to do over TLS.
+fn arguments(folder: &Path, port: u16, over_tls: &[&str]) -> Vec<String> {
+    let file = |name: &str| folder.join(name).display().to_string();
+    let mut all = vec!["--tls-port".to_owned(), port.to_string()];
+    for (name, value) in [
+        ("--tls-cert-file", file("server.pem")),
+        ("--tls-key-file", file("server.key")),
+        ("--tls-ca-cert-file", file("authority.pem")),
+        ("--tls-auth-clients", "no".to_owned()),
+    ] {
+        all.extend([name.to_owned(), value]);
+    }
+    all.extend(over_tls.iter().flat_map(|name| [(*name).to_owned(), "yes".to_owned()]));
+    all
+}
+
+fn borrowed(all: &[String]) -> Vec<&str> {
+    all.iter().map(String::as_str).collect()
 }
 
 /// Writes an authority, and a certificate and a key that it signed for `name`.
 fn certificates(folder: &Path, name: &str, until: i32) {
     let mut authority = CertificateParams::default();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    // Servers that check each other take a certificate for self-signed when both names are the same.
+    authority.distinguished_name.push(DnType::CommonName, "the authority");
     let key = KeyPair::generate().expect("a key");
     let authority = CertifiedIssuer::self_signed(authority, key).expect("an authority");
     let key = KeyPair::generate().expect("a key");
@@ -70,6 +96,14 @@ async fn settled(link: &Link) -> Result<(), String> {
             LinkState::Connecting => assert!(began.elapsed() < PATIENCE, "it comes to nothing"),
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+async fn until(what: &str, holds: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < PATIENCE, "{what} within {PATIENCE:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
@@ -110,4 +144,58 @@ async fn a_certificate_that_is_not_good_is_refused_with_the_reason() {
         assert!(told.contains(why), "{why}: {told}");
         assert!(link.script(&ADD, &["n"], &[b"1"]).await.is_err(), "{why}");
     }
+}
+
+#[tokio::test]
+async fn a_sentinel_behind_tls_leads_to_the_new_master_behind_tls() {
+    let folder = tempfile::tempdir().expect("a directory");
+    certificates(folder.path(), "127.0.0.1", 4_000);
+    let server = |more: &[&str]| {
+        let port = free_port();
+        let all = arguments(folder.path(), port, &["--tls-replication"]);
+        RedisServer::with(&[&borrowed(&all)[..], more].concat()).map(|server| (server, port))
+    };
+    let Some((mut master, master_port)) = server(&[]) else { return };
+    let port = master_port.to_string();
+    let (replica, replica_port) = server(&["--replicaof", "127.0.0.1", &port]).expect("a replica");
+    let sentinel_port = free_port();
+    let lines = arguments(folder.path(), sentinel_port, &["--tls-replication"]);
+    let lines: Vec<String> = lines.chunks(2).map(|pair| pair.join(" ").replace("--", "")).collect();
+    let sentinel = RedisServer::sentinel_of(master_port, &lines.join("\n")).expect("a sentinel");
+    until("the sentinel knows the replica", || {
+        let known = sentinel.ask("SENTINEL replicas main").unwrap_or_default();
+        known.contains(&replica_port.to_string())
+    })
+    .await;
+    let url = format!("rediss+sentinel://127.0.0.1:{sentinel_port}/main");
+    let link = open(&url, Some(folder.path().join("authority.pem")));
+    settled(&link).await.expect("the master's authority is trusted");
+    assert_eq!(link.script(&ADD, &["n"], &[b"1"]).await, Ok(Value::Int(1)));
+    until("the replica has it", || replica.ask("GET n").is_some_and(|n| n.contains("\n1"))).await;
+    master.kill();
+    until("the link is down", || matches!(link.state(), LinkState::Down(_))).await;
+    until("the link is up again", || link.state() == LinkState::Up).await;
+    assert_eq!(link.script(&ADD, &["n"], &[b"1"]).await, Ok(Value::Int(2)), "by the new master");
+}
+
+#[tokio::test]
+async fn a_cluster_behind_tls_is_asked_where_a_key_is() {
+    let folder = tempfile::tempdir().expect("a directory");
+    certificates(folder.path(), "127.0.0.1", 4_000);
+    let ports = std::sync::Mutex::new(Vec::new());
+    let servers = RedisServer::cluster(|| {
+        let port = free_port();
+        ports.lock().expect("a lock").push(port);
+        (arguments(folder.path(), port, &["--tls-cluster", "--tls-replication"]), Some(port))
+    });
+    let Some(servers) = servers else { return };
+    let first = ports.lock().expect("a lock")[0];
+    let url = format!("rediss+cluster://127.0.0.1:{first}");
+    let link = open(&url, Some(folder.path().join("authority.pem")));
+    until("the cluster is known", || link.state() == LinkState::Up).await;
+    for number in 0..60 {
+        assert_eq!(link.script(&ADD, &[&format!("k{number}")], &[b"1"]).await, Ok(Value::Int(1)));
+    }
+    let shares = servers.each_ref().map(|server| server.ask("DBSIZE").expect("a number"));
+    assert!(shares.iter().all(|share| share.trim() != ":0"), "each has some: {shares:?}");
 }

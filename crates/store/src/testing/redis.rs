@@ -49,17 +49,58 @@ impl RedisServer {
 
     /// Starts a sentinel that watches `master` under the name `main` and decides alone, soon.
     pub fn sentinel(master: &RedisServer) -> Option<RedisServer> {
+        RedisServer::sentinel_of(master.port, "")
+    }
+
+    /// The same of a master at this port, with further lines of its configuration.
+    pub fn sentinel_of(master: u16, more: &str) -> Option<RedisServer> {
         let mut server = RedisServer::with(&[])?;
         server.kill();
         let config = format!(
-            "port {}\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 {} 1\n\
+            "port {}\nbind 127.0.0.1\n{more}\nsentinel monitor main 127.0.0.1 {master} 1\n\
              sentinel down-after-milliseconds main 500\nsentinel failover-timeout main 3000\n",
-            server.port, master.port
+            server.port
         );
         std::fs::write(server.folder.path().join("sentinel.conf"), config).expect("written");
         server.sentinel = true;
         server.run();
         Some(server)
+    }
+
+    /// Starts three masters with a third of the slots each. `more` gives a server's further
+    /// arguments, and the port that the others meet it at when that is another than its own.
+    ///
+    /// # Panics
+    ///
+    /// They do not come together.
+    pub fn cluster(more: impl Fn() -> (Vec<String>, Option<u16>)) -> Option<[RedisServer; 3]> {
+        let start = || {
+            let (more, met_at) = more();
+            let bus = free_port().to_string();
+            let own = ["--cluster-enabled", "yes", "--cluster-port", &bus];
+            let all: Vec<&str> = own.into_iter().chain(more.iter().map(String::as_str)).collect();
+            let server = RedisServer::with(&all)?;
+            let met_at = met_at.unwrap_or(server.port);
+            Some((server, format!("{met_at} {bus}")))
+        };
+        let servers = [start()?, start()?, start()?];
+        for (index, (server, _)) in servers.iter().enumerate() {
+            let (first, last) = [(0, 5_460), (5_461, 10_922), (10_923, 16_383)][index];
+            let taken = server.ask(&format!("CLUSTER ADDSLOTSRANGE {first} {last}"));
+            assert!(taken.is_some_and(|answer| answer.starts_with("+OK")), "slots are given");
+            server.ask(&format!("CLUSTER MEET 127.0.0.1 {}", servers[0].1));
+        }
+        let whole = |server: &RedisServer| {
+            server.ask("CLUSTER INFO").is_some_and(|info| {
+                info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:3")
+            })
+        };
+        let together = (0..3_000).any(|_| {
+            sleep(Duration::from_millis(20));
+            servers.iter().all(|(server, _)| whole(server))
+        });
+        assert!(together, "the cluster comes together within a minute");
+        Some(servers.map(|(server, _)| server))
     }
 
     /// Where it listens.
