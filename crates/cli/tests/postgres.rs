@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use mainstay_store::testing::postgres::fresh_url;
+use mainstay_store::testing::postgres::{fresh_url, sql};
 
 struct Done {
     code: i32,
@@ -84,6 +84,29 @@ fn commands_work_on_postgresql_as_they_do_on_a_file() {
         "{}",
         doctor.out
     );
+}
+
+#[test]
+fn gateways_are_listed_with_what_they_have_leased_and_given_up() {
+    let Some(world) = World::new() else { return };
+    world.works(&["store", "migrate"]);
+    assert_eq!(world.works(&["ledger", "gateways"]), "");
+    let folder = world.folder.path().join("journal");
+    let settings = mainstay_store::LedgerSettings::default();
+    drop(mainstay_store::LeasedLedger::open(&world.url, &folder, settings).expect("a gateway"));
+    let line = world.works(&["ledger", "gateways", "--json"]);
+    let seen: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+    assert_eq!((&seen["leased_usd"], &seen["budgets"]), (&"0.00".into(), &0.into()), "{line}");
+    let gateway = seen["gateway"].as_str().expect("a name");
+    assert!(world.works(&["ledger", "gateways"]).starts_with(gateway));
+    let alive = world.run(&["ledger", "give-up", gateway]);
+    assert_eq!(alive.code, 1, "{}", alive.err);
+    assert!(alive.err.contains("is not gone") && alive.err.contains("60 s"), "{}", alive.err);
+    let unknown = world.run(&["ledger", "give-up", "nobody"]);
+    assert_eq!(unknown.code, 1);
+    assert!(unknown.err.contains("mainstay ledger gateways"), "{}", unknown.err);
+    sql(&world.url, "UPDATE ledger_node SET seen = seen - interval '1 hour'");
+    assert!(world.works(&["ledger", "give-up", gateway]).contains("gave "));
 }
 
 #[test]

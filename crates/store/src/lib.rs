@@ -27,7 +27,8 @@ pub use ledger::{ExportRow, LedgerFile, LedgerSettings, Recovered, SqliteLedger,
 pub use mainstay_core::store::{Store, StoreError};
 pub use memory::Memory;
 pub use open::{
-    PostgresInspected, check_postgres_url, export_postgres_ledger, inspect_postgres, open_postgres,
+    GaveUp, LedgerGateway, PostgresInspected, check_postgres_url, export_postgres_ledger,
+    give_up_postgres_gateway, inspect_postgres, list_postgres_gateways, open_postgres,
     open_postgres_ledger, verify_postgres_ledger,
 };
 #[cfg(feature = "postgres")]

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use mainstay_core::money::Usd;
 use mainstay_core::store::{Ledger, Store, StoreError};
 
 use crate::{ExportRow, LedgerSettings, Recovered, Verified};
@@ -85,6 +86,72 @@ pub fn verify_postgres_ledger(url: &str) -> Result<Verified, StoreError> {
     #[cfg(not(feature = "postgres"))]
     {
         let _ = url;
+        Err(unknown())
+    }
+}
+
+/// A gateway as the ledger of all of them knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerGateway {
+    /// The name that its journal has, for ever.
+    pub mark: String,
+    /// How long ago it was heard of; two seconds at most while it lives.
+    pub heard_ago: Duration,
+    /// Budgets that it has leased something of.
+    pub budgets: u64,
+    /// What it may spend of them without asking.
+    pub leased: Usd,
+}
+
+/// What came of giving a gateway up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GaveUp {
+    /// So much may be spent by others.
+    Done {
+        /// What it had leased.
+        freed: Usd,
+    },
+    /// There is no such gateway.
+    Unknown,
+    /// It was heard of too short a time ago to be gone.
+    Alive {
+        /// How long ago.
+        heard_ago: Duration,
+        /// From when on one counts as gone.
+        within: Duration,
+    },
+}
+
+/// All gateways that ever brought something to the store that a `postgres://` URL names.
+///
+/// # Errors
+///
+/// As [`open_postgres`].
+pub fn list_postgres_gateways(url: &str) -> Result<Vec<LedgerGateway>, StoreError> {
+    #[cfg(feature = "postgres")]
+    {
+        crate::postgres::LedgerTables::open(url)?.gateways()
+    }
+    #[cfg(not(feature = "postgres"))]
+    {
+        let _ = url;
+        Err(unknown())
+    }
+}
+
+/// Gives a gateway up that is gone for good with its journal: others may spend what it had leased.
+///
+/// # Errors
+///
+/// As [`open_postgres`].
+pub fn give_up_postgres_gateway(url: &str, mark: &str) -> Result<GaveUp, StoreError> {
+    #[cfg(feature = "postgres")]
+    {
+        crate::postgres::LedgerTables::open(url)?.give_up(mark)
+    }
+    #[cfg(not(feature = "postgres"))]
+    {
+        let _ = (url, mark);
         Err(unknown())
     }
 }

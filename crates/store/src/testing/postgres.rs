@@ -45,6 +45,38 @@ pub fn fresh_url() -> Option<String> {
     }
 }
 
+/// The schema that a URL of ours names.
+pub fn schema(url: &str) -> &str {
+    url.rsplit_once("schema=").map_or("mainstay", |(_, schema)| schema)
+}
+
+/// Does SQL in the schema of a URL, as somebody does who has nothing to do with us, and gives the
+/// first column of the rows of its last statement.
+///
+/// # Panics
+///
+/// There is no server, or it does not take the SQL.
+#[cfg(feature = "postgres")]
+pub fn sql(url: &str, text: &str) -> Vec<String> {
+    let (base, _) = url.split_once('?').unwrap_or((url, ""));
+    let text = format!("SET search_path TO {}; {text}", schema(url));
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let connecting = tokio_postgres::connect(base, tokio_postgres::NoTls);
+        let (client, connection) = connecting.await.expect("a server");
+        tokio::spawn(connection);
+        let messages = client.simple_query(&text).await.expect("sound SQL");
+        messages
+            .iter()
+            .filter_map(|message| {
+                let tokio_postgres::SimpleQueryMessage::Row(row) = message else { return None };
+                row.get(0).map(str::to_owned)
+            })
+            .collect()
+    })
+}
+
 /// The server that tests share.
 struct Shared {
     url: String,

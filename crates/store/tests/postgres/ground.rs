@@ -3,9 +3,8 @@
 use std::time::{Duration, Instant};
 
 use mainstay_core::store::{NewKey, Scopes, UnixMillis};
+pub(crate) use mainstay_store::testing::postgres::{schema, sql};
 use mainstay_store::{digest, mint};
-use tokio::runtime::Builder;
-use tokio_postgres::NoTls;
 
 pub(crate) const NOW: UnixMillis = UnixMillis(1_000_000);
 
@@ -21,31 +20,6 @@ pub(crate) fn named(name: &str) -> NewKey {
         models: Vec::new(),
         expires_at: None,
     }
-}
-
-/// The schema that a URL of ours names.
-pub(crate) fn schema(url: &str) -> &str {
-    url.rsplit_once("schema=").map_or("mainstay", |(_, schema)| schema)
-}
-
-/// Does SQL in the schema of a URL, as somebody does who has nothing to do with us, and gives the
-/// first column of the rows of its last statement.
-pub(crate) fn sql(url: &str, text: &str) -> Vec<String> {
-    let (base, _) = url.split_once('?').unwrap_or((url, ""));
-    let text = format!("SET search_path TO {}; {text}", schema(url));
-    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(async {
-        let (client, connection) = tokio_postgres::connect(base, NoTls).await.expect("a server");
-        tokio::spawn(connection);
-        let messages = client.simple_query(&text).await.expect("sound SQL");
-        messages
-            .iter()
-            .filter_map(|message| {
-                let tokio_postgres::SimpleQueryMessage::Row(row) = message else { return None };
-                row.get(0).map(str::to_owned)
-            })
-            .collect()
-    })
 }
 
 /// How long something took.

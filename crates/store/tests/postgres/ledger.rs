@@ -17,7 +17,7 @@ use mainstay_core::store::{
 };
 use mainstay_core::wire::usage::Usage;
 use mainstay_store::testing::postgres::{Own, fresh_url};
-use mainstay_store::{LeasedLedger, LedgerSettings, LedgerTables, Postgres, SqliteLedger};
+use mainstay_store::{GaveUp, LeasedLedger, LedgerSettings, LedgerTables, Postgres, SqliteLedger};
 use tempfile::TempDir;
 
 use crate::ground::{NOW, named, sql, until_it_works};
@@ -383,6 +383,49 @@ fn what_a_dead_gateway_had_leased_stays_charged_until_it_is_back() {
     assert_eq!(spent, 100 - 10 - before, "{before} of 100 are leased to the dead one");
     drop(world.open("back").unwrap());
     assert!(live.spends(&world, 200, 1), "what it had not spent is free again");
+}
+
+#[test]
+fn a_gateway_that_is_lost_with_its_journal_can_be_given_up() {
+    let Some(url) = fresh_url() else { return };
+    let world = World::new(url);
+    let rule = world.budget(100);
+    let lost = Gateway::new(&world, "1", &rule);
+    assert!(lost.spends(&world, 1, 10));
+    let live = Gateway::new(&world, "2", &rule);
+    let tables = LedgerTables::open(&world.url).unwrap();
+    until_it_works(|| match &tables.gateways().unwrap()[..] {
+        [_, one] | [one, _] if one.leased > Usd::ZERO && one.budgets == 1 => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    let mark = sql(&world.url, "SELECT mark FROM ledger_node ORDER BY id").remove(0);
+    let done = tables.give_up(&mark).unwrap();
+    assert!(matches!(done, GaveUp::Alive { heard_ago, .. } if heard_ago < Duration::from_secs(60)));
+    assert_eq!(tables.give_up("nobody").unwrap(), GaveUp::Unknown);
+
+    // It is frozen for longer than that, with what it has leased and a call that it has not told of.
+    copy(&world.folder.path().join("1"), &world.folder.path().join("back"));
+    std::mem::forget(lost);
+    let leased = "SELECT greatest(granted - returned - used, 0) FROM ledger_lease JOIN ledger_node
+                  ON id = node ORDER BY id LIMIT 1";
+    let leased: i128 = sql(&world.url, leased)[0].parse().unwrap();
+    sql(
+        &world.url,
+        "UPDATE ledger_node SET life = life + 1, seen = seen - interval '2 minutes' WHERE id = 1",
+    );
+    assert_eq!(tables.give_up(&mark).unwrap(), GaveUp::Done { freed: Usd::from_pico(leased) });
+    assert_eq!(tables.give_up(&mark).unwrap(), GaveUp::Done { freed: Usd::ZERO }, "once");
+    let mut spent = 0;
+    while live.spends(&world, 2 + u8::try_from(spent).unwrap(), 1) {
+        spent += 1;
+    }
+    assert_eq!(spent, 100 - 10, "others have spent what it had leased");
+
+    // Back it is charged with what it had spent, and leases nothing that is not there.
+    drop(world.open("back").unwrap());
+    let found = world.verified();
+    assert!(found.is_sound() && found.settled >= Usd::from_pico(100), "{found:?}");
+    assert!(!live.spends(&world, 250, 1));
 }
 
 #[test]

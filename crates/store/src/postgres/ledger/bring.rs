@@ -136,7 +136,7 @@ fn follow(batches: &[Batch], brought: i64) -> Result<Vec<&Batch>, Fault> {
 fn locked(row: &Row, node: Node) -> Result<(i64, [u8; 32]), Fault> {
     let life: i64 = row.try_get(0)?;
     if life != node.life {
-        let why = "another gateway has this one's journal: it was started after this one";
+        let why = "another gateway has this one's journal, which was started after this one; or this one was given up (`mainstay ledger give-up`) and goes on when it is started again";
         return Err(Fault::Strange(why.to_owned()));
     }
     Node::stands(row, 1)

@@ -25,6 +25,7 @@ use mainstay_core::store::{
 mod accounts;
 mod bring;
 mod desk;
+mod gone;
 mod link;
 mod reader;
 mod spool;

@@ -14,9 +14,10 @@ use super::super::fault::Fault;
 use super::super::lane::Lane;
 use super::super::session::Session;
 use super::bring::amount;
-use super::verify;
+use super::{gone, verify};
 use crate::ledger::record::{Record, basis_of, kind_of};
 use crate::ledger::{ExportRow, Verified, tables};
+use crate::open::{GaveUp, LedgerGateway};
 
 /// How long a page of entries may take.
 const PAGE_TIME: Duration = Duration::from_secs(30);
@@ -72,6 +73,26 @@ impl LedgerTables {
                 });
             }
         }
+    }
+
+    /// All gateways that ever had a journal here, the one heard of last first.
+    ///
+    /// # Errors
+    ///
+    /// The server is not reached.
+    pub fn gateways(&self) -> Result<Vec<LedgerGateway>, StoreError> {
+        self.lane.ask("list gateways", PAGE_TIME, gone::gateways)
+    }
+
+    /// Gives a gateway up whose journal is lost: others may spend what it had leased. What it has
+    /// spent of that is charged should it come back, be it over the budget.
+    ///
+    /// # Errors
+    ///
+    /// The server is not reached.
+    pub fn give_up(&self, mark: &str) -> Result<GaveUp, StoreError> {
+        let mark = mark.to_owned();
+        self.lane.ask("give a gateway up", PAGE_TIME, move |session| gone::give_up(session, &mark))
     }
 
     /// Adds everything up again from the entries, and says what disagrees.
