@@ -16,6 +16,16 @@ pub(super) struct Entry {
     day: RateLease,
     places: PlaceLease,
     pub(super) spec: LimitSpec,
+    /// Of each of its rates, reckoned when the limit is new or another one.
+    paces: Paces,
+}
+
+/// The paces of a limit's rates.
+#[derive(Clone, Copy, Debug, Default)]
+struct Paces {
+    minute: Option<Pace>,
+    tokens: Option<Pace>,
+    day: Option<Pace>,
 }
 
 /// What stands against a call.
@@ -36,13 +46,19 @@ pub(super) struct TakenAlone {
 
 impl Entry {
     pub(super) fn flow(&mut self, spec: &LimitSpec, view: View) {
-        self.spec = *spec;
-        for measure in Measure::ALL {
-            let pace = Pace::of(spec, measure);
-            if let Some(lease) = self.rate_mut(measure) {
-                lease.flow(pace, view);
-            }
+        if self.spec != *spec {
+            self.spec = *spec;
+            let pace = |measure| Pace::of(spec, measure);
+            self.paces = Paces {
+                minute: pace(Measure::RequestsPerMinute),
+                tokens: pace(Measure::TokensPerMinute),
+                day: pace(Measure::RequestsPerDay),
+            };
         }
+        let Paces { minute, tokens, day } = self.paces;
+        self.minute.flow(minute, view);
+        self.tokens.flow(tokens, view);
+        self.day.flow(day, view);
     }
 
     pub(super) fn objection(&mut self, tokens: u64, view: View) -> Objection {
@@ -52,7 +68,7 @@ impl Entry {
             let Some(limit) = spec.value(measure) else { continue };
             let requested = units(measure, tokens);
             let of_tokens = measure == Measure::TokensPerMinute;
-            let verdict = match (Pace::of(&spec, measure), self.rate_mut(measure)) {
+            let verdict = match (self.pace(measure), self.rate_mut(measure)) {
                 (Some(pace), Some(lease)) => lease.verdict(&pace, requested, of_tokens, view),
                 (None, _) | (_, None) => self.places.verdict(limit, view),
             };
@@ -101,7 +117,7 @@ impl Entry {
 
     pub(super) fn settle(&mut self, tokens: Option<(u64, u64)>, alone: bool, view: View) {
         self.places.end();
-        let pace = Pace::of(&self.spec, Measure::TokensPerMinute);
+        let pace = self.paces.tokens;
         if let (Some(pace), Some((reserved, used))) = (pace, tokens) {
             self.tokens.correct(&pace, (reserved, used), alone, view);
         }
@@ -176,14 +192,14 @@ impl Entry {
 
     pub(super) fn read(&self, measure: Measure, view: View) -> Option<Reading> {
         let limit = self.spec.value(measure)?;
-        let lease = Pace::of(&self.spec, measure).zip(self.rate(measure));
+        let lease = self.pace(measure).zip(self.rate(measure));
         let reset = lease.map(|(pace, lease)| lease.left(&pace, view).reset);
         let used = self.used(measure, view);
         Some(Reading { measure, limit, used, reset: reset.unwrap_or_default() })
     }
 
     pub(super) fn left(&self, measure: Measure, view: View) -> Option<Left> {
-        let pace = Pace::of(&self.spec, measure)?;
+        let pace = self.pace(measure)?;
         self.rate(measure).map(|lease| lease.left(&pace, view))
     }
 
@@ -193,18 +209,32 @@ impl Entry {
     }
 
     fn used(&self, measure: Measure, view: View) -> u64 {
-        match (Pace::of(&self.spec, measure), self.rate(measure)) {
+        match (self.pace(measure), self.rate(measure)) {
             (Some(pace), Some(lease)) => lease.used(&pace, view),
             (None, _) | (_, None) => self.places.used(),
         }
     }
 
     fn each_rate(&mut self, mut with: impl FnMut(Measure, &Pace, &mut RateLease)) {
-        let spec = self.spec;
-        for measure in Measure::ALL {
-            if let (Some(pace), Some(lease)) = (Pace::of(&spec, measure), self.rate_mut(measure)) {
-                with(measure, &pace, lease);
+        let Entry { minute, tokens, day, paces, .. } = self;
+        let all = [
+            (Measure::RequestsPerMinute, &paces.minute, minute),
+            (Measure::TokensPerMinute, &paces.tokens, tokens),
+            (Measure::RequestsPerDay, &paces.day, day),
+        ];
+        for (measure, pace, lease) in all {
+            if let Some(pace) = pace {
+                with(measure, pace, lease);
             }
+        }
+    }
+
+    fn pace(&self, measure: Measure) -> Option<Pace> {
+        match measure {
+            Measure::RequestsPerMinute => self.paces.minute,
+            Measure::TokensPerMinute => self.paces.tokens,
+            Measure::RequestsPerDay => self.paces.day,
+            Measure::Concurrency => None,
         }
     }
 

@@ -173,10 +173,13 @@ impl Group {
     }
 
     /// What is left of the tightest of these limits, as far as is known. Shadows are left out.
-    pub fn standing(&self, shares: &[Share], view: View) -> Standing {
+    pub fn standing(&mut self, shares: &[Share], view: View) -> Standing {
         let mut standing = Standing::default();
+        let flowed = self.time(view);
         for share in shares.iter().filter(|share| !share.spec.shadow) {
-            let entry = self.entry(share.id, &share.spec, view);
+            let mut unused = Entry::default();
+            let entry = self.entries.get_mut(&share.id).unwrap_or(&mut unused);
+            entry.flow(&share.spec, flowed);
             for measure in Measure::ALL {
                 let slot = match measure {
                     Measure::RequestsPerMinute | Measure::RequestsPerDay => &mut standing.requests,

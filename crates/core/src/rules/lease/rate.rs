@@ -86,7 +86,11 @@ impl RateLease {
     pub(super) fn flow(&mut self, pace: Option<Pace>, view: View) {
         let View { nodes, now, .. } = view;
         let Some(rate) = pace else {
-            *self = RateLease { at: now, ..RateLease::default() };
+            // Of a limit that never was one there is nothing to be forgotten.
+            if self.pace.is_some() || self.known.is_some() || self.owes() {
+                *self = RateLease::default();
+            }
+            self.at = now;
             return;
         };
         if self.pace != pace {

@@ -17,10 +17,13 @@ use super::super::fault::Fault;
 use super::super::session::Session;
 use super::accounts::{self, Ask};
 use crate::failpoint::failpoint;
-use crate::ledger::record::{Record, code, flags};
+use crate::ledger::record::{LENGTH, Record};
 use crate::ledger::tables::{self, Place, Sums};
 
+mod columns;
 mod quick;
+
+use columns::Columns;
 
 /// A node as PostgreSQL knows it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -168,7 +171,7 @@ impl<'b> Kept<'b> {
 fn insert<'b>(session: &Session<'_>, node: Node, new: &[&'b Batch]) -> Result<Kept<'b>, Fault> {
     let mut kept = Kept::all(new);
     let columns = Columns::of(node, new);
-    let count = columns.seq.len();
+    let count = columns.len();
     if count == 0 {
         return Ok(kept);
     }
@@ -202,91 +205,13 @@ fn keep_written(session: &Session<'_>, node: Node, kept: &mut Kept<'_>) -> Resul
     Ok(())
 }
 
-/// Entries, column by column.
-#[derive(Default)]
-struct Columns<'b> {
-    node: i32,
-    seq: Vec<i64>,
-    place: Vec<i32>,
-    kind: Vec<i16>,
-    flags: Vec<i16>,
-    names: [Vec<i32>; 4],
-    reservation: Vec<&'b [u8]>,
-    at: Vec<i64>,
-    amount: Vec<i64>,
-    tokens: [Vec<i64>; 3],
-}
-
-macro_rules! insert_entries {
-    () => {
-        "INSERT INTO ledger_entry
-        SELECT $1, * FROM unnest($2::bigint[], $3::int[], $4::smallint[], $5::smallint[], $6::int[],
-          $7::int[], $8::int[], $9::int[], $10::bytea[], $11::bigint[], $12::bigint[],
-          $13::bigint[], $14::bigint[], $15::bigint[])"
-    };
-}
-
-impl<'b> Columns<'b> {
-    /// Writes all of them, or fails.
-    const ALL: &'static str = insert_entries!();
-    /// Writes those that may be.
-    const SQL: &'static str = concat!(insert_entries!(), " ON CONFLICT DO NOTHING");
-
-    fn values(&self) -> [&(dyn ToSql + Sync); 15] {
-        let ([org, project, key, model], [input, cached, output]) = (&self.names, &self.tokens);
-        [
-            &self.node,
-            &self.seq,
-            &self.place,
-            &self.kind,
-            &self.flags,
-            org,
-            project,
-            key,
-            model,
-            &self.reservation,
-            &self.at,
-            &self.amount,
-            input,
-            cached,
-            output,
-        ]
-    }
-
-    fn of(node: Node, new: &[&'b Batch]) -> Columns<'b> {
-        let mut columns = Columns { node: node.id, ..Columns::default() };
-        for batch in new {
-            for (place, record) in (0..).zip(&batch.records) {
-                columns.push(batch.seq, place, record);
-            }
-        }
-        columns
-    }
-
-    fn push(&mut self, seq: i64, place: i32, record: &'b Record) {
-        self.seq.push(seq);
-        self.place.push(place);
-        self.kind.push(i16::from(code(record.kind)));
-        self.flags.push(i16::from(flags(record.basis)));
-        let names = [record.org, record.project, record.key, record.model];
-        for (column, name) in self.names.iter_mut().zip(names) {
-            column.push(signed(name));
-        }
-        self.reservation.push(&record.reservation.0);
-        self.at.push(long(record.at.0));
-        self.amount.push(record.amount);
-        let tokens = [record.usage.input, record.usage.cached, record.usage.output];
-        for (column, count) in self.tokens.iter_mut().zip(tokens) {
-            column.push(long(count));
-        }
-    }
-}
-
 /// Numbers and digests of batches, and the last of these.
 fn digests(before: [u8; 32], kept: &Kept<'_>) -> (Vec<i64>, Vec<Vec<u8>>, [u8; 32]) {
     let (mut seqs, mut digests, mut digest) = (Vec::new(), Vec::new(), before);
+    let mut blob = Vec::new();
     for (seq, records) in &kept.batches {
-        let mut blob = Vec::new();
+        blob.clear();
+        blob.reserve(records.len() * LENGTH);
         for record in records {
             record.write(&mut blob);
         }

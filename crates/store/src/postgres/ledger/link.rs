@@ -14,11 +14,11 @@ use super::super::lane::Lane;
 use super::accounts::{self, Ask, NewAccount};
 use super::bring::{self, Batch, Node};
 use super::desk::{Desk, Work};
+use super::numbers::Numbers;
 use super::reader;
-use super::spool::{self, Spool};
+use super::spool::Spool;
 use crate::failpoint::failpoint;
 use crate::ledger::SqliteLedger;
-use crate::ledger::record::Record;
 
 /// Least time between two turns, so that calls that wait come together in one.
 const TURN_MIN: Duration = Duration::from_millis(4);
@@ -45,7 +45,9 @@ pub(super) struct Link {
     desk: Arc<Desk>,
     spool: Spool,
     node: Node,
+    /// PostgreSQL's numbers of names.
     names: HashMap<String, u32>,
+    numbers: Numbers,
     /// Accounts by budget and the beginning of the period.
     accounts: HashMap<(u64, u64), i64>,
     pruned: Instant,
@@ -79,7 +81,7 @@ impl Link {
             Ok((node, row.try_get::<_, Vec<u8>>(4)?))
         })?;
         is_known(&spool, node, &journal, path)?;
-        let (names, accounts) = (HashMap::new(), HashMap::new());
+        let (names, accounts, numbers) = (HashMap::new(), HashMap::new(), Numbers::default());
         let (pruned, heard) = (Instant::now(), Instant::now());
         let (turns, pressure) = (Turns::default(), Pressure::None);
         let mut link = Link {
@@ -89,6 +91,7 @@ impl Link {
             spool,
             node,
             names,
+            numbers,
             accounts,
             pruned,
             heard,
@@ -245,26 +248,24 @@ impl Link {
 
     /// Batches that were not brought over, with PostgreSQL's numbers for names.
     fn read(&mut self) -> Result<Vec<Batch>, StoreError> {
-        let found = self.spool.read(self.node.brought, ENTRIES_MAX)?;
-        let names = found.iter().flat_map(|batch| &batch.entries).flat_map(|entry| &entry.names);
-        let names: Vec<String> = names.cloned().collect();
-        self.number(&names)?;
-        Ok(found.into_iter().map(|batch| self.numbered(batch)).collect())
-    }
-
-    fn numbered(&self, batch: spool::Batch) -> Batch {
-        let number = |name: &String| self.names.get(name).copied().unwrap_or(0);
-        let records = batch.entries.iter().map(|spool::Named { record, names }| {
-            let [org, project, key, model] = names;
-            bring::fitting(Record {
-                org: number(org),
-                project: number(project),
-                key: number(key),
-                model: number(model),
-                ..*record
-            })
-        });
-        Batch { seq: batch.seq, journal: batch.digest, records: records.collect() }
+        let mut batches = self.spool.read(self.node.brought, ENTRIES_MAX)?;
+        if self.numbers.len() > NAMES_MAX {
+            self.numbers.clear();
+        }
+        let unknown = self.numbers.unknown(&batches);
+        if !unknown.is_empty() {
+            let texts = self.spool.names(&unknown)?;
+            self.number(&texts)?;
+            let known = |text: &String| self.names.get(text).copied();
+            // A name that the journal itself does not know is none.
+            let found =
+                unknown.iter().zip(&texts).map(|(own, text)| (*own, known(text).unwrap_or(0)));
+            self.numbers.extend(found);
+        }
+        for record in batches.iter_mut().flat_map(|batch| &mut batch.records) {
+            *record = bring::fitting(self.numbers.of(*record));
+        }
+        Ok(batches)
     }
 
     /// Sees to it that all these names are known by their numbers.

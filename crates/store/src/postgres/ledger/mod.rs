@@ -27,6 +27,7 @@ mod bring;
 mod desk;
 mod gone;
 mod link;
+mod numbers;
 mod reader;
 mod spool;
 mod verify;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use mainstay_core::store::StoreError;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::bring::Batch;
 use crate::ledger::record::{Record, records};
 use crate::ledger::tables;
 
@@ -23,23 +24,6 @@ pub(super) struct Spool {
     path: PathBuf,
     connection: Connection,
     names: HashMap<u32, String>,
-}
-
-/// A batch of the journal, names as texts.
-#[derive(Clone, Debug)]
-pub(super) struct Batch {
-    pub(super) seq: i64,
-    /// As the journal has it.
-    pub(super) digest: [u8; 32],
-    pub(super) entries: Vec<Named>,
-}
-
-/// An entry; the names of `record` are places in [`Named::names`], not numbers.
-#[derive(Clone, Debug)]
-pub(super) struct Named {
-    pub(super) record: Record,
-    /// Organization, project, key, model; empty for none.
-    pub(super) names: [String; 4],
 }
 
 impl Spool {
@@ -65,46 +49,34 @@ impl Spool {
         self.told(self.connection.query_row(sql, [seq], |row| row.get(0)).optional())
     }
 
-    /// Batches after `after`, oldest first: about so many entries, but at least one batch.
-    pub(super) fn read(&mut self, after: i64, most: usize) -> Result<Vec<Batch>, StoreError> {
-        let mut found = Vec::new();
-        let mut count = 0;
-        let sql = "SELECT seq, digest, records FROM ledger_batch WHERE seq > ?1 ORDER BY seq";
-        let rows = {
-            let mut query = self.told(self.connection.prepare_cached(sql))?;
-            let mut rows = self.told(query.query([after]))?;
-            let mut raw: Vec<(i64, [u8; 32], Vec<u8>)> = Vec::new();
-            while count < most {
-                let Some(row) = self.told(rows.next())? else { break };
-                let batch = (row.get(0), row.get(1), row.get::<_, Vec<u8>>(2));
-                let (seq, digest, blob) =
-                    (self.told(batch.0)?, self.told(batch.1)?, self.told(batch.2)?);
-                count += blob.len() / crate::ledger::record::LENGTH;
-                raw.push((seq, digest, blob));
-            }
-            raw
-        };
-        for (seq, digest, blob) in rows {
-            let mut entries = Vec::new();
-            for record in records(&blob) {
-                let record = record.ok_or_else(|| self.damaged(seq))?;
-                let names = [record.org, record.project, record.key, record.model];
-                let mut texts: [String; 4] = Default::default();
-                for (text, number) in texts.iter_mut().zip(names) {
-                    *text = self.name(number)?;
-                }
-                entries.push(Named { record, names: texts });
-            }
-            found.push(Batch { seq, digest, entries });
+    /// Batches after `after`, oldest first: about so many entries, but at least one batch. Names are the
+    /// journal's own numbers.
+    pub(super) fn read(&self, after: i64, most: usize) -> Result<Vec<Batch>, StoreError> {
+        const SQL: &str =
+            "SELECT seq, digest, records FROM ledger_batch WHERE seq > ?1 ORDER BY seq";
+        let mut query = self.told(self.connection.prepare_cached(SQL))?;
+        let mut rows = self.told(query.query([after]))?;
+        let (mut found, mut count) = (Vec::new(), 0);
+        while count < most {
+            let Some(row) = self.told(rows.next())? else { break };
+            let (seq, journal) = (self.told(row.get(0))?, self.told(row.get(1))?);
+            // Read where it lies: nothing of it is kept but the entries.
+            let blob = self.told(row.get_ref(2))?.as_blob().map_err(|_| self.damaged(seq))?;
+            let records: Option<Vec<Record>> = records(blob).collect();
+            let records = records.ok_or_else(|| self.damaged(seq))?;
+            count += records.len();
+            found.push(Batch { seq, journal, records });
         }
         Ok(found)
     }
 
-    fn name(&mut self, number: u32) -> Result<String, StoreError> {
-        if number != 0 && !self.names.contains_key(&number) {
+    /// The texts of names, by the journal's numbers; an empty one for a number it does not know.
+    pub(super) fn names(&mut self, numbers: &[u32]) -> Result<Vec<String>, StoreError> {
+        if numbers.iter().any(|number| !self.names.contains_key(number)) {
             self.names = self.told(tables::names(&self.connection))?;
         }
-        Ok(self.names.get(&number).cloned().unwrap_or_default())
+        let text = |number| self.names.get(number).cloned().unwrap_or_default();
+        Ok(numbers.iter().map(text).collect())
     }
 
     /// Takes out what was brought over long ago.
