@@ -127,7 +127,7 @@ impl Leases {
         match **self {}
     }
 
-    pub(crate) fn look<R>(&self, _org: &str, _at: impl FnOnce(&Group) -> R) -> R {
+    pub(crate) fn look<R>(&self, _org: &str, _at: impl FnOnce(&mut Group) -> R) -> R {
         match *self {}
     }
 
