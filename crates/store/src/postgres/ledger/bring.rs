@@ -277,14 +277,11 @@ impl SumColumns {
 }
 
 /// Makes a record what PostgreSQL can hold: counts above 63 bits are as many as fit.
-pub(super) fn fitting(record: Record) -> Record {
-    let most = |count: u64| count.min(i64::MAX as u64);
-    let mut record = record;
-    record.usage.input = most(record.usage.input);
-    record.usage.cached = most(record.usage.cached);
-    record.usage.output = most(record.usage.output);
-    record.at.0 = most(record.at.0);
-    record
+pub(super) fn fit(record: &mut Record) {
+    let Record { usage, at, .. } = record;
+    for count in [&mut usage.input, &mut usage.cached, &mut usage.output, &mut at.0] {
+        *count = (*count).min(i64::MAX as u64);
+    }
 }
 
 pub(super) fn signed(number: u32) -> i32 {

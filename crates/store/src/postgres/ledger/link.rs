@@ -262,8 +262,9 @@ impl Link {
                 unknown.iter().zip(&texts).map(|(own, text)| (*own, known(text).unwrap_or(0)));
             self.numbers.extend(found);
         }
-        for record in batches.iter_mut().flat_map(|batch| &mut batch.records) {
-            *record = bring::fitting(self.numbers.of(*record));
+        for batch in &mut batches {
+            self.numbers.put(&mut batch.records);
+            batch.records.iter_mut().for_each(bring::fit);
         }
         Ok(batches)
     }

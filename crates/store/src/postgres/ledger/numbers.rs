@@ -37,11 +37,17 @@ impl Numbers {
         unknown.into_iter().collect()
     }
 
-    /// An entry of the journal with PostgreSQL's numbers.
-    pub(super) fn of(&self, record: Record) -> Record {
-        let [org, project, key, model] =
-            names(&record).map(|name| self.0.get(&name).copied().unwrap_or(0));
-        Record { org, project, key, model, ..record }
+    /// Puts PostgreSQL's numbers into entries of the journal.
+    pub(super) fn put<'r>(&self, records: impl IntoIterator<Item = &'r mut Record>) {
+        let (mut before, mut after) = ([0; 4], [0; 4]);
+        for record in records {
+            let names = names(record);
+            if names != before {
+                before = names;
+                after = names.map(|name| self.0.get(&name).copied().unwrap_or(0));
+            }
+            [record.org, record.project, record.key, record.model] = after;
+        }
     }
 }
 
@@ -91,6 +97,10 @@ mod tests {
     fn entries_keep_all_but_their_names() {
         let mut numbers = Numbers::default();
         numbers.extend([(1, 11), (2, 1), (3, 2)]);
-        assert_eq!(numbers.of(record([1, 2, 0, 3])), record([11, 1, 0, 2]));
+        let mut records =
+            [[1, 2, 0, 3], [1, 2, 0, 3], [3, 2, 1, 9], [0; 4], [1, 2, 0, 3]].map(record);
+        numbers.put(&mut records);
+        let put = [[11, 1, 0, 2], [11, 1, 0, 2], [2, 1, 11, 0], [0; 4], [11, 1, 0, 2]];
+        assert_eq!(records, put.map(record));
     }
 }

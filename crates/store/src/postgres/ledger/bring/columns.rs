@@ -13,78 +13,73 @@ use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use super::{Batch, Node, long, signed};
 use crate::ledger::record::{Record, code, flags};
 
+/// Bytes of an element's length.
+const BEFORE: usize = 4;
+
 /// What a column can have, always of one length.
-trait Element: std::fmt::Debug {
+trait Element {
     /// Of the element, and of an array of it.
     const TYPES: (Type, Type);
-    /// Its bytes as PostgreSQL has them.
-    type Bytes: AsRef<[u8]>;
-    fn bytes(self) -> Self::Bytes;
+    /// An element behind its length. Of a fixed size, so that it is written where it stays.
+    type Piece: std::fmt::Debug;
+    fn piece(self) -> Self::Piece;
+    fn flat(pieces: &[Self::Piece]) -> &[u8];
 }
 
 macro_rules! element {
-    ($of:ty, $one:ident, $array:ident, $bytes:ident) => {
+    ($of:ty, $length:literal, $one:ident, $array:ident, $bytes:expr) => {
         impl Element for $of {
             const TYPES: (Type, Type) = (Type::$one, Type::$array);
-            type Bytes = [u8; size_of::<$of>()];
-            fn bytes(self) -> Self::Bytes {
-                self.$bytes()
+            type Piece = [u8; BEFORE + $length];
+
+            fn piece(self) -> Self::Piece {
+                const LENGTH: u32 = $length;
+                let mut piece = [0; BEFORE + $length];
+                piece[..BEFORE].copy_from_slice(&LENGTH.to_be_bytes());
+                piece[BEFORE..].copy_from_slice(&$bytes(self));
+                piece
+            }
+
+            fn flat(pieces: &[Self::Piece]) -> &[u8] {
+                pieces.as_flattened()
             }
         }
     };
 }
 
-element!(i16, INT2, INT2_ARRAY, to_be_bytes);
-element!(i32, INT4, INT4_ARRAY, to_be_bytes);
-element!(i64, INT8, INT8_ARRAY, to_be_bytes);
-
-impl Element for [u8; 16] {
-    const TYPES: (Type, Type) = (Type::BYTEA, Type::BYTEA_ARRAY);
-    type Bytes = [u8; 16];
-    fn bytes(self) -> [u8; 16] {
-        self
-    }
-}
-
-/// Bytes of an element's length.
-const BEFORE: usize = 4;
+element!(i16, 2, INT2, INT2_ARRAY, i16::to_be_bytes);
+element!(i32, 4, INT4, INT4_ARRAY, i32::to_be_bytes);
+element!(i64, 8, INT8, INT8_ARRAY, i64::to_be_bytes);
+element!([u8; 16], 16, BYTEA, BYTEA_ARRAY, std::convert::identity::<[u8; 16]>);
 
 /// A column.
 #[derive(Debug)]
-struct Column<T> {
-    /// The elements, each behind its length.
-    bytes: Vec<u8>,
-    count: usize,
-    of: std::marker::PhantomData<T>,
-}
+struct Column<T: Element>(Vec<T::Piece>);
 
 impl<T: Element> Column<T> {
     /// With room for so many.
     fn new(count: usize) -> Column<T> {
-        let bytes = Vec::with_capacity(count * (BEFORE + size_of::<T>()));
-        Column { bytes, count: 0, of: std::marker::PhantomData }
+        Column(Vec::with_capacity(count))
     }
 
     fn push(&mut self, one: T) {
-        let length = u32::try_from(size_of::<T::Bytes>()).unwrap_or(u32::MAX);
-        self.bytes.extend_from_slice(&length.to_be_bytes());
-        self.bytes.extend_from_slice(one.bytes().as_ref());
-        self.count += 1;
+        self.0.push(one.piece());
     }
 }
 
-impl<T: Element> ToSql for Column<T> {
+impl<T: Element + std::fmt::Debug> ToSql for Column<T> {
     fn to_sql(&self, _: &Type, to: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
         const DIMENSIONS: i32 = 1;
         const NULLS: i32 = 0;
         const FIRST: i32 = 1;
-        to.reserve(5 * size_of::<i32>() + self.bytes.len());
+        let bytes = T::flat(&self.0);
+        to.reserve(5 * size_of::<i32>() + bytes.len());
         to.put_i32(DIMENSIONS);
         to.put_i32(NULLS);
         to.put_u32(T::TYPES.0.oid());
-        to.put_i32(i32::try_from(self.count)?);
+        to.put_i32(i32::try_from(self.0.len())?);
         to.put_i32(FIRST);
-        to.put_slice(&self.bytes);
+        to.put_slice(bytes);
         Ok(IsNull::No)
     }
 
@@ -148,7 +143,7 @@ impl Columns {
 
     /// How many entries they are.
     pub(super) fn len(&self) -> usize {
-        self.seq.count
+        self.seq.0.len()
     }
 
     pub(super) fn values(&self) -> [&(dyn ToSql + Sync); 15] {
@@ -196,7 +191,7 @@ mod tests {
     use super::*;
 
     /// What the driver makes of the same values is the yardstick.
-    fn same<T: Element + Copy>(values: &[T], theirs: &(dyn ToSql + Sync)) {
+    fn same<T: Element + Copy + std::fmt::Debug>(values: &[T], theirs: &(dyn ToSql + Sync)) {
         let mut column = Column::new(0);
         for one in values {
             column.push(*one);
