@@ -162,6 +162,24 @@ impl Drop for Desk {
     }
 }
 
+/// Does `work` in a transaction that is kept only if it succeeds. Its beginning and end are remembered
+/// as other statements are.
+pub(crate) fn in_transaction<T>(
+    connection: &Connection,
+    work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    let done = work(connection).and_then(|done| {
+        connection.prepare_cached("COMMIT")?.execute([])?;
+        Ok(done)
+    });
+    if done.is_err() && !connection.is_autocommit() {
+        // What SQLite has not undone by itself.
+        let _ = connection.execute_batch("ROLLBACK");
+    }
+    done
+}
+
 /// What stops a piece of work: the store's own rules, or SQLite.
 enum Fault {
     Rule(StoreError),

@@ -1,4 +1,4 @@
-//! Brings what the system has to the disk, a few milliseconds behind the writer.
+//! Brings what SQLite has written to the disk, a few milliseconds behind the writer.
 //!
 //! SQLite writes a commit to its log without waiting for the disk; this waits for it, for many
 //! commits at once. The log is a file of its own that SQLite puts no locks on, so that it may be
@@ -10,14 +10,17 @@ use std::path::PathBuf;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use mainstay_core::store::Durability;
+
 use super::Shared;
+use super::since::Since;
 
 /// Longest time that something written is not on the disk, while the disk keeps up.
 const BEHIND_MAX: Duration = Duration::from_millis(10);
 /// Log size from which on its pages are moved to the database, in bytes.
 const LOG_SIZE: u64 = 4 << 20;
-/// Fewest turns of at least half of [`BEHIND_MAX`] between two such moves.
-const MOVE_EVERY: u32 = 100;
+/// Least time between two looks at that.
+const MOVE_EVERY: Duration = Duration::from_millis(500);
 
 /// The meeting point of writer and disk.
 #[derive(Debug, Default)]
@@ -26,17 +29,35 @@ pub(super) struct Disk {
     moved: Condvar,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Turn {
+    /// How many batches were written, and are on the disk.
     written: u64,
     synced: u64,
+    /// The number of the last entry of the journal that they have.
+    folded: u64,
+    durable: u64,
     stop: bool,
 }
 
 impl Disk {
-    /// Something was written.
-    pub(super) fn written(&self) {
-        self.change(|turn| turn.written += 1);
+    /// Nothing is missing up to and with this entry of the journal.
+    pub(super) fn new(durable: u64) -> Disk {
+        let turn = Turn { folded: durable, durable, ..Turn::default() };
+        Disk { turn: Mutex::new(turn), ..Disk::default() }
+    }
+
+    /// A batch was written; it or one before it has the journal up to and with this entry.
+    pub(super) fn written(&self, folded: u64) {
+        self.change(|turn| {
+            turn.written += 1;
+            turn.folded = folded;
+        });
+    }
+
+    /// The number of the last entry of the journal that SQLite has on the disk.
+    pub(super) fn durable(&self) -> u64 {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner).durable
     }
 
     pub(super) fn stop(&self) {
@@ -57,12 +78,12 @@ impl Disk {
         waited.unwrap_or_else(PoisonError::into_inner).0.synced >= upto
     }
 
-    /// Waits for something to do: how many writes there were, and whether this is the end.
-    fn next(&self) -> (u64, bool) {
+    /// Waits for something to do, and how it stands then.
+    fn next(&self) -> Turn {
         let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let idle = |turn: &mut Turn| turn.synced == turn.written && !turn.stop;
         let turn = self.moved.wait_while(turn, idle).unwrap_or_else(PoisonError::into_inner);
-        (turn.written, turn.stop)
+        *turn
     }
 }
 
@@ -72,30 +93,41 @@ pub(super) fn run(shared: &Shared) {
     name.push("-wal");
     let log = PathBuf::from(name);
     let mut file: Option<File> = None;
-    let mut turns = 0;
+    let mut moved = Since::now();
+    // In the mode `process` batches are written as seldom as there is use for.
+    let rest = match shared.settings.durability {
+        Durability::Process => Duration::ZERO,
+        Durability::Strict | Durability::Batched => BEHIND_MAX / 2,
+    };
     loop {
-        let (written, stop) = shared.disk.next();
-        let done = sync(&log, &mut file);
-        let trouble = done.err().map(|error| {
+        let Turn { written, folded, stop, .. } = shared.disk.next();
+        let trouble = sync(&log, &mut file).err().map(|error| {
             file = None;
-            format!("{error}; see the system's log about the disk of `{}`", shared.path.display())
+            told(shared, &error)
         });
         let failed = trouble.is_some();
         shared.note(|all| all.syncing = trouble);
         if !failed {
-            shared.disk.change(|turn| turn.synced = written);
+            shared.disk.change(|turn| (turn.synced, turn.durable) = (written, folded));
         }
         if stop {
             return;
         }
-        let size = file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |data| data.len());
-        turns += 1;
-        if size > LOG_SIZE && turns > MOVE_EVERY {
-            move_pages(shared);
-            turns = 0;
+        if moved.elapsed() > MOVE_EVERY {
+            let size =
+                file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |data| data.len());
+            if size > LOG_SIZE {
+                move_pages(shared);
+            }
+            moved = Since::now();
         }
-        std::thread::sleep(BEHIND_MAX / 2);
+        std::thread::sleep(if failed { BEHIND_MAX / 2 } else { rest });
     }
+}
+
+/// Why something could not be brought to the disk, and what to do.
+pub(super) fn told(shared: &Shared, error: &std::io::Error) -> String {
+    format!("{error}; see the system's log about the disk of `{}`", shared.path.display())
 }
 
 fn sync(log: &PathBuf, file: &mut Option<File>) -> std::io::Result<()> {

@@ -3,6 +3,9 @@
 //! The writer is woken by the first job after a rest and then gathers for a few milliseconds, so
 //! that under load nobody wakes it at all. In the mode `process` the journal has each hold before
 //! it is told; in the mode `strict` nothing is gathered, because callers wait for the disk.
+//!
+//! Entries lie here as bytes, as the journal has them: whoever calls has no work left, and the writer
+//! has nothing to give back.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,7 +13,7 @@ use std::time::Duration;
 use mainstay_core::store::{Durability, Entry, LedgerTrouble, Written};
 
 use super::Job;
-use super::journal::Journal;
+use super::journal::{Journal, Unsynced};
 
 /// How long the writer gathers entries that nobody waits for.
 const GATHER: Duration = Duration::from_millis(8);
@@ -23,12 +26,14 @@ pub(super) struct Inbox {
 }
 
 struct State {
-    jobs: Vec<Job>,
+    /// With the entries.
+    journal: Journal,
+    /// What else there is to do, each with the place among the entries' bytes where it comes.
+    jobs: Vec<(usize, Job)>,
     writer: Writer,
     /// Somebody waits for one of the jobs.
     urgent: bool,
     closed: bool,
-    journal: Journal,
 }
 
 /// What the writer does.
@@ -41,6 +46,24 @@ enum Writer {
     Gathering,
 }
 
+/// What the writer takes.
+#[derive(Default)]
+pub(super) struct Taken {
+    /// Entries, one behind the other.
+    pub(super) entries: Vec<u8>,
+    /// Jobs and where among the entries they come.
+    pub(super) jobs: Vec<(usize, Job)>,
+}
+
+/// What ended a wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Woken {
+    /// Something came, or somebody waits.
+    Come,
+    /// The time is over.
+    Late,
+}
+
 impl std::fmt::Debug for Inbox {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Inbox").field("durability", &self.durability).finish_non_exhaustive()
@@ -51,7 +74,7 @@ impl Inbox {
     pub(super) fn new(journal: Journal, durability: Durability) -> Inbox {
         let jobs = Vec::new();
         let writer = Writer::Working;
-        let state = State { jobs, writer, urgent: false, closed: false, journal };
+        let state = State { journal, jobs, writer, urgent: false, closed: false };
         Inbox { state: Mutex::new(state), come: Condvar::new(), durability }
     }
 
@@ -60,43 +83,49 @@ impl Inbox {
     /// # Errors
     ///
     /// The journal cannot be written; the hold was not taken.
-    pub(super) fn hold(&self, entry: Entry, written: Written) -> Result<(), LedgerTrouble> {
+    pub(super) fn hold(&self, entry: &Entry, written: Written) -> Result<(), LedgerTrouble> {
         let mut state = self.lock();
-        let later = match self.durability {
-            Durability::Strict => Some(written),
-            Durability::Process => {
-                let number = state.journal.note(&entry);
-                state.journal.write().map_err(|error| LedgerTrouble::Failing {
-                    why: format!("its journal: {error}; free space on the disk of the store"),
-                })?;
-                self.push(state, Job::Entry(number, entry, None));
-                written(Ok(()));
+        let at = state.journal.noted();
+        match self.durability {
+            Durability::Strict => {
+                state.jobs.push((at, Job::Tell(written)));
+                state.journal.pass(entry);
+                self.wake(state);
                 return Ok(());
             }
-            Durability::Batched => {
-                written(Ok(()));
-                None
+            Durability::Process => {
+                state.journal.note(entry);
+                if let Err(error) = state.journal.write() {
+                    state.journal.forget(at);
+                    return Err(LedgerTrouble::Failing {
+                        why: format!("its journal: {error}; free space on the disk of the store"),
+                    });
+                }
             }
-        };
-        self.push(state, Job::Entry(0, entry, later));
+            Durability::Batched => state.journal.pass(entry),
+        }
+        self.wake(state);
+        written(Ok(()));
         Ok(())
     }
 
     /// Takes an entry that nobody waits for.
-    pub(super) fn entry(&self, entry: Entry) {
+    pub(super) fn entry(&self, entry: &Entry) {
         let mut state = self.lock();
-        let number = match self.durability {
-            Durability::Process => state.journal.note(&entry),
-            Durability::Strict | Durability::Batched => 0,
-        };
-        self.push(state, Job::Entry(number, entry, None));
+        match self.durability {
+            Durability::Process => drop(state.journal.note(entry)),
+            Durability::Strict | Durability::Batched => state.journal.pass(entry),
+        }
+        self.wake(state);
     }
 
-    /// Takes a job whose end somebody waits for.
+    /// Takes a job whose end somebody waits for; it comes after the entries that are there.
     pub(super) fn urgent(&self, job: Job) {
         let mut state = self.lock();
         state.urgent = true;
-        self.push(state, job);
+        let at = state.journal.noted();
+        state.jobs.push((at, job));
+        self.wake(state);
     }
 
     /// No more jobs will come.
@@ -105,8 +134,7 @@ impl Inbox {
         self.come.notify_one();
     }
 
-    fn push(&self, mut state: MutexGuard<'_, State>, job: Job) {
-        state.jobs.push(job);
+    fn wake(&self, mut state: MutexGuard<'_, State>) {
         let wake = match state.writer {
             Writer::Working => false,
             Writer::Resting => true,
@@ -121,40 +149,91 @@ impl Inbox {
         }
     }
 
-    /// Waits for jobs, at most so long, and puts them into `jobs`, which is empty. `folded` is the
-    /// number of the last entry that SQLite has. `false`: no more will come.
-    pub(super) fn take(&self, jobs: &mut Vec<Job>, folded: u64, most: Option<Duration>) -> bool {
-        let mut state = self.lock();
-        state.writer = Writer::Resting;
-        let idle = |state: &mut State| state.jobs.is_empty() && !state.closed;
-        state = match most {
-            None => self.come.wait_while(state, idle).unwrap_or_else(PoisonError::into_inner),
-            Some(most) => self.rest(state, most, idle),
+    /// Waits for a first job, at most so long.
+    pub(super) fn first(&self, most: Option<Duration>) -> Woken {
+        let idle = |state: &mut State| {
+            state.journal.noted() == 0 && state.jobs.is_empty() && !state.closed
         };
-        if self.durability != Durability::Strict && !state.jobs.is_empty() {
-            state.writer = Writer::Gathering;
-            state = self.rest(state, GATHER, |state| !state.urgent && !state.closed);
-        }
-        state.writer = Writer::Working;
-        state.urgent = false;
-        state.journal.turn(folded);
-        std::mem::swap(&mut state.jobs, jobs);
-        !(state.closed && jobs.is_empty())
+        self.wait(Writer::Resting, most, idle)
     }
 
-    /// The end: everything is in SQLite.
+    /// Lets jobs come for a while, unless somebody waits for one.
+    pub(super) fn gather(&self) -> Woken {
+        if self.durability == Durability::Strict {
+            return Woken::Late;
+        }
+        self.wait(Writer::Gathering, Some(GATHER), |state| !state.urgent && !state.closed)
+    }
+
+    /// Waits until more comes than there is, at most so long.
+    pub(super) fn more(&self, most: Duration) -> Woken {
+        let (entries, jobs) = {
+            let state = self.lock();
+            (state.journal.noted(), state.jobs.len())
+        };
+        self.wait(Writer::Resting, Some(most), |state| {
+            (state.journal.noted(), state.jobs.len()) == (entries, jobs) && !state.closed
+        })
+    }
+
+    /// Whether somebody waits, or no more will come.
+    pub(super) fn presses(&self) -> bool {
+        let state = self.lock();
+        state.urgent || state.closed
+    }
+
+    /// What of the journal the disk may not have, everything noted included. `durable` is the number
+    /// of the last entry that SQLite has on the disk.
+    pub(super) fn unsynced(&self, durable: u64) -> Option<Unsynced> {
+        let mut state = self.lock();
+        // Best effort: its holds have been written, and the rest is tried again.
+        let _ = state.journal.write();
+        state.journal.unsynced(durable)
+    }
+
+    /// It could not be synced.
+    pub(super) fn still_unsynced(&self) {
+        self.lock().journal.still_unsynced();
+    }
+
+    /// Puts what there is into `to`, which is empty; `durable` as with [`Inbox::unsynced`]. `false`:
+    /// there is nothing, and no more will come.
+    pub(super) fn take(&self, to: &mut Taken, durable: u64) -> bool {
+        let mut state = self.lock();
+        state.writer = Writer::Working;
+        state.urgent = false;
+        state.journal.take(&mut to.entries, durable);
+        std::mem::swap(&mut state.jobs, &mut to.jobs);
+        !(state.closed && to.entries.is_empty() && to.jobs.is_empty())
+    }
+
+    /// The end: SQLite has everything on the disk.
     pub(super) fn done(&self) {
         self.lock().journal.clear();
     }
 
-    fn rest<'s>(
+    fn wait(
         &self,
-        state: MutexGuard<'s, State>,
-        most: Duration,
+        writer: Writer,
+        most: Option<Duration>,
         idle: impl Fn(&mut State) -> bool,
-    ) -> MutexGuard<'s, State> {
-        let rested = self.come.wait_timeout_while(state, most, idle);
-        rested.unwrap_or_else(PoisonError::into_inner).0
+    ) -> Woken {
+        let mut state = self.lock();
+        state.writer = writer;
+        let woken = match most {
+            None => {
+                state = self.come.wait_while(state, idle).unwrap_or_else(PoisonError::into_inner);
+                Woken::Come
+            }
+            Some(most) => {
+                let waited = self.come.wait_timeout_while(state, most, idle);
+                let (rested, over) = waited.unwrap_or_else(PoisonError::into_inner);
+                state = rested;
+                if over.timed_out() { Woken::Late } else { Woken::Come }
+            }
+        };
+        state.writer = Writer::Working;
+        woken
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

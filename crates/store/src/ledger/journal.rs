@@ -2,18 +2,23 @@
 //!
 //! In the mode `process` a hold counts as written when it survives the end of the process. Handing
 //! a few hundred bytes to the system does that in the caller's own thread, without a change of
-//! threads; the writer brings everything into SQLite a few milliseconds later, many calls at once.
-//! Two files take turns: while what is in one is being brought over, the other is written, from its
-//! beginning; so both stay as small as a few milliseconds are.
+//! threads; the writer brings everything into SQLite a little later, many calls at once. Until then
+//! it is the journal that is synced, so that the end of the machine takes no more than the last
+//! moments. Two files take turns: while what is in one is being brought over, the other is written,
+//! from its beginning; so both stay as small as those moments are. A file is not written over before
+//! SQLite has what is in it on the disk.
 //!
 //! Entries have numbers that only rise. Each batch in SQLite says the number of the last entry it
 //! has: after the end of a process, entries with higher numbers are those to be [`replay`]ed.
+//!
+//! What is noted is also what the writer gets: the same bytes, in the same order ([`Noted`]).
 //!
 //! [`replay`]: super::replay
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use mainstay_core::store::{DEFAULT_ORG, DEFAULT_PROJECT, Entry};
 
@@ -31,11 +36,13 @@ const FRAME: usize = 12;
 const NAMES: usize = 4;
 /// Longest name that is read back, in bytes; longer ones are cut by the system long before.
 const NAME_MAX: usize = 1 << 24;
+/// Memory for entries that is kept for the next ones, in bytes.
+const KEPT: usize = 1 << 20;
 
 /// The open journal.
 #[derive(Debug)]
 pub(super) struct Journal {
-    files: [File; 2],
+    files: Arc<[File; 2]>,
     mark: StoreMark,
     /// Which file is written, and where.
     turn: usize,
@@ -43,8 +50,12 @@ pub(super) struct Journal {
     /// The last number given, in all and in each file.
     number: u64,
     last: [u64; 2],
-    /// What the system does not have yet: ends of reservations, which go with the next hold.
-    buffer: Vec<u8>,
+    /// Entries that the writer has not taken; the system has the first `handed` bytes of them. Ends
+    /// of reservations wait for the next hold, or for the writer's next look.
+    noted: Vec<u8>,
+    handed: usize,
+    /// The system has something of the file that the disk may not have.
+    unsynced: [bool; 2],
 }
 
 /// An entry as the journal has it: names are texts, and those of `record` are 0.
@@ -58,6 +69,32 @@ pub(super) struct Journaled {
     pub(super) key: String,
     /// The model; empty when the call named none.
     pub(super) model: String,
+}
+
+/// An entry as it was noted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Noted<'a> {
+    pub(super) number: u64,
+    pub(super) record: Record,
+    /// Its names, side by side: alike for entries of one key and model.
+    pub(super) names: &'a [u8],
+    /// All of it.
+    pub(super) bytes: &'a [u8],
+}
+
+/// Files to be synced.
+#[derive(Debug)]
+pub(super) struct Unsynced {
+    files: Arc<[File; 2]>,
+    which: [bool; 2],
+}
+
+impl Unsynced {
+    /// Waits until the disk has them.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        let these = self.files.iter().zip(self.which).filter(|(_, wanted)| *wanted);
+        these.map(|(file, _)| file).try_for_each(File::sync_data)
+    }
 }
 
 impl Journal {
@@ -74,13 +111,15 @@ impl Journal {
         };
         let [first, second] = names(store).map(open);
         Ok(Journal {
-            files: [first?, second?],
+            files: Arc::new([first?, second?]),
             mark,
             turn: 0,
             at: HEADER,
             number: after,
             last: [after; 2],
-            buffer: Vec::new(),
+            noted: Vec::new(),
+            handed: 0,
+            unsynced: [false; 2],
         })
     }
 
@@ -88,46 +127,78 @@ impl Journal {
     pub(super) fn note(&mut self, entry: &Entry) -> u64 {
         self.number += 1;
         self.last[self.turn] = self.number;
-        frame(&mut self.buffer, &self.mark, self.number, entry);
+        frame(&mut self.noted, &self.mark, self.number, entry);
         self.number
     }
 
-    /// Hands over what was noted. When that fails, nothing of it counts.
+    /// Takes an entry that is for the writer alone.
+    pub(super) fn pass(&mut self, entry: &Entry) {
+        frame(&mut self.noted, &self.mark, 0, entry);
+    }
+
+    /// Bytes noted and not taken.
+    pub(super) fn noted(&self) -> usize {
+        self.noted.len()
+    }
+
+    /// Gives up what was noted behind so many bytes, and was not written.
+    pub(super) fn forget(&mut self, behind: usize) {
+        self.noted.truncate(behind.max(self.handed));
+    }
+
+    /// Hands over what was noted. When that fails, nothing of it counts, and it is tried again with
+    /// what is noted next.
     pub(super) fn write(&mut self) -> io::Result<()> {
-        if self.buffer.is_empty() {
+        let rest = &self.noted[self.handed..];
+        if rest.is_empty() {
             return Ok(());
         }
         let mut file = &self.files[self.turn];
-        let (length, written) = (self.buffer.len() as u64, file.write_all(&self.buffer));
-        self.buffer.clear();
-        match written {
-            Ok(()) => self.at += length,
-            Err(error) => {
-                file.seek(SeekFrom::Start(self.at))?;
-                return Err(error);
-            }
+        if let Err(error) = file.write_all(rest) {
+            file.seek(SeekFrom::Start(self.at))?;
+            return Err(error);
         }
+        self.at += rest.len() as u64;
+        self.handed = self.noted.len();
+        self.unsynced[self.turn] = true;
         Ok(())
     }
 
-    /// What was noted so far is about to be brought over; `folded` is the last number that was. The
-    /// other file takes its turn, unless something in it is still needed.
-    pub(super) fn turn(&mut self, folded: u64) {
+    /// The files that have something which is on the disk neither there nor in SQLite, whose last
+    /// number on the disk is `durable`; they count as synced from then on.
+    pub(super) fn unsynced(&mut self, durable: u64) -> Option<Unsynced> {
+        let which = [0, 1].map(|file| self.unsynced[file] && self.last[file] > durable);
+        self.unsynced = [false; 2];
+        (which != [false; 2]).then(|| Unsynced { files: Arc::clone(&self.files), which })
+    }
+
+    /// They could not be synced.
+    pub(super) fn still_unsynced(&mut self) {
+        self.unsynced = [true; 2];
+    }
+
+    /// Puts what was noted so far into `to`, which is empty: it is about to be brought over.
+    /// `durable` is the last number that SQLite has on the disk. The other file takes its turn,
+    /// unless something in it is still needed.
+    pub(super) fn take(&mut self, to: &mut Vec<u8>, durable: u64) {
         // Best effort: what it is about is in memory, and its holds have been written.
         let _ = self.write();
+        to.shrink_to(KEPT);
+        std::mem::swap(&mut self.noted, to);
+        self.handed = 0;
         if self.at == HEADER {
             return;
         }
         let other = 1 - self.turn;
         let start = SeekFrom::Start(HEADER);
-        if self.last[other] <= folded && (&self.files[other]).seek(start).is_ok() {
+        if self.last[other] <= durable && (&self.files[other]).seek(start).is_ok() {
             (self.turn, self.at) = (other, HEADER);
         }
     }
 
     /// Forgets everything: it was brought over.
     pub(super) fn clear(&mut self) {
-        for file in &self.files {
+        for file in &*self.files {
             // What is left is recognized as old by its numbers.
             let _ = file.set_len(HEADER);
         }
@@ -187,27 +258,38 @@ fn frame(to: &mut Vec<u8>, mark: &StoreMark, number: u64, entry: &Entry) {
     to[start + 4..start + FRAME].copy_from_slice(&sum.to_le_bytes());
 }
 
-/// The first entry and what stands behind it; `None` where no whole entry stands.
+/// The first entry of a file and what stands behind it; `None` where no whole entry stands.
 fn parse<'a>(bytes: &'a [u8], mark: &StoreMark) -> Option<(Journaled, &'a [u8])> {
-    let (length, bytes) = bytes.split_first_chunk::<4>()?;
-    let (sum, bytes) = bytes.split_first_chunk::<8>()?;
-    let (body, behind) = bytes.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-    if checksum(mark, body) != u64::from_le_bytes(*sum) {
+    let (noted, behind) = first(bytes)?;
+    let (head, body) = noted.bytes.split_at_checked(FRAME)?;
+    if head[4..] != checksum(mark, body).to_le_bytes() {
         return None;
     }
-    let (number, body) = body.split_first_chunk::<8>()?;
-    let (record, mut body) = body.split_first_chunk::<LENGTH>()?;
-    let mut texts: [String; NAMES] = Default::default();
+    let [org, project, key, model] = texts(noted.names)?.map(str::to_owned);
+    let Noted { number, record, .. } = noted;
+    Some((Journaled { number, record, org, project, key, model }, behind))
+}
+
+/// The first of noted entries, and what stands behind it.
+pub(super) fn first(bytes: &[u8]) -> Option<(Noted<'_>, &[u8])> {
+    let length = u32::from_le_bytes(*bytes.first_chunk::<4>()?);
+    let (bytes, behind) = bytes.split_at_checked(FRAME.checked_add(length as usize)?)?;
+    let (number, body) = bytes.get(FRAME..)?.split_first_chunk::<8>()?;
+    let (record, names) = body.split_first_chunk::<LENGTH>()?;
+    let (number, record) = (u64::from_le_bytes(*number), Record::read(record)?);
+    Some((Noted { number, record, names, bytes }, behind))
+}
+
+/// Organization, project, the key's public part and model.
+pub(super) fn texts(mut names: &[u8]) -> Option<[&str; NAMES]> {
+    let mut texts = [""; NAMES];
     for text in &mut texts {
-        let (length, rest) = body.split_first_chunk::<4>()?;
+        let (length, rest) = names.split_first_chunk::<4>()?;
         let length = u32::from_le_bytes(*length) as usize;
         let (name, rest) = rest.split_at_checked(length).filter(|_| length <= NAME_MAX)?;
-        std::str::from_utf8(name).ok()?.clone_into(text);
-        body = rest;
+        (*text, names) = (std::str::from_utf8(name).ok()?, rest);
     }
-    let [org, project, key, model] = texts;
-    let (number, record) = (u64::from_le_bytes(*number), Record::read(record)?);
-    Some((Journaled { number, record, org, project, key, model }, behind))
+    Some(texts)
 }
 
 /// Tells what is whole from what is half written or old; nobody is to be kept from forging it.
@@ -282,7 +364,7 @@ mod tests {
                 written = journal.note(&entry(id * 3));
                 journal.write().unwrap();
             }
-            journal.turn(folded);
+            journal.take(&mut Vec::new(), folded);
             let all: Vec<u64> = (folded + 1..=written).collect();
             assert_eq!(numbers(&store, folded), all, "round {round}");
             // Every third batch cannot be brought over; the next one brings both.
@@ -292,6 +374,36 @@ mod tests {
         }
         journal.clear();
         assert_eq!(numbers(&store, 0), [0; 0]);
+    }
+
+    #[test]
+    fn the_writer_gets_what_was_noted_and_a_refused_hold_is_forgotten() {
+        let folder = tempdir().unwrap();
+        let store = folder.path().join("s.db");
+        let mut journal = Journal::start(&store, MARK, 0).unwrap();
+        journal.note(&entry(1));
+        journal.write().unwrap();
+        journal.note(&entry(2));
+        let at = journal.noted();
+        journal.note(&entry(3));
+        journal.forget(at);
+        journal.pass(&entry(4));
+        let mut taken = Vec::new();
+        journal.take(&mut taken, 0);
+        let mut rest = &taken[..];
+        let mut found = Vec::new();
+        while let Some((noted, behind)) = first(rest) {
+            assert_eq!(texts(noted.names).unwrap()[0], DEFAULT_ORG);
+            found.push((noted.number, noted.record.reservation.0[0]));
+            rest = behind;
+        }
+        assert_eq!(found, [(1, 1), (2, 2), (0, 4)]);
+        assert_eq!(journal.noted(), 0);
+        assert_eq!(numbers(&store, 0), [1, 2]);
+        // Each file once, and not when SQLite has all of it.
+        assert!(journal.unsynced(3).is_none());
+        journal.still_unsynced();
+        assert!(journal.unsynced(2).is_some() && journal.unsynced(0).is_none());
     }
 
     proptest! {

@@ -2,7 +2,8 @@
 //!
 //! Entries go into a journal, which survives the end of the process, and into an inbox. One thread
 //! writes: it takes what has come in, puts it into one row and one transaction, and tells those who
-//! wait for it; a second thread brings what is written to the disk every few milliseconds. One
+//! wait for it; in between it brings the journal to the disk. A second thread brings what was written
+//! to the disk. One
 //! process at a time may write holds: which ones are left over from a process that died can only be
 //! told when no other lives.
 
@@ -26,6 +27,7 @@ mod reader;
 pub(crate) mod record;
 mod recover;
 mod replay;
+mod since;
 pub(crate) mod tables;
 pub(crate) mod verify;
 mod writer;
@@ -96,12 +98,13 @@ struct Shared {
 struct Trouble {
     writing: Option<String>,
     syncing: Option<String>,
+    journal: Option<String>,
 }
 
 /// Work for the writing thread.
 enum Job {
-    /// An entry, its number in the journal, 0 without one, and who waits for it.
-    Entry(u64, Entry, Option<Written>),
+    /// Who waits for the entry that comes next.
+    Tell(Written),
     Spent(SpentOf, Summed),
     /// Everything handed in before is to be on the disk; told whether it is.
     Flush(SyncSender<bool>),
@@ -133,10 +136,10 @@ impl SqliteLedger {
             refused: AtomicU64::new(0),
             trouble: Mutex::new(Trouble::default()),
             inbox: inbox::Inbox::new(journal, settings.durability),
-            disk: disk::Disk::default(),
+            disk: disk::Disk::new(last.journal),
         });
         let (writing, syncing) = (Arc::clone(&shared), Arc::clone(&shared));
-        let writer = writer::Writer::new(connection, writing, last.journal).map_err(told)?;
+        let writer = writer::Writer::new(connection, writing, last).map_err(told)?;
         let threads = vec![
             spawn("mainstay-ledger", move || writer.run())?,
             spawn("mainstay-disk", move || disk::run(&syncing))?,
@@ -156,7 +159,7 @@ impl SqliteLedger {
         over.recv_timeout(most).unwrap_or(false)
     }
 
-    fn entry(&self, entry: Entry) {
+    fn entry(&self, entry: &Entry) {
         self.shared.waiting.fetch_add(1, Ordering::Relaxed);
         self.shared.inbox.entry(entry);
     }
@@ -172,7 +175,7 @@ impl Ledger for SqliteLedger {
             return Err(LedgerTrouble::Failing { why });
         }
         self.shared.waiting.fetch_add(1, Ordering::Relaxed);
-        let taken = self.shared.inbox.hold(entry, written);
+        let taken = self.shared.inbox.hold(&entry, written);
         if taken.is_err() {
             self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
         }
@@ -180,11 +183,11 @@ impl Ledger for SqliteLedger {
     }
 
     fn further(&self, entry: Entry) {
-        self.entry(entry);
+        self.entry(&entry);
     }
 
     fn end(&self, entry: Entry) {
-        self.entry(entry);
+        self.entry(&entry);
     }
 
     fn spent(&self, of: SpentOf, summed: Summed) {
@@ -225,7 +228,8 @@ impl Drop for SqliteLedger {
 impl Shared {
     fn trouble(&self) -> Option<String> {
         let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        trouble.writing.clone().or_else(|| trouble.syncing.clone())
+        let Trouble { writing, syncing, journal } = &*trouble;
+        writing.as_ref().or(syncing.as_ref()).or(journal.as_ref()).cloned()
     }
 
     fn note(&self, change: impl FnOnce(&mut Trouble)) {

@@ -79,17 +79,22 @@ fn numbered(
     names: &mut Names,
     entry: &Journaled,
 ) -> Result<Record, rusqlite::Error> {
-    let key = match entry.key.parse() {
+    let Journaled { org, project, key, model, record, .. } = entry;
+    let [org, project, key, model] = numbers(to, names, [org, project, key, model])?;
+    Ok(Record { org, project, key, model, ..*record })
+}
+
+/// The numbers of an entry's names: organization, project, the key's public part, model.
+pub(super) fn numbers(
+    to: &Connection,
+    names: &mut Names,
+    [org, project, key, model]: [&str; 4],
+) -> Result<[u32; 4], rusqlite::Error> {
+    let key = match key.parse() {
         Ok(public) => names.number(to, &key_id(public))?,
         Err(_) => 0,
     };
-    Ok(Record {
-        org: names.number(to, &entry.org)?,
-        project: names.number(to, &entry.project)?,
-        key,
-        model: names.model(to, &entry.model)?,
-        ..entry.record
-    })
+    Ok([names.number(to, org)?, names.number(to, project)?, key, names.model(to, model)?])
 }
 
 /// The store's name in its journal, made once.

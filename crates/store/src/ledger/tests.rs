@@ -180,6 +180,96 @@ fn a_hold_survives_a_kill_at_the_very_moment_it_is_told() {
 }
 
 #[test]
+fn what_the_disk_does_not_have_of_sqlite_it_has_of_the_journal() {
+    let world = World::new();
+    let ledger = world.open(Durability::Process);
+    held(&ledger, world.entry(EntryKind::Hold, 1, 70));
+    ledger.flush();
+    // Nothing more is synced from here on: a machine that dies would go back to these files.
+    ledger.shared.disk.stop();
+    let left = world.killed();
+    for id in 2..12 {
+        held(&ledger, world.entry(EntryKind::Hold, id, 70));
+        ledger.end(world.entry(EntryKind::Settle, id, 7));
+        spent(&ledger, &world, 0, None); // a barrier: a batch of its own
+    }
+    assert_eq!(world.verified().ended, 10, "SQLite has written them");
+    for end in [".ledger-journal-0", ".ledger-journal-1"] {
+        let from = format!("{}{end}", world.path().display());
+        std::fs::copy(from, format!("{}{end}", left.path().display())).unwrap();
+    }
+    assert_eq!(left.verified().ended, 0);
+    let again = left.open(Durability::Process);
+    assert_eq!(again.recovered(), Recovered { reservations: 1, held: Usd::from_pico(70) });
+    assert_eq!(spent(&again, &left, 0, None), 140);
+    let found = left.verified();
+    assert!(found.is_sound() && found.open == 0 && found.ended == 11, "{found:?}");
+}
+
+#[test]
+fn the_journal_is_synced_while_no_batch_is_written() {
+    let world = World::new();
+    let ledger = world.open(Durability::Process);
+    let mut batches = 0;
+    for id in 1..=100 {
+        held(&ledger, world.entry(EntryKind::Hold, id, 70));
+        ledger.end(world.entry(EntryKind::Settle, id, 7));
+        std::thread::sleep(Duration::from_millis(4));
+        batches = world.verified().batches;
+    }
+    // 400 ms at least; with one in 8 ms there would be fifty and more.
+    assert!((2..20).contains(&batches), "{batches}");
+    assert_eq!(ledger.state().trouble, None);
+    until(|| (world.verified().ended == 100).then_some(()));
+    let durable = until(|| (ledger.shared.disk.durable() == 200).then_some(200));
+    assert!(ledger.shared.inbox.unsynced(durable).is_none(), "SQLite has it on the disk");
+    let kept = ledger.shared.inbox.unsynced(0);
+    assert!(kept.is_none(), "{kept:?}: it was synced or brought over");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_journal_that_cannot_be_synced_refuses_holds_until_sqlite_has_it() {
+    let world = World::new();
+    for end in [".ledger-journal-0", ".ledger-journal-1"] {
+        let name = format!("{}{end}", world.path().display());
+        // What can be written and not synced.
+        std::os::unix::fs::symlink("/dev/null", name).unwrap();
+    }
+    let ledger = world.open(Durability::Process);
+    held(&ledger, world.entry(EntryKind::Hold, 1, 70));
+    let why = until(|| {
+        ledger.further(world.entry(EntryKind::Exposure, 1, 0));
+        ledger.state().trouble
+    });
+    assert!(why.contains("about the disk"), "{why}");
+    // Nothing more comes, and it ends all the same.
+    until(|| ledger.state().trouble.is_none().then_some(()));
+    held(&ledger, world.entry(EntryKind::Hold, 2, 70));
+}
+
+#[test]
+fn what_is_noted_is_taken_in_the_order_it_came() {
+    let world = World::new();
+    let ledger = world.open(Durability::Strict);
+    let told: Vec<Told> = (1..=50)
+        .map(|id| {
+            let told = hold(&ledger, world.entry(EntryKind::Hold, id, 70)).unwrap();
+            ledger.end(world.entry(EntryKind::Settle, id, i128::from(id)));
+            if id % 10 == 0 {
+                let want: i128 = (1..=i128::from(id)).sum();
+                assert_eq!(spent(&ledger, &world, 0, None), want, "neither less nor more");
+            }
+            told
+        })
+        .collect();
+    for told in told {
+        told.recv_timeout(Duration::from_secs(5)).unwrap().unwrap();
+    }
+    assert_eq!(ledger.state().refused, 0);
+}
+
+#[test]
 fn a_journal_that_cannot_be_brought_over_twice_is_not() {
     let world = World::new();
     drop(world.open(Durability::Process));

@@ -1,27 +1,34 @@
 //! The thread that writes: batches, rules of entries, sums.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use mainstay_core::keys::PublicPart;
 use mainstay_core::money::Usd;
-use mainstay_core::store::{
-    DEFAULT_ORG, DEFAULT_PROJECT, Durability, Entry, EntryKind, KeyRecord, LedgerTrouble,
-    ReservationId, SpentOf, Written,
-};
-use rusqlite::{Connection, Result, TransactionBehavior};
+use mainstay_core::store::{Durability, EntryKind, LedgerTrouble, ReservationId, SpentOf, Written};
+use rusqlite::{Connection, Result};
 
-use super::record::Record;
+use super::inbox::Taken;
+use super::journal::{self, Noted};
+use super::record::{LENGTH, Record};
+use super::since::Since;
 use super::tables::{self, Last, Names};
-use super::{Job, Shared};
+use super::{Job, Shared, disk, replay};
 use crate::failpoint::failpoint;
 
 /// Most entries of a batch, while all can be written.
 const BATCH_MAX: usize = 4_096;
+/// Memory for entries that is kept for the next ones, in bytes.
+const PENDING_KEPT: usize = 1 << 20;
+/// Longest wait for the disk to have what was written.
+const SYNCED_MAX: Duration = Duration::from_secs(5);
 /// Time between two tries to write what could not be written.
 const AGAIN_EVERY: Duration = Duration::from_millis(100);
+/// In the mode `process`: least time between two batches, while nobody waits for one. The journal has
+/// what is not in a batch yet.
+const BATCH_EVERY: Duration = Duration::from_millis(100);
 /// Pages of SQLite's log from which on the writer moves them itself, should nobody else: 64 MiB.
 const LOG_PAGES: u32 = 16_384;
 
@@ -30,25 +37,27 @@ pub(super) struct Writer {
     connection: Connection,
     shared: Arc<Shared>,
     names: Names,
-    keys: HashMap<PublicPart, (u32, u32, u32)>,
-    /// Reservations without a terminal entry, by the batch of their hold; 0: not written yet.
-    open: HashMap<ReservationId, i64>,
-    /// How many of them each batch has.
+    known: Known,
+    /// Reservations without a terminal entry, by the batch of their hold.
+    open: HashMap<ReservationId, i64, ByNumber>,
+    /// How many of them each batch has, and how many the next one will have.
     open_in: BTreeMap<i64, u32>,
-    pending: Vec<Pending>,
-    /// The number of the last entry that SQLite has.
-    folded: u64,
-}
-
-struct Pending {
-    number: u64,
-    entry: Entry,
-    written: Option<Written>,
+    open_next: u32,
+    /// Entries that keep the rules and are not written, as they were noted.
+    pending: Vec<u8>,
+    count: usize,
+    /// Who waits for them.
+    waiters: Vec<Written>,
+    last: Last,
+    /// The journal could not be brought to the disk.
+    failing: bool,
+    /// When a batch was written last.
+    written: Since,
 }
 
 impl Writer {
-    /// A writer over tables without open reservations.
-    pub(super) fn new(connection: Connection, shared: Arc<Shared>, folded: u64) -> Result<Writer> {
+    /// A writer over tables without open reservations, whose last batch is this one.
+    pub(super) fn new(connection: Connection, shared: Arc<Shared>, last: Last) -> Result<Writer> {
         let full = shared.settings.durability == Durability::Strict;
         connection.pragma_update(None, "synchronous", if full { "FULL" } else { "NORMAL" })?;
         connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
@@ -57,45 +66,113 @@ impl Writer {
             connection,
             shared,
             names,
-            keys: HashMap::new(),
-            open: HashMap::new(),
+            known: Known::default(),
+            open: HashMap::default(),
             open_in: BTreeMap::new(),
+            open_next: 0,
             pending: Vec::new(),
-            folded,
+            count: 0,
+            waiters: Vec::new(),
+            last,
+            failing: false,
+            written: Since::now(),
         })
     }
 
     /// Runs until nobody can hand anything in any more.
     pub(super) fn run(mut self) {
         let shared = Arc::clone(&self.shared);
-        let mut jobs = Vec::new();
+        let mut taken = Taken::default();
         loop {
-            let most = (!self.pending.is_empty()).then_some(AGAIN_EVERY);
-            if !shared.inbox.take(&mut jobs, self.folded, most) {
+            let waits = self.count > 0 || self.failing;
+            shared.inbox.first(waits.then_some(AGAIN_EVERY));
+            if self.failing {
+                self.sync();
+            }
+            self.gather();
+            if !shared.inbox.take(&mut taken, shared.disk.durable()) {
                 break;
             }
-            for job in jobs.drain(..) {
-                self.job(job);
-                if self.pending.len() % BATCH_MAX == BATCH_MAX - 1 {
-                    self.commit();
-                }
-            }
+            self.taken(&mut taken);
             self.commit();
+            self.written = Since::now();
         }
         self.commit();
         // Best effort: SQLite does the same when the file is next opened.
         let moved = self.connection.execute_batch("PRAGMA wal_checkpoint(PASSIVE)");
-        if moved.is_ok() && self.pending.is_empty() {
+        if moved.is_ok() && self.count == 0 && shared.disk.wait(SYNCED_MAX) {
             shared.inbox.done();
         }
     }
 
+    /// Lets entries come. What the journal has meanwhile is brought to the disk.
+    fn gather(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        let Shared { inbox, settings, waiting, .. } = &*shared;
+        loop {
+            inbox.gather();
+            let many = waiting.load(Ordering::Relaxed) >= settings.queue_max / 2;
+            if settings.durability != Durability::Process || many || inbox.presses() {
+                return;
+            }
+            let rest = BATCH_EVERY.saturating_sub(self.written.elapsed());
+            if rest.is_zero() {
+                return;
+            }
+            if !self.sync() {
+                inbox.more(rest);
+            }
+        }
+    }
+
+    /// Brings to the disk what of the journal it has neither there nor in SQLite; whether there was
+    /// something.
+    fn sync(&mut self) -> bool {
+        let Shared { inbox, disk, .. } = &*self.shared;
+        let found = inbox.unsynced(disk.durable());
+        let error = found.as_ref().and_then(|unsynced| unsynced.sync().err());
+        if error.is_some() {
+            inbox.still_unsynced();
+        }
+        if error.is_some() || self.failing {
+            self.failing = error.is_some();
+            let trouble = error.map(|error| disk::told(&self.shared, &error));
+            self.shared.note(|all| all.journal = trouble);
+        }
+        found.is_some()
+    }
+
+    /// Takes in entries and jobs, each in its place.
+    fn taken(&mut self, taken: &mut Taken) {
+        let mut jobs = taken.jobs.drain(..).peekable();
+        let mut rest = &taken.entries[..];
+        loop {
+            let at = taken.entries.len() - rest.len();
+            let mut waiter = None;
+            while let Some((_, job)) = jobs.next_if(|(place, _)| *place <= at) {
+                if let Job::Tell(written) = job {
+                    waiter = Some(written);
+                } else {
+                    self.job(job);
+                }
+            }
+            let Some((entry, behind)) = journal::first(rest) else { break };
+            rest = behind;
+            self.accept(&entry, waiter);
+            if self.count % BATCH_MAX == BATCH_MAX - 1 {
+                self.commit();
+            }
+        }
+        drop(jobs);
+        taken.entries.clear();
+    }
+
     fn job(&mut self, job: Job) {
         match job {
-            Job::Entry(number, entry, written) => self.accept(number, entry, written),
+            Job::Tell(_) => {}
             Job::Spent(of, summed) => {
                 self.commit();
-                let sum = if self.pending.is_empty() {
+                let sum = if self.count == 0 {
                     self.sum(&of).map_err(|error| self.told(&error))
                 } else {
                     Err("entries handed in before could not be written".to_owned())
@@ -104,8 +181,8 @@ impl Writer {
             }
             Job::Flush(done) => {
                 self.commit();
-                let synced = self.shared.disk.wait(Duration::from_secs(5));
-                let _ = done.send(synced && self.pending.is_empty());
+                let synced = self.shared.disk.wait(SYNCED_MAX);
+                let _ = done.send(synced && self.count == 0);
             }
             #[cfg(test)]
             Job::Pragma(text) => {
@@ -115,11 +192,15 @@ impl Writer {
     }
 
     /// Holds an entry against the rules: one hold begins a reservation, one terminal entry ends it.
-    fn accept(&mut self, number: u64, entry: Entry, written: Option<Written>) {
-        let id = entry.reservation;
-        let sound = match entry.kind {
+    fn accept(&mut self, entry: &Noted<'_>, waiter: Option<Written>) {
+        let Record { reservation: id, kind, .. } = entry.record;
+        let sound = match kind {
             EntryKind::Hold => {
-                self.open.entry(id).or_insert(0);
+                let next = self.last.seq + 1;
+                self.open.entry(id).or_insert_with(|| {
+                    self.open_next += 1;
+                    next
+                });
                 true
             }
             EntryKind::Exposure => self.open.contains_key(&id),
@@ -133,17 +214,20 @@ impl Writer {
             EntryKind::Adjust => true,
         };
         if sound {
-            self.pending.push(Pending { number, entry, written });
+            self.pending.extend_from_slice(entry.bytes);
+            self.count += 1;
+            self.waiters.extend(waiter);
         } else {
             self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
             self.shared.refused.fetch_add(1, Ordering::Relaxed);
-            tracing::error!(reservation = %id, kind = entry.kind.name(), "an entry breaks the ledger's rules and was not written");
+            tracing::error!(reservation = %id, kind = kind.name(), "an entry breaks the ledger's rules and was not written");
         }
-        self.shared.open.store(self.open.len(), Ordering::Relaxed);
     }
 
     fn closed_in(&mut self, seq: i64) {
-        if let Some(count) = self.open_in.get_mut(&seq) {
+        if seq > self.last.seq {
+            self.open_next -= 1;
+        } else if let Some(count) = self.open_in.get_mut(&seq) {
             *count -= 1;
             if *count == 0 {
                 self.open_in.remove(&seq);
@@ -153,77 +237,69 @@ impl Writer {
 
     /// Writes what is pending, all of it or nothing, and tells those who wait.
     fn commit(&mut self) {
-        if self.pending.is_empty() {
+        self.shared.open.store(self.open.len(), Ordering::Relaxed);
+        if self.count == 0 {
             return;
         }
         failpoint("ledger-before-commit");
         let written = self.write();
         self.names.over(written.is_ok());
         match written {
-            Ok(seq) => {
+            Ok(batch) => {
                 failpoint("ledger-after-commit");
-                self.shared.disk.written();
-                self.shared.note(|trouble| trouble.writing = None);
-                self.shared.waiting.fetch_sub(self.pending.len(), Ordering::Relaxed);
-                self.committed(seq);
+                self.committed(batch);
             }
             Err(error) => {
                 let why = self.told(&error);
-                self.keys.clear();
+                self.known.clear();
                 self.shared.note(|trouble| trouble.writing = Some(why.clone()));
                 // They stay pending: a reservation has its hold before its terminal entry.
-                for waiter in self.pending.iter_mut().filter_map(|one| one.written.take()) {
+                for waiter in self.waiters.drain(..) {
                     waiter(Err(LedgerTrouble::Failing { why: why.clone() }));
                 }
             }
         }
     }
 
-    fn committed(&mut self, seq: i64) {
-        let last = self.pending.last().map_or(0, |last| last.number);
-        self.folded = self.folded.max(last);
-        for one in self.pending.drain(..) {
-            let new = one.entry.kind == EntryKind::Hold;
-            if let Some(at) =
-                self.open.get_mut(&one.entry.reservation).filter(|at| new && **at == 0)
-            {
-                *at = seq;
-                *self.open_in.entry(seq).or_default() += 1;
-            }
-            if let Some(written) = one.written {
-                written(Ok(()));
-            }
+    fn committed(&mut self, batch: Last) {
+        if self.open_next > 0 {
+            self.open_in.insert(batch.seq, std::mem::take(&mut self.open_next));
+        }
+        self.last = batch;
+        self.shared.disk.written(batch.journal);
+        self.shared.note(|trouble| trouble.writing = None);
+        self.shared.waiting.fetch_sub(std::mem::take(&mut self.count), Ordering::Relaxed);
+        self.pending.clear();
+        self.pending.shrink_to(PENDING_KEPT);
+        for waiter in self.waiters.drain(..) {
+            waiter(Ok(()));
         }
     }
 
-    fn write(&mut self) -> Result<i64> {
-        let Writer { connection, names, keys, pending, open, open_in, .. } = self;
-        let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let last = tables::last(&change)?;
-        let mut blob = Vec::with_capacity(pending.len() * super::record::LENGTH);
-        let mut sums = BTreeMap::new();
-        let mut latest = last.latest;
+    fn write(&mut self) -> Result<Last> {
+        let Writer { connection, names, known, pending, last, open_in, open_next, count, .. } =
+            self;
         let seq = last.seq + 1;
-        let mut still_open = false;
-        for Pending { entry, .. } in pending.iter() {
-            let record = numbered(&change, names, keys, entry)?;
-            record.write(&mut blob);
-            tables::add(&mut sums, &record);
-            latest = latest.max(entry.at.0);
-            still_open |= open.contains_key(&entry.reservation);
-        }
         let oldest = open_in.keys().next().copied();
-        let batch = Last {
-            seq,
-            latest,
-            open_from: oldest.unwrap_or(if still_open { seq } else { seq + 1 }),
-            digest: tables::digest(&last.digest, seq, &blob),
-            journal: pending.last().map_or(0, |last| last.number).max(last.journal),
-        };
-        tables::put_batch(&change, &batch, &blob)?;
-        tables::put_sums(&change, &sums)?;
-        change.commit()?;
-        Ok(seq)
+        let open_from = oldest.unwrap_or(if *open_next > 0 { seq } else { seq + 1 });
+        crate::sqlite::in_transaction(connection, |change| {
+            let mut blob = Vec::with_capacity(*count * LENGTH);
+            let mut sums = BTreeMap::new();
+            let mut batch = Last { seq, open_from, ..*last };
+            let mut rest = &pending[..];
+            while let Some((entry, behind)) = journal::first(rest) {
+                let record = known.numbered(change, names, &entry)?;
+                record.write(&mut blob);
+                tables::add(&mut sums, &record);
+                batch.latest = batch.latest.max(record.at.0);
+                batch.journal = batch.journal.max(entry.number);
+                rest = behind;
+            }
+            batch.digest = tables::digest(&last.digest, seq, &blob);
+            tables::put_batch(change, &batch, &blob)?;
+            tables::put_sums(change, &sums)?;
+            Ok(batch)
+        })
     }
 
     fn sum(&mut self, of: &SpentOf) -> Result<Usd> {
@@ -249,30 +325,82 @@ impl Writer {
     }
 }
 
-/// An entry with names as numbers.
-fn numbered(
-    to: &Connection,
-    names: &mut Names,
-    keys: &mut HashMap<PublicPart, (u32, u32, u32)>,
-    entry: &Entry,
-) -> Result<Record> {
-    let (org, project, key) = match &entry.key {
-        Some(key) => {
-            if let Some(known) = keys.get(&key.public) {
-                *known
-            } else {
-                let numbers = key_numbers(to, names, key)?;
-                keys.insert(key.public, numbers);
-                numbers
-            }
-        }
-        None => (names.number(to, DEFAULT_ORG)?, names.number(to, DEFAULT_PROJECT)?, 0),
-    };
-    let model = names.model(to, &entry.model)?;
-    Ok(Record { org, project, key, model, ..Record::unnamed(entry) })
+/// Numbers of names that have come before.
+#[derive(Debug, Default)]
+struct Known {
+    /// Organization, project, key, model.
+    numbers: HashMap<Box<[u8]>, [u32; 4]>,
+    /// The last that was asked for: entries of one key and model often come together.
+    last: (Vec<u8>, [u32; 4]),
 }
 
-fn key_numbers(to: &Connection, names: &mut Names, key: &KeyRecord) -> Result<(u32, u32, u32)> {
-    let (org, project) = (names.number(to, &key.org)?, names.number(to, &key.project)?);
-    Ok((org, project, names.number(to, &key.id())?))
+impl Known {
+    /// Names kept, each with those that stand beside it.
+    const MOST: usize = 4_096;
+
+    fn clear(&mut self) {
+        *self = Known::default();
+    }
+
+    /// An entry with names as numbers.
+    fn numbered(
+        &mut self,
+        to: &Connection,
+        names: &mut Names,
+        entry: &Noted<'_>,
+    ) -> Result<Record> {
+        if self.last.0.is_empty() || self.last.0 != entry.names {
+            let known = self.numbers.get(entry.names).copied();
+            let numbers = match known {
+                Some(numbers) => numbers,
+                None => self.learn(to, names, entry.names)?,
+            };
+            self.last.0.clear();
+            self.last.0.extend_from_slice(entry.names);
+            self.last.1 = numbers;
+        }
+        let [org, project, key, model] = self.last.1;
+        Ok(Record { org, project, key, model, ..entry.record })
+    }
+
+    fn learn(&mut self, to: &Connection, names: &mut Names, side: &[u8]) -> Result<[u32; 4]> {
+        let numbers = replay::numbers(to, names, journal::texts(side).unwrap_or_default())?;
+        if self.numbers.len() >= Known::MOST {
+            self.numbers.clear();
+        }
+        self.numbers.insert(side.into(), numbers);
+        Ok(numbers)
+    }
+}
+
+/// Reservations in memory by their numbers, which are random and the gateway's own.
+#[derive(Clone, Copy, Debug, Default)]
+struct ByNumber;
+
+impl BuildHasher for ByNumber {
+    type Hasher = Number;
+
+    fn build_hasher(&self) -> Number {
+        Number(0)
+    }
+}
+
+#[derive(Debug)]
+struct Number(u64);
+
+impl Hasher for Number {
+    fn write(&mut self, bytes: &[u8]) {
+        // As in FxHash: with an odd factor no step loses anything.
+        const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+        let (words, tail) = bytes.as_chunks::<8>();
+        let mut last = [0; 8];
+        last[..tail.len()].copy_from_slice(tail);
+        for word in words.iter().chain((!tail.is_empty()).then_some(&last)) {
+            self.0 = (self.0.rotate_left(29) ^ u64::from_le_bytes(*word)).wrapping_mul(FACTOR);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0 ^ self.0 >> 32
+    }
 }
