@@ -56,15 +56,22 @@ impl<'a> Writer<'a> {
         if self.form == Form::Wide {
             return self.raw(wide);
         }
-        let mut rest = number;
-        loop {
-            let low = rest.to_le_bytes()[0] & 0x7f;
+        let mut bytes = [0; 19];
+        let (mut rest, mut at) = (number, 0);
+        // Nearly all numbers have 64 bits at most, which the processor has in one piece.
+        while u64::try_from(rest).is_err() {
+            bytes[at] = rest.to_le_bytes()[0] | 0x80;
             rest >>= 7;
-            self.u8(if rest == 0 { low } else { low | 0x80 });
-            if rest == 0 {
-                return;
-            }
+            at += 1;
         }
+        let mut rest = u64::try_from(rest).unwrap_or_default();
+        while rest > 0x7f {
+            bytes[at] = rest.to_le_bytes()[0] | 0x80;
+            rest >>= 7;
+            at += 1;
+        }
+        bytes[at] = rest.to_le_bytes()[0];
+        self.raw(&bytes[..=at]);
     }
 
     pub(super) fn flag(&mut self, set: bool) {

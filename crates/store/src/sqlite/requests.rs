@@ -7,7 +7,7 @@ use mainstay_core::store::{
     RequestBatch, RequestFilter, RequestId, RequestRecord, RequestStore, RequestsKept, StoreError,
     UnixMillis,
 };
-use rusqlite::{Connection, OptionalExtension, Result, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Result, params};
 
 use super::{Sqlite, told};
 use crate::requests::{pieces, read};
@@ -31,9 +31,14 @@ impl Sqlite {
         work: impl FnOnce(&mut Connection) -> Result<T>,
     ) -> std::result::Result<T, StoreError> {
         let mut place = self.desk.records.lock().unwrap_or_else(PoisonError::into_inner);
-        let connection = match &mut *place {
-            Some(connection) => connection,
-            None => place.insert(super::open_file(&self.desk.path)?),
+        let connection = if let Some(connection) = &mut *place {
+            connection
+        } else {
+            let connection = super::open_file(&self.desk.path)?;
+            // The last second of records may be lost with the machine; nothing waits for the disk.
+            let eased = connection.pragma_update(None, "synchronous", "NORMAL");
+            eased.map_err(|error| told(&error, what, &self.desk.path))?;
+            place.insert(connection)
         };
         let done = work(connection);
         if done.is_err() {
@@ -51,12 +56,10 @@ impl RequestStore for Sqlite {
         now: UnixMillis,
     ) -> std::result::Result<(), StoreError> {
         self.on_records("keep records of requests", |connection| {
-            // The last second of records may be lost with the machine; nothing waits for the disk.
-            connection.pragma_update(None, "synchronous", "NORMAL")?;
-            let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            put(&change, batch)?;
-            forget(&change, kept, now)?;
-            change.commit()
+            super::in_transaction(connection, |change| {
+                let upto = put(change, batch)?;
+                forget(change, upto, kept, now)
+            })
         })
     }
 
@@ -83,45 +86,42 @@ impl RequestStore for Sqlite {
     }
 }
 
-fn put(to: &Connection, batch: &RequestBatch) -> Result<()> {
-    if batch.is_empty() {
-        return Ok(());
-    }
+/// Writes a batch; gives how many records there were, with these, since the first one.
+fn put(to: &Connection, batch: &RequestBatch) -> Result<i64> {
     let sql = "SELECT seq, upto FROM request_batch ORDER BY seq DESC LIMIT 1";
+    let mut last = to.prepare_cached(sql)?;
     let last: Option<(i64, i64)> =
-        to.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-    let (seq, upto) = last.unwrap_or((0, 0));
-    let count = i64::try_from(batch.len()).unwrap_or(i64::MAX);
-    to.prepare("INSERT INTO request_batch (seq, upto, latest, records) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![
-            seq + 1,
-            upto.saturating_add(count),
-            millis(batch.latest()),
-            batch.bytes()
-        ])?;
-    Ok(())
+        last.query_row([], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let (seq, before) = last.unwrap_or((0, 0));
+    if batch.is_empty() {
+        return Ok(before);
+    }
+    let upto = before.saturating_add(i64::try_from(batch.len()).unwrap_or(i64::MAX));
+    let sql = "INSERT INTO request_batch (seq, upto, latest, records) VALUES (?1, ?2, ?3, ?4)";
+    let values = params![seq + 1, upto, millis(batch.latest()), batch.bytes()];
+    to.prepare_cached(sql)?.execute(values)?;
+    Ok(upto)
 }
 
 /// Forgets whole batches from the oldest end. The last one stays, so that numbers go on.
-fn forget(to: &Connection, kept: RequestsKept, now: UnixMillis) -> Result<()> {
-    let last = "SELECT upto FROM request_batch ORDER BY seq DESC LIMIT 1";
-    let Some(upto) = to.query_row(last, [], |row| row.get::<_, i64>(0)).optional()? else {
-        return Ok(());
-    };
+fn forget(to: &Connection, upto: i64, kept: RequestsKept, now: UnixMillis) -> Result<()> {
     let too_many = upto.saturating_sub(i64::try_from(kept.count_max).unwrap_or(i64::MAX));
     let too_old = millis(now.minus(kept.age_max));
-    let mut query = to.prepare("SELECT seq, upto, latest FROM request_batch ORDER BY seq")?;
+    let sql = "SELECT seq, upto, latest FROM request_batch ORDER BY seq";
+    let mut query = to.prepare_cached(sql)?;
     let mut rows = query.query([])?;
-    let mut over = 0_i64;
+    let mut over = None;
     while let Some(row) = rows.next()? {
         let (seq, upto_here, latest): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
         if upto_here == upto || (upto_here > too_many && latest >= too_old) {
             break;
         }
-        over = seq;
+        over = Some(seq);
     }
     drop(rows);
-    to.prepare("DELETE FROM request_batch WHERE seq <= ?1")?.execute([over])?;
+    if let Some(over) = over {
+        to.prepare_cached("DELETE FROM request_batch WHERE seq <= ?1")?.execute([over])?;
+    }
     Ok(())
 }
 

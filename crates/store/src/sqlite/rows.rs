@@ -6,7 +6,9 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
 pub(super) fn epoch(connection: &Connection) -> Result<u64> {
-    let epoch: i64 = connection.query_row("SELECT value FROM epoch", [], |row| row.get(0))?;
+    // Asked several times a second.
+    let mut query = connection.prepare_cached("SELECT value FROM epoch")?;
+    let epoch: i64 = query.query_row([], |row| row.get(0))?;
     Ok(u64::try_from(epoch).unwrap_or(0))
 }
 
