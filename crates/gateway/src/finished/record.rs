@@ -6,7 +6,9 @@ use std::time::Duration;
 use mainstay::Engine;
 use mainstay::call::{AttemptRecord, TargetLook};
 use mainstay_core::mask;
-use mainstay_core::store::{AttemptNote, LimitNote, RequestId, RequestRecord, StateNote};
+use mainstay_core::store::{
+    AttemptNote, KeyRecord, LimitNote, RequestId, RequestRecord, StateNote, UnixMillis,
+};
 use mainstay_core::wire::endpoint::Endpoint;
 
 use super::Finished;
@@ -32,82 +34,189 @@ impl<'e> Targets<'e> {
         Targets { engine, seen: Vec::new() }
     }
 
-    fn about(&mut self, one: &AttemptRecord) -> Option<StateNote> {
+    fn about(&mut self, one: &AttemptRecord) -> Option<&StateNote> {
         let AttemptRecord { provider, credential, model, .. } = one;
-        let is_it = |seen: &&Seen| {
+        let is_it = |seen: &Seen| {
             (&seen.provider, seen.credential, &seen.model) == (provider, *credential, model)
         };
-        if let Some(seen) = self.seen.iter().find(is_it) {
-            return seen.state.clone();
-        }
-        let look = self.engine.state_of(provider, *credential, model.as_deref());
-        let state = look.map(|look| note(false, &look));
-        let (provider, model) = (provider.clone(), model.clone());
-        self.seen.push(Seen { provider, credential: *credential, model, state: state.clone() });
-        state
+        let place = self.seen.iter().position(is_it).unwrap_or_else(|| {
+            let look = self.engine.state_of(provider, *credential, model.as_deref());
+            let state = look.map(|look| note(false, &look));
+            let (provider, model) = (provider.clone(), model.clone());
+            self.seen.push(Seen { provider, credential: *credential, model, state });
+            self.seen.len() - 1
+        });
+        self.seen[place].state.as_ref()
     }
 }
 
-/// Makes the record.
-pub(super) fn of(call: Finished, targets: &mut Targets<'_>) -> Option<RequestRecord> {
-    let id = RequestId::parse(&call.id)?;
-    let first_content = call.first_content();
-    let ended = call.arrived + call.took;
-    let attempts = call.trace.records.iter().map(|one| attempt(one, &call, ended, targets));
-    let attempts = attempts.collect();
-    let key = call.who.as_ref().and_then(|who| who.record());
-    let name = |text: &str| -> Box<str> {
-        mask::text(text[..text.floor_char_boundary(NAME_MAX)].to_owned()).into()
-    };
-    Some(RequestRecord {
-        id,
-        at: call.at,
-        key: key.map(|key| key.id().into()),
-        key_name: key.map(|key| key.name.clone()).unwrap_or_default(),
-        org: call.who.as_ref().map(|who| who.org().into()).unwrap_or_default(),
-        project: call.who.as_ref().map(|who| who.project().into()).unwrap_or_default(),
-        endpoint: call.endpoint.unwrap_or(Endpoint::Other),
-        model: call.trace.asked.model.as_deref().map(name),
-        served: call.trace.model.as_deref().map(name),
-        provider: call.trace.provider.as_deref().map(Into::into),
-        stream: call.trace.asked.stream,
-        status: call.status,
-        failed: call.failed.map(|note| *note),
-        took: call.took,
-        waited: call.trace.waited,
-        first_content,
-        overhead: Duration::from_micros(call.overhead_us),
-        attempts_sent: call.trace.attempts,
-        usage: call.used.map(|used| used.usage),
-        counted: call.used.is_some_and(|used| used.counted),
-        cost: call.cost,
-        sdk_retry: call.trace.asked.sdk_retry,
-        attempts,
-    })
+/// Makes records, each in the place of the one before: calls that follow each other mostly have the
+/// same key, model and target, and what is the same stays where it is.
+pub(super) struct Records {
+    record: RequestRecord,
+    /// Whose key the record names.
+    key: Option<Arc<KeyRecord>>,
+    model: Shown,
+    served: Shown,
 }
 
-fn attempt(
-    one: &AttemptRecord,
-    call: &Finished,
-    ended: mainstay_core::time::Moment,
-    targets: &mut Targets<'_>,
-) -> AttemptNote {
-    let exact = one.state.as_deref().map(|look| note(true, look));
-    let state = exact.or_else(|| targets.about(one));
+/// A name as it was given, and what may be kept of it.
+#[derive(Default)]
+struct Shown {
+    given: String,
+    kept: Box<str>,
+}
+
+impl Shown {
+    fn kept(&mut self, given: &str) -> &str {
+        if self.given != given {
+            given.clone_into(&mut self.given);
+            let text = &given[..given.floor_char_boundary(NAME_MAX)];
+            self.kept = mask::text(text.to_owned()).into();
+        }
+        &self.kept
+    }
+}
+
+impl Records {
+    pub(super) fn new() -> Records {
+        Records { record: empty(), key: None, model: Shown::default(), served: Shown::default() }
+    }
+
+    /// Makes the record of a call; it stands until that of the next.
+    pub(super) fn of(
+        &mut self,
+        mut call: Finished,
+        targets: &mut Targets<'_>,
+    ) -> Option<&mut RequestRecord> {
+        self.record.id = RequestId::parse(&call.id)?;
+        self.who(&call);
+        let record = &mut self.record;
+        let asked = &call.trace.asked;
+        maybe(&mut record.model, asked.model.as_deref().map(|name| self.model.kept(name)));
+        let served = call.trace.model.as_deref();
+        maybe(&mut record.served, served.map(|name| self.served.kept(name)));
+        maybe(&mut record.provider, call.trace.provider.as_deref());
+        record.at = call.at;
+        record.endpoint = call.endpoint.unwrap_or(Endpoint::Other);
+        record.stream = asked.stream;
+        record.status = call.status;
+        record.took = call.took;
+        record.waited = call.trace.waited;
+        record.first_content = call.first_content();
+        record.overhead = Duration::from_micros(call.overhead_us);
+        record.attempts_sent = call.trace.attempts;
+        record.usage = call.used.map(|used| used.usage);
+        record.counted = call.used.is_some_and(|used| used.counted);
+        record.cost = call.cost;
+        record.sdk_retry = asked.sdk_retry;
+        record.failed = call.failed.take().map(|note| *note);
+        attempts(&mut record.attempts, &call, targets);
+        Some(record)
+    }
+
+    fn who(&mut self, call: &Finished) {
+        let (who, record) = (call.who.as_ref(), &mut self.record);
+        let key = who.and_then(|who| who.record());
+        if let (Some(key), Some(last)) = (key, &self.key)
+            && Arc::ptr_eq(key, last)
+        {
+            return;
+        }
+        self.key = key.cloned();
+        record.key = key.map(|key| key.id().into());
+        record.key_name = key.map(|key| key.name.clone()).unwrap_or_default();
+        record.org = who.map(|who| who.org().into()).unwrap_or_default();
+        record.project = who.map(|who| who.project().into()).unwrap_or_default();
+    }
+}
+
+fn same(to: &mut Box<str>, text: &str) {
+    if **to != *text {
+        *to = text.into();
+    }
+}
+
+fn maybe(to: &mut Option<Box<str>>, text: Option<&str>) {
+    match (to.as_mut(), text) {
+        (Some(to), Some(text)) => same(to, text),
+        (_, text) => *to = text.map(Into::into),
+    }
+}
+
+fn attempts(to: &mut Vec<AttemptNote>, call: &Finished, targets: &mut Targets<'_>) {
+    let records = &call.trace.records;
+    to.truncate(records.len());
+    to.resize_with(records.len(), unsent);
+    let ended = call.arrived + call.took;
+    for (to, one) in to.iter_mut().zip(records) {
+        same(&mut to.provider, &one.provider);
+        to.credential = u32::try_from(one.credential).unwrap_or(u32::MAX);
+        maybe(&mut to.model, one.model.as_deref());
+        to.start = one.started.since(call.arrived);
+        to.waited = one.waited;
+        same(&mut to.cause, one.wait_cause);
+        to.took = one.took;
+        to.lasted = one.ended.unwrap_or(ended).since(one.started);
+        to.status = one.status;
+        to.kind = one.kind;
+        to.bytes = one.bytes;
+        to.usage = one.used.map(|used| used.usage);
+        if let Some(look) = one.state.as_deref() {
+            to.state = Some(note(true, look));
+            continue;
+        }
+        let state = targets.about(one);
+        if to.state.as_ref() != state {
+            to.state = state.cloned();
+        }
+    }
+}
+
+/// What every record is made from.
+fn empty() -> RequestRecord {
+    RequestRecord {
+        id: RequestId([0; 16]),
+        at: UnixMillis(0),
+        key: None,
+        key_name: Box::default(),
+        org: Box::default(),
+        project: Box::default(),
+        endpoint: Endpoint::Other,
+        model: None,
+        served: None,
+        provider: None,
+        stream: false,
+        status: 0,
+        failed: None,
+        took: Duration::ZERO,
+        waited: Duration::ZERO,
+        first_content: None,
+        overhead: Duration::ZERO,
+        attempts_sent: 0,
+        usage: None,
+        counted: false,
+        cost: None,
+        sdk_retry: 0,
+        attempts: Vec::new(),
+    }
+}
+
+fn unsent() -> AttemptNote {
     AttemptNote {
-        provider: (&*one.provider).into(),
-        credential: u32::try_from(one.credential).unwrap_or(u32::MAX),
-        model: one.model.as_deref().map(Into::into),
-        start: one.started.since(call.arrived),
-        waited: one.waited,
-        cause: one.wait_cause.into(),
-        took: one.took,
-        lasted: one.ended.unwrap_or(ended).since(one.started),
-        status: one.status,
-        kind: one.kind,
-        bytes: one.bytes,
-        usage: one.used.map(|used| used.usage),
-        state,
+        provider: Box::default(),
+        credential: 0,
+        model: None,
+        start: Duration::ZERO,
+        waited: Duration::ZERO,
+        cause: Box::default(),
+        took: Duration::ZERO,
+        lasted: Duration::ZERO,
+        status: None,
+        kind: None,
+        bytes: 0,
+        usage: None,
+        state: None,
     }
 }
 

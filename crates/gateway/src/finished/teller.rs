@@ -15,9 +15,9 @@ use mainstay_core::store::{RequestBatch, RequestRecord, RequestsKept, Store};
 use mainstay_core::time::Moment;
 use mainstay_store::requests;
 
-use super::record::Targets;
+use super::record::{Records, Targets};
 use super::sums::{Sum, Sums};
-use super::{Finished, line, record};
+use super::{Finished, line};
 use crate::config::Bodies;
 use crate::fault::ServeError;
 use crate::metrics::Tally;
@@ -175,6 +175,7 @@ impl TellerPlan {
             queues,
             state,
             calls: Vec::new(),
+            records: Records::new(),
             spare: Vec::new(),
             pending: RequestBatch::default(),
             written: Moment::ZERO,
@@ -231,6 +232,8 @@ struct Work {
     state: Arc<TellerState>,
     /// Calls to be told of; empty between two looks.
     calls: Vec<Finished>,
+    /// What makes their records.
+    records: Records,
     /// Empty memory for the next queue that is taken.
     spare: Vec<Finished>,
     /// Records to be written.
@@ -309,21 +312,21 @@ impl Work {
             if call.trace.records.iter().any(dropped) {
                 tallied(&shared).dropped(&call.trace.records);
             }
-            let Some(mut record) = record::of(call, &mut targets) else { continue };
-            tallied(&shared).finished(&record);
-            line::write(&record, settings.log.bodies);
-            if let Some(sum) = self.sums.call(&record, now) {
+            let Some(record) = self.records.of(call, &mut targets) else { continue };
+            tallied(&shared).finished(record);
+            line::write(record, settings.log.bodies);
+            if let Some(sum) = self.sums.call(record, now) {
                 sum.write();
             }
             for ear in &mut self.ears {
-                ear.finished(&record);
+                ear.finished(record);
                 if let Some(traced) = &traced {
-                    ear.traced(&record, traced);
+                    ear.traced(record, traced);
                 }
             }
             if keep {
-                cut_to(&mut record, settings.records.bodies);
-                requests::add(&mut self.pending, &record);
+                cut_to(record, settings.records.bodies);
+                requests::add(&mut self.pending, record);
                 if self.pending.len().is_multiple_of(BATCH_MAX) {
                     self.write();
                 }
