@@ -26,6 +26,11 @@ use crate::shared::Wall;
 use crate::spec::engine_spec;
 use crate::tail::LogTail;
 
+/// Time between two looks whether workers have ended, which they do by a fault only.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// The same while they are waited for.
+const LOOK_WHILE_STOPPING: Duration = Duration::from_millis(20);
+
 /// What a gateway is served with.
 #[derive(Debug)]
 pub struct ServeOptions {
@@ -225,7 +230,7 @@ async fn until_stopped(
     let _ = writeln!(out, "stopping: {under_way} calls under way; a second signal cuts them");
     tokio::select! {
         () = signals.next() => gateway.cut(),
-        () = over(gateway) => {}
+        () = over(gateway, LOOK_WHILE_STOPPING) => {}
     }
 }
 
@@ -240,15 +245,15 @@ async fn next_event(gateway: &Gateway, signals: &mut Signals, watch: &mut Watch)
     tokio::select! {
         _ = signals.hangup.recv() => Happened::Changed,
         () = watch.changed() => Happened::Changed,
-        () = over(gateway) => Happened::Over,
+        () = over(gateway, LOOK_EVERY) => Happened::Over,
         _ = signals.terminate.recv() => Happened::Stop,
         _ = signals.interrupt.recv() => Happened::Stop,
     }
 }
 
-/// Until every worker has ended.
-async fn over(gateway: &Gateway) {
+/// Until every worker has ended; how often that is looked at.
+async fn over(gateway: &Gateway, every: Duration) {
     while !gateway.is_over() {
-        sleep(Duration::from_millis(20)).await;
+        sleep(every).await;
     }
 }
