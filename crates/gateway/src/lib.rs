@@ -41,7 +41,6 @@ mod models;
 mod money;
 mod otel;
 mod ownership;
-mod quoted;
 mod recent;
 mod refused;
 pub mod rehearsal;

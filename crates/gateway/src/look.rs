@@ -7,11 +7,11 @@ use mainstay::{Engine, Fields};
 use mainstay_core::validate::form::{FormBody, FormLook, validate_form};
 use mainstay_core::validate::{self, Fault, Level, validate};
 use mainstay_core::wire::endpoint::{BodyForm, Endpoint};
+use mainstay_core::wire::quoted::Words;
 use mainstay_core::wire::request::{Peek, peek};
 
 use crate::body::{Begun, Hold, Taken};
 use crate::money::Asked;
-use crate::quoted::Words;
 use crate::refused::Refused;
 use crate::window::{self, Prompt};
 
@@ -54,7 +54,8 @@ pub(crate) async fn into(
     }
     asked.length = begun.as_ref().and_then(|begun| begun.length);
     if let CallBody::Buffered(bytes) = &body
-        && (json || bytes.trim_ascii_start().starts_with(b"{"))
+        && !json
+        && bytes.trim_ascii_start().starts_with(b"{")
     {
         asked.words = Words::of(bytes);
     }
@@ -67,11 +68,12 @@ async fn into_json(call: &mut Call, bytes: &Bytes, engine: &Engine) -> Result<As
     if bytes.is_empty() && call.endpoint.body_form() != BodyForm::Json {
         return Ok(Asked::default());
     }
-    let (peeked, level) = sound(call.endpoint, bytes, engine)?;
+    let (peeked, level, words) = sound(call.endpoint, bytes, engine)?;
     let asked = Asked {
         max_output: peeked.max_output(),
         answers: peeked.n.max(peeked.best_of),
         background: peeked.background,
+        words,
         ..Asked::default()
     };
     call.stream = peeked.stream;
@@ -103,23 +105,27 @@ fn into_form(call: &mut Call, body: FormBody<'_>, engine: &Engine) -> Result<boo
     Ok(model.is_none() && !form.complete() && call.endpoint != Endpoint::Files)
 }
 
-/// The fields that decide, of a body that passes at the level of its model's route, and the level.
+/// The fields that decide, of a body that passes at the level of its model's route, the level, and the
+/// words that stand in it.
 fn sound<'b>(
     endpoint: Endpoint,
     bytes: &'b [u8],
     engine: &Engine,
-) -> Result<(Peek<'b>, Level), Refused> {
+) -> Result<(Peek<'b>, Level, Words), Refused> {
     let usual = engine.validation(None);
-    if let Some(peeked) = validate::sound(endpoint, usual, bytes)
+    if let Some((peeked, words)) = validate::sound(endpoint, usual, bytes)
         && engine.validation(peeked.model.as_deref()) == usual
     {
-        return Ok((peeked, usual));
+        return Ok((peeked, usual, words));
     }
     match peek(bytes, endpoint) {
         Ok(peeked) => {
             let level = engine.validation(peeked.model.as_deref());
             let report = validate(endpoint, level, bytes);
-            if report.is_sound() { Ok((peeked, level)) } else { Err(Refused::unsound(report)) }
+            if !report.is_sound() {
+                return Err(Refused::unsound(report));
+            }
+            Ok((peeked, level, Words::of(bytes)))
         }
         Err(first) => Err(all_of(first, endpoint, engine.validation(None), bytes)),
     }

@@ -17,9 +17,9 @@ use http::Method;
 use mainstay::call::{Call, Pin};
 use mainstay_core::failure::Kind;
 use mainstay_core::store::{KeyRecord, ObjectRecord};
+use mainstay_core::wire::quoted::Words;
 
 use crate::auth::Caller;
-use crate::quoted::Words;
 use crate::refused::Refused;
 use crate::routes::ApiPath;
 use crate::shared::Shared;

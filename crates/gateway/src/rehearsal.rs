@@ -12,12 +12,12 @@ use mainstay::spec::EngineSpec;
 use mainstay_core::store::{Ledger, Store, StoreError};
 use mainstay_core::time::Moment;
 use mainstay_core::wire::endpoint::Endpoint;
+use mainstay_core::wire::quoted::Words;
 use mainstay_core::wire::usage::Usage;
 
 use crate::admission::{Admission, Ask, Ending, Who};
 use crate::auth::{KeyBook, authenticate};
 use crate::money::{Asked, Money, MoneyAsk, Pledge};
-use crate::quoted::Words;
 use crate::routes::ApiPath;
 use crate::settings::{Auth, Settings};
 use crate::shared::Wall;

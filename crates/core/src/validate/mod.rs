@@ -23,6 +23,7 @@ pub use fault::{Fault, Place};
 
 use crate::wire::endpoint::{BodyForm, Endpoint};
 use crate::wire::json::{Syntax, Type};
+use crate::wire::quoted::Words;
 use crate::wire::request::{Look, Peek};
 
 /// Most faults told of one body; the rest is only counted.
@@ -104,12 +105,13 @@ pub fn validate(endpoint: Endpoint, level: Level, body: &[u8]) -> Report {
     Report { faults: walk.faults, more: walk.more }
 }
 
-/// What a gateway decides by, of a body that is sound: [`peek`] and [`validate`] in one pass.
+/// What a gateway decides by, of a body that is sound: [`peek`], [`validate`] and a look for [`Words`] in one
+/// pass.
 ///
 /// `None` says that something may be wrong with it or that there are no rules for it; what, the two say.
 ///
 /// [`peek`]: crate::wire::request::peek
-pub fn sound(endpoint: Endpoint, level: Level, body: &[u8]) -> Option<Peek<'_>> {
+pub fn sound(endpoint: Endpoint, level: Level, body: &[u8]) -> Option<(Peek<'_>, Words)> {
     let rules = tables::of(endpoint).filter(|_| level != Level::Off)?;
     let text = core::str::from_utf8(body).ok().filter(|text| !text.is_empty())?;
     let mut walk = walk::Walk::new(text, level);
@@ -119,7 +121,10 @@ pub fn sound(endpoint: Endpoint, level: Level, body: &[u8]) -> Option<Peek<'_>> 
     if level == Level::Strict {
         between::check(endpoint, text, &mut walk);
     }
-    walk.look.filter(|_| walk.faults.is_empty())?.found()
+    if !walk.faults.is_empty() {
+        return None;
+    }
+    Some((walk.look?.found()?, walk.words))
 }
 
 fn whole(walk: &mut walk::Walk<'_>, rules: &'static schema::Fields) -> Result<(), Syntax> {

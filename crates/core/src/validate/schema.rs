@@ -4,7 +4,7 @@
 //! choice between shapes never needs a second try: what an API calls "a string or an array of parts"
 //! is one shape with two slots. Objects of several kinds are told apart by one field, their tag.
 
-use crate::wire::json::Type;
+use crate::wire::json::{Str, Type};
 
 /// From which level on a field must be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +97,82 @@ pub(super) struct Fields {
     pub(super) list: &'static [Field],
     /// Fields that are not listed are let through at every level.
     pub(super) open: bool,
+    /// Where in the list a name is.
+    places: Places,
+    /// One bit for each field that must be there: at every level, and at the strict one.
+    must: [u64; 2],
+}
+
+impl Fields {
+    const fn new(list: &'static [Field], open: bool) -> Fields {
+        let (mut must, mut at) = ([0; 2], 0);
+        while at < list.len() {
+            match list[at].need {
+                Need::Always => must = [must[0] | 1 << at, must[1] | 1 << at],
+                Need::Strict => must[1] |= 1 << at,
+                Need::Never => {}
+            }
+            at += 1;
+        }
+        Fields { list, open, places: Places::of(list), must }
+    }
+
+    /// Where in the list the field is that a key names.
+    pub(super) fn place(&self, key: Str<'_>) -> Option<usize> {
+        if key.escaped {
+            return self.list.iter().position(|field| key.is(field.name));
+        }
+        let mut place = hash(key.raw.as_bytes());
+        loop {
+            let at = usize::from(self.places.0[place % PLACES]);
+            if self.list.get(at)?.name == key.raw {
+                return Some(at);
+            }
+            place += 1;
+        }
+    }
+
+    /// One bit for each field that must be there.
+    pub(super) fn must(&self, strict: bool) -> u64 {
+        self.must[usize::from(strict)]
+    }
+}
+
+/// Twice as many places as fields, so that a search soon comes to a free one.
+const PLACES: usize = 128;
+
+/// Finds names by their [`hash`]: each is at its place or behind it, before the next free one.
+#[derive(Clone, Copy, Debug)]
+struct Places([u8; PLACES]);
+
+impl Places {
+    const FREE: u8 = u8::MAX;
+
+    const fn of(list: &[Field]) -> Places {
+        assert!(list.len() <= PLACES / 2, "a bit for each, and half of the places stay free");
+        let (mut places, mut at) = ([Places::FREE; PLACES], 0);
+        while at < list.len() {
+            let mut place = hash(list[at].name.as_bytes());
+            while places[place % PLACES] != Places::FREE {
+                place += 1;
+            }
+            #[expect(clippy::cast_possible_truncation, reason = "there are 64 at most")]
+            {
+                places[place % PLACES] = at as u8;
+            }
+            at += 1;
+        }
+        Places(places)
+    }
+}
+
+const fn hash(name: &[u8]) -> usize {
+    let length = name.len();
+    if length == 0 {
+        return 0;
+    }
+    let (first, middle, last) = (name[0], name[length / 2], name[length - 1]);
+    length + 3 * first as usize + 7 * middle as usize + 13 * last as usize
 }
 
 /// An object of several kinds.
@@ -249,10 +325,10 @@ pub(super) const fn may(name: &'static str, shape: Shape) -> Field {
 
 /// Fields, and no others.
 pub(super) const fn only(list: &'static [Field]) -> Fields {
-    Fields { list, open: false }
+    Fields::new(list, false)
 }
 
 /// Fields, and any others.
 pub(super) const fn at_least(list: &'static [Field]) -> Fields {
-    Fields { list, open: true }
+    Fields::new(list, true)
 }

@@ -256,6 +256,63 @@ fn a_fault_points_at_its_value() {
     assert_eq!(&body[fault.offset..=fault.offset], "3");
 }
 
+#[test]
+fn a_field_is_found_by_its_name_as_a_walk_over_the_list_finds_it() {
+    let endpoints = [
+        Endpoint::Chat,
+        Endpoint::Responses,
+        Endpoint::Completions,
+        Endpoint::Embeddings,
+        Endpoint::Images,
+        Endpoint::Transcriptions,
+        Endpoint::ThreadAndRun,
+    ];
+    let tables: Vec<&schema::Fields> = endpoints.into_iter().filter_map(tables::of).collect();
+    let names = tables.iter().flat_map(|table| table.list).map(|field| field.name);
+    let mut keys: Vec<String> = names.map(ToString::to_string).collect();
+    // Names of one table are strange to another; so are those with a letter too many, too few or another.
+    for name in keys.clone() {
+        keys.extend([alloc::format!("{name}s"), name[1..].to_string(), name.to_uppercase()]);
+    }
+    keys.push(String::new());
+    for table in tables {
+        for raw in &keys {
+            let key = crate::wire::json::Str { raw, escaped: false, at: 0 };
+            let found = table.list.iter().position(|field| field.name == raw);
+            assert_eq!(table.place(key), found, "{raw}");
+        }
+        for strict in [false, true] {
+            let bit = |(at, field): (usize, &schema::Field)| match field.need {
+                schema::Need::Always => 1 << at,
+                schema::Need::Strict => u64::from(strict) << at,
+                schema::Need::Never => 0,
+            };
+            let must = table.list.iter().enumerate().map(bit).fold(0, |all, one| all | one);
+            assert_eq!(table.must(strict), must);
+        }
+    }
+}
+
+#[test]
+fn a_kind_that_comes_first_is_checked_as_one_that_comes_last() {
+    let message = |members: [&str; 2]| {
+        let body = alloc::format!(r#"{{"model":"m","messages":[{{{}}}]}}"#, members.join(","));
+        [Level::Lenient, Level::Strict].map(|level| params(Endpoint::Chat, level, &body))
+    };
+    for (kind, other) in [
+        (r#""role":"user""#, r#""content":"x""#),
+        (r#""role":"user""#, r#""content":7"#),
+        (r#""role":"user""#, r#""nothing":7"#),
+        (r#""r\u006fle":"tool""#, r#""content":"x""#),
+        (r#""role":"nobody""#, r#""content":"x""#),
+        (r#""role":null"#, r#""content":"x""#),
+    ] {
+        assert_eq!(message([kind, other]), message([other, kind]), "{kind} {other}");
+    }
+    let twice = message([r#""role":"user""#, r#""content":"x","role":"tool""#]);
+    assert_eq!(twice[1], [("messages[0].role".to_string(), "invalid_value".to_string())]);
+}
+
 proptest! {
     #[test]
     fn one_pass_finds_what_two_find(
@@ -278,6 +335,12 @@ proptest! {
                 r#""unknown":{"model":1}"#,
                 r#""store":null"#,
                 r#""n":01"#,
+                r#""store":true,"metadata":{"file_id":"_id","\u0061":"b"}"#,
+                r#""messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"x"}}]}]"#,
+                r#""messages":[{"role":"us\u0065r","role":"tool","content":"\"_id"}]"#,
+                r#""messages":[{"content":"input_file","role":"user"},{"role":"nobody","file_id":[]},{"role":"user","content":7}]"#,
+                r#""messages":[{"role":"user","content":"a \n\u4f60 conversation"},{"role":1},{"role":"user"]"#,
+                r#""input":[{"type":"input_file","file_data":"x"},{"role":"user","content":"store"},{"type":"nothing"}]"#,
             ][..]),
             0..6,
         ),
@@ -291,6 +354,7 @@ proptest! {
                     .filter(|_| validate(endpoint, level, body.as_bytes()).is_sound());
                 let one = super::sound(endpoint, level, body.as_bytes());
                 let has_rules = endpoint != Endpoint::Other && level != Level::Off;
+                let two = two.map(|peek| (peek, Words::of(body.as_bytes())));
                 prop_assert_eq!(one, two.filter(|_| has_rules), "{} {:?}", body, level);
             }
         }

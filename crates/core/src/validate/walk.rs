@@ -9,6 +9,7 @@ use super::say;
 use super::schema::{Fields, Form, List, Need, Number, Object, Shape, Tagged, Text};
 use super::{FAULTS_MAX, Fault, Level};
 use crate::wire::json::{Reader, Str, Syntax, Type};
+use crate::wire::quoted::Words;
 use crate::wire::request;
 
 /// The walk over one body.
@@ -20,6 +21,9 @@ pub(super) struct Walk<'a> {
     pub(super) more: usize,
     /// Looks at the body's own members on the way, where somebody wants to know them.
     pub(super) look: Option<request::Look<'a>>,
+    /// What stands before quotes, where there is a look.
+    pub(super) words: Words,
+    text: &'a [u8],
     strict: bool,
 }
 
@@ -35,6 +39,8 @@ impl<'a> Walk<'a> {
             faults: Vec::new(),
             more: 0,
             look: None,
+            words: Words::default(),
+            text: text.as_bytes(),
             strict,
         }
     }
@@ -42,7 +48,7 @@ impl<'a> Walk<'a> {
     /// Reads one value and notes what its shape does not allow.
     pub(super) fn value(&mut self, shape: &Shape) -> Result<(), Syntax> {
         if shape.anything {
-            return self.reader.skip();
+            return self.pass();
         }
         let found = self.reader.next_type()?;
         match found {
@@ -77,6 +83,7 @@ impl<'a> Walk<'a> {
     fn mistyped(&mut self, shape: &Shape, found: Type) -> Result<(), Syntax> {
         let at = self.reader.offset();
         let raw = self.reader.raw()?;
+        self.words = self.words.and(Words::of(raw.as_bytes()));
         if self.strict || !shape.also.contains(&found) {
             self.add(at, |path| say::mistyped(path, shape, found, raw));
         }
@@ -94,16 +101,22 @@ impl<'a> Walk<'a> {
 
     fn text(&mut self, rule: &Text) -> Result<(), Syntax> {
         let found = self.reader.string()?;
-        if !self.strict {
-            return Ok(());
+        self.words.hear(self.text, found);
+        if self.strict {
+            self.judge(rule, found);
         }
+        Ok(())
+    }
+
+    /// Holds a string against its rule.
+    fn judge(&mut self, rule: &Text, found: Str<'a>) {
         // Characters are never more than bytes, so most strings need no counting.
         if found.raw.len() > rule.max && found.len_chars() > rule.max
             || rule.min > 0 && found.len_chars() < rule.min
         {
             let length = found.len_chars();
             self.add(found.at, |path| say::length(path, rule, length));
-            return Ok(());
+            return;
         }
         match rule.form {
             Form::Any => {}
@@ -119,7 +132,6 @@ impl<'a> Walk<'a> {
                 }
             }
         }
-        Ok(())
     }
 
     fn list(&mut self, rule: &List) -> Result<(), Syntax> {
@@ -133,7 +145,7 @@ impl<'a> Walk<'a> {
                 let expected = kind.unwrap_or(found);
                 let item_at = self.reader.offset();
                 self.add(item_at, |path| say::not_alike(path, expected, found));
-                self.reader.skip()?;
+                self.pass()?;
             } else {
                 kind = kind.or(Some(found));
                 self.value(rule.of)?;
@@ -150,23 +162,29 @@ impl<'a> Walk<'a> {
 
     fn object(&mut self, rule: &Object) -> Result<(), Syntax> {
         match rule {
-            Object::Free => self.reader.skip(),
-            Object::Fields(fields) => self.fields(fields),
+            Object::Free => self.pass(),
+            Object::Fields(fields) => self.fields(fields, None),
             Object::Tagged(tagged) => self.tagged(tagged),
             Object::Map { of, max, key_max } => self.map(of, *max, *key_max),
         }
     }
 
-    fn fields(&mut self, rule: &Fields) -> Result<(), Syntax> {
-        let at = self.reader.offset();
-        let (mut first, mut seen) = (true, 0_u64);
+    /// Reads an object; `led`: by a key that is its field of this place, and its value, both read already.
+    fn fields(&mut self, rule: &Fields, led: Option<Lead<'a>>) -> Result<(), Syntax> {
+        let at = led.as_ref().map_or_else(|| self.reader.offset(), |lead| lead.at);
+        let (mut first, mut seen) = (led.is_none(), 0_u64);
+        if let Some(lead) = led {
+            seen |= 1 << lead.place;
+            self.lead(rule, lead);
+        }
         while let Some(key) = self.reader.key(&mut first)? {
+            self.words.hear(self.text, key);
             if self.path.depth() == 0
                 && let Some(look) = &mut self.look
             {
                 look.ahead(key, &self.reader)?;
             }
-            let Some(index) = rule.list.iter().position(|field| key.is(field.name)) else {
+            let Some(index) = rule.place(key) else {
                 self.unlisted(rule, key)?;
                 continue;
             };
@@ -183,20 +201,40 @@ impl<'a> Walk<'a> {
             }
             self.path.pop();
         }
-        for (index, field) in rule.list.iter().enumerate() {
-            if seen & (1 << index) == 0 && self.asks_for(field.need) {
-                self.missing(field.name, at, &field.shape);
-            }
+        let mut missing = rule.must(self.strict) & !seen;
+        while missing != 0 {
+            let field = &rule.list[missing.trailing_zeros() as usize];
+            self.missing(field.name, at, &field.shape);
+            missing &= missing - 1;
         }
         Ok(())
+    }
+
+    fn lead(&mut self, rule: &Fields, lead: Lead<'a>) {
+        let Lead { at: _, place, key, value } = lead;
+        self.words.hear(self.text, key);
+        self.words.hear(self.text, value);
+        if let Some(text) = &rule.list[place].shape.text
+            && self.strict
+        {
+            self.path.push_key(key);
+            self.judge(text, value);
+            self.path.pop();
+        }
     }
 
     fn tagged(&mut self, rule: &Tagged) -> Result<(), Syntax> {
         let at = self.reader.offset();
         match (self.find_tag(rule.tag)?, &rule.untagged) {
-            (Tag::Text(said), _) => {
+            (Tag::Text(said, key, ahead), _) => {
                 if let Some((_, fields)) = rule.cases.iter().find(|(name, _)| said.is(name)) {
-                    return self.fields(fields);
+                    let place = key.and_then(|key| Some((key, fields.place(key)?)));
+                    let led = place.filter(|(_, place)| fields.list[*place].shape.text.is_some());
+                    let led = led.map(|(key, place)| {
+                        self.reader = ahead;
+                        Lead { at, place, key, value: said }
+                    });
+                    return self.fields(fields, led);
                 }
                 if self.strict {
                     let names: Vec<&'static str> =
@@ -205,9 +243,9 @@ impl<'a> Walk<'a> {
                     self.add(said.at, |path| say::not_one_of(path, &names, said));
                     self.path.pop();
                 }
-                self.reader.skip()
+                self.pass()
             }
-            (Tag::Absent, Some(fields)) => self.fields(fields),
+            (Tag::Absent, Some(fields)) => self.fields(fields, None),
             (Tag::Absent, None) => {
                 if self.asks_for(rule.need) {
                     let names: Vec<&'static str> =
@@ -216,7 +254,7 @@ impl<'a> Walk<'a> {
                     self.add(at, |path| say::missing_tag(path, &names));
                     self.path.pop();
                 }
-                self.reader.skip()
+                self.pass()
             }
             (Tag::Other(found, tag_at), untagged) => {
                 self.path.push_name(rule.tag);
@@ -228,8 +266,8 @@ impl<'a> Walk<'a> {
                 }
                 self.path.pop();
                 match untagged {
-                    Some(fields) if null_allowed => self.fields(fields),
-                    Some(_) | None => self.reader.skip(),
+                    Some(fields) if null_allowed => self.fields(fields, None),
+                    Some(_) | None => self.pass(),
                 }
             }
         }
@@ -238,15 +276,16 @@ impl<'a> Walk<'a> {
     /// Looks ahead for the field that says what the object is. It usually comes first.
     fn find_tag(&self, tag: &str) -> Result<Tag<'a>, Syntax> {
         let mut ahead = self.reader.clone();
-        let mut first = true;
+        let (mut first, mut leads) = (true, true);
         while let Some(key) = ahead.key(&mut first)? {
             if !key.is(tag) {
                 ahead.skip()?;
+                leads = false;
                 continue;
             }
             let (found, at) = (ahead.next_type()?, ahead.offset());
             return Ok(if found == Type::String {
-                Tag::Text(ahead.string()?)
+                Tag::Text(ahead.string()?, leads.then_some(key), ahead)
             } else {
                 Tag::Other(found, at)
             });
@@ -258,6 +297,7 @@ impl<'a> Walk<'a> {
         let at = self.reader.offset();
         let (mut first, mut count) = (true, 0_usize);
         while let Some(key) = self.reader.key(&mut first)? {
+            self.words.hear(self.text, key);
             self.path.push_key(key);
             if self.strict && key.raw.len() > key_max && key.len_chars() > key_max {
                 let length = key.len_chars();
@@ -279,7 +319,17 @@ impl<'a> Walk<'a> {
             self.add(key.at, |path| say::unlisted(path, key, rule));
             self.path.pop();
         }
-        self.reader.skip()
+        self.pass()
+    }
+
+    /// Passes a value that no rule is about.
+    fn pass(&mut self) -> Result<(), Syntax> {
+        if self.look.is_none() {
+            return self.reader.skip();
+        }
+        let raw = self.reader.raw()?;
+        self.words = self.words.and(Words::of(raw.as_bytes()));
+        Ok(())
     }
 
     fn repeated(&mut self, again: bool, key: Str<'a>) {
@@ -314,8 +364,19 @@ impl<'a> Walk<'a> {
     }
 }
 
+/// The field that an object begins with.
+struct Lead<'a> {
+    /// Where the object begins.
+    at: usize,
+    /// Where in the list of its fields this one is.
+    place: usize,
+    key: Str<'a>,
+    value: Str<'a>,
+}
+
 enum Tag<'a> {
-    Text(Str<'a>),
+    /// What it says; its key where the object begins with it, and the reader behind it.
+    Text(Str<'a>, Option<Str<'a>>, Reader<'a>),
     Other(Type, usize),
     Absent,
 }

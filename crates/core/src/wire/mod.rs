@@ -6,6 +6,7 @@ pub mod error_body;
 pub mod form;
 pub mod json;
 pub mod notes;
+pub mod quoted;
 pub mod repeat;
 pub mod request;
 pub mod sound;

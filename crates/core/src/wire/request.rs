@@ -160,6 +160,38 @@ pub(crate) fn is_peeked(key: Str<'_>) -> bool {
     FIELDS.iter().any(|(name, _)| key.is(name))
 }
 
+/// The field that a key names in any case, and its place among [`FIELDS`].
+fn known(key: Str<'_>) -> Option<(usize, &'static (&'static str, Field))> {
+    if !key.escaped {
+        let at = candidate(key.raw.as_bytes())?;
+        return FIELDS
+            .get(at)
+            .filter(|known| key.is_ignoring_case(known.0))
+            .map(|known| (at, known));
+    }
+    FIELDS.iter().enumerate().find(|(_, (name, _))| key.is_ignoring_case(name))
+}
+
+/// The only one of [`FIELDS`] that a name without escapes can be, by its length and first letter.
+fn candidate(name: &[u8]) -> Option<usize> {
+    Some(match (name.len(), name.first()?.to_ascii_lowercase()) {
+        (5, b'm') => 0,
+        (6, b's') => 1,
+        (14, b's') => 2,
+        (10, b'm') => 3,
+        (21, b'm') => 4,
+        (17, b'm') => 5,
+        (1, b'n') => 6,
+        (7, b'b') => 7,
+        (4, b'u') => 8,
+        (16, b'p') => 9,
+        (10, b'b') => 10,
+        (5, b's') => 11,
+        (20, b'p') => 12,
+        _ => return None,
+    })
+}
+
 /// A first look under way.
 pub(crate) struct Look<'a> {
     peek: Peek<'a>,
@@ -201,8 +233,7 @@ impl<'a> Look<'a> {
         self.peek.spans.empty = false;
         // Readers that do not mind case exist (Go's standard library), so `Stream` counts as a
         // second `stream`, though never as the first.
-        let known = FIELDS.iter().enumerate().find(|(_, (name, _))| key.is_ignoring_case(name));
-        let Some((index, (name, field))) = known else { return Ok(false) };
+        let Some((index, (name, field))) = known(key) else { return Ok(false) };
         if self.seen & (1 << index) != 0 {
             self.refuse(|| Fault::duplicate((*name).to_string(), key.at));
         } else if *field == Field::Model && !key.is(name) {

@@ -17,12 +17,12 @@ use http::Method;
 use mainstay::call::{Call, CallBody};
 use mainstay_core::money::Quantity;
 use mainstay_core::wire::endpoint::Endpoint;
+use mainstay_core::wire::quoted::Words;
 use mainstay_tokens::estimate;
 use mainstay_tokens::models::{Vocabulary, Window};
 use serde::Deserialize;
 
 use super::{MoneyAsk, MoneyRules, Reserve};
-use crate::quoted::Words;
 use crate::recent::Recent;
 
 /// What a body says about how much is asked for.

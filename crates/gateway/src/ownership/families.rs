@@ -3,8 +3,7 @@
 
 use http::Method;
 use mainstay::call::CallBody;
-
-use crate::quoted::Words;
+use mainstay_core::wire::quoted::Words;
 
 /// What a request does with objects.
 #[derive(Debug, PartialEq, Eq)]

@@ -7,10 +7,10 @@ use std::fmt;
 use mainstay::call::{Call, CallBody};
 use mainstay_core::failure::Kind;
 use mainstay_core::wire::endpoint::BodyForm;
+use mainstay_core::wire::quoted::{self, Words};
 use memchr::memmem;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::quoted::{self, Words};
 use crate::refused::Refused;
 
 /// Most objects that one body may name.

@@ -26,6 +26,23 @@ fn the_fields_that_decide_are_read() {
 }
 
 #[test]
+fn the_only_field_a_name_can_be_is_found_in_any_case() {
+    for (at, (name, _)) in FIELDS.iter().enumerate() {
+        for raw in [(*name).to_string(), name.to_uppercase()] {
+            assert_eq!(
+                known(Str { raw: &raw, escaped: false, at: 0 }).map(|found| found.0),
+                Some(at)
+            );
+        }
+        let mut other = (*name).to_string();
+        other.pop();
+        for raw in [other.clone(), alloc::format!("{other}_"), alloc::format!("{name}s")] {
+            assert!(known(Str { raw: &raw, escaped: false, at: 0 }).is_none(), "{raw}");
+        }
+    }
+}
+
+#[test]
 fn absent_and_null_fields_are_none() {
     for body in [
         "{}",

@@ -3,9 +3,11 @@
 
 use memchr::memmem;
 
+use crate::wire::json::Str;
+
 /// Words that were found before a quote, by what they are about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Words(u8);
+pub struct Words(u8);
 
 /// What a word is about, its last letter, and what stands before that.
 type Word = (u8, u8, &'static [u8]);
@@ -34,8 +36,8 @@ impl Words {
         (Words::STORE, b'e', b"\"stor"),
     ];
 
-    /// Looks through a body.
-    pub(crate) fn of(body: &[u8]) -> Words {
+    /// Looks through a body, or through a part of it that no string crosses.
+    pub fn of(body: &[u8]) -> Words {
         let mut found = Words::default();
         for (place, chunk) in body.chunks(CHUNK).enumerate() {
             // Most of a long body is text, where many bytes are compared at once.
@@ -83,18 +85,42 @@ impl Words {
         }
     }
 
+    /// What both have.
+    pub(crate) fn and(self, other: Words) -> Words {
+        Words(self.0 | other.0)
+    }
+
+    /// Takes in a string that was read where it stands in a body: the same as a look at it, of which its
+    /// closing quote tells nearly all.
+    #[inline]
+    pub(crate) fn hear(&mut self, body: &[u8], string: Str<'_>) {
+        if string.escaped {
+            self.hear_escaped(body, string);
+        } else if let Some(last) = string.raw.as_bytes().last()
+            && MAY_END[usize::from(*last)]
+        {
+            self.mark(body, string.at + 1 + string.raw.len());
+        }
+    }
+
+    #[cold]
+    fn hear_escaped(&mut self, body: &[u8], string: Str<'_>) {
+        let end = string.at + string.raw.len() + 2;
+        self.look(body, string.at, body.get(string.at..end).unwrap_or_default());
+    }
+
     /// Whether pictures, sound or files are in the body.
-    pub(crate) fn has_media(self) -> bool {
+    pub fn has_media(self) -> bool {
         self.0 & Words::MEDIA != 0
     }
 
     /// Whether the body may name an object.
-    pub(crate) fn may_name(self) -> bool {
+    pub fn may_name(self) -> bool {
         self.0 & (Words::NAMES | Words::HIDDEN) != 0
     }
 
     /// Whether the body may ask for its answer to be kept.
-    pub(crate) fn may_store(self) -> bool {
+    pub fn may_store(self) -> bool {
         self.0 & (Words::STORE | Words::HIDDEN) != 0
     }
 }
@@ -123,8 +149,8 @@ fn marks(word: u64) -> u64 {
 }
 
 /// Whether a form has a field of this name in quotes.
-pub(crate) fn names_field(body: &[u8], name: &[u8]) -> bool {
-    memmem::find(body, &[b"name=\"", name, b"\""].concat()).is_some()
+pub fn names_field(body: &[u8], name: &[u8]) -> bool {
+    memmem::find(body, &[&b"name=\""[..], name, b"\""].concat()).is_some()
 }
 
 #[cfg(test)]
