@@ -1,21 +1,17 @@
 //! Whether what has come is a usual request.
 
-use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use bytes::BytesMut;
 use http::{Method, Uri, Version};
-use httparse::{Header, ParserConfig, Status};
 use mainstay::Fields;
 use mainstay::fields::Line;
 
 use crate::body::Arriving;
 use crate::door::{Head, Request};
 
-/// Header lines of a usual request, at most.
-const LINES: usize = 64;
-/// Longest target of one, in bytes.
-const TARGET: usize = 4 * 1024;
+mod head;
+
 /// Longest body of one, in bytes.
 const BODY: usize = 64 * 1024;
 
@@ -60,6 +56,8 @@ struct Seen {
     method: Method,
     target: Range<usize>,
     lines: Vec<Line>,
+    /// Names may have to be written in lower case.
+    capitals: bool,
     end: usize,
     /// Bytes of its body.
     body: usize,
@@ -68,39 +66,20 @@ struct Seen {
 
 impl Seen {
     fn of(bytes: &[u8]) -> Option<Seen> {
-        let mut space = [const { MaybeUninit::<Header<'_>>::uninit() }; LINES];
-        let mut parsed = httparse::Request::new(&mut []);
-        let status = ParserConfig::default().parse_request_with_uninit_headers(
-            &mut parsed,
-            bytes,
-            &mut space,
-        );
-        let Ok(Status::Complete(end)) = status else { return None };
-        let target = parsed.path.filter(|path| path.starts_with('/') && path.len() <= TARGET)?;
-        if parsed.version != Some(1) {
-            return None;
-        }
-        let place = |part: &[u8]| {
-            let start = part.as_ptr().addr() - bytes.as_ptr().addr();
-            (start, start + part.len())
-        };
+        let parsed = head::parse(bytes)?;
         let mut said = Said::default();
-        let mut lines = Vec::with_capacity(parsed.headers.len());
-        for header in &*parsed.headers {
-            if !said.is_usual(header.name, header.value) {
+        for [start, colon, value, end] in &parsed.lines {
+            let part = |start: &u32, end: &u32| bytes.get(*start as usize..*end as usize);
+            if !said.is_usual(part(start, colon)?, part(value, end)?) {
                 return None;
             }
-            let (name, value) = (place(header.name.as_bytes()), place(header.value));
-            // All of them are within the head.
-            let line = [name.0, name.1, value.0, value.1];
-            lines.push(line.map(|at| u32::try_from(at).unwrap_or(u32::MAX)));
         }
-        let (start, stop) = place(target.as_bytes());
         Some(Seen {
-            method: Method::from_bytes(parsed.method?.as_bytes()).ok()?,
-            target: start..stop,
-            lines,
-            end,
+            method: parsed.method,
+            target: parsed.target,
+            capitals: parsed.capitals,
+            lines: parsed.lines,
+            end: parsed.end,
             body: said.length.unwrap_or(0),
             last: said.close,
         })
@@ -108,10 +87,12 @@ impl Seen {
 
     /// Takes the request out of what was read.
     fn taken(self, read: &mut BytesMut) -> Option<Usual> {
-        let Seen { method, target, lines, end, body, last } = self;
+        let Seen { method, target, lines, capitals, end, body, last } = self;
         let mut head = read.split_to(end);
-        for [start, end, ..] in &lines {
-            head[*start as usize..*end as usize].make_ascii_lowercase();
+        if capitals {
+            for [start, end, ..] in &lines {
+                head[*start as usize..*end as usize].make_ascii_lowercase();
+            }
         }
         let head = head.freeze();
         let Ok(uri) = Uri::from_maybe_shared(head.slice(target)) else {
@@ -137,8 +118,8 @@ struct Said {
 
 impl Said {
     /// Takes a header in; whether a usual request may have it.
-    fn is_usual(&mut self, name: &str, value: &[u8]) -> bool {
-        let is = |known: &str| name.eq_ignore_ascii_case(known);
+    fn is_usual(&mut self, name: &[u8], value: &[u8]) -> bool {
+        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
         match name.len() {
             6 if is("expect") => false,
             7 if is("upgrade") => false,
