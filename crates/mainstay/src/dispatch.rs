@@ -21,6 +21,9 @@ use crate::upstream::{AttemptRequest, RequestBody, RequestHeaders};
 
 mod spliced;
 
+/// No coding.
+const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
+
 /// What could not be sent, because it cannot be put into a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unsendable {
@@ -109,7 +112,7 @@ fn headers(call: &Call, shared: &Arc<Fields>, target: &Target) -> RequestHeaders
     let mut headers = RequestHeaders::of_call(shared, named_by_connection(shared));
     if call.method == Method::POST {
         // Usage, errors and events must be readable.
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        headers.insert(ACCEPT_ENCODING, IDENTITY);
     }
     for (name, value) in &provider.headers {
         headers.insert(name.clone(), value.clone());
@@ -124,6 +127,9 @@ fn headers(call: &Call, shared: &Arc<Fields>, target: &Target) -> RequestHeaders
 
 /// Lower-case names that a `connection` header declares to be for one hop.
 fn named_by_connection(headers: &Fields) -> Vec<String> {
+    if !headers.contains("connection") {
+        return Vec::new();
+    }
     headers
         .all("connection")
         .filter_map(visible)

@@ -47,7 +47,13 @@ impl Fields {
 
     /// The first value of a field; `name` is in lower case.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
-        self.all(name).next()
+        let name = name.as_bytes();
+        let named = |line: &&Line| is_named(&self.head, **line, name);
+        if let Some(line) = self.lines.iter().find(named) {
+            return of(&self.head, *line).map(|(_, value)| value);
+        }
+        let more = self.more.iter().find(|(known, _)| known.as_str().as_bytes() == name);
+        more.map(|(_, value)| value.as_bytes())
     }
 
     /// The first value of a field, where it is visible ASCII.
@@ -57,7 +63,42 @@ impl Fields {
 
     /// Every value of a field, in their order.
     pub fn all(&self, name: &str) -> impl DoubleEndedIterator<Item = &[u8]> {
-        self.iter().filter(move |(known, _)| *known == name.as_bytes()).map(|(_, value)| value)
+        let (head, name) = (&self.head, name.as_bytes());
+        let lines = self.lines.iter().filter(move |line| is_named(head, **line, name));
+        let lines = lines.filter_map(|line| of(head, *line)).map(|(_, value)| value);
+        let more = self.more.iter().filter(move |(known, _)| known.as_str().as_bytes() == name);
+        lines.chain(more.map(|(_, value)| value.as_bytes()))
+    }
+
+    /// Writes the fields whose name and value are so as lines of a head. Those that stand one behind the other
+    /// as they are to be written are copied together.
+    pub(crate) fn write(&self, to: &mut Vec<u8>, mut keeps: impl FnMut(&[u8], &[u8]) -> bool) {
+        let mut run = 0..0;
+        for line in &self.lines {
+            let Some((name, value)) = of(&self.head, *line) else { continue };
+            if !keeps(name, value) {
+                continue;
+            }
+            let [start, colon, begin, end] = places(*line);
+            let as_written = self.head.get(colon..begin) == Some(b": ")
+                && self.head.get(end..end + 2) == Some(b"\r\n");
+            if as_written && start == run.end {
+                run.end = end + 2;
+                continue;
+            }
+            to.extend_from_slice(self.head.get(run).unwrap_or_default());
+            run = if as_written { start..end + 2 } else { 0..0 };
+            if !as_written {
+                push_line(to, name, value);
+            }
+        }
+        to.extend_from_slice(self.head.get(run).unwrap_or_default());
+        for (name, value) in &self.more {
+            let (name, value) = (name.as_str().as_bytes(), value.as_bytes());
+            if keeps(name, value) {
+                push_line(to, name, value);
+            }
+        }
     }
 
     /// Whether there is such a field.
@@ -108,9 +149,26 @@ impl Fields {
     }
 }
 
+#[inline]
+fn places([name, colon, value, end]: Line) -> [usize; 4] {
+    [name as usize, colon as usize, value as usize, end as usize]
+}
+
+#[inline]
 fn of(head: &[u8], line: Line) -> Option<(&[u8], &[u8])> {
-    let [name, colon, value, end] = line.map(|at| at as usize);
+    let [name, colon, value, end] = places(line);
     Some((head.get(name..colon)?, head.get(value..end)?))
+}
+
+/// Whether a field has this name. Most others are of another length, which is seen without looking at them;
+/// one that is not within the head has none.
+#[inline]
+fn is_named(head: &[u8], line: Line, name: &[u8]) -> bool {
+    let [start, colon, value, end] = line;
+    colon.wrapping_sub(start) as usize == name.len()
+        && head.get(start as usize..colon as usize) == Some(name)
+        && value <= end
+        && end as usize <= head.len()
 }
 
 /// A field's value as text, where all of it is visible ASCII, blanks and tabs.
@@ -155,6 +213,14 @@ impl fmt::Debug for Fields {
     }
 }
 
+/// Adds a field as a line of a head.
+pub(crate) fn push_line(to: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    to.reserve(name.len() + value.len() + 4);
+    for part in [name, b": ", value, b"\r\n"] {
+        to.extend_from_slice(part);
+    }
+}
+
 /// Adds a number in digits, as fields have it.
 pub fn push_number(to: &mut Vec<u8>, number: u64) {
     let (mut digits, mut rest) = ([b'0'; 20], number);
@@ -173,6 +239,7 @@ pub fn push_number(to: &mut Vec<u8>, number: u64) {
 #[cfg(test)]
 mod tests {
     use http::header::{ACCEPT, VIA};
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -214,6 +281,52 @@ mod tests {
     #[test]
     fn a_line_beyond_its_head_is_no_field() {
         let fields = Fields::of_head(Bytes::from_static(b"a: b"), vec![[0, 1, 3, 9], [9, 1, 3, 4]]);
-        assert_eq!(fields.iter().count(), 0);
+        assert_eq!((fields.iter().count(), fields.get("a"), fields.all("a").count()), (0, None, 0));
+    }
+
+    /// Lines of a head: names, what stands between them and their values, the values, and their ends.
+    fn head(lines: &[(&str, &str, &str, &str)]) -> Fields {
+        let (mut text, mut places) = (Vec::new(), Vec::new());
+        for (name, between, value, end) in lines {
+            let start = text.len();
+            text.extend_from_slice([*name, between, value, end].concat().as_bytes());
+            let colon = start + name.len();
+            let begin = colon + between.len();
+            let line = [start, colon, begin, begin + value.len()];
+            places.push(line.map(|at| u32::try_from(at).unwrap()));
+        }
+        Fields::of_head(text.into(), places)
+    }
+
+    proptest! {
+        /// However they stood in the head they came in.
+        #[test]
+        fn fields_are_written_one_as_the_other(
+            lines in prop::collection::vec(
+                (
+                    prop::sample::select(vec!["accept", "via", "x-b"]),
+                    prop::sample::select(vec![": ", ":", ":\t", ":  "]),
+                    prop::sample::select(vec!["", "a", "b c"]),
+                    prop::sample::select(vec!["\r\n", " \r\n", "\n"]),
+                ),
+                0..8,
+            ),
+        ) {
+            let mut fields = head(&lines);
+            fields.append(ACCEPT, HeaderValue::from_static("last"));
+            let keeps = |name: &[u8], value: &[u8]| name != b"via" && value != b"a";
+            let (mut written, mut want) = (b"GET".to_vec(), b"GET".to_vec());
+            fields.write(&mut written, keeps);
+            for (name, value) in fields.iter().filter(|(name, value)| keeps(name, value)) {
+                push_line(&mut want, name, value);
+            }
+            prop_assert_eq!(written, want);
+            for name in ["accept", "via", "x-b", "x"] {
+                let all: Vec<&[u8]> =
+                    fields.iter().filter(|(known, _)| *known == name.as_bytes()).map(|(_, v)| v).collect();
+                prop_assert_eq!(fields.get(name), all.first().copied());
+                prop_assert_eq!(fields.all(name).collect::<Vec<_>>(), all);
+            }
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::dispatch::is_forwarded;
-use crate::fields::Fields;
+use crate::fields::{Fields, push_line};
 
 /// Headers of an attempt. Those of a call are not copied for each: what may not go on is left out where
 /// they are looked at.
@@ -41,6 +41,16 @@ impl RequestHeaders {
         }
         for (name, value) in &self.own {
             tell(name.as_str().as_bytes(), value.as_bytes());
+        }
+    }
+
+    /// Writes each as a line of a head, but for those of these names.
+    pub(crate) fn write(&self, to: &mut Vec<u8>, but: &[&[u8]]) {
+        self.shared.write(to, |name, value| !but.contains(&name) && self.goes(name, value));
+        for (name, value) in &self.own {
+            if !but.contains(&name.as_str().as_bytes()) {
+                push_line(to, name.as_str().as_bytes(), value.as_bytes());
+            }
         }
     }
 

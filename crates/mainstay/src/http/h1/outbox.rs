@@ -9,10 +9,9 @@ use http::HeaderValue;
 use http_body::Body;
 use tokio::io::AsyncWrite;
 
-use crate::fields::push_number;
+use crate::fields::{push_line, push_number};
 use crate::http::body::{Framed, Outbound, Outgoing};
 use crate::http::socket::Socket;
-use crate::upstream::RequestHeaders;
 
 /// Memory for heads that an unused connection keeps, in bytes: as much as most of them need.
 const FRONT_KEPT: usize = 2 * 1024;
@@ -50,8 +49,8 @@ impl Outbox {
         for part in [method.as_str().as_bytes(), b" ", path.as_str().as_bytes(), b" HTTP/1.1\r\n"] {
             self.front.extend_from_slice(part);
         }
-        line(&mut self.front, b"host", host.as_bytes());
-        lines(&mut self.front, &headers);
+        push_line(&mut self.front, b"host", host.as_bytes());
+        headers.write(&mut self.front, &OURS);
         match framed {
             Framed::Nothing => {}
             Framed::Length(length) => {
@@ -169,18 +168,3 @@ impl Outbox {
 /// Headers of one connection, which are this side's business.
 const OURS: [&[u8]; 5] =
     [b"host", b"content-length", b"transfer-encoding", b"connection", b"upgrade"];
-
-fn lines(to: &mut Vec<u8>, headers: &RequestHeaders) {
-    headers.each(|name, value| {
-        if !OURS.contains(&name) {
-            line(to, name, value);
-        }
-    });
-}
-
-fn line(to: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-    to.reserve(name.len() + value.len() + 4);
-    for part in [name, b": ", value, b"\r\n"] {
-        to.extend_from_slice(part);
-    }
-}
