@@ -7,7 +7,7 @@
 //! 4. The first provider without a list. Only that one: a prompt goes to a second provider when a
 //!    route says so, and not because a list was left out.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use mainstay_core::policy::{Policy, Route};
 use mainstay_tokens::models;
@@ -24,6 +24,44 @@ pub(crate) struct Directory {
     pub(crate) policy: Arc<Policy>,
     /// In tokens, of any model that is known.
     pub(crate) smallest_window: u64,
+    /// Where calls without a route went of late.
+    pub(crate) lately: Lately,
+}
+
+/// The targets of a model that no route is about: a list for each provider, of a cell a credential.
+type Found = Arc<[Vec<Arc<Target>>]>;
+
+/// Targets of a few models that no route is about. Like those of a route they stay the same for as long as
+/// the directory is.
+#[derive(Debug, Default)]
+pub(crate) struct Lately(Mutex<Vec<(Box<str>, Found)>>);
+
+impl Lately {
+    /// Models remembered at most, and the longest name, in bytes: callers choose names.
+    const MODELS_MAX: usize = 16;
+    const NAME_MAX: usize = 256;
+
+    /// The targets of a model; `find` finds them where they are not known.
+    pub(crate) fn of(&self, model: &str, find: impl FnOnce() -> Found) -> Found {
+        let known =
+            self.lock().iter().find(|(name, _)| **name == *model).map(|known| known.1.clone());
+        // Found without the lock: to find is to ask the registry, which has one of its own.
+        known.unwrap_or_else(|| {
+            let found = find();
+            if model.len() <= Lately::NAME_MAX && !found.is_empty() {
+                let mut all = self.lock();
+                if all.len() >= Lately::MODELS_MAX {
+                    all.remove(0);
+                }
+                all.push((model.into(), Arc::clone(&found)));
+            }
+            found
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(Box<str>, Found)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// One configuration of one engine, told apart from every other as long as this is kept.
@@ -112,6 +150,7 @@ impl Directory {
             routes: spec.routes.into_iter().map(|route| Way::of(route, &providers)).collect(),
             providers,
             policy: Arc::new(spec.policy),
+            lately: Lately::default(),
         }
     }
 
@@ -243,5 +282,28 @@ mod tests {
         assert_eq!(looked_for("gpt-4o", None), 1);
         assert_eq!(looked_for("gpt-*", Some("gpt-4o")), 1);
         assert_eq!(looked_for("gpt-*", None), 3);
+    }
+
+    #[test]
+    fn few_models_and_no_long_names_are_remembered() {
+        let (lately, times) = (Lately::default(), Cell::new(0));
+        let looked_for = |model: &str| {
+            times.set(0);
+            let find = || {
+                times.set(times.get() + 1);
+                Found::from([Vec::new()])
+            };
+            assert_eq!(lately.of(model, find).len(), 1);
+            times.get()
+        };
+        assert_eq!((looked_for("a"), looked_for("a")), (1, 0));
+        for model in 0..Lately::MODELS_MAX {
+            looked_for(&model.to_string());
+        }
+        assert_eq!((looked_for("1"), looked_for("a")), (0, 1), "the first has made room");
+        let long = "x".repeat(Lately::NAME_MAX + 1);
+        assert_eq!((looked_for(&long), looked_for(&long)), (1, 1));
+        let nowhere = || Found::from([]);
+        assert!(lately.of("b", nowhere).is_empty() && looked_for("b") == 1);
     }
 }

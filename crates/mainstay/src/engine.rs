@@ -12,7 +12,7 @@ use mainstay_core::rules::breaker::{Advice, State};
 use mainstay_core::rules::pacer::PacerSnapshot;
 use mainstay_core::time::Moment;
 use mainstay_core::validate::Level;
-use mainstay_core::wire::repeat::is_repeatable;
+use mainstay_core::wire::repeat::{is_repeatable, only_answers};
 use mainstay_core::wire::stream::Family;
 use mainstay_tokens::models::Window;
 
@@ -337,9 +337,13 @@ impl Engine {
             return Candidates { targets, policy: Arc::clone(&way.policy) };
         }
         let policy = Arc::clone(&directory.policy);
-        let mut targets = Vec::new();
-        for (provider, model) in directory.serving(model) {
-            targets.extend(self.of_provider(provider, Some(model), &policy, number));
+        let found = directory.lately.of(model, || {
+            let serving = directory.serving(model).into_iter();
+            serving.map(|(provider, model)| self.cells(provider, Some(model), &policy)).collect()
+        });
+        let mut targets = Vec::with_capacity(found.iter().map(Vec::len).sum());
+        for cells in &*found {
+            targets.extend(turned(cells, number).cloned().map(candidate));
         }
         Candidates { targets, policy }
     }
@@ -462,7 +466,7 @@ fn facts(call: &Call, policy: &Policy) -> Facts {
         Family::Assistants | Family::Media | Family::Other => false,
     };
     // A second run would answer a second time in the same thread, a second batch do all its work again.
-    let repeatable = is_repeatable(call.method.as_str(), &call.path);
+    let repeatable = only_answers(call.endpoint) || is_repeatable(call.method.as_str(), &call.path);
     let silence_max = call.read_timeout.map(with_room);
     let answer_within =
         [silence_max, call.answer_within.map(with_room)].into_iter().flatten().min();

@@ -2,6 +2,8 @@
 //! again then costs a second answer where answers are all it makes, and does a second piece of work, or
 //! says a second thing in the same place, where it does more.
 
+use crate::wire::endpoint::Endpoint;
+
 /// Posts that start work of their own or add to what is read again, as segments of what follows `/v1`;
 /// `*` is any one segment. Those that make an object nobody works on (a file, a thread, a vector store) are not
 /// among them: a second one harms nobody.
@@ -42,6 +44,35 @@ pub fn is_repeatable(method: &str, path: &str) -> bool {
     !ADMINISTRATION.contains(&first) && !ONCE.iter().any(|once| fits(path, once))
 }
 
+/// Whether a post to this endpoint makes an answer and nothing else, so that nobody need look at its path.
+pub fn only_answers(endpoint: Endpoint) -> bool {
+    match endpoint {
+        Endpoint::Chat
+        | Endpoint::Responses
+        | Endpoint::Completions
+        | Endpoint::Embeddings
+        | Endpoint::Moderations => true,
+        Endpoint::Images
+        | Endpoint::ImageEdits
+        | Endpoint::ImageVariations
+        | Endpoint::Speech
+        | Endpoint::Transcriptions
+        | Endpoint::Translations
+        | Endpoint::Assistants
+        | Endpoint::AssistantUpdate
+        | Endpoint::Threads
+        | Endpoint::ThreadUpdate
+        | Endpoint::ThreadMessages
+        | Endpoint::Runs
+        | Endpoint::ThreadAndRun
+        | Endpoint::ToolOutputs
+        | Endpoint::Files
+        | Endpoint::Batches
+        | Endpoint::Models
+        | Endpoint::Other => false,
+    }
+}
+
 fn fits(path: &str, pattern: &str) -> bool {
     let (mut segments, mut wanted) = (path.split('/'), pattern.split('/'));
     loop {
@@ -57,6 +88,19 @@ fn fits(path: &str, pattern: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn posts_that_only_make_an_answer_are_repeatable_by_their_path_too() {
+        for path in
+            ["/chat/completions", "/responses", "/completions/", "/embeddings?a=b", "/moderations"]
+        {
+            let endpoint = Endpoint::of("POST", path);
+            assert!(only_answers(endpoint) && is_repeatable("POST", path), "{path}");
+        }
+        for path in ["/batches", "/threads/t/runs", "/videos"] {
+            assert!(!only_answers(Endpoint::of("POST", path)), "{path}");
+        }
+    }
 
     #[test]
     fn work_of_its_own_is_done_once_and_answers_as_often_as_it_takes() {
