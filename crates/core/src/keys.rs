@@ -70,10 +70,15 @@ fn split(text: &str) -> Option<(PublicPart, &str)> {
         return None;
     }
     let public = text[PREFIX.len()..SECRET_AT - 1].parse().ok()?;
-    let digits = text[SECRET_AT..].bytes().all(|c| c.is_ascii_alphanumeric());
+    let digits = are_digits(&text.as_bytes()[SECRET_AT..]);
     let sound = checksum(&text.as_bytes()[..CHECKSUM_AT]) == text.as_bytes()[CHECKSUM_AT..];
     (text.as_bytes()[SECRET_AT - 1] == b'-' && digits && sound)
         .then(|| (public, &text[SECRET_AT..CHECKSUM_AT]))
+}
+
+/// Whether all are letters and digits. Looked at without a stop, so that many are compared at once.
+fn are_digits(bytes: &[u8]) -> bool {
+    bytes.iter().fold(true, |all, byte| all & byte.is_ascii_alphanumeric())
 }
 
 /// The prefix as written, in any case, after blanks or quotes; or about our length with at most
@@ -141,11 +146,7 @@ impl FromStr for PublicPart {
 
     fn from_str(text: &str) -> Result<PublicPart, NotAPublicPart> {
         let bytes: [u8; PUBLIC] = text.as_bytes().try_into().map_err(|_| NotAPublicPart)?;
-        if bytes.iter().all(u8::is_ascii_alphanumeric) {
-            Ok(PublicPart(bytes))
-        } else {
-            Err(NotAPublicPart)
-        }
+        if are_digits(&bytes) { Ok(PublicPart(bytes)) } else { Err(NotAPublicPart) }
     }
 }
 

@@ -169,8 +169,10 @@ pub fn model_fits(pattern: &str, model: &str) -> bool {
 
 /// The id of the key with this public part.
 pub fn key_id(public: PublicPart) -> String {
-    let mut id = String::from("key_");
-    id.push_str(public.as_str());
+    let public = public.as_str();
+    let mut id = String::with_capacity(4 + public.len());
+    id.push_str("key_");
+    id.push_str(public);
     id
 }
 

@@ -14,15 +14,26 @@ thread_local! {
 pub(crate) fn new() -> (String, HeaderValue) {
     let (high, low) = DICE.with_borrow_mut(|dice| (dice.bits(), dice.bits()));
     let mut text = *b"req_00000000000000000000000000000000";
-    for (half, digits) in [high, low].into_iter().zip(text[4..].chunks_mut(16)) {
-        for (shift, digit) in (0..16).rev().zip(digits) {
-            *digit = b"0123456789abcdef"[usize::try_from((half >> (shift * 4)) & 0xf).unwrap_or(0)];
+    for (half, digits) in [high, low].into_iter().zip(text[4..].as_chunks_mut::<16>().0) {
+        for (byte, digits) in half.to_be_bytes().into_iter().zip(digits.as_chunks_mut::<2>().0) {
+            *digits = HEX[usize::from(byte)];
         }
     }
     let value = HeaderValue::from_maybe_shared(Bytes::copy_from_slice(&text))
         .unwrap_or(HeaderValue::from_static("req_"));
-    (String::from_utf8_lossy(&text).into_owned(), value)
+    (std::str::from_utf8(&text).unwrap_or("req_").to_owned(), value)
 }
+
+/// The two digits of each byte.
+const HEX: [[u8; 2]; 256] = {
+    let digits = b"0123456789abcdef";
+    let (mut table, mut byte) = ([[0; 2]; 256], 0);
+    while byte < table.len() {
+        table[byte] = [digits[byte >> 4], digits[byte & 0xf]];
+        byte += 1;
+    }
+    table
+};
 
 /// From the system; without it, from the address of this thread's own memory.
 fn seed() -> u64 {

@@ -25,13 +25,32 @@ impl ReservationId {
             return None;
         }
         for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            let digit =
-                |c: u8| char::from(c).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-            *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+            let (high, low) = (DIGIT[usize::from(pair[0])], DIGIT[usize::from(pair[1])]);
+            if high | low > 0xf {
+                return None;
+            }
+            *byte = high << 4 | low;
         }
         Some(ReservationId(bytes))
     }
 }
+
+/// What each byte says as a hexadecimal digit; more than fifteen: it is none.
+const DIGIT: [u8; 256] = {
+    let (mut table, mut byte) = ([0xff; 256], 0_u8);
+    loop {
+        table[byte as usize] = match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'f' => byte - b'a' + 10,
+            b'A'..=b'F' => byte - b'A' + 10,
+            _ => 0xff,
+        };
+        if byte == u8::MAX {
+            break table;
+        }
+        byte += 1;
+    }
+};
 
 impl fmt::Display for ReservationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
