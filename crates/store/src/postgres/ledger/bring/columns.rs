@@ -32,6 +32,7 @@ macro_rules! element {
             const TYPES: (Type, Type) = (Type::$one, Type::$array);
             type Piece = [u8; BEFORE + $length];
 
+            #[inline]
             fn piece(self) -> Self::Piece {
                 const LENGTH: u32 = $length;
                 let mut piece = [0; BEFORE + $length];
@@ -62,6 +63,7 @@ impl<T: Element> Column<T> {
         Column(Vec::with_capacity(count))
     }
 
+    #[inline]
     fn push(&mut self, one: T) {
         self.0.push(one.piece());
     }
