@@ -4,6 +4,7 @@
 //! and skips what nobody asked for. It takes exactly what RFC 8259 allows, up to [`DEPTH_MAX`] levels;
 //! an escape of half a surrogate pair is let through where nobody reads the string, as other parsers do.
 
+pub(crate) mod skim;
 mod text;
 
 pub use text::Str;

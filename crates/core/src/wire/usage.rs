@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::json::{Reader, Syntax, Type};
+use super::json::{Reader, Syntax, Type, skim};
 
 /// Tokens of one call, as the provider counts them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,6 +73,56 @@ pub(super) fn of_next(reader: &mut Reader<'_>) -> Result<Option<Usage>, Syntax> 
         return Ok(usage.usage());
     }
     Ok(of_member(reader.raw()?))
+}
+
+/// The same of what is next from `at` on, where it is written as nearly all usage is; and the place
+/// behind it.
+pub(super) fn skimmed(bytes: &[u8], at: usize) -> Option<(Option<Usage>, usize)> {
+    let Some(mut at) = skim::object(bytes, at) else {
+        return Some((None, skim::null(bytes, at)?));
+    };
+    let mut usage = UsageWire::default();
+    loop {
+        let (key, value) = skim::key(bytes, at)?;
+        let behind = match key {
+            b"prompt_tokens" => skim::count(bytes, value, &mut usage.prompt_tokens)?,
+            b"completion_tokens" => skim::count(bytes, value, &mut usage.completion_tokens)?,
+            b"input_tokens" => skim::count(bytes, value, &mut usage.input_tokens)?,
+            b"output_tokens" => skim::count(bytes, value, &mut usage.output_tokens)?,
+            b"total_tokens" => skim::count(bytes, value, &mut usage.total_tokens)?,
+            b"prompt_tokens_details" => {
+                skimmed_details(bytes, value, &mut usage.prompt_tokens_details)?
+            }
+            b"input_tokens_details" => {
+                skimmed_details(bytes, value, &mut usage.input_tokens_details)?
+            }
+            _ => skim::value(bytes, value)?,
+        };
+        let (goes_on, behind) = skim::comma(bytes, behind)?;
+        if !goes_on {
+            return Some((usage.usage(), behind));
+        }
+        at = behind;
+    }
+}
+
+fn skimmed_details(bytes: &[u8], at: usize, to: &mut Option<Details>) -> Option<usize> {
+    let Some(mut at) = skim::object(bytes, at) else { return skim::null(bytes, at) };
+    let mut found = Details::default();
+    loop {
+        let (key, value) = skim::key(bytes, at)?;
+        let behind = if key == b"cached_tokens" {
+            skim::count(bytes, value, &mut found.cached_tokens)?
+        } else {
+            skim::value(bytes, value)?
+        };
+        let (goes_on, behind) = skim::comma(bytes, behind)?;
+        if !goes_on {
+            *to = Some(found);
+            return Some(behind);
+        }
+        at = behind;
+    }
 }
 
 /// The same, as it is written.
