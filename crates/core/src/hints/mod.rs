@@ -14,7 +14,7 @@ pub(crate) use durations::millis;
 pub(crate) use prose::limit_in;
 pub use prose::{Counted, TextLimit, text_limit, text_wait};
 pub(crate) use prose::{REQUESTS_PER_TIME, TOKENS_PER_TIME};
-pub use rates::{Dimension, RateHints, exhausted_wait, rate_hints};
+pub use rates::{Dimension, RateHints, exhausted_wait, is_about_limits, rate_hints};
 
 use crate::headers::Headers;
 use core::time::Duration;

@@ -193,7 +193,7 @@ impl<'h> Limits<'h> {
         let mut limits = Limits { headers: [("", ""); Limits::MOST], len: 0 };
         headers.each(&mut |name, value| {
             if limits.len < Limits::MOST
-                && is_about_limits(name)
+                && is_about_limits(name.as_bytes())
                 && let Ok(value) = core::str::from_utf8(value)
             {
                 limits.headers[limits.len] = (name, value.trim());
@@ -209,12 +209,15 @@ impl<'h> Limits<'h> {
     }
 }
 
-/// Whether a header's name begins like one of those above.
-fn is_about_limits(name: &str) -> bool {
-    let begins = ["x-ratelimit", "x-tokenlimit", "anthropic-ratelimit"];
-    begins.iter().any(|begin| {
-        name.as_bytes().get(..begin.len()).is_some_and(|n| n.eq_ignore_ascii_case(begin.as_bytes()))
-    })
+/// Whether a header's name begins like those that [`rate_hints`] reads; without one there are no hints.
+pub fn is_about_limits(name: &[u8]) -> bool {
+    let begins =
+        |begin: &[u8]| name.get(..begin.len()).is_some_and(|name| name.eq_ignore_ascii_case(begin));
+    match name.first() {
+        Some(b'x' | b'X') => begins(b"x-ratelimit") || begins(b"x-tokenlimit"),
+        Some(b'a' | b'A') => begins(b"anthropic-ratelimit"),
+        Some(_) | None => false,
+    }
 }
 
 /// How long until a call of this cost fits, by the exhausted dimensions: the longest of

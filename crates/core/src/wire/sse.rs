@@ -50,7 +50,26 @@ impl Splitter {
     ///
     /// [`EventTooLarge`]; the stream cannot be read any further.
     pub fn feed(&mut self, chunk: &Bytes, events: &mut Vec<Bytes>) -> Result<(), EventTooLarge> {
-        let (mut start, mut at) = (0, 0);
+        let mut from = 0;
+        while from < chunk.len() {
+            let Some(event) = self.next(chunk, &mut from)? else { break };
+            events.push(event);
+        }
+        Ok(())
+    }
+
+    /// Takes the bytes of `chunk` that stand at `from` and behind it, up to the end of the event which
+    /// they complete; `None` when they complete none, and are kept. `from` is then behind them.
+    ///
+    /// # Errors
+    ///
+    /// As [`feed`](Splitter::feed).
+    pub fn next(
+        &mut self,
+        chunk: &Bytes,
+        from: &mut usize,
+    ) -> Result<Option<Bytes>, EventTooLarge> {
+        let (start, mut at) = (*from, *from);
         while let Some(found) = memchr::memchr2(b'\r', b'\n', &chunk[at..]) {
             if found > 0 {
                 self.line_start = false;
@@ -74,24 +93,30 @@ impl Splitter {
                     at += 1;
                     self.after_cr = false;
                 }
-                self.complete(chunk, start, at, events);
-                start = at;
+                *from = at;
+                return Ok(Some(self.complete(chunk, start, at)));
             }
         }
         if at < chunk.len() {
             self.line_start = false;
             self.after_cr = false;
         }
-        self.keep(&chunk[start..])
+        *from = chunk.len();
+        self.keep(&chunk[start..]).map(|()| None)
     }
 
-    fn complete(&mut self, chunk: &Bytes, start: usize, end: usize, events: &mut Vec<Bytes>) {
+    /// Whether what comes next begins an event.
+    #[inline]
+    pub fn is_between(&self) -> bool {
+        self.held.is_empty() && self.line_start && !self.after_cr
+    }
+
+    fn complete(&mut self, chunk: &Bytes, start: usize, end: usize) -> Bytes {
         if self.held.is_empty() {
-            events.push(chunk.slice(start..end));
-        } else {
-            self.held.extend_from_slice(&chunk[start..end]);
-            events.push(self.held.split().freeze());
+            return chunk.slice(start..end);
         }
+        self.held.extend_from_slice(&chunk[start..end]);
+        self.held.split().freeze()
     }
 
     fn keep(&mut self, rest: &[u8]) -> Result<(), EventTooLarge> {

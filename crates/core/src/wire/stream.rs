@@ -176,6 +176,20 @@ impl Judge {
         seen
     }
 
+    /// The length of the event that `bytes` begins with, where it is content and like the one before it
+    /// but for its text: what most of a completion's events are. It is then seen; of any other event
+    /// nothing is said.
+    pub fn see_usual(&mut self, bytes: &[u8]) -> Option<usize> {
+        let (index, raw, length) = self.usual.event(bytes)?;
+        self.events += 1;
+        if let Some(transcript) = &mut self.transcript {
+            transcript.note(index, TEXTS[0], 0, raw);
+        }
+        self.choice(index, false);
+        self.terminal &= self.open.is_empty();
+        Some(length)
+    }
+
     fn look(&mut self, name: Option<&[u8]>, data: &[u8]) -> Event {
         let object = data.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
         match self.family {

@@ -25,6 +25,8 @@ pub(super) struct Usual {
     after: Vec<u8>,
     /// The choice that the text belongs to.
     index: u64,
+    /// There is no line's end in any of it.
+    one_line: bool,
 }
 
 impl Usual {
@@ -45,10 +47,29 @@ impl Usual {
         self.after.extend_from_slice(&tail[padded.map_or(0, |(_, end)| end)..]);
         self.between = padded.map(|(from, _)| tail[..from].to_vec());
         self.index = index;
+        self.one_line = memchr::memchr2(b'\r', b'\n', data).is_none();
     }
 
     /// The choice and the text, with its quotes, of an event that is like the one remembered.
     pub(super) fn content<'d>(&self, data: &'d [u8]) -> Option<(u64, &'d str)> {
+        let (raw, end) = self.beginning(data)?;
+        (end == data.len()).then_some((self.index, raw))
+    }
+
+    /// The same of the event that `bytes` begins with, as it came: one line of data and an empty one; and
+    /// the event's length.
+    pub(super) fn event<'d>(&self, bytes: &'d [u8]) -> Option<(u64, &'d str, usize)> {
+        const BEGIN: &[u8] = b"data: ";
+        const END: &[u8] = b"\n\n";
+        let data = bytes.strip_prefix(BEGIN).filter(|_| self.one_line)?;
+        let (raw, end) = self.beginning(data)?;
+        let ends = data.get(end..end + END.len()) == Some(END);
+        ends.then_some((self.index, raw, BEGIN.len() + end + END.len()))
+    }
+
+    /// The text, with its quotes, where `data` begins like the event remembered; and where that ends.
+    #[inline]
+    fn beginning<'d>(&self, data: &'d [u8]) -> Option<(&'d str, usize)> {
         let start = self.before.len().checked_sub(1)?;
         let rest = data.strip_prefix(&*self.before)?;
         let end = plain_string(rest).filter(|end| *end > 0)?;
@@ -59,11 +80,9 @@ impl Usual {
             core::str::from_utf8(&behind[..padding]).ok()?;
             behind = &behind[padding..];
         }
-        if behind != self.after {
-            return None;
-        }
+        let left = behind.strip_prefix(&*self.after)?;
         let raw = core::str::from_utf8(&data[start..start + end + 2]).ok()?;
-        Some((self.index, raw))
+        Some((raw, data.len() - left.len()))
     }
 }
 
@@ -115,6 +134,42 @@ mod tests {
         }
     }
 
+    #[test]
+    fn an_event_as_it_came_is_one_line_of_data_and_an_empty_one() {
+        for padding in ["", r#","obfuscation":"x""#] {
+            let first = format!("data: {}\n\n", chunk("a", padding));
+            let mut judge = Judge::new(Family::Completions).with_transcript();
+            assert_eq!(judge.see_usual(first.as_bytes()), None, "nothing is remembered");
+            assert_eq!(judge.see(first.as_bytes()), Event::Content);
+            let more = chunk("bé", padding);
+            let next = format!("data: {more}\n\n");
+            assert_eq!(judge.see_usual(format!("{next}{first}").as_bytes()), Some(next.len()));
+            assert_eq!(judge.transcript().unwrap().text(), "abé".as_bytes());
+            for other in [
+                format!("data: {more}\r\n\r\n"),
+                format!("data: {more}\n"),
+                format!("data: {more}\nid: 1\n\n"),
+                format!("data:{more}\n\n"),
+                format!("event: x\ndata: {more}\n\n"),
+                format!("data: {more} \n\n"),
+                format!("data: {}\n\n", chunk("b\nc", padding)),
+                format!("data: {}\n\n", chunk("b", r#","x":1"#)),
+            ] {
+                assert_eq!(judge.see_usual(other.as_bytes()), None, "{other}");
+            }
+        }
+    }
+
+    #[test]
+    fn data_of_several_lines_is_never_taken_for_one() {
+        let mut judge = Judge::new(Family::Completions).with_transcript();
+        let lines = chunk("a", "").replace("\"choices\"", "\ndata: \"choices\"");
+        assert_eq!(judge.see(format!("data: {lines}\n\n").as_bytes()), Event::Content);
+        assert!(!judge.usual.before.is_empty());
+        let broken = lines.replace("\ndata: ", "\n");
+        assert_eq!(judge.see_usual(format!("data: {broken}\n\n").as_bytes()), None);
+    }
+
     proptest! {
         #[test]
         fn a_stream_means_the_same_whether_it_is_remembered_or_not(
@@ -129,7 +184,13 @@ mod tests {
                 let data = format!(
                     "data: {{\"choices\":[{{\"index\":{index},\"delta\":{{\"content\":{text}}},\"finish_reason\":{finish}}}]{more}}}\n\n"
                 );
-                let seen = one.see(data.as_bytes());
+                let seen = match one.see_usual(data.as_bytes()) {
+                    Some(length) => {
+                        prop_assert_eq!(length, data.len());
+                        Event::Content
+                    }
+                    None => one.see(data.as_bytes()),
+                };
                 prop_assert_eq!(seen, other.see(data.as_bytes()), "{}", data);
                 other.usual = Usual::default();
                 prop_assert_eq!(one.is_whole(), other.is_whole());
