@@ -35,6 +35,22 @@ impl Fields {
         self.lines.iter().filter_map(|line| of(&self.head, *line)).chain(more)
     }
 
+    /// Each field: name, value, and all of its line as HTTP writes it, its end included, where it came
+    /// so: `name: value`.
+    pub fn lines(&self) -> impl Iterator<Item = (&[u8], &[u8], Option<&[u8]>)> {
+        let whole = |[name, colon, value, end]: Line| {
+            let line = self.head.get(name as usize..end as usize + 2)?;
+            let blank = self.head.get(colon as usize..value as usize)?;
+            (blank == b": " && line.ends_with(b"\r\n")).then_some(line)
+        };
+        let stand = self.lines.iter().filter_map(move |line| {
+            let (name, value) = of(&self.head, *line)?;
+            Some((name, value, whole(*line)))
+        });
+        let more = self.more.iter();
+        stand.chain(more.map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes(), None)))
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.lines.len() + self.more.len()
@@ -225,16 +241,29 @@ pub(crate) fn push_line(to: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 pub fn push_number(to: &mut Vec<u8>, number: u64) {
     let (mut digits, mut rest) = ([b'0'; 20], number);
     let mut start = digits.len();
-    loop {
+    while rest >= 10 {
+        start -= 2;
+        let pair = usize::try_from(rest % 100).unwrap_or(0);
+        digits[start..start + 2].copy_from_slice(&PAIRS[pair]);
+        rest /= 100;
+    }
+    if rest > 0 || number == 0 {
         start -= 1;
-        digits[start] = b'0' + u8::try_from(rest % 10).unwrap_or(0);
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
+        digits[start] = b'0' + u8::try_from(rest).unwrap_or(0);
     }
     to.extend_from_slice(&digits[start..]);
 }
+
+/// Every number of two digits.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[b'0'; 2]; 100];
+    let mut number = 0;
+    while number < 100 {
+        pairs[number as usize] = [b'0' + number / 10, b'0' + number % 10];
+        number += 1;
+    }
+    pairs
+};
 
 #[cfg(test)]
 mod tests {
@@ -263,6 +292,21 @@ mod tests {
     }
 
     #[test]
+    fn a_line_is_handed_over_as_it_came_where_it_is_written_as_usual() {
+        let head = Bytes::from_static(b"a: 1\r\nb:2\r\nc: 3\nd: 4");
+        let mut fields = Fields::of_head(
+            head,
+            vec![[0, 1, 3, 4], [6, 7, 8, 9], [11, 12, 14, 15], [16, 17, 19, 20]],
+        );
+        fields.append(VIA, HeaderValue::from_static("5"));
+        let lines: Vec<_> = fields.lines().map(|(_, value, line)| (value, line)).collect();
+        let alone = |value: &'static [u8]| (value, None);
+        let whole = (&b"1"[..], Some(&b"a: 1\r\n"[..]));
+        assert_eq!(lines, [whole, alone(b"2"), alone(b"3"), alone(b"4"), alone(b"5")]);
+        assert!(fields.lines().map(|(name, value, _)| (name, value)).eq(fields.iter()));
+    }
+
+    #[test]
     fn what_is_set_takes_the_place_of_all_of_its_name() {
         let mut fields = fields();
         fields.insert(VIA, HeaderValue::from_static("3"));
@@ -276,6 +320,17 @@ mod tests {
         fields.retain(|name, _| name.starts_with(b"v"));
         assert_eq!(fields.to_map(), map);
         assert_eq!(Fields::from(map.clone()).to_map(), map);
+    }
+
+    #[test]
+    fn numbers_are_as_short_as_they_are() {
+        let tens = (0..20).map(|power| 10_u64.pow(power));
+        for number in tens.flat_map(|ten| [ten - 1, ten, ten + ten / 10]).chain([u64::MAX, 90_807])
+        {
+            let mut text = b"x".to_vec();
+            push_number(&mut text, number);
+            assert_eq!(text, format!("x{number}").as_bytes());
+        }
     }
 
     #[test]

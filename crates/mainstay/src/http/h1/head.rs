@@ -1,5 +1,7 @@
 //! The head of an answer.
 
+mod usual;
+
 use std::mem::MaybeUninit;
 
 use bytes::BytesMut;
@@ -10,6 +12,7 @@ use mainstay_core::classify::TransportFault;
 use crate::fields::{Fields, Line};
 use crate::http::settings::HEADERS_MAX;
 use crate::upstream::AnswerHead;
+use usual::Usual;
 
 /// Bounds of a head.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +53,13 @@ pub(super) fn parse(
     bounds: &HeadBounds,
     bodiless: bool,
 ) -> Result<Option<Head>, TransportFault> {
+    if read.is_empty() {
+        return Ok(None);
+    }
+    let usual = usual::read(read, bounds.lines).filter(|usual| usual.end <= bounds.bytes);
+    if let Some(usual) = usual {
+        return as_usual(read, usual, bodiless).map(Some);
+    }
     loop {
         let Some(end) = end_of_head(read) else {
             const START: &[u8] = b"HTTP/1.";
@@ -77,6 +87,29 @@ fn end_of_head(bytes: &[u8]) -> Option<usize> {
         [b'\r', b'\n', ..] => Some(at + 3),
         _ => None,
     })
+}
+
+fn as_usual(read: &mut BytesMut, usual: Usual, bodiless: bool) -> Result<Head, TransportFault> {
+    let Usual { status, lines, end, capitals, length } = usual;
+    let mut bytes = read.split_to(end);
+    if capitals {
+        lower(&mut bytes, &lines);
+    }
+    let headers = Fields::of_head(bytes.freeze(), lines);
+    let status = StatusCode::from_u16(status).map_err(|_| MALFORMED)?;
+    let length = length.filter(|_| !is_bodiless(status, bodiless));
+    let (framing, keeps) = match length {
+        Some(length) => (Framing::Length(length), true),
+        None => framed(status, &headers, true, bodiless)?,
+    };
+    Ok(Head { answer: AnswerHead { status, headers }, framing, keeps })
+}
+
+/// Names in lower case.
+fn lower(head: &mut [u8], lines: &[Line]) {
+    for [start, end, ..] in lines {
+        head[*start as usize..*end as usize].make_ascii_lowercase();
+    }
 }
 
 fn whole(
@@ -111,16 +144,29 @@ fn whole(
     };
     let lines: Vec<Line> = parsed.headers.iter().map(line).collect();
     let newer = parsed.version == Some(1);
-    for [start, end, ..] in &lines {
-        bytes[*start as usize..*end as usize].make_ascii_lowercase();
-    }
+    lower(&mut bytes, &lines);
     let headers = Fields::of_head(bytes.freeze(), lines);
-    let framing = framing(status, &headers, newer, bodiless)?;
-    let keeps = keeps(&headers, newer) && framing != Framing::Close;
+    let (framing, keeps) = framed(status, &headers, newer, bodiless)?;
     Ok(Head { answer: AnswerHead { status, headers }, framing, keeps })
 }
 
 const MALFORMED: TransportFault = TransportFault::MalformedHttp;
+
+/// Where the body ends, and whether the connection stays open.
+fn framed(
+    status: StatusCode,
+    headers: &Fields,
+    newer: bool,
+    bodiless: bool,
+) -> Result<(Framing, bool), TransportFault> {
+    let framing = framing(status, headers, newer, bodiless)?;
+    Ok((framing, keeps(headers, newer) && framing != Framing::Close))
+}
+
+/// Whether the answer has no body, whatever its head says.
+fn is_bodiless(status: StatusCode, bodiless: bool) -> bool {
+    bodiless || matches!(status.as_u16(), 100..=199 | 204 | 304)
+}
 
 /// Where the body ends.
 /// Source: RFC 9112 section 6.3 ("Message Body Length"), read 2026-11.
@@ -130,7 +176,7 @@ fn framing(
     newer: bool,
     bodiless: bool,
 ) -> Result<Framing, TransportFault> {
-    if bodiless || matches!(status.as_u16(), 100..=199 | 204 | 304) {
+    if is_bodiless(status, bodiless) {
         return Ok(Framing::Length(0));
     }
     if let Some(last) = headers.all("transfer-encoding").next_back() {
@@ -213,6 +259,19 @@ mod tests {
         }
         let head = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n";
         assert_eq!(framed(head, true), (Framing::Length(0), true));
+    }
+
+    #[test]
+    fn a_usual_head_obeys_its_bounds_and_its_method() {
+        let head = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
+        let read = parsed(head, false).unwrap().unwrap();
+        assert_eq!(read.answer.headers.text("content-length"), Some("5"));
+        let none = "HTTP/1.1 304 Same\r\ncontent-length: 5\r\n\r\n";
+        assert_eq!(framed(none, false), (Framing::Length(0), true));
+        let twice = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\n";
+        assert!(parsed(twice, false).is_err());
+        let short = HeadBounds { lines: 4, bytes: head.len() - 1 };
+        assert!(parse(&mut BytesMut::from(head), &short, false).is_err());
     }
 
     #[test]
