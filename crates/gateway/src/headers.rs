@@ -12,7 +12,7 @@ use mainstay::fields::{push_number, visible};
 use crate::settings::Expose;
 
 /// Our own request id, on every answer.
-pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const REQUEST_ID: &str = "x-request-id";
 /// Whether the caller's SDK should try again by itself.
 pub(crate) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 /// A wait in milliseconds; both SDKs read it before `retry-after`.
@@ -26,15 +26,15 @@ pub(crate) const KIND: HeaderName = HeaderName::from_static("x-mainstay-kind");
 /// Whose limit refused: subject, id, measure and, where it has one, the model.
 pub(crate) const LIMIT: HeaderName = HeaderName::from_static("x-mainstay-limit");
 /// What holds only in part at the moment.
-pub(crate) const DEGRADED: HeaderName = HeaderName::from_static("x-mainstay-degraded");
+pub(crate) const DEGRADED: &str = "x-mainstay-degraded";
 /// Attempts sent.
-pub(crate) const ATTEMPTS: HeaderName = HeaderName::from_static("x-mainstay-attempts");
+pub(crate) const ATTEMPTS: &str = "x-mainstay-attempts";
 /// The provider that answered.
-pub(crate) const PROVIDER: HeaderName = HeaderName::from_static("x-mainstay-provider");
+pub(crate) const PROVIDER: &str = "x-mainstay-provider";
 /// The model it was asked for.
-pub(crate) const MODEL: HeaderName = HeaderName::from_static("x-mainstay-model");
+pub(crate) const MODEL: &str = "x-mainstay-model";
 /// Microseconds spent here, waits and the provider's time left out.
-pub(crate) const OVERHEAD: HeaderName = HeaderName::from_static("x-mainstay-overhead-us");
+pub(crate) const OVERHEAD: &str = "x-mainstay-overhead-us";
 
 /// Removes from the caller's headers what must not go on. `own_account` keeps the caller's
 /// organization and project: with `auth = "pass"` they are the provider's to judge.
@@ -48,6 +48,9 @@ pub(crate) fn clean_request(headers: &mut Fields, own_account: bool, inflated: b
 
 /// The headers that a `connection` header declares to end here.
 fn named_in_connection(headers: &Fields) -> Vec<String> {
+    if !headers.contains("connection") {
+        return Vec::new();
+    }
     headers
         .all("connection")
         .filter_map(visible)
@@ -92,32 +95,45 @@ enum Fate {
 /// What stands before the provider's own names where they are told under ours.
 const UPSTREAM: &[u8] = b"x-mainstay-upstream-";
 
+/// A header of the provider as a caller gets it.
+pub(crate) struct ForCaller<'a> {
+    /// What its name begins with.
+    pub(crate) before: &'static [u8],
+    /// The rest of its name.
+    pub(crate) rest: &'a [u8],
+    pub(crate) value: &'a [u8],
+    /// All of its line, where the provider wrote just that.
+    pub(crate) line: Option<&'a [u8]>,
+}
+
 /// Hands over the provider's headers as a caller gets them, without those that end here and with the
-/// provider's ids and limits under our names: what a name begins with, its rest, and the value.
+/// provider's ids and limits under our names.
 pub(crate) fn each_for_caller(
     headers: &Fields,
     expose: Expose,
-    mut tell: impl FnMut(&'static [u8], &[u8], &[u8]),
+    mut tell: impl FnMut(ForCaller<'_>),
 ) {
     let listed = named_in_connection(headers);
-    for (name, value) in headers.iter() {
+    for (name, value, line) in headers.lines() {
         let fate = fate(name, expose);
         if fate == Fate::Drop || listed.iter().any(|listed| listed.as_bytes() == name) {
             continue;
         }
-        match (fate, name.strip_prefix(b"x-")) {
-            (Fate::Ours, Some(rest)) => tell(UPSTREAM, rest, value),
-            (Fate::Keep | Fate::Ours | Fate::Drop, _) => tell(b"", name, value),
-        }
+        tell(match (fate, name.strip_prefix(b"x-")) {
+            (Fate::Ours, Some(rest)) => ForCaller { before: UPSTREAM, rest, value, line: None },
+            (Fate::Keep | Fate::Ours | Fate::Drop, _) => {
+                ForCaller { before: b"", rest: name, value, line }
+            }
+        });
     }
 }
 
 /// Puts the provider's headers into `out`, as a caller gets them.
 pub(crate) fn provider_headers(headers: &Fields, expose: Expose, out: &mut HeaderMap) {
     out.reserve(headers.len());
-    each_for_caller(headers, expose, |before, rest, value| {
-        let name = HeaderName::from_bytes(&[before, rest].concat());
-        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value)) {
+    each_for_caller(headers, expose, |one| {
+        let name = HeaderName::from_bytes(&[one.before, one.rest].concat());
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(one.value)) {
             out.append(name, value);
         }
     });
@@ -158,59 +174,62 @@ fn fate_of_x(name: &[u8], expose: Expose) -> Fate {
     if ours { Fate::Drop } else { Fate::Keep }
 }
 
-/// Headers whose values are made one behind the other in one piece of memory.
+/// Headers that are made as they are written, one line behind the other: most go out just so.
 #[derive(Debug)]
 pub(crate) struct Made {
-    text: Vec<u8>,
-    /// Each name, and where its value ends.
-    lines: Vec<(HeaderName, usize)>,
+    lines: Vec<u8>,
 }
 
 impl Made {
     /// None yet, with room for those of an answer.
     pub(crate) fn new() -> Made {
-        Made { text: Vec::with_capacity(192), lines: Vec::with_capacity(12) }
+        Made { lines: Vec::with_capacity(512) }
     }
 
     /// One with a number.
-    pub(crate) fn number(&mut self, name: HeaderName, number: u64) {
-        self.with(name, |text| push_number(text, number));
+    pub(crate) fn number(&mut self, name: &'static str, number: u64) {
+        self.with(name, |line| push_number(line, number));
     }
 
     /// One with text that may hold anything; what HTTP does not allow becomes `?`.
-    pub(crate) fn text(&mut self, name: HeaderName, value: &str) {
-        self.with(name, |text| text.extend(safe(value)));
+    pub(crate) fn text(&mut self, name: &'static str, value: &str) {
+        self.with(name, |line| {
+            if value.len() <= LONGEST && value.bytes().all(is_safe) {
+                line.extend_from_slice(value.as_bytes());
+            } else {
+                line.extend(safe(value));
+            }
+        });
     }
 
     /// One with what `write` adds: visible ASCII and nothing else.
-    pub(crate) fn with(&mut self, name: HeaderName, write: impl FnOnce(&mut Vec<u8>)) {
-        write(&mut self.text);
-        self.lines.push((name, self.text.len()));
+    pub(crate) fn with(&mut self, name: &'static str, write: impl FnOnce(&mut Vec<u8>)) {
+        self.lines.extend_from_slice(name.as_bytes());
+        self.lines.extend_from_slice(b": ");
+        write(&mut self.lines);
+        self.lines.extend_from_slice(b"\r\n");
     }
 
     /// One whose value is there already.
-    pub(crate) fn value(&mut self, name: HeaderName, value: &HeaderValue) {
-        self.with(name, |text| text.extend_from_slice(value.as_bytes()));
+    pub(crate) fn value(&mut self, name: &'static str, value: &HeaderValue) {
+        self.with(name, |line| line.extend_from_slice(value.as_bytes()));
     }
 
-    /// Hands each over.
-    pub(crate) fn each(&self, mut tell: impl FnMut(&HeaderName, &[u8])) {
-        let mut start = 0;
-        for (name, end) in &self.lines {
-            tell(name, self.text.get(start..*end).unwrap_or_default());
-            start = *end;
-        }
+    /// All of them, as they go out.
+    pub(crate) fn lines(&self) -> &[u8] {
+        &self.lines
     }
 
     /// Puts them among others, in place of their namesakes.
     pub(crate) fn put_into(self, headers: &mut HeaderMap) {
-        let text = Bytes::from(self.text);
-        let mut start = 0;
-        for (name, end) in self.lines {
-            if let Ok(value) = HeaderValue::from_maybe_shared(text.slice(start..end)) {
+        // A value has no line end in it.
+        for line in self.lines.split(|byte| *byte == b'\n') {
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            let Some(colon) = memchr::memchr(b':', line) else { continue };
+            let value = HeaderValue::from_bytes(line.get(colon + 2..).unwrap_or_default());
+            if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(&line[..colon]), value) {
                 headers.insert(name, value);
             }
-            start = end;
         }
     }
 }
@@ -247,12 +266,16 @@ pub(crate) fn number(number: u64) -> HeaderValue {
     HeaderValue::from(number)
 }
 
+/// Bytes of a text that a header is given.
+const LONGEST: usize = 256;
+
 /// Text as a header can hold it, of bounded length.
 fn safe(text: &str) -> impl Iterator<Item = u8> {
-    const LONGEST: usize = 256;
-    text.bytes()
-        .take(LONGEST)
-        .map(|byte| if byte.is_ascii_graphic() || byte == b' ' { byte } else { b'?' })
+    text.bytes().take(LONGEST).map(|byte| if is_safe(byte) { byte } else { b'?' })
+}
+
+fn is_safe(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~')
 }
 
 /// A header value for text that may hold anything; what HTTP does not allow becomes `?`.

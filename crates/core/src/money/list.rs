@@ -83,11 +83,7 @@ impl PriceList {
 fn shipped(model: &str) -> Option<Price> {
     let name = model.rsplit('/').next().unwrap_or(model);
     // A tuned model is named `ft:BASE:ORGANIZATION:…` and has a price of its own.
-    let mut parts = name.splitn(3, ':');
-    let tuned = match (parts.next(), parts.next()) {
-        (Some("ft"), Some(base)) => Some(base),
-        (Some(_) | None, Some(_) | None) => None,
-    };
+    let tuned = name.strip_prefix("ft:").map(|rest| rest.split(':').next().unwrap_or(rest));
     let table = default_prices();
     let find = |name: &str| {
         table

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderName, StatusCode};
+use http::StatusCode;
 use mainstay::fields::push_number;
 use mainstay_core::failure::{Kind, Origin, Scope};
 use mainstay_core::rules::limits::{Fits, Left, Measure, Refusal, Standing};
@@ -102,16 +102,10 @@ fn named(limit: &LimitRecord, measure: Measure) -> String {
     text
 }
 
-const REQUESTS: [HeaderName; 3] = [
-    HeaderName::from_static("x-ratelimit-limit-requests"),
-    HeaderName::from_static("x-ratelimit-remaining-requests"),
-    HeaderName::from_static("x-ratelimit-reset-requests"),
-];
-const TOKENS: [HeaderName; 3] = [
-    HeaderName::from_static("x-ratelimit-limit-tokens"),
-    HeaderName::from_static("x-ratelimit-remaining-tokens"),
-    HeaderName::from_static("x-ratelimit-reset-tokens"),
-];
+const REQUESTS: [&str; 3] =
+    ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"];
+const TOKENS: [&str; 3] =
+    ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"];
 
 /// The caller's tightest limits, in the vendor's form: numbers, and the time until all is free again
 /// as Go writes a duration. Source: OpenAI rate limits guide, read 2026-11.

@@ -1,7 +1,7 @@
 //! An answer on its way to its caller.
 
 use std::cell::RefCell;
-use std::io::{self, IoSlice, Write};
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -150,8 +150,7 @@ impl Reply {
             }
             Framing::Chunks if data.is_empty() => return,
             Framing::Chunks => {
-                // Writing to memory does not fail.
-                let _ = write!(self.out, "{:x}\r\n", data.len());
+                push_size(&mut self.out, data.len());
                 self.tail = b"\r\n";
             }
         }
@@ -216,6 +215,18 @@ impl Reply {
     }
 }
 
+/// Adds the line that gives a chunk's size.
+fn push_size(to: &mut Vec<u8>, size: usize) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let (mut line, mut start, mut rest) = (*b"0000000000000000\r\n", 16, size);
+    while rest > 0 || start == 16 {
+        start -= 1;
+        line[start] = DIGITS[rest & 0xf];
+        rest >>= 4;
+    }
+    to.extend_from_slice(&line[start..]);
+}
+
 /// How the body's end is told: by its length where that is known.
 fn framing(headers: &HeaderMap, body: &ReplyBody) -> Framing {
     let stated = || headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
@@ -260,11 +271,14 @@ fn write_lines(out: &mut Vec<u8>, headers: &HeaderMap) -> bool {
 /// Writes the provider's headers as a caller gets them, and ours; whether a date is among them.
 fn write_rewritten(out: &mut Vec<u8>, rewrite: &Rewrite) -> bool {
     let mut dated = false;
-    each_for_caller(&rewrite.theirs, rewrite.expose, |before, rest, value| {
-        dated |= before.is_empty() && rest == b"date";
-        line(out, [before, rest], value);
+    each_for_caller(&rewrite.theirs, rewrite.expose, |one| {
+        dated |= one.before.is_empty() && one.rest == b"date";
+        match one.line {
+            Some(line) => out.extend_from_slice(line),
+            None => line(out, [one.before, one.rest], one.value),
+        }
     });
-    rewrite.made.each(|name, value| line(out, [b"", name.as_str().as_bytes()], value));
+    out.extend_from_slice(rewrite.made.lines());
     dated
 }
 

@@ -1,10 +1,11 @@
 use std::task::Waker;
 
 use http::HeaderValue;
+use mainstay::Fields;
 
 use super::*;
 use crate::answer::rewritten;
-use crate::headers::{Made, REQUEST_ID};
+use crate::headers::{ATTEMPTS, Made, REQUEST_ID};
 use crate::settings::Expose;
 
 /// What a caller gets of a whole answer, less its date.
@@ -63,6 +64,15 @@ fn an_answer_without_a_body_has_none() {
 }
 
 #[test]
+fn a_chunk_begins_with_its_size() {
+    for size in [0, 1, 9, 10, 255, 4_096, 65_537, usize::MAX] {
+        let mut line = Vec::new();
+        push_size(&mut line, size);
+        assert_eq!(line, format!("{size:x}\r\n").as_bytes());
+    }
+}
+
+#[test]
 fn a_large_body_arrives_as_it_is() {
     let body: Vec<u8> = (0..3 * COPIED).map(|at| b"abcdefg"[at % 7]).collect();
     let text = told(answer(200, Bytes::from(body.clone())), false, false);
@@ -71,15 +81,20 @@ fn a_large_body_arrives_as_it_is() {
 
 /// An answer of a provider as it is before its headers are rewritten.
 fn provided(headers: &[(&str, &str)], expose: Expose) -> Response<ReplyBody> {
-    let pair = |(name, value): &(&str, &str)| {
-        (name.parse::<HeaderName>().unwrap(), value.parse::<HeaderValue>().unwrap())
-    };
-    let theirs: HeaderMap = headers.iter().map(pair).collect();
+    let (mut head, mut lines) = (String::new(), Vec::new());
+    for (name, value) in headers {
+        let start = head.len();
+        let ends = [start, start + name.len(), start + name.len() + 2];
+        head.extend([*name, ": ", *value, "\r\n"]);
+        let line = [ends[0], ends[1], ends[2], head.len() - 2];
+        lines.push(line.map(|at| u32::try_from(at).unwrap()));
+    }
+    let theirs = Fields::of_head(Bytes::from(head), lines);
     let mut made = Made::new();
     made.value(REQUEST_ID, &HeaderValue::from_static("req_ours"));
-    made.number(HeaderName::from_static("x-mainstay-attempts"), 1);
+    made.number(ATTEMPTS, 1);
     let mut response = Response::new(ReplyBody::whole(Bytes::from_static(b"ok")));
-    let rewrite = Rewrite { theirs: theirs.into(), expose, made, length: Some(2) };
+    let rewrite = Rewrite { theirs, expose, made, length: Some(2) };
     response.body_mut().rewrite_later(rewrite);
     response
 }
