@@ -83,7 +83,9 @@ impl<'a> Walk<'a> {
     fn mistyped(&mut self, shape: &Shape, found: Type) -> Result<(), Syntax> {
         let at = self.reader.offset();
         let raw = self.reader.raw()?;
-        self.words = self.words.and(Words::of(raw.as_bytes()));
+        if self.look.is_some() {
+            self.words = self.words.and(Words::of(raw.as_bytes()));
+        }
         if self.strict || !shape.also.contains(&found) {
             self.add(at, |path| say::mistyped(path, shape, found, raw));
         }
@@ -101,7 +103,7 @@ impl<'a> Walk<'a> {
 
     fn text(&mut self, rule: &Text) -> Result<(), Syntax> {
         let found = self.reader.string()?;
-        self.words.hear(self.text, found);
+        self.hear(found);
         if self.strict {
             self.judge(rule, found);
         }
@@ -178,7 +180,7 @@ impl<'a> Walk<'a> {
             self.lead(rule, lead);
         }
         while let Some(key) = self.reader.key(&mut first)? {
-            self.words.hear(self.text, key);
+            self.hear(key);
             if self.path.depth() == 0
                 && let Some(look) = &mut self.look
             {
@@ -212,8 +214,8 @@ impl<'a> Walk<'a> {
 
     fn lead(&mut self, rule: &Fields, lead: Lead<'a>) {
         let Lead { at: _, place, key, value } = lead;
-        self.words.hear(self.text, key);
-        self.words.hear(self.text, value);
+        self.hear(key);
+        self.hear(value);
         if let Some(text) = &rule.list[place].shape.text
             && self.strict
         {
@@ -297,7 +299,7 @@ impl<'a> Walk<'a> {
         let at = self.reader.offset();
         let (mut first, mut count) = (true, 0_usize);
         while let Some(key) = self.reader.key(&mut first)? {
-            self.words.hear(self.text, key);
+            self.hear(key);
             self.path.push_key(key);
             if self.strict && key.raw.len() > key_max && key.len_chars() > key_max {
                 let length = key.len_chars();
@@ -320,6 +322,14 @@ impl<'a> Walk<'a> {
             self.path.pop();
         }
         self.pass()
+    }
+
+    /// Takes in what stands before a string's quotes, where there is a look.
+    #[inline]
+    fn hear(&mut self, string: Str<'a>) {
+        if self.look.is_some() {
+            self.words.hear(self.text, string);
+        }
     }
 
     /// Passes a value that no rule is about.

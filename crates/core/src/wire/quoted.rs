@@ -103,10 +103,13 @@ impl Words {
         }
     }
 
+    /// No word stands before a quote within a string: a backslash does.
     #[cold]
     fn hear_escaped(&mut self, body: &[u8], string: Str<'_>) {
-        let end = string.at + string.raw.len() + 2;
-        self.look(body, string.at, body.get(string.at..end).unwrap_or_default());
+        if memmem::find(string.raw.as_bytes(), b"\\u00").is_some() {
+            self.0 |= Words::HIDDEN;
+        }
+        self.mark(body, string.at + 1 + string.raw.len());
     }
 
     /// Whether pictures, sound or files are in the body.
@@ -208,6 +211,24 @@ mod tests {
             prop_assert_eq!(found.has_media(), has(Words::MEDIA));
             prop_assert_eq!(found.may_name(), hidden || has(Words::NAMES));
             prop_assert_eq!(found.may_store(), hidden || has(Words::STORE));
+        }
+
+        /// Its last quote and its escapes tell what a look at every quote does.
+        #[test]
+        fn a_string_is_heard_as_a_look_at_it_sees_it(
+            parts in prop::collection::vec(
+                prop::sample::select(vec![
+                    "\\\"", "\\\\", "\\u0069", "\\n", "u00", "image_url", "_id", "\\\"store", "file_data", "aaaaaaaa", "é",
+                ]),
+                0..12,
+            ),
+        ) {
+            let raw = parts.concat();
+            let body = format!("{{\"{raw}\":1}}");
+            let string = Str { raw: &raw, escaped: raw.contains('\\'), at: 1 };
+            let mut heard = Words::default();
+            heard.hear(body.as_bytes(), string);
+            prop_assert_eq!(heard, Words::of(body.as_bytes()), "{}", body);
         }
     }
 }
