@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use mainstay::Fields;
-use mainstay::fields::{push_number, visible};
+use mainstay::fields::push_number;
 
 use crate::settings::Expose;
 
@@ -44,23 +44,6 @@ pub(crate) fn clean_request(headers: &mut Fields, own_account: bool, inflated: b
         Some(b'c') if name == b"content-encoding" => !inflated,
         Some(_) | None => !about_the_caller(name),
     });
-}
-
-/// The headers that a `connection` header declares to end here.
-fn named_in_connection(headers: &Fields) -> Vec<String> {
-    if !headers.contains("connection") {
-        return Vec::new();
-    }
-    headers
-        .all("connection")
-        .filter_map(visible)
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .filter(|name| {
-            !name.eq_ignore_ascii_case("keep-alive") && !name.eq_ignore_ascii_case("close")
-        })
-        .map(str::to_ascii_lowercase)
-        .collect()
 }
 
 /// What proxies and browsers tell about where the caller is.
@@ -113,7 +96,7 @@ pub(crate) fn each_for_caller(
     expose: Expose,
     mut tell: impl FnMut(ForCaller<'_>),
 ) {
-    let listed = named_in_connection(headers);
+    let listed = headers.named_by_connection();
     for (name, value, line) in headers.lines() {
         let fate = fate(name, expose);
         if fate == Fate::Drop || listed.iter().any(|listed| listed.as_bytes() == name) {

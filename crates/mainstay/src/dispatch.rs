@@ -14,7 +14,7 @@ use mainstay_core::wire::endpoint::Endpoint;
 use mainstay_tokens::models::Vocabulary;
 
 use crate::call::{Call, CallBody};
-use crate::fields::{Fields, visible};
+use crate::fields::Fields;
 use crate::spec::ProviderSpec;
 use crate::targets::Target;
 use crate::upstream::{AttemptRequest, RequestBody, RequestHeaders};
@@ -109,7 +109,7 @@ pub(crate) fn is_forwarded(name: &[u8], value: &[u8]) -> bool {
 
 fn headers(call: &Call, shared: &Arc<Fields>, target: &Target) -> RequestHeaders {
     let provider = &target.provider;
-    let mut headers = RequestHeaders::of_call(shared, named_by_connection(shared));
+    let mut headers = RequestHeaders::of_call(shared, shared.named_by_connection());
     if call.method == Method::POST {
         // Usage, errors and events must be readable.
         headers.insert(ACCEPT_ENCODING, IDENTITY);
@@ -123,20 +123,6 @@ fn headers(call: &Call, shared: &Arc<Fields>, target: &Target) -> RequestHeaders
         (None, None) => {}
     }
     headers
-}
-
-/// Lower-case names that a `connection` header declares to be for one hop.
-fn named_by_connection(headers: &Fields) -> Vec<String> {
-    if !headers.contains("connection") {
-        return Vec::new();
-    }
-    headers
-        .all("connection")
-        .filter_map(visible)
-        .flat_map(|value| value.split(','))
-        .map(|name| name.trim().to_ascii_lowercase())
-        .filter(|name| !name.is_empty())
-        .collect()
 }
 
 /// The header that carries one of a provider's credentials; `None` without one.

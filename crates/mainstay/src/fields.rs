@@ -117,6 +117,17 @@ impl Fields {
         }
     }
 
+    /// Names, in lower case, that a `connection` field declares to be for one hop.
+    /// Source: RFC 9110 section 7.6.1, read 2026-11.
+    pub fn named_by_connection(&self) -> Vec<String> {
+        if !self.contains("connection") {
+            return Vec::new();
+        }
+        let values = self.all("connection").filter_map(visible);
+        let names = values.flat_map(|value| value.split(','));
+        names.map(|name| name.trim().to_ascii_lowercase()).filter(|name| !name.is_empty()).collect()
+    }
+
     /// Whether there is such a field.
     pub fn contains(&self, name: &str) -> bool {
         self.get(name).is_some()
@@ -185,6 +196,17 @@ fn is_named(head: &[u8], line: Line, name: &[u8]) -> bool {
         && head.get(start as usize..colon as usize) == Some(name)
         && value <= end
         && end as usize <= head.len()
+}
+
+/// The highest bit of bytes that are control characters, tabs and DEL among them: what ends the plain part of a
+/// value. A borrow may mark bytes above a true hit, never below the first: the lowest mark is exact.
+#[inline]
+pub fn control_marks(word: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = 0x8080_8080_8080_8080;
+    let below = word.wrapping_sub(ONES * 0x20);
+    let delete = (word ^ (ONES * 0x7f)).wrapping_sub(ONES);
+    (below | delete) & !word & HIGHS
 }
 
 /// A field's value as text, where all of it is visible ASCII, blanks and tabs.

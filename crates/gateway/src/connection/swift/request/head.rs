@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use http::Method;
-use mainstay::fields::Line;
+use mainstay::fields::{Line, control_marks};
 
 /// Header lines, at most.
 const LINES: usize = 64;
@@ -109,7 +109,7 @@ fn name_end(bytes: &[u8], at: usize, kinds: &mut u8) -> Option<usize> {
 /// The first byte at or behind `at` that no value may have: a control character that is no tab.
 fn value_end(bytes: &[u8], mut at: usize) -> usize {
     while let Some(word) = bytes.get(at..at + 8).and_then(|word| <[u8; 8]>::try_from(word).ok()) {
-        let marks = controls(u64::from_le_bytes(word));
+        let marks = control_marks(u64::from_le_bytes(word));
         if marks != 0 {
             at += (marks.trailing_zeros() / 8) as usize;
             if bytes[at] != b'\t' {
@@ -124,16 +124,6 @@ fn value_end(bytes: &[u8], mut at: usize) -> usize {
         at += 1;
     }
     at
-}
-
-/// The highest bit of bytes that are control characters, tabs among them. A borrow may mark bytes above a
-/// true hit, never below the first: the lowest mark is exact.
-fn controls(word: u64) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = 0x8080_8080_8080_8080;
-    let delete = word ^ (ONES * 0x7f);
-    let below = word.wrapping_sub(ONES * 0x20) & !word;
-    (below | (delete.wrapping_sub(ONES) & !delete)) & HIGHS
 }
 
 #[cfg(test)]

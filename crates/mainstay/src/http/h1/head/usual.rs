@@ -4,7 +4,7 @@
 //! visible bytes. It takes no more than httparse takes, and of the same head the same; of any other it
 //! says nothing.
 
-use crate::fields::Line;
+use crate::fields::{Line, control_marks};
 
 /// What a usual head says.
 #[derive(Debug, PartialEq, Eq)]
@@ -84,15 +84,10 @@ fn name_end(read: &[u8], start: usize, capitals: &mut bool) -> Option<usize> {
 
 /// The CRLF behind bytes that are neither control characters nor DEL.
 fn visible_end(read: &[u8], start: usize) -> Option<usize> {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = 0x8080_8080_8080_8080;
     let mut at = start;
     // Eight bytes at a step; the lowest mark is exact.
     while let Some(word) = read.get(at..at + 8).and_then(|word| <[u8; 8]>::try_from(word).ok()) {
-        let word = u64::from_le_bytes(word);
-        let control = word.wrapping_sub(ONES * 0x20);
-        let delete = (word ^ (ONES * 0x7f)).wrapping_sub(ONES);
-        let marks = (control | delete) & !word & HIGHS;
+        let marks = control_marks(u64::from_le_bytes(word));
         if marks != 0 {
             at += (marks.trailing_zeros() / 8) as usize;
             break;
