@@ -4,6 +4,7 @@
 use mainstay_core::money::Usd;
 use mainstay_core::money::budget::Every;
 use mainstay_core::store::{BudgetOf, BudgetStore, NewBudget, Store};
+use mainstay_store::Sqlite;
 
 use super::support::{Caller, Reply, key_in, until};
 use super::{Bank, CHAT, now, simulator};
@@ -12,14 +13,14 @@ use super::{Bank, CHAT, now, simulator};
 const CALL: &str =
     r#"{"model":"gpt-4o","max_tokens":100,"messages":[{"role":"user","content":"hi"}]}"#;
 
-impl Bank {
-    fn give(&self, of: BudgetOf, amount: &str, every: Every) {
-        let amount = Usd::parse(amount).expect("an amount");
-        let zone = "Europe/Berlin".to_owned();
-        let new = NewBudget { of, amount, every, zone, hard: true, alerts: vec![] };
-        self.store.set_budget(new, now()).expect("a budget");
-    }
+fn give(store: &Sqlite, of: BudgetOf, amount: &str, every: Every) {
+    let amount = Usd::parse(amount).expect("an amount");
+    let zone = "Europe/Berlin".to_owned();
+    let new = NewBudget { of, amount, every, zone, hard: true, alerts: vec![] };
+    store.set_budget(new, now()).expect("a budget");
+}
 
+impl Bank {
     fn call(&self, key: &str) -> Reply {
         let request = String::from_utf8(self.request(CHAT, CALL)).expect("text");
         let mut caller = Caller::to(self.addr);
@@ -41,21 +42,20 @@ impl Bank {
 #[test]
 fn budgets_of_organization_project_and_key_hold_together_and_name_themselves() {
     let (_runtime, sim) = simulator();
-    let bank = Bank::open(sim.addr(), "");
-    bank.store.create_organization("acme", now()).expect("an organization");
-    bank.store.create_project("acme", "web", now()).expect("a project");
-    bank.store.create_project("acme", "ci", now()).expect("a project");
-    let ((ann, anns), (_, bobs)) = (key_in(&*bank.store, "web"), key_in(&*bank.store, "web"));
-    let (_, cis) = key_in(&*bank.store, "ci");
+    // Before the gateway opens: a key known before its budget would spend what is told of below.
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Sqlite::open(&folder.path().join("m.db")).expect("a store");
+    store.create_organization("acme", now()).expect("an organization");
+    store.create_project("acme", "web", now()).expect("a project");
+    store.create_project("acme", "ci", now()).expect("a project");
+    let ((ann, anns), (_, bobs)) = (key_in(&store, "web"), key_in(&store, "web"));
+    let (_, cis) = key_in(&store, "ci");
     let key = |id: &str| BudgetOf::Key(id.to_owned());
     let (web, acme) = (BudgetOf::Project("web".into()), BudgetOf::Organization("acme".into()));
-    bank.give(key(&ann), "0.0005", Every::Day);
-    bank.give(web.clone(), "0.002", Every::Week);
-    bank.give(acme.clone(), "0.003", Every::Month);
-    until("the keys and budgets are known", || {
-        bank.call(&anns).header("x-mainstay-kind") == Some("insufficient_quota")
-            && bank.call(&cis).status == 200
-    });
+    give(&store, key(&ann), "0.0005", Every::Day);
+    give(&store, web.clone(), "0.002", Every::Week);
+    give(&store, acme.clone(), "0.003", Every::Month);
+    let bank = Bank::open_in(folder, sim.addr(), "");
     // Ann's own budget is below one call; what refuses her takes nothing of the project's.
     bank.refuses(&anns, &["budget of this key", "0.0005 USD a day", "It resets at", "--key"]);
     let mut answered = 0;

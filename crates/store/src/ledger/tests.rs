@@ -185,8 +185,10 @@ fn what_the_disk_does_not_have_of_sqlite_it_has_of_the_journal() {
     let ledger = world.open(Durability::Process);
     held(&ledger, world.entry(EntryKind::Hold, 1, 70));
     ledger.flush();
-    // Nothing more is synced from here on: a machine that dies would go back to these files.
+    // Nothing more is synced from here on: a machine that dies would go back to these files. The
+    // disk's thread looks once more before it ends, and must not find what comes below.
     ledger.shared.disk.stop();
+    until(|| ledger.threads[1].is_finished().then_some(()));
     let left = world.killed();
     for id in 2..12 {
         held(&ledger, world.entry(EntryKind::Hold, id, 70));
