@@ -15,6 +15,8 @@ use crate::Sqlite;
 
 const DAY: u64 = 86_400_000;
 const NOON: UnixMillis = UnixMillis(20_000 * DAY + DAY / 2);
+/// How long is waited for what must come: only a failure takes as long.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 struct World {
     folder: TempDir,
@@ -88,7 +90,7 @@ fn hold(ledger: &SqliteLedger, entry: Entry) -> Result<Told, LedgerTrouble> {
 }
 
 fn held(ledger: &SqliteLedger, entry: Entry) {
-    hold(ledger, entry).unwrap().recv_timeout(Duration::from_secs(5)).unwrap().unwrap();
+    hold(ledger, entry).unwrap().recv_timeout(PATIENCE).unwrap().unwrap();
 }
 
 fn spent(ledger: &SqliteLedger, world: &World, from: u64, to: Option<u64>) -> i128 {
@@ -101,7 +103,7 @@ fn spent(ledger: &SqliteLedger, world: &World, from: u64, to: Option<u64>) -> i1
     };
     let (tell, told) = channel();
     ledger.spent(of, Box::new(move |sum| tell.send(sum).unwrap_or_default()));
-    told.recv_timeout(Duration::from_secs(5)).unwrap().unwrap().pico()
+    told.recv_timeout(PATIENCE).unwrap().unwrap().pico()
 }
 
 #[test]
@@ -209,18 +211,21 @@ fn what_the_disk_does_not_have_of_sqlite_it_has_of_the_journal() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the time is what is measured")]
 fn the_journal_is_synced_while_no_batch_is_written() {
     let world = World::new();
     let ledger = world.open(Durability::Process);
     let mut batches = 0;
+    let began = std::time::Instant::now();
     for id in 1..=100 {
         held(&ledger, world.entry(EntryKind::Hold, id, 70));
         ledger.end(world.entry(EntryKind::Settle, id, 7));
         std::thread::sleep(Duration::from_millis(4));
         batches = world.verified().batches;
     }
-    // 400 ms at least; with one in 8 ms there would be fifty and more.
-    assert!((2..20).contains(&batches), "{batches}");
+    // 400 ms at least; with one in 8 ms there would be fifty and more. A slow machine takes longer.
+    let tenths = u64::try_from(began.elapsed().as_millis() / 100).unwrap();
+    assert!((2..=tenths.max(19)).contains(&batches), "{batches} in {tenths} tenths of a second");
     assert_eq!(ledger.state().trouble, None);
     until(|| (world.verified().ended == 100).then_some(()));
     let durable = until(|| (ledger.shared.disk.durable() == 200).then_some(200));
@@ -266,7 +271,7 @@ fn what_is_noted_is_taken_in_the_order_it_came() {
         })
         .collect();
     for told in told {
-        told.recv_timeout(Duration::from_secs(5)).unwrap().unwrap();
+        told.recv_timeout(PATIENCE).unwrap().unwrap();
     }
     assert_eq!(ledger.state().refused, 0);
 }
@@ -395,7 +400,7 @@ fn survives(stop: &'static str, go: &'static str, words: &str) {
 
 /// Waits for what other threads bring about.
 fn until<T>(mut there: impl FnMut() -> Option<T>) -> T {
-    for _ in 0..1_000 {
+    for _ in 0..PATIENCE.as_millis() / 10 {
         if let Some(found) = there() {
             return found;
         }
@@ -431,7 +436,7 @@ fn a_full_queue_refuses_holds_and_takes_terminal_entries() {
     ledger.end(world.entry(EntryKind::Settle, 1, 7));
     drop(go);
     for told in waiting {
-        told.recv_timeout(Duration::from_secs(5)).unwrap().unwrap();
+        told.recv_timeout(PATIENCE).unwrap().unwrap();
     }
     assert_eq!(spent(&ledger, &world, 0, None), 7);
 }

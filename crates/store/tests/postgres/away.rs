@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use mainstay_core::store::{DEFAULT_PROJECT, ObjectStore, Store, StoreError};
+use mainstay_store::open_postgres;
 use mainstay_store::testing::postgres::Own;
-use mainstay_store::{Postgres, open_postgres};
 
-use crate::ground::{NOW, named, timed, until_it_works};
+use crate::ground::{NOW, named, open, timed, until_it_works};
 
 /// What a loaded machine may add to a deadline.
 const SLACK: Duration = Duration::from_secs(3);
@@ -14,7 +14,7 @@ const SLACK: Duration = Duration::from_secs(3);
 #[test]
 fn a_restart_of_the_server_is_survived_without_a_restart_here() {
     let Some(server) = Own::start("") else { return };
-    let store = Postgres::open(&server.url()).unwrap();
+    let store = open(&server.url()).unwrap();
     let key = store.create_key(named("k"), NOW).unwrap();
     for _ in 0..2 {
         server.stop();
@@ -40,7 +40,7 @@ fn a_restart_of_the_server_is_survived_without_a_restart_here() {
 #[test]
 fn a_server_that_hangs_ends_each_call_by_its_deadline() {
     let Some(server) = Own::start("") else { return };
-    let store = Postgres::open(&server.url()).unwrap();
+    let store = open(&server.url()).unwrap();
     let key = store.create_key(named("k"), NOW).unwrap();
     store.object("files", "f").unwrap();
     server.freeze();
@@ -70,7 +70,7 @@ fn a_server_that_hangs_ends_each_call_by_its_deadline() {
 #[test]
 fn while_the_server_is_away_asking_fails_at_once() {
     let Some(server) = Own::start("") else { return };
-    let store = Postgres::open(&server.url()).unwrap();
+    let store = open(&server.url()).unwrap();
     server.stop();
     assert!(store.epoch().is_err());
     let ((), took) = timed(|| {
@@ -86,11 +86,11 @@ fn no_error_and_no_debug_text_has_the_password() {
     let Some(server) = Own::start("") else { return };
     let url = server.url();
     let wrong = url.replace("not%20a%20secret", "hunter2SECRET");
-    let refused = Postgres::open(&wrong).unwrap_err();
+    let refused = open(&wrong).unwrap_err();
     let told = format!("{refused} {refused:?} {}", refused.fix());
     assert!(told.contains("28P01") && told.contains("pg_hba.conf"), "{told}");
     assert!(!told.contains("SECRET"), "{told}");
-    let store = Postgres::open(&url).unwrap();
+    let store = open(&url).unwrap();
     let acting = store.acting("cli:x");
     server.stop();
     let error = store.keys().unwrap_err();
@@ -108,6 +108,6 @@ fn what_keeps_a_store_from_being_opened_is_told_with_a_way_out() {
     let (base, rest) = url.rsplit_once('/').expect("a path");
     let absent = rest.split_once('?').map_or(rest, |(database, _)| database);
     let url = format!("{base}/no_such_{absent}");
-    let error = Postgres::open(&url).unwrap_err();
+    let error = open(&url).unwrap_err();
     assert!(error.fix().contains("createdb"), "{error}; {}", error.fix());
 }

@@ -19,11 +19,10 @@ use mainstay_core::wire::usage::Usage;
 use mainstay_store::requests::batch_of;
 use mainstay_store::testing::postgres::fresh_url;
 use mainstay_store::{
-    LeasedLedger, LedgerFile, LedgerSettings, Postgres, Sqlite, SqliteLedger,
-    verify_postgres_ledger,
+    LeasedLedger, LedgerFile, LedgerSettings, Sqlite, SqliteLedger, verify_postgres_ledger,
 };
 
-use crate::ground::{NOW, named};
+use crate::ground::{NOW, named, open};
 
 /// Something in every table.
 fn fill(store: &dyn Store) {
@@ -160,7 +159,7 @@ fn a_copy_tells_what_the_original_tells_and_goes_on_from_there() {
     let path = folder.path().join("one.db");
     let original = Sqlite::open(&path).unwrap();
     fill(&original);
-    let copy = Postgres::open(&url).unwrap();
+    let copy = open(&url).unwrap();
     let copied = copy.copy_from(&path).unwrap();
     for table in &copied {
         assert!(table.rows > 0 || table.table == "budget_alert", "{table:?}");
@@ -238,7 +237,7 @@ fn the_ledger_is_copied_entry_by_entry_and_adds_up() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("one.db");
     spend(&path);
-    let copy = Postgres::open(&url).unwrap();
+    let copy = open(&url).unwrap();
     let running = SqliteLedger::open(&path, LedgerSettings::default()).unwrap();
     let settings = LedgerSettings { lock_wait: Duration::ZERO, ..LedgerSettings::default() };
     let refused = LeasedLedger::copy(&url, &path, settings).unwrap_err();

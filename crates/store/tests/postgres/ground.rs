@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use mainstay_core::store::{NewKey, Scopes, UnixMillis};
+use mainstay_core::store::{NewKey, Scopes, StoreError, UnixMillis};
 pub(crate) use mainstay_store::testing::postgres::{schema, sql};
-use mainstay_store::{digest, mint};
+use mainstay_store::{Postgres, digest, mint};
 
 pub(crate) const NOW: UnixMillis = UnixMillis(1_000_000);
 
@@ -20,6 +20,25 @@ pub(crate) fn named(name: &str) -> NewKey {
         models: Vec::new(),
         expires_at: None,
     }
+}
+
+/// Opens a store, with patience.
+pub(crate) fn open(url: &str) -> Result<Postgres, StoreError> {
+    patiently(|| Postgres::open(url))
+}
+
+/// Asks again what was not answered in time: where much else is done, the server may need longer than
+/// it is given.
+pub(crate) fn patiently<T>(
+    mut work: impl FnMut() -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    for _ in 0..20 {
+        match work() {
+            Err(error) if error.to_string().contains("gave no answer within") => {}
+            done => return done,
+        }
+    }
+    work()
 }
 
 /// How long something took.

@@ -20,7 +20,7 @@ use mainstay_store::testing::postgres::{Own, fresh_url};
 use mainstay_store::{GaveUp, LeasedLedger, LedgerSettings, LedgerTables, Postgres, SqliteLedger};
 use tempfile::TempDir;
 
-use crate::ground::{NOW, named, sql, until_it_works};
+use crate::ground::{NOW, named, open, patiently, sql, until_it_works};
 
 /// A store with a key, and folders for gateways.
 struct World {
@@ -32,7 +32,7 @@ struct World {
 
 impl World {
     fn new(url: String) -> World {
-        let store = Postgres::open(&url).unwrap();
+        let store = open(&url).unwrap();
         let key = Arc::new(store.create_key(named("k"), NOW).unwrap());
         World { url, store, key, folder: tempfile::tempdir().unwrap() }
     }
@@ -40,7 +40,8 @@ impl World {
     fn open(&self, name: &str) -> Result<LeasedLedger, StoreError> {
         let wait = Duration::from_millis(100);
         let settings = LedgerSettings { lock_wait: wait, ..LedgerSettings::default() };
-        LeasedLedger::open(&self.url, &self.folder.path().join(name), settings)
+        let folder = self.folder.path().join(name);
+        patiently(|| LeasedLedger::open(&self.url, &folder, settings))
     }
 
     fn entry(&self, kind: EntryKind, id: u8, amount: i128) -> Entry {
@@ -63,15 +64,18 @@ impl World {
     }
 
     fn verified(&self) -> mainstay_store::Verified {
-        LedgerTables::open(&self.url).unwrap().verify().unwrap()
+        patiently(|| LedgerTables::open(&self.url)?.verify()).unwrap()
     }
 
     /// All entries: kind and amount.
     fn entries(&self) -> Vec<(&'static str, i128)> {
-        let mut rows = Vec::new();
-        let tables = LedgerTables::open(&self.url).unwrap();
-        tables.export(&mut |row| rows.push((row.kind.name(), row.amount.pico()))).unwrap();
-        rows
+        let entries = || {
+            let mut rows = Vec::new();
+            let tables = LedgerTables::open(&self.url)?;
+            tables.export(&mut |row| rows.push((row.kind.name(), row.amount.pico())))?;
+            Ok(rows)
+        };
+        patiently(entries).unwrap()
     }
 
     fn budget(&self, amount: i128) -> Rule {
@@ -91,7 +95,7 @@ fn held(ledger: &dyn Ledger, entry: Entry) {
     let (tell, told) = channel();
     let written = Box::new(move |done| tell.send(done).unwrap_or_default());
     ledger.hold(entry, written).unwrap();
-    told.recv_timeout(Duration::from_secs(10)).unwrap().unwrap();
+    told.recv_timeout(Duration::from_secs(60)).unwrap().unwrap();
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -123,7 +127,7 @@ fn what_several_gateways_settle_is_one_ledger() {
     let org = world.key.org.clone();
     let of = SpentOf { org, project: None, key: None, from: UnixMillis(0), to: None };
     first.spent(of, Box::new(move |sum| tell.send(sum).unwrap_or_default()));
-    let sum = told.recv_timeout(Duration::from_secs(10)).unwrap().unwrap();
+    let sum = told.recv_timeout(Duration::from_secs(60)).unwrap().unwrap();
     assert_eq!(sum, Usd::from_pico(150));
     let found = world.verified();
     assert!(found.is_sound(), "{found:?}");

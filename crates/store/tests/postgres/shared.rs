@@ -8,12 +8,12 @@ use mainstay_core::store::{AuditStore, ObjectRecord, ObjectStore, Store, StoreEr
 use mainstay_store::testing::postgres::{Own, fresh_url};
 use mainstay_store::{KeySnapshot, Postgres};
 
-use crate::ground::{NOW, named, until_it_works};
+use crate::ground::{NOW, named, open, patiently, until_it_works};
 
 #[test]
 fn another_process_sees_changes_by_the_epoch() {
     let Some(url) = fresh_url() else { return };
-    let (gateway, command) = (Postgres::open(&url).unwrap(), Postgres::open(&url).unwrap());
+    let (gateway, command) = (open(&url).unwrap(), open(&url).unwrap());
     let before = gateway.epoch().unwrap();
     let key = command.create_key(named("k"), NOW).unwrap();
     assert!(gateway.epoch().unwrap() > before);
@@ -23,7 +23,7 @@ fn another_process_sees_changes_by_the_epoch() {
 #[test]
 fn who_listens_is_told_of_each_change_by_anybody_and_after_each_loss() {
     let Some(own) = Own::start("") else { return };
-    let gateway = Postgres::open(&own.url()).unwrap();
+    let gateway = open(&own.url()).unwrap();
     let told = Arc::new(AtomicU64::new(0));
     let count = Arc::clone(&told);
     assert!(!gateway.listens(), "nobody asked it to");
@@ -39,10 +39,8 @@ fn who_listens_is_told_of_each_change_by_anybody_and_after_each_loss() {
         found if found >= count => Ok(()),
         found => Err(format!("told {found} times of {count}")),
     };
-    let (command, elsewhere) = (
-        Postgres::open(&own.url()).unwrap(),
-        Postgres::open(&format!("{}?schema=elsewhere", own.url())).unwrap(),
-    );
+    let (command, elsewhere) =
+        (open(&own.url()).unwrap(), open(&format!("{}?schema=elsewhere", own.url())).unwrap());
     elsewhere.create_key(named("k"), NOW).unwrap();
     let key = command.create_key(named("k"), NOW).unwrap();
     until_it_works(|| reaches(2));
@@ -60,7 +58,7 @@ fn who_listens_is_told_of_each_change_by_anybody_and_after_each_loss() {
 #[test]
 fn of_two_gateways_that_make_the_same_thing_one_does() {
     let Some(url) = fresh_url() else { return };
-    let stores: Vec<Postgres> = (0..3).map(|_| Postgres::open(&url).unwrap()).collect();
+    let stores: Vec<Postgres> = (0..3).map(|_| open(&url).unwrap()).collect();
     let made: usize = std::thread::scope(|scope| {
         let each = stores.iter().map(|store| {
             scope.spawn(|| {
@@ -86,14 +84,14 @@ fn of_two_gateways_that_make_the_same_thing_one_does() {
 #[test]
 fn whoever_follows_the_epoch_misses_no_change_of_many_writers() {
     let Some(url) = fresh_url() else { return };
-    let reader = Postgres::open(&url).unwrap();
+    let reader = open(&url).unwrap();
     let mut snapshot = KeySnapshot::default();
     std::thread::scope(|scope| {
         let writers: Vec<_> = (0..3)
             .map(|_| {
                 let url = &url;
                 scope.spawn(move || {
-                    let store = Postgres::open(url).unwrap();
+                    let store = open(url).unwrap();
                     (0..15).for_each(|_| drop(store.create_key(named("k"), NOW).unwrap()));
                 })
             })
@@ -124,7 +122,7 @@ fn gateways_that_write_the_same_objects_at_once_do_not_block_each_other() {
         for turn in 0..4 {
             let url = &url;
             scope.spawn(move || {
-                let store = Postgres::open(url).unwrap();
+                let store = open(url).unwrap();
                 for round in 0..10 {
                     let mut batch: Vec<_> = (0..100).map(object).collect();
                     batch.rotate_left((turn * 25 + round * 7) % 100);
@@ -133,9 +131,9 @@ fn gateways_that_write_the_same_objects_at_once_do_not_block_each_other() {
             });
         }
     });
-    let store = Postgres::open(&url).unwrap();
-    let ids: BTreeSet<_> =
-        store.objects_of("a", "files", 1_000).unwrap().into_iter().map(|one| one.id).collect();
+    let store = open(&url).unwrap();
+    let objects = patiently(|| store.objects_of("a", "files", 1_000)).unwrap();
+    let ids: BTreeSet<_> = objects.into_iter().map(|one| one.id).collect();
     assert_eq!(ids.len(), 50);
 }
 
@@ -143,7 +141,7 @@ fn gateways_that_write_the_same_objects_at_once_do_not_block_each_other() {
 #[test]
 fn the_epoch_is_one_question_of_one_row() {
     let Some(server) = Own::start("log_statement = 'all'") else { return };
-    let store = Postgres::open(&server.url()).unwrap();
+    let store = open(&server.url()).unwrap();
     store.epoch().unwrap();
     let log = || std::fs::read_to_string(server.data().join("log.txt")).expect("a log");
     let before = log().len();

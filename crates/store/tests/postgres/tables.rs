@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use mainstay_core::store::{Store, StoreError};
 use mainstay_store::testing::postgres::fresh_url;
-use mainstay_store::{POSTGRES_SCHEMA_VERSION, Postgres, inspect_postgres};
+use mainstay_store::{POSTGRES_SCHEMA_VERSION, inspect_postgres};
 
-use crate::ground::{NOW, named, schema, sql};
+use crate::ground::{NOW, named, open, schema, sql};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -14,7 +14,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 fn many_that_open_a_new_database_at_once_all_succeed() {
     let Some(url) = fresh_url() else { return };
     let wrote: usize = std::thread::scope(|scope| {
-        let open = || Postgres::open(&url).unwrap().note_once("first", "x").unwrap();
+        let open = || open(&url).unwrap().note_once("first", "x").unwrap();
         let threads: Vec<_> = (0..6).map(|_| scope.spawn(open)).collect();
         threads.into_iter().filter(|_| true).map(|t| usize::from(t.join().unwrap())).sum()
     });
@@ -27,9 +27,9 @@ fn many_that_open_a_new_database_at_once_all_succeed() {
 #[test]
 fn tables_that_this_program_must_not_use_are_refused_and_left_alone() {
     let Some(url) = fresh_url() else { return };
-    drop(Postgres::open(&url).unwrap());
+    drop(open(&url).unwrap());
     sql(&url, "INSERT INTO schema_version VALUES (900, 'later', 900, '\\x00')");
-    let error = Postgres::open(&url).unwrap_err();
+    let error = open(&url).unwrap_err();
     assert_eq!(error, StoreError::Newer { found: 900, known: POSTGRES_SCHEMA_VERSION });
     assert!(error.fix().contains("newer program"), "{}", error.fix());
     assert_eq!(inspect_postgres(&url, LIMIT).unwrap_err(), error);
@@ -40,7 +40,7 @@ fn tables_that_this_program_must_not_use_are_refused_and_left_alone() {
 #[test]
 fn a_step_that_only_adds_lets_this_version_go_on_beside_the_next() {
     let Some(url) = fresh_url() else { return };
-    let running = Postgres::open(&url).unwrap();
+    let running = open(&url).unwrap();
     let key = running.create_key(named("k"), NOW).unwrap();
     assert_eq!(running.keys().unwrap().len(), 1, "its statements are prepared");
     let step = format!(
@@ -52,7 +52,7 @@ fn a_step_that_only_adds_lets_this_version_go_on_beside_the_next() {
     sql(&url, &step);
     assert_eq!(running.keys().unwrap(), std::slice::from_ref(&key));
     running.revoke_key(key.public, NOW).unwrap();
-    let again = Postgres::open(&url).unwrap();
+    let again = open(&url).unwrap();
     again.create_key(named("other"), NOW).unwrap();
     assert_eq!(running.keys().unwrap().len(), 2);
     assert!(inspect_postgres(&url, LIMIT).unwrap().current);
@@ -63,7 +63,7 @@ fn the_schema_of_another_program_is_refused() {
     let Some(url) = fresh_url() else { return };
     let name = schema(&url);
     sql(&url, &format!("CREATE SCHEMA {name}; CREATE TABLE {name}.theirs (x INT)"));
-    let error = Postgres::open(&url).unwrap_err();
+    let error = open(&url).unwrap_err();
     assert!(error.to_string().contains("another program"), "{error}");
     assert!(error.fix().contains("?schema=NAME"), "{}", error.fix());
     assert_eq!(sql(&url, "SELECT count(*) FROM theirs"), ["0"]);
@@ -77,16 +77,16 @@ fn a_user_without_the_right_to_make_tables_uses_those_that_an_owner_made() {
     let role = format!("r_{name}");
     sql(&url, &format!("CREATE ROLE {role} LOGIN PASSWORD 'x'"));
     let theirs = format!("postgres://{role}:x@{place}");
-    let refused = Postgres::open(&theirs).unwrap_err();
+    let refused = open(&theirs).unwrap_err();
     assert!(refused.fix().contains("mainstay store migrate"), "{refused}; {}", refused.fix());
-    drop(Postgres::open(&url).unwrap());
+    drop(open(&url).unwrap());
     let rights = format!(
         "GRANT USAGE ON SCHEMA {name} TO {role};
          GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {name} TO {role};
          GRANT USAGE ON ALL SEQUENCES IN SCHEMA {name} TO {role}"
     );
     sql(&url, &rights);
-    let store = Postgres::open(&theirs).unwrap();
+    let store = open(&theirs).unwrap();
     store.create_key(named("k"), NOW).unwrap();
     assert_eq!(store.keys().unwrap().len(), 1);
 }
@@ -96,7 +96,7 @@ fn what_was_done_to_the_tables_behind_our_back_is_found() {
     let Some(url) = fresh_url() else { return };
     let before = inspect_postgres(&url, LIMIT).unwrap();
     assert_eq!((before.schema, before.current), (0, false));
-    let store = Postgres::open(&url).unwrap();
+    let store = open(&url).unwrap();
     let old = store.create_key(named("k"), NOW).unwrap();
     let fresh = named("next");
     store.rotate_key(old.public, (fresh.public, fresh.digest), LIMIT, NOW).unwrap();

@@ -4,9 +4,11 @@ use std::fs::{copy, write};
 use std::path::Path;
 use std::time::Duration;
 
+use mainstay_store::inspect_postgres;
 use mainstay_store::testing::postgres::Own;
-use mainstay_store::{Postgres, inspect_postgres};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+
+use crate::ground::open;
 
 /// Writes an authority, and a certificate and a key that it signed for `name`.
 fn certificates(folder: &Path, name: &str) {
@@ -27,8 +29,8 @@ fn what_is_checked_of_the_certificate_is_what_sslmode_says() {
     let Some(server) = Own::start("") else { return };
     let folder = tempfile::tempdir().expect("the test's own ground");
     let url = |more: &str| format!("{}?{more}", server.url());
-    assert!(Postgres::open(&url("sslmode=disable")).is_ok());
-    let without = Postgres::open(&url("sslmode=require")).unwrap_err();
+    assert!(open(&url("sslmode=disable")).is_ok());
+    let without = open(&url("sslmode=require")).unwrap_err();
     assert!(without.to_string().contains("TLS"), "{without}");
 
     certificates(folder.path(), "127.0.0.1");
@@ -46,7 +48,7 @@ fn what_is_checked_of_the_certificate_is_what_sslmode_says() {
         let seen = inspect_postgres(&url, Duration::from_secs(30)).expect(&url);
         assert_eq!(seen.tls, tls, "{url}");
     }
-    let stranger = Postgres::open(&url("sslmode=verify-full")).unwrap_err();
+    let stranger = open(&url("sslmode=verify-full")).unwrap_err();
     assert!(stranger.to_string().contains("certificate"), "{stranger}");
 
     // Another name: only `verify-full` asks for it.
@@ -54,10 +56,10 @@ fn what_is_checked_of_the_certificate_is_what_sslmode_says() {
     certificates(folder.path(), "elsewhere.example");
     copy(&authority, &kept).expect("a file");
     server.use_certificate(&folder.path().join("server.pem"), &folder.path().join("server.key"));
-    assert!(Postgres::open(&trusting("verify-ca")).is_ok());
-    let other = Postgres::open(&trusting("verify-full")).unwrap_err();
+    assert!(open(&trusting("verify-ca")).is_ok());
+    let other = open(&trusting("verify-full")).unwrap_err();
     assert!(other.to_string().contains("not valid for"), "{other}");
     let nowhere = url("sslmode=verify-ca&sslrootcert=/no/such.pem");
-    let unread = Postgres::open(&nowhere).unwrap_err();
+    let unread = open(&nowhere).unwrap_err();
     assert!(unread.to_string().contains("/no/such.pem"), "{unread}");
 }
