@@ -248,19 +248,24 @@ async fn s15_a_primary_that_is_back_is_used_again() {
     let pair = pair(&outage, "").await;
     let began = tokio::time::Instant::now();
     let back = began + paced(Duration::from_secs(60));
-    let mut again = None;
+    let (mut again, mut turn) = (None, Duration::ZERO);
     while again.is_none() {
-        assert!(began.elapsed() < paced(Duration::from_secs(120)), "never again");
+        let asked = tokio::time::Instant::now();
+        let most = paced(Duration::from_secs(120)).max(Duration::from_secs(60));
+        assert!(asked - began < most, "never again");
         let got = play(&pair, Api::Chat).await;
         whole(Api::Chat, &got).await;
         if got.head.trace.provider.as_deref() == Some("primary") {
-            again = Some(tokio::time::Instant::now());
+            again = Some(asked);
         }
         tokio::time::sleep(paced(Duration::from_secs(3))).await;
+        turn = turn.max(asked.elapsed());
     }
     let late = again.expect("it was used").saturating_duration_since(back);
     println!("S15: {:.2} s after its return", late.as_secs_f64());
-    assert!(late < paced(Duration::from_secs(15)).max(Duration::from_secs(2)), "{late:?}");
+    // Who asks when it may be used again is one turn late at most, and turns are long on a busy machine.
+    let most = paced(Duration::from_secs(15)).max(Duration::from_secs(2)) + turn;
+    assert!(late < most, "{late:?} of {most:?}");
 }
 
 #[tokio::test]
