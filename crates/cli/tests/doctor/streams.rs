@@ -61,7 +61,7 @@ fn collecting(upstream: SocketAddr) -> SocketAddr {
 
 fn with_a_call(address: SocketAddr) -> crate::world::Said {
     let config = provider(&format!("http://{address}/v1"), "");
-    look(&config, &["--model", "gpt-4o", "--timeout", "3s"])
+    look(&config, &["--model", "gpt-4o", "--timeout", "20s"])
 }
 
 #[test]

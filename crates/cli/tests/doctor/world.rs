@@ -66,7 +66,7 @@ pub(crate) fn provider(base_url: &str, more: &str) -> String {
     format!("[[provider]]\nname = \"up\"\nbase_url = \"{base_url}\"\napi_key = \"{KEY}\"\n{more}\n")
 }
 
-/// Looks with a configuration, `--timeout 1s` unless said otherwise.
+/// Looks with a configuration, with time for a machine that does much else, unless said otherwise.
 pub(crate) fn look(config: &str, more: &[&str]) -> Said {
     let folder = tempfile::tempdir().expect("a folder");
     look_in(folder.path(), config, more, &[], &[])
@@ -88,7 +88,7 @@ pub(crate) fn look_in(
     command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
     command.envs(variables.iter().copied());
     if !more.contains(&"--timeout") {
-        command.args(["--timeout", "1s"]);
+        command.args(["--timeout", "20s"]);
     }
     let start = Instant::now();
     let output = command.output().expect("the binary runs");

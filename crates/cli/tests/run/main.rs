@@ -11,4 +11,6 @@ mod fronts;
 mod kill;
 mod pace;
 mod people;
+#[path = "../support/rounds.rs"]
+mod rounds;
 mod world;
