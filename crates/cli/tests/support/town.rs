@@ -44,8 +44,9 @@ impl Town {
         let listen = "127.0.0.1:0".parse().expect("an address");
         let sim = runtime.block_on(Sim::start(SimConfig { listen, scenario })).expect("a port");
         let folder = tempfile::tempdir().expect("a directory");
+        // Of a busy machine Redis may have no time for longer than the usual 20 ms.
         let config = format!(
-            "[admin]\ntoken = \"{TOKEN}\"\n[[provider]]\nname = \"up\"\nbase_url = \"{}\"\napi_key = \"sk-x\"\n",
+            "[shared]\ndeadline = \"500ms\"\n[admin]\ntoken = \"{TOKEN}\"\n[[provider]]\nname = \"up\"\nbase_url = \"{}\"\napi_key = \"sk-x\"\n",
             sim.base_url()
         );
         std::fs::write(folder.path().join("mainstay.toml"), config).expect("written");
