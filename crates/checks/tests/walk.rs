@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, StatusCode};
 use http_body_util::BodyExt;
 use mainstay::Engine;
-use mainstay::call::{AnswerHead, Call, CallBody, Refusal};
+use mainstay::call::{Call, CallBody, Refusal, Trace};
 use mainstay::http::{HttpSettings, HttpUpstream};
 use mainstay::spec::{Credential, EngineSpec, ProviderSpec};
 use mainstay::upstream::Destination;
@@ -107,11 +107,20 @@ fn chat(world: &World, model: &str, stream: bool) -> Call {
     }
 }
 
-async fn run(world: &World, call: Call) -> Result<(AnswerHead, String), Box<Refusal>> {
+/// The beginning of an answer.
+#[derive(Debug)]
+struct Head {
+    status: StatusCode,
+    length: Option<u64>,
+    trace: Trace,
+}
+
+async fn run(world: &World, call: Call) -> Result<(Head, String), Box<Refusal>> {
     let walk = world.engine.call(&world.upstream, call);
     let (head, body) = tokio::time::timeout(Duration::from_secs(20), walk.answer())
         .await
         .expect("an end within 20 s")?;
+    let head = Head { status: head.status, length: head.length, trace: body.trace().clone() };
     let bytes = body.collect().await.expect("a whole body").to_bytes();
     Ok((head, String::from_utf8(bytes.to_vec()).expect("UTF-8")))
 }

@@ -280,7 +280,7 @@ impl Plane {
             None if console::owns(head.uri.path()) => self.show(head, body, peer).await,
             None => self.tell(&head, body).await,
         };
-        let (_, id) = crate::ids::new();
+        let id = crate::ids::value(&crate::ids::new());
         reply.headers_mut().insert(headers::REQUEST_ID, id);
         reply
     }

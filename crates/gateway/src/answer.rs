@@ -24,6 +24,7 @@ use crate::admission;
 use crate::finished;
 use crate::headers::{self, Made, Rewrite, provider_headers, value_of};
 use crate::idempotency::Recorder;
+use crate::ids;
 use crate::refused::{Refused, grouped};
 use crate::settings::{Auth, Expose, Settings};
 use crate::ticket::Ticket;
@@ -43,13 +44,14 @@ pub(crate) fn delivered(
     head: AnswerHead,
     body: Upstreamed,
 ) -> Response<ReplyBody> {
-    let AnswerHead { status, headers: theirs, length, trace } = head;
+    let AnswerHead { status, headers: theirs, length } = head;
     let now = ticket.worker().shared.engine.now();
-    let overhead = ticket.overhead(received, now, &trace);
+    let trace = body.trace();
+    let overhead = ticket.overhead(received, now, trace);
     let events = is_events(&theirs);
-    let watch = if status.is_success() { ticket.watch(&trace, events) } else { None };
+    let watch = if status.is_success() { ticket.watch(trace, events) } else { None };
     let expose = ticket.worker().shared.settings().expose;
-    let made = stamps(&ticket, &trace, overhead, expose);
+    let made = stamps(&ticket, trace, overhead, expose);
     let mut response = Response::new(ReplyBody::streaming(body, length, status.as_u16()));
     response.body_mut().rewrite_later(Rewrite { theirs, expose, made, length });
     *response.status_mut() = status;
@@ -206,7 +208,7 @@ pub(crate) fn plain(
     mut headers: HeaderMap,
     body: Bytes,
 ) -> Response<ReplyBody> {
-    headers.insert(headers::REQUEST_ID, ticket.id_value.clone());
+    headers.insert(headers::REQUEST_ID, ids::value(&ticket.id));
     let mut made = Made::new();
     admission::show(&ticket.standing(), &mut made);
     made.put_into(&mut headers);
@@ -275,7 +277,7 @@ fn stamp(headers: &mut HeaderMap, ticket: &Ticket, trace: &Trace, overhead: u64)
 
 fn stamps(ticket: &Ticket, trace: &Trace, overhead: u64, expose: Expose) -> Made {
     let mut made = Made::new();
-    made.value(headers::REQUEST_ID, &ticket.id_value);
+    made.text(headers::REQUEST_ID, &ticket.id);
     made.number(headers::OVERHEAD, overhead);
     admission::show(&ticket.standing(), &mut made);
     if let Some(names) = ticket.worker().shared.degraded.header() {

@@ -156,7 +156,7 @@ impl Host {
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let answer = service_fn(move |request: Request<Incoming>| {
-            let answer = door::answer(Arc::clone(&worker), peer, request.into());
+            let answer = door::answer(Arc::clone(&worker), peer, Box::new(request.into()));
             async { answer.await.map(answer::rewritten) }
         });
         let serving = pin!(self.one.serve_connection(TokioIo::new(Voice::new(io)), answer));
@@ -173,7 +173,7 @@ impl Host {
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let answer = service_fn(move |request: Request<Incoming>| {
-            let answer = door::answer(Arc::clone(&worker), peer, request.into());
+            let answer = door::answer(Arc::clone(&worker), peer, Box::new(request.into()));
             async { answer.await.map(answer::rewritten) }
         });
         let serving = pin!(self.two.serve_connection(TokioIo::new(io), answer));

@@ -40,7 +40,8 @@ use crate::window;
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) head: Head,
-    pub(crate) body: Arriving,
+    /// Until all of it was taken.
+    pub(crate) body: Option<Arriving>,
 }
 
 /// The head of a request.
@@ -57,29 +58,31 @@ impl From<http::Request<Incoming>> for Request {
         let (parts, body) = request.into_parts();
         let http::request::Parts { method, uri, version, headers, .. } = parts;
         let head = Head { method, uri, version, headers: headers.into() };
-        Request { head, body: Arriving::Pieces(body) }
+        Request { head, body: Some(Arriving::Pieces(body)) }
     }
 }
 
 /// Answers one request of a connection from `peer`. Never fails: every end has an answer, whose headers
-/// may still have to be [`rewritten`](answer::rewritten).
+/// may still have to be [`rewritten`](answer::rewritten). The request stays in memory of its own: it is too
+/// much to be moved into what answers it.
+// In line, so that whoever gives it memory of its own has it made there and not copied there.
+#[inline]
 pub(crate) async fn answer(
     worker: Arc<Worker>,
     peer: Option<IpAddr>,
-    request: Request,
+    mut request: Box<Request>,
 ) -> Result<Response<ReplyBody>, Infallible> {
     let mut ticket = Ticket::open(&worker);
-    let Request { mut head, body } = request;
-    let mut slot = Some(body);
+    let Request { head, body: slot } = &mut *request;
     let origin = cors::allowed(&worker.shared.settings().cors, &head.headers);
-    let mut response = match prepare(&worker.shared, &mut head, peer, &mut slot, &mut ticket).await
-    {
+    let mut response = match prepare(&worker.shared, head, peer, slot, &mut ticket).await {
         Ok(Next::Call(call, after)) => send(&worker, call, after, ticket).await,
         // What few requests need has memory of its own, so that the others do not carry room for it.
         Ok(Next::Models(asked)) => Box::pin(models::answer(&worker, *asked, ticket)).await,
         Ok(Next::Answer(status, headers, bytes)) => answer::plain(ticket, status, headers, bytes),
         Err(refused) => {
-            Box::pin(body::drain(slot, &head.headers, &worker.shared.settings().bounds)).await;
+            Box::pin(body::drain(slot.take(), &head.headers, &worker.shared.settings().bounds))
+                .await;
             answer::refused(ticket, &refused)
         }
     };
@@ -148,11 +151,9 @@ async fn prepare(
     ticket.called_by(who.clone());
     scopes::check(&caller, &path, &head.method)?;
     tenancy::check(shared, &settings, &caller, (&head.method, &head.headers), peer)?;
-    let mut call = Box::new(Call {
-        credential: caller.credential.clone(),
-        traced: ticket.context(),
-        ..blank_call(&path, &head.method, ticket.id.clone(), ticket.arrived)
-    });
+    let blank = blank_call(&path, &head.method, ticket.id.clone(), ticket.arrived);
+    let (credential, traced) = (caller.credential.clone(), ticket.context());
+    let mut call = Box::write(Box::new_uninit(), Call { credential, traced, ..blank });
     let entry = Entry { shared, settings: &settings, caller: &caller, who: &who, path: &path };
     let filled = fill(entry, (&head.method, &mut head.headers), slot, ticket, &mut call).await;
     let after = match filled {

@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 
-use bytes::Bytes;
 use http::HeaderValue;
 use mainstay_core::dice::Dice;
 
@@ -10,8 +9,8 @@ thread_local! {
     static DICE: RefCell<Dice> = RefCell::new(Dice::new(seed()));
 }
 
-/// A new id, as text and as the value of `x-request-id`.
-pub(crate) fn new() -> (String, HeaderValue) {
+/// A new id.
+pub(crate) fn new() -> String {
     let (high, low) = DICE.with_borrow_mut(|dice| (dice.bits(), dice.bits()));
     let mut text = *b"req_00000000000000000000000000000000";
     for (half, digits) in [high, low].into_iter().zip(text[4..].as_chunks_mut::<16>().0) {
@@ -19,9 +18,12 @@ pub(crate) fn new() -> (String, HeaderValue) {
             *digits = HEX[usize::from(byte)];
         }
     }
-    let value = HeaderValue::from_maybe_shared(Bytes::copy_from_slice(&text))
-        .unwrap_or(HeaderValue::from_static("req_"));
-    (std::str::from_utf8(&text).unwrap_or("req_").to_owned(), value)
+    std::str::from_utf8(&text).unwrap_or("req_").to_owned()
+}
+
+/// An id as the value of `x-request-id`.
+pub(crate) fn value(id: &str) -> HeaderValue {
+    HeaderValue::from_str(id).unwrap_or(HeaderValue::from_static("req_"))
 }
 
 /// The two digits of each byte.
@@ -50,7 +52,7 @@ mod tests {
     #[test]
     fn ids_have_one_form_and_do_not_repeat_over_threads() {
         let threads: Vec<_> = (0..4)
-            .map(|_| std::thread::spawn(|| (0..1000).map(|_| super::new().0).collect::<Vec<_>>()))
+            .map(|_| std::thread::spawn(|| (0..1000).map(|_| super::new()).collect::<Vec<_>>()))
             .collect();
         let mut seen = HashSet::new();
         for id in threads.into_iter().flat_map(|thread| thread.join().unwrap()) {

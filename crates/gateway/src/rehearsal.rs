@@ -133,7 +133,7 @@ impl Rehearsal {
             body: CallBody::Buffered(body),
             model: Some("gpt-4o".to_owned()),
             tokens: 120,
-            ..door::blank_call(&path, &Method::POST, ids::new().0, self.engine.now())
+            ..door::blank_call(&path, &Method::POST, ids::new(), self.engine.now())
         }
     }
 }

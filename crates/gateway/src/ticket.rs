@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderValue;
 use mainstay::Fields;
 use mainstay::call::{Asked, CallBody, Trace, Used};
 use mainstay_core::failure::{Kind, Origin};
@@ -34,8 +33,6 @@ pub(crate) struct Ticket {
     worker: Arc<Worker>,
     /// Our id of the request.
     pub(crate) id: String,
-    /// The same as a header value.
-    pub(crate) id_value: HeaderValue,
     /// When its head had arrived.
     pub(crate) arrived: Moment,
     /// The memory its body takes.
@@ -66,12 +63,11 @@ impl Ticket {
     /// Opens the record. It is handed on from one to the next, and is too much to be copied each time.
     pub(crate) fn open(worker: &Arc<Worker>) -> Box<Ticket> {
         worker.meter.begin();
-        let (id, id_value) = crate::ids::new();
-        Box::new(Ticket {
+        let (place, id) = (Box::new_uninit(), crate::ids::new());
+        let ticket = Ticket {
             arrived: worker.shared.engine.now(),
             worker: Arc::clone(worker),
             id,
-            id_value,
             hold: None,
             claim: None,
             mark: None,
@@ -83,7 +79,8 @@ impl Ticket {
             traced: None,
             overhead_us: 0,
             told: false,
-        })
+        };
+        Box::write(place, ticket)
     }
 
     /// The worker that serves it.

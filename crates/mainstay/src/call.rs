@@ -125,7 +125,8 @@ impl fmt::Debug for CallBody {
     }
 }
 
-/// Head of an answer that will be delivered; its body follows as a stream of bytes.
+/// Head of an answer that will be delivered; its body follows as a stream of bytes, and knows who
+/// answered and what it took ([`AnswerBody::trace`](crate::answer::AnswerBody::trace)).
 #[derive(Debug)]
 pub struct AnswerHead {
     /// The provider's status: 2xx or 3xx.
@@ -134,8 +135,6 @@ pub struct AnswerHead {
     pub headers: Fields,
     /// `content-length`, when the whole answer is in hand or will pass unchanged.
     pub length: Option<u64>,
-    /// Who answered, and what it took.
-    pub trace: Trace,
 }
 
 /// Tokens of an attempt.

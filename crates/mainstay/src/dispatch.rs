@@ -17,7 +17,7 @@ use crate::call::{Call, CallBody};
 use crate::fields::Fields;
 use crate::spec::ProviderSpec;
 use crate::targets::Target;
-use crate::upstream::{AttemptRequest, RequestBody, RequestHeaders};
+use crate::upstream::{AttemptRequest, RequestBody, RequestHeaders, Set, set};
 
 mod spliced;
 
@@ -45,7 +45,7 @@ pub(crate) fn request(
     told: Option<&str>,
 ) -> Result<(AttemptRequest, bool), Unsendable> {
     let provider = &target.provider;
-    let path = path(provider, call, target.model.as_deref()).ok_or(Unsendable::Path)?;
+    let path = path(target, call).ok_or(Unsendable::Path)?;
     let headers = headers(call, shared, target);
     let is_form = shared.get("content-type").is_some_and(|value| {
         value.get(..10).is_some_and(|start| start.eq_ignore_ascii_case(b"multipart/"))
@@ -62,9 +62,26 @@ pub(crate) fn request(
     Ok((request, adds_usage))
 }
 
-fn path(provider: &ProviderSpec, call: &Call, model: Option<&str>) -> Option<PathAndQuery> {
+/// The path of a call at its target. Nearly all calls of a target have one: it is made once.
+fn path(target: &Target, call: &Call) -> Option<PathAndQuery> {
+    let wanted = call.path.as_str();
+    if let Some((_, path)) = target.path.get().filter(|(known, _)| **known == *wanted) {
+        return Some(path.clone());
+    }
+    let path = new_path(&target.provider, wanted, target.model.as_deref())?;
+    // What is in a query or in a long path is seldom there again.
+    if wanted.len() <= PATH_KEPT && !wanted.contains('?') {
+        let _first_stays = target.path.set((wanted.into(), path.clone()));
+    }
+    Some(path)
+}
+
+/// Longest path of a call that is kept with its target, in bytes.
+const PATH_KEPT: usize = 64;
+
+fn new_path(provider: &ProviderSpec, wanted: &str, model: Option<&str>) -> Option<PathAndQuery> {
     let prefix = provider.path_prefix.as_str();
-    let mut path = String::with_capacity(prefix.len() + call.path.len() + 32);
+    let mut path = String::with_capacity(prefix.len() + wanted.len() + 32);
     path.push_str(prefix);
     // Azure names the deployment in the path, except on its newer surface that ends in `/v1`.
     // Source: vendor's SDK, `lib/azure.py`, read 2026-11.
@@ -73,9 +90,9 @@ fn path(provider: &ProviderSpec, call: &Call, model: Option<&str>) -> Option<Pat
         path.push_str("/deployments/");
         path.push_str(model);
     }
-    path.push_str(&call.path);
+    path.push_str(wanted);
     if let Some(version) = &provider.api_version {
-        path.push(if call.path.contains('?') { '&' } else { '?' });
+        path.push(if wanted.contains('?') { '&' } else { '?' });
         path.push_str("api-version=");
         path.push_str(version);
     }
@@ -108,28 +125,53 @@ pub(crate) fn is_forwarded(name: &[u8], value: &[u8]) -> bool {
 }
 
 fn headers(call: &Call, shared: &Arc<Fields>, target: &Target) -> RequestHeaders {
-    let provider = &target.provider;
-    let mut headers = RequestHeaders::of_call(shared, shared.named_by_connection());
-    if call.method == Method::POST {
+    let headers = RequestHeaders::of_call(shared, shared.named_by_connection());
+    let posts = call.method == Method::POST;
+    let Some(callers) = &call.credential else {
+        return headers.at(if posts { &target.headers.posts } else { &target.headers.others });
+    };
+    // His credential goes in place of ours.
+    let mut all = headers_at(&target.provider, posts);
+    set(&mut all, AUTHORIZATION, callers.clone());
+    headers.at(&all.into())
+}
+
+/// Headers that calls get at a target, our credential among them.
+pub(crate) struct TargetHeaders {
+    /// Calls by `POST`.
+    posts: Arc<[Set]>,
+    others: Arc<[Set]>,
+}
+
+impl TargetHeaders {
+    /// Those of a target of this provider, with this one of its credentials.
+    pub(crate) fn of(provider: &ProviderSpec, credential: usize) -> TargetHeaders {
+        let all = |posts| {
+            let mut all = headers_at(provider, posts);
+            if let Some((name, ours)) = pass(provider, credential) {
+                set(&mut all, name, ours);
+            }
+            all.into()
+        };
+        TargetHeaders { posts: all(true), others: all(false) }
+    }
+}
+
+/// Headers that calls get at a provider, without a credential.
+fn headers_at(provider: &ProviderSpec, posts: bool) -> Vec<Set> {
+    let mut all = Vec::new();
+    if posts {
         // Usage, errors and events must be readable.
-        headers.insert(ACCEPT_ENCODING, IDENTITY);
+        set(&mut all, ACCEPT_ENCODING, IDENTITY);
     }
     for (name, value) in &provider.headers {
-        headers.insert(name.clone(), value.clone());
+        set(&mut all, name.clone(), value.clone());
     }
-    match (&call.credential, &target.pass) {
-        (Some(callers), _) => headers.insert(AUTHORIZATION, callers.clone()),
-        (None, Some((name, ours))) => headers.insert(name.clone(), ours.clone()),
-        (None, None) => {}
-    }
-    headers
+    all
 }
 
 /// The header that carries one of a provider's credentials; `None` without one.
-pub(crate) fn pass(
-    provider: &ProviderSpec,
-    credential: usize,
-) -> Option<(HeaderName, HeaderValue)> {
+fn pass(provider: &ProviderSpec, credential: usize) -> Option<(HeaderName, HeaderValue)> {
     let key = provider.credentials.get(credential)?.reveal();
     if key.is_empty() {
         return None;

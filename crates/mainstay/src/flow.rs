@@ -6,8 +6,6 @@
 mod looks;
 mod second;
 
-use std::collections::VecDeque;
-
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use mainstay_core::classify::{self, Answer, TransportFault, Verdict};
@@ -24,6 +22,7 @@ use mainstay_tokens::models::Vocabulary;
 
 use crate::call::{ProviderAnswer, Used};
 use crate::fields::Fields;
+use crate::queue::Queue;
 use crate::upstream::AnswerHead;
 use looks::{
     Media, answers_json, hears, is_damaged, is_json_or_marker, join, media_type, sound_answer,
@@ -90,7 +89,7 @@ pub(crate) struct Flow {
     /// Bytes of the body received.
     pub(crate) bytes: u64,
     /// What waits to be delivered, or is held until it may be.
-    pub(crate) ready: VecDeque<Bytes>,
+    pub(crate) ready: Queue<Bytes>,
     held: usize,
     /// Content was seen: from here on everything goes out as it comes.
     begun: bool,
@@ -129,7 +128,7 @@ impl Flow {
             head: None,
             hints: RateHints::default(),
             bytes: 0,
-            ready: VecDeque::new(),
+            ready: Queue::default(),
             held: 0,
             begun: false,
             marked: false,

@@ -23,6 +23,7 @@ mod flow;
 pub mod http;
 pub mod http_url;
 pub mod probe;
+mod queue;
 mod refusal;
 pub mod spec;
 mod targets;

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 
 use arc_swap::ArcSwap;
-use http::{HeaderName, HeaderValue};
+use http::uri::PathAndQuery;
 use mainstay_core::plan::Handle;
 use mainstay_core::policy::Policy;
 use mainstay_core::rules::breaker::State;
@@ -24,7 +24,7 @@ use mainstay_core::time::Moment;
 
 use crate::call::TargetLook;
 use crate::clock::Clock;
-use crate::dispatch;
+use crate::dispatch::TargetHeaders;
 use crate::fields::Fields;
 use crate::spec::ProviderSpec;
 pub use pacers::Account;
@@ -49,8 +49,10 @@ pub(crate) struct Target {
     pub(crate) model: Option<Arc<str>>,
     /// Its context window in tokens, where it is known.
     pub(crate) window: Option<u64>,
-    /// The header that carries our credential, if there is one.
-    pub(crate) pass: Option<(HeaderName, HeaderValue)>,
+    /// Headers that its calls get, our credential among them.
+    pub(crate) headers: TargetHeaders,
+    /// The path of its first call, as the caller named it and as it is sent.
+    pub(crate) path: OnceLock<(Box<str>, PathAndQuery)>,
     state: Mutex<TargetState>,
     circuit: Mutex<Waiters>,
     /// The pacer of calls that begin; one that is under way stays with the one it began with.
@@ -298,7 +300,8 @@ impl Registry {
             credential,
             model: model.map(Into::into),
             window: model.and_then(|model| provider.window(model)).map(|window| window.context),
-            pass: dispatch::pass(provider, credential),
+            headers: TargetHeaders::of(provider, credential),
+            path: OnceLock::new(),
             state: Mutex::new(TargetState::new(policy)),
             circuit: Mutex::new(Waiters::default()),
             may_be_told: AtomicBool::new(PacerKey::may_be_told(provider)),

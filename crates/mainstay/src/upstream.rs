@@ -17,6 +17,7 @@ use crate::fields::Fields;
 mod headers;
 
 pub use headers::RequestHeaders;
+pub(crate) use headers::{Set, set};
 
 /// Sends attempts.
 pub trait Upstream: Send + Sync + 'static {

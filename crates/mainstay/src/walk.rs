@@ -9,7 +9,6 @@ mod breaking;
 mod ending;
 mod record;
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -32,6 +31,7 @@ use crate::clock::Clock;
 use crate::dispatch;
 use crate::fields::Fields;
 use crate::flow::{Broken, Expect, Flow, Saw};
+use crate::queue::Queue;
 use crate::refusal;
 use crate::targets::{Place, Shared};
 use crate::upstream::{Attempt, AttemptEvent, Upstream};
@@ -56,7 +56,7 @@ pub struct Walk<U: Upstream> {
 /// `Broken`; or a `Refused` alone.
 #[derive(Debug)]
 pub(crate) enum Out {
-    Head(Box<AnswerHead>),
+    Head(AnswerHead),
     Data(Bytes),
     End,
     Broken(Kind),
@@ -75,7 +75,7 @@ pub(crate) struct Run<U: Upstream> {
     live: [Option<Box<Live<U::Attempt>>>; SLOTS],
     /// The slot whose bytes go to the caller.
     delivering: Option<usize>,
-    out: VecDeque<Out>,
+    out: Queue<Out>,
     sleep: Pin<Box<Sleep>>,
     /// When `sleep` fires. Timers that move later are left to fire early and set again.
     sleep_at: Moment,
@@ -123,35 +123,36 @@ impl<U: Upstream> Walk<U> {
         let alive_every = patience.clamp(ALIVE_LEAST, ALIVE_EVERY);
         let choices = dispatch::choices(&call);
         let headers = Arc::new(std::mem::take(&mut call.headers));
-        Walk {
-            run: Box::new(Run {
-                clock,
-                upstream,
-                call,
-                headers,
-                policy,
-                plan,
-                live: [None, None],
-                delivering: None,
-                out: VecDeque::new(),
-                sleep,
-                sleep_at: Moment::FAR,
-                on: On::Attempts,
-                circuit_place: None,
-                cut_at: None,
-                broken: None,
-                told: None,
-                alive_at: Moment::FAR,
-                alive_every,
-                recovered_by: None,
-                given_at: None,
-                now: Moment::ZERO,
-                choices,
-                provider_answer: None,
-                trace: Trace::default(),
-                over: false,
-            }),
-        }
+        // It is made in its place: it is too much to be moved there.
+        let place = Box::new_uninit();
+        let run = Run {
+            clock,
+            upstream,
+            call,
+            headers,
+            policy,
+            plan,
+            live: [None, None],
+            delivering: None,
+            out: Queue::default(),
+            sleep,
+            sleep_at: Moment::FAR,
+            on: On::Attempts,
+            circuit_place: None,
+            cut_at: None,
+            broken: None,
+            told: None,
+            alive_at: Moment::FAR,
+            alive_every,
+            recovered_by: None,
+            given_at: None,
+            now: Moment::ZERO,
+            choices,
+            provider_answer: None,
+            trace: Trace::default(),
+            over: false,
+        };
+        Walk { run: Box::write(place, run) }
     }
 
     /// Goes on until an answer's first piece is in hand, or there is none to be had.
@@ -161,7 +162,7 @@ impl<U: Upstream> Walk<U> {
     /// The [`Refusal`] says why there is no answer and when to come back.
     pub async fn answer(mut self) -> Result<(AnswerHead, AnswerBody<U>), Box<Refusal>> {
         match poll_fn(|cx| self.run.poll_out(cx)).await {
-            Out::Head(head) => Ok((*head, AnswerBody::new(self.run))),
+            Out::Head(head) => Ok((head, AnswerBody::new(self.run))),
             Out::Refused(refusal) => Err(refusal),
             // A walk begins with a head or a refusal.
             Out::Data(_) | Out::End | Out::Broken(_) => Err(self.run.fault()),
@@ -435,6 +436,10 @@ impl<U: Upstream> Run<U> {
         self.trace.model.clone_from(&target.model);
         let kept = record < Trace::ATTEMPTS_MAX;
         if kept {
+            if record == 0 {
+                // Most calls have one.
+                self.trace.records.reserve_exact(1);
+            }
             let state = (!start.waited.is_zero()).then(|| Box::new(target.state(now)));
             self.trace.records.push(AttemptRecord {
                 provider: Arc::clone(&target.provider_name),
@@ -476,10 +481,11 @@ impl<U: Upstream> Run<U> {
         }
         flow.notes = notes(&self.call);
         trace_context(&mut request, self.call.traced, record);
+        let place = Box::new_uninit();
         let attempt = self.upstream.start(request);
-        let record = kept.then_some(record);
-        self.live[start.slot] =
-            Some(Box::new(Live { attempt, flow, track: start.track, record, ended: false }));
+        let (track, record) = (start.track, kept.then_some(record));
+        let live = Live { attempt, flow, track, record, ended: false };
+        self.live[start.slot] = Some(Box::write(place, live));
     }
 
     /// What an answer of this call must be.
@@ -538,12 +544,8 @@ impl<U: Upstream> Run<U> {
         let whole = !live.flow.is_events() && self.plan.is_whole();
         let length =
             if whole { Some(live.flow.held_len()) } else { content_length(&head, &live.flow) };
-        self.out.push_back(Out::Head(Box::new(AnswerHead {
-            status: head.status,
-            headers: head.headers,
-            length,
-            trace: self.trace.clone(),
-        })));
+        let crate::upstream::AnswerHead { status, headers } = head;
+        self.out.push_back(Out::Head(AnswerHead { status, headers, length }));
         note_time(&mut self.trace, live.record, now);
         self.drain(slot, now);
     }
@@ -580,10 +582,12 @@ impl<U: Upstream> Run<U> {
 }
 
 /// Hands over what an attempt has; a second telling says first who tells it.
-fn pour(flow: &mut Flow, recovered_by: &mut Option<String>, out: &mut VecDeque<Out>) {
+fn pour(flow: &mut Flow, recovered_by: &mut Option<String>, out: &mut Queue<Out>) {
     if let Some(name) = recovered_by.take() {
         let comment = format!(": mainstay: recovered by {name}\n\n");
         out.push_back(Out::Data(Bytes::from(comment)));
     }
-    out.extend(flow.ready.drain(..).map(Out::Data));
+    while let Some(piece) = flow.ready.pop_front() {
+        out.push_back(Out::Data(piece));
+    }
 }

@@ -76,7 +76,7 @@ async fn s02_a_rate_limit_that_stays_and_names_no_time_is_left_for_the_fallback(
     let got = play(&pair, Api::Chat).await;
     note("S02", Api::Chat, &got);
     whole(Api::Chat, &got).await;
-    assert_eq!(got.head.trace.provider.as_deref(), Some("fallback"));
+    assert_eq!(got.begun.provider.as_deref(), Some("fallback"));
     assert!(got.took < Duration::from_secs(15), "{:?}", got.took);
 }
 
@@ -255,7 +255,7 @@ async fn s15_a_primary_that_is_back_is_used_again() {
         assert!(asked - began < most, "never again");
         let got = play(&pair, Api::Chat).await;
         whole(Api::Chat, &got).await;
-        if got.head.trace.provider.as_deref() == Some("primary") {
+        if got.begun.provider.as_deref() == Some("primary") {
             again = Some(asked);
         }
         tokio::time::sleep(paced(Duration::from_secs(3))).await;
@@ -276,6 +276,6 @@ async fn s16_the_model_that_answered_and_its_usage_are_named() {
     let read = sdk::read(Sdk::Python, &got.body, false);
     assert_eq!(read.models, ["fallback-model"]);
     assert!(read.usage.is_some_and(|total| total >= 60), "{:?}", read.usage);
-    assert_eq!(got.head.trace.provider.as_deref(), Some("fallback"));
-    assert_eq!(got.head.trace.model.as_deref(), Some("fallback-model"));
+    assert_eq!(got.begun.provider.as_deref(), Some("fallback"));
+    assert_eq!(got.begun.model.as_deref(), Some("fallback-model"));
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use http_body_util::BodyExt;
 use mainstay::Engine;
-use mainstay::call::{AnswerHead, Call, CallBody, Refusal, Trace};
+use mainstay::call::{Call, CallBody, Refusal, Trace};
 use mainstay::http::{HttpSettings, HttpUpstream};
 use mainstay::spec::{Credential, EngineSpec, ProviderSpec};
 use mainstay::upstream::{Destination, Upstream};
@@ -222,7 +222,8 @@ pub(crate) async fn pair(primary: &str, fallback: &str) -> Pair {
 
 /// What a caller got of a call.
 pub(crate) struct Got {
-    pub(crate) head: AnswerHead,
+    /// The call's record when its answer began.
+    pub(crate) begun: Trace,
     pub(crate) body: Vec<u8>,
     /// The connection was cut, and why.
     pub(crate) cut: Option<Kind>,
@@ -276,7 +277,8 @@ impl<U: Upstream> World<U> {
         const LONGEST: Duration = Duration::from_secs(610);
         let work = async {
             let began = Instant::now();
-            let (head, mut answer) = self.engine.call(&self.upstream, call).answer().await?;
+            let (_, mut answer) = self.engine.call(&self.upstream, call).answer().await?;
+            let begun = answer.trace().clone();
             let (mut body, mut cut) = (Vec::new(), None);
             while let Some(frame) = answer.frame().await {
                 match frame {
@@ -285,7 +287,7 @@ impl<U: Upstream> World<U> {
                 }
             }
             let trace = answer.trace().clone();
-            Ok(Got { head, body, cut, trace, took: began.elapsed() })
+            Ok(Got { begun, body, cut, trace, took: began.elapsed() })
         };
         tokio::time::timeout(LONGEST, work).await.expect("an end in bounded time")
     }

@@ -18,9 +18,13 @@ use crate::ticket::Ticket;
 pub(crate) type Upstreamed = AnswerBody<HttpUpstream>;
 
 /// The body of an answer. An error of it makes the server cut the connection, so that nobody takes
-/// half an answer for a whole one.
+/// half an answer for a whole one. It is in memory of its own: it is handed on from one to the next, and is
+/// too much to be copied each time.
 #[derive(Debug)]
-pub(crate) struct ReplyBody {
+pub(crate) struct ReplyBody(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
     inner: Inner,
     status: u16,
     /// Bytes to come, when their number was promised.
@@ -53,34 +57,38 @@ impl ReplyBody {
     }
 
     fn new(inner: Inner, status: u16, left: Option<u64>) -> ReplyBody {
-        ReplyBody { inner, status, left, ticket: None, recorder: None, watch: None, rewrite: None }
+        let (place, ticket, recorder) = (Box::new_uninit(), None, None);
+        let parts = Parts { inner, status, left, ticket, recorder, watch: None, rewrite: None };
+        ReplyBody(Box::write(place, parts))
     }
 
     /// The headers of its answer are the provider's and not there yet.
     pub(crate) fn rewrite_later(&mut self, rewrite: Rewrite) {
-        self.rewrite = Some(rewrite);
+        self.0.rewrite = Some(rewrite);
     }
 
     /// What is still to be done to the headers of its answer; whoever takes it does it.
     pub(crate) fn take_rewrite(&mut self) -> Option<Rewrite> {
-        self.rewrite.take()
+        self.0.rewrite.take()
     }
 
     /// Shows what goes by to this.
     pub(crate) fn watch(&mut self, watch: Option<Watch>) {
-        self.watch = watch.map(Box::new);
+        self.0.watch = watch.map(Box::new);
     }
 
     /// Takes the record along.
     pub(crate) fn carry(&mut self, ticket: Box<Ticket>) {
-        self.ticket = Some(ticket);
+        self.0.ticket = Some(ticket);
     }
 
     /// Writes down what passes.
     pub(crate) fn record(&mut self, recorder: Recorder) {
-        self.recorder = Some(Box::new(recorder));
+        self.0.recorder = Some(Box::new(recorder));
     }
+}
 
+impl Parts {
     fn over(&mut self, cut: Option<&Cut>) {
         let Inner::Streaming(mut body) = std::mem::replace(&mut self.inner, Inner::Over) else {
             return;
@@ -106,7 +114,7 @@ impl Body for ReplyBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        let this = self.get_mut();
+        let this = &mut *self.get_mut().0;
         let body = match &mut this.inner {
             Inner::Over => return Poll::Ready(None),
             Inner::Whole(bytes) => {
@@ -142,7 +150,7 @@ impl Body for ReplyBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.inner {
+        match &self.0.inner {
             Inner::Over => true,
             Inner::Whole(bytes) => bytes.is_empty(),
             Inner::Streaming(body) => body.is_end_stream(),
@@ -150,15 +158,15 @@ impl Body for ReplyBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.inner {
+        match &self.0.inner {
             Inner::Over => SizeHint::with_exact(0),
             Inner::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Inner::Streaming(_) => self.left.map_or_else(SizeHint::default, SizeHint::with_exact),
+            Inner::Streaming(_) => self.0.left.map_or_else(SizeHint::default, SizeHint::with_exact),
         }
     }
 }
 
-impl Drop for ReplyBody {
+impl Drop for Parts {
     fn drop(&mut self) {
         // A server that has written as many bytes as promised does not ask for the end.
         if self.left == Some(0) {

@@ -64,12 +64,15 @@ where
     let stops = || *phase.borrow() >= Phase::Stopping;
     loop {
         let Usual { request, bodiless, last } = match line.next(bounds, stops).await {
-            Next::Usual(usual) => *usual,
+            Next::Usual(usual) => usual,
             Next::Unusual => return Some(Rewound::new(line.io, line.read.freeze())),
             Next::Over => return None,
         };
         // In memory of its own, for as long as it takes: a stream that is open has long had its head.
-        let answer = Box::pin(door::answer(Arc::clone(worker), peer, request));
+        // Made in its place: made before there is one, it would be copied there, with all its empty room.
+        let place = Box::new_uninit();
+        let answer = door::answer(Arc::clone(worker), peer, request);
+        let answer = Box::into_pin(Box::write(place, answer));
         let Ok(response) = line.attended(answer).await?;
         let last = last || stops();
         line.reply(response, bodiless, last, worker).await.ok()?;
@@ -83,7 +86,7 @@ where
 
 /// What comes next on a connection.
 enum Next {
-    Usual(Box<Usual>),
+    Usual(Usual),
     Unusual,
     /// Nothing.
     Over,

@@ -169,7 +169,7 @@ fn spoken(status: u16) -> String {
             "What came is not a sound HTTP/1.1 request: its first line, a header or its framing is malformed. Look at the HTTP client or a proxy between; if TLS was meant, this port may not speak it.",
         ),
     };
-    let (id, _) = crate::ids::new();
+    let id = crate::ids::new();
     let body = format!(
         r#"{{"error":{{"message":"{message}","type":"invalid_request_error","param":null,"code":"{kind}"}}}}"#
     );

@@ -1,6 +1,5 @@
 //! What a body is by its looks: media type, JSON without an error, a damaged event.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -14,6 +13,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::fields::{Fields, visible};
+use crate::queue::Queue;
 
 /// Whether an event that says nothing, or nothing that can be read, was a piece of the answer
 /// before it was damaged: JSON that breaks off, or less than that. Comments, signs of life and
@@ -102,12 +102,12 @@ impl<'de: 'a, 'a> Visitor<'de> for SaidVisitor<'a> {
     }
 }
 
-pub(super) fn join(pieces: &mut VecDeque<Bytes>) -> Bytes {
+pub(super) fn join(pieces: &mut Queue<Bytes>) -> Bytes {
     if pieces.len() == 1 {
         return pieces.pop_front().unwrap_or_default();
     }
     let mut whole = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());
-    for piece in pieces.drain(..) {
+    while let Some(piece) = pieces.pop_front() {
         whole.extend_from_slice(&piece);
     }
     whole.freeze()

@@ -26,15 +26,17 @@ pub struct HttpAttempt {
     connect_timeout: Duration,
     /// `Sending` was told.
     sending: bool,
+    /// Until a connection takes it. It is too much to be moved with each change of state.
+    outbound: Option<Outbound>,
     state: State,
 }
 
 enum State {
     /// Not polled yet.
-    New(Outbound),
-    Connecting(Connecting, Outbound),
+    New,
+    Connecting(Connecting),
     /// `Sending` is told; not a byte has left.
-    Ready(Lease, Outbound),
+    Ready(Lease),
     /// Over HTTP/1.1: until the head is there, then the body.
     Waiting(Whole),
     Reading(Whole),
@@ -54,7 +56,7 @@ impl HttpAttempt {
     pub(super) fn new(site: Arc<Site>, request: AttemptRequest) -> Self {
         let AttemptRequest { method, path, headers, body, connect_timeout, .. } = request;
         let outbound = Outbound { method, path, headers, body: Outgoing::from(body) };
-        Self { site, connect_timeout, sending: false, state: State::New(outbound) }
+        Self { site, connect_timeout, sending: false, outbound: Some(outbound), state: State::New }
     }
 
     /// One step further; `None` when only the state changed.
@@ -63,12 +65,9 @@ impl HttpAttempt {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<AttemptEvent>, TransportFault>> {
         match &mut self.state {
-            State::New(_) | State::Ready(..) => Poll::Ready(self.begin()),
-            State::Connecting(connecting, _) => {
-                let lease = ready!(connecting.as_mut().poll(cx))?;
-                if let State::Connecting(_, outbound) = self.take_state() {
-                    self.state = State::Ready(lease, outbound);
-                }
+            State::New | State::Ready(_) => Poll::Ready(self.begin()),
+            State::Connecting(connecting) => {
+                self.state = State::Ready(ready!(connecting.as_mut().poll(cx))?);
                 Poll::Ready(Ok(None))
             }
             State::Waiting(whole) => {
@@ -98,35 +97,21 @@ impl HttpAttempt {
     /// From a new attempt to a connection, from a connection to a request under way.
     fn begin(&mut self) -> Result<Option<AttemptEvent>, TransportFault> {
         match self.take_state() {
-            State::New(outbound) => {
+            State::New => {
                 self.state = match self.site.take() {
-                    Some(lease) => State::Ready(lease, outbound),
-                    None => self.connecting(outbound),
+                    Some(lease) => State::Ready(lease),
+                    None => self.connecting(),
                 };
                 Ok(None)
             }
-            State::Ready(lease, outbound) if !self.sending => {
+            State::Ready(lease) if !self.sending => {
                 self.sending = true;
                 let reused = lease.is_reused();
-                self.state = State::Ready(lease, outbound);
+                self.state = State::Ready(lease);
                 Ok(Some(AttemptEvent::Sending { reused }))
             }
-            State::Ready(Lease::Whole(mut whole), outbound) => {
-                // One that has died unused meanwhile has seen nothing: another one takes it.
-                self.state = if whole.reused && !whole.conn.is_reusable() {
-                    self.connecting(outbound)
-                } else {
-                    whole.conn.send(outbound, &self.site.names()?.host);
-                    State::Waiting(whole)
-                };
-                Ok(None)
-            }
-            State::Ready(Lease::Part(mut stream), outbound) => {
-                let answer = stream.send(self.site.names()?.part(outbound)?);
-                self.state = State::WaitingPart(stream, answer);
-                Ok(None)
-            }
-            other @ (State::Connecting(..)
+            State::Ready(lease) => self.send(lease),
+            other @ (State::Connecting(_)
             | State::Waiting(_)
             | State::Reading(_)
             | State::WaitingPart(..)
@@ -138,9 +123,30 @@ impl HttpAttempt {
         }
     }
 
-    fn connecting(&self, outbound: Outbound) -> State {
+    fn send(&mut self, lease: Lease) -> Result<Option<AttemptEvent>, TransportFault> {
+        self.state = match lease {
+            Lease::Whole(mut whole) => {
+                // One that has died unused meanwhile has seen nothing: another one takes it.
+                if whole.reused && !whole.conn.is_reusable() {
+                    self.connecting()
+                } else {
+                    let outbound = self.outbound.take().ok_or(TransportFault::Other)?;
+                    whole.conn.send(outbound, &self.site.names()?.host);
+                    State::Waiting(whole)
+                }
+            }
+            Lease::Part(mut stream) => {
+                let outbound = self.outbound.take().ok_or(TransportFault::Other)?;
+                let answer = stream.send(self.site.names()?.part(outbound)?);
+                State::WaitingPart(stream, answer)
+            }
+        };
+        Ok(None)
+    }
+
+    fn connecting(&self) -> State {
         let connection = obtain(Arc::clone(&self.site), self.connect_timeout);
-        State::Connecting(Box::pin(connection), outbound)
+        State::Connecting(Box::pin(connection))
     }
 
     /// The head of an answer is there: its body follows.
@@ -188,7 +194,8 @@ impl HttpAttempt {
     ) -> Result<Option<AttemptEvent>, TransportFault> {
         match (self.take_state(), unsent) {
             (State::WaitingPart(stream, _), Some(outbound)) if stream.reused => {
-                self.state = self.connecting(outbound);
+                self.outbound = Some(outbound);
+                self.state = self.connecting();
                 Ok(None)
             }
             _ => Err(fault_before_head(error)),
@@ -218,7 +225,7 @@ impl Attempt for HttpAttempt {
 impl Drop for HttpAttempt {
     /// A connection that nothing was sent on can serve another attempt. Any other closes here.
     fn drop(&mut self) {
-        if let State::Ready(Lease::Whole(whole), _) = self.take_state() {
+        if let State::Ready(Lease::Whole(whole)) = self.take_state() {
             self.site.give_back(whole);
         }
     }
@@ -227,7 +234,7 @@ impl Drop for HttpAttempt {
 impl std::fmt::Debug for HttpAttempt {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let state = match &self.state {
-            State::New(_) => "new",
+            State::New => "new",
             State::Connecting(..) => "connecting",
             State::Ready(..) => "ready",
             State::Waiting(_) | State::WaitingPart(..) => "waiting",

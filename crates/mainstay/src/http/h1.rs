@@ -34,6 +34,9 @@ use outbox::Outbox;
 const SIP: usize = 4096;
 /// Bytes that the first reads of an answer have room for.
 const FIRST: usize = 8 * 1024;
+/// Longest answer whose memory an unused connection keeps for the next one, in bytes: most that are no
+/// streams.
+const KEPT: usize = 2 * 1024;
 
 /// A connection.
 pub(super) struct Conn1 {
@@ -42,6 +45,8 @@ pub(super) struct Conn1 {
     piece_max: usize,
     /// What was read and not handed on.
     read: BytesMut,
+    /// Bytes of this answer that were read.
+    came: usize,
     /// Room for the next read, in bytes: it grows with a body that is long.
     room: usize,
     out: Outbox,
@@ -75,6 +80,7 @@ impl Conn1 {
             bounds: HeadBounds { lines: settings.headers_max, bytes: settings.head_bytes_max },
             piece_max: settings.piece_bytes_max.max(FIRST),
             read: BytesMut::new(),
+            came: 0,
             room: FIRST,
             out: Outbox::default(),
             phase: Phase::Idle,
@@ -88,7 +94,7 @@ impl Conn1 {
     pub(super) fn send(&mut self, request: Outbound, host: &HeaderValue) {
         self.bodiless = request.method == http::Method::HEAD;
         self.out.begin(request, host);
-        (self.phase, self.sips, self.room) = (Phase::Head, false, FIRST);
+        (self.phase, self.sips, self.room, self.came) = (Phase::Head, false, FIRST, 0);
     }
 
     /// The answer is a stream of events: it is read as it is taken.
@@ -179,8 +185,10 @@ impl Conn1 {
         let sound = matches!(self.phase, Phase::Length(0) | Phase::Chunks(_) | Phase::Idle);
         let clean = sound && self.keeps && self.out.is_done() && self.read.is_empty();
         self.phase = if clean { Phase::Idle } else { Phase::Over };
-        // An unused connection holds no memory for what may never come.
-        self.read = BytesMut::new();
+        // An unused connection holds little memory for what may never come.
+        if !clean || self.sips || self.came > KEPT {
+            self.read = BytesMut::new();
+        }
     }
 
     /// Sends what can be sent.
@@ -205,6 +213,7 @@ impl Conn1 {
             self.read.reserve(self.room);
             let mut space = (&mut self.read).limit(self.room);
             let read = ready!(pin!(self.socket.read_buf(&mut space)).poll(cx))?;
+            self.came = self.came.saturating_add(read);
             if read == self.room {
                 self.room = (self.room * 2).min(self.piece_max);
             }
@@ -215,6 +224,7 @@ impl Conn1 {
         let mut buffer = ReadBuf::uninit(&mut space[..room]);
         ready!(pin!(&mut self.socket).poll_read(cx, &mut buffer))?;
         let read = buffer.filled();
+        self.came = self.came.saturating_add(read.len());
         self.read.extend_from_slice(read);
         if read.len() == FIRST {
             self.room = (FIRST * 2).min(self.piece_max);

@@ -216,10 +216,11 @@ where
     };
     match engine.call(&Arc::new(upstream), call).answer().await {
         Ok((head, body)) => {
+            let trace = body.trace().clone();
             let mut response = Response::new(StackBody::walked(body));
             *response.status_mut() = head.status;
             *response.headers_mut() = passed_on(head.headers.to_map(), head.length);
-            response.extensions_mut().insert(head.trace);
+            response.extensions_mut().insert(trace);
             Ok(response)
         }
         Err(refusal) => refused(*refusal),

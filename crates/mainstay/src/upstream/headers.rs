@@ -14,9 +14,14 @@ pub struct RequestHeaders {
     shared: Arc<Fields>,
     /// Of the shared ones only those go that may be forwarded, less these lower-case names.
     of_call: Option<Vec<String>>,
-    /// In place of shared ones of the same name.
-    own: Vec<(HeaderName, HeaderValue)>,
+    /// Those that every call gets at its target, in place of shared ones of the same name.
+    target: Option<Arc<[Set]>>,
+    /// In place of others of the same name.
+    own: Vec<Set>,
 }
+
+/// A header that is set here.
+pub(crate) type Set = (HeaderName, HeaderValue);
 
 impl RequestHeaders {
     /// A call's headers as far as they are forwarded; `not`: lower-case names that stay behind too.
@@ -24,14 +29,26 @@ impl RequestHeaders {
         RequestHeaders {
             shared: Arc::clone(headers),
             of_call: Some(not),
-            own: Vec::with_capacity(4),
+            target: None,
+            own: Vec::new(),
         }
+    }
+
+    /// With those that every call gets at a target, no two of one name.
+    pub(crate) fn at(self, target: &Arc<[Set]>) -> RequestHeaders {
+        RequestHeaders { target: Some(Arc::clone(target)), ..self }
     }
 
     /// Sets one, in place of all of its name.
     pub fn insert(&mut self, name: HeaderName, value: HeaderValue) {
-        self.own.retain(|(known, _)| *known != name);
-        self.own.push((name, value));
+        set(&mut self.own, name, value);
+    }
+
+    /// Those that are set here.
+    fn set(&self) -> impl Iterator<Item = &Set> {
+        let is_own = |name: &HeaderName| self.own.iter().any(|(own, _)| own == name);
+        let target = self.target.as_deref().unwrap_or_default().iter();
+        target.filter(move |(name, _)| !is_own(name)).chain(&self.own)
     }
 
     /// Hands each over, its name in lower case.
@@ -39,7 +56,7 @@ impl RequestHeaders {
         for (name, value) in self.shared.iter().filter(|(name, value)| self.goes(name, value)) {
             tell(name, value);
         }
-        for (name, value) in &self.own {
+        for (name, value) in self.set() {
             tell(name.as_str().as_bytes(), value.as_bytes());
         }
     }
@@ -47,7 +64,7 @@ impl RequestHeaders {
     /// Writes each as a line of a head, but for those of these names.
     pub(crate) fn write(&self, to: &mut Vec<u8>, but: &[&[u8]]) {
         self.shared.write(to, |name, value| !but.contains(&name) && self.goes(name, value));
-        for (name, value) in &self.own {
+        for (name, value) in self.set() {
             if !but.contains(&name.as_str().as_bytes()) {
                 push_line(to, name.as_str().as_bytes(), value.as_bytes());
             }
@@ -58,7 +75,9 @@ impl RequestHeaders {
         let forwarded = self.of_call.as_ref().is_none_or(|not| {
             is_forwarded(name, value) && !not.iter().any(|not| not.as_bytes() == name)
         });
-        forwarded && !self.own.iter().any(|(own, _)| own.as_str().as_bytes() == name)
+        let target = self.target.as_deref().unwrap_or_default();
+        let is_set = |set: &[Set]| set.iter().any(|(set, _)| set.as_str().as_bytes() == name);
+        forwarded && !is_set(target) && !is_set(&self.own)
     }
 
     /// The first value of this name, which is in lower case.
@@ -77,15 +96,26 @@ impl RequestHeaders {
         let mut fields = Fields::clone(&self.shared);
         fields.retain(|name, value| self.goes(name, value));
         let mut map = fields.to_map();
-        map.extend(self.own.iter().cloned());
+        map.extend(self.set().cloned());
         map
     }
+}
+
+/// Sets one, in place of all of its name.
+pub(crate) fn set(all: &mut Vec<Set>, name: HeaderName, value: HeaderValue) {
+    all.retain(|(known, _)| *known != name);
+    all.push((name, value));
 }
 
 impl From<HeaderMap> for RequestHeaders {
     /// All of them, as they are.
     fn from(headers: HeaderMap) -> RequestHeaders {
-        RequestHeaders { shared: Arc::new(headers.into()), of_call: None, own: Vec::new() }
+        RequestHeaders {
+            shared: Arc::new(headers.into()),
+            of_call: None,
+            target: None,
+            own: Vec::new(),
+        }
     }
 }
 
@@ -127,6 +157,26 @@ mod tests {
         ];
         assert_eq!(sent, map(&want));
         assert_eq!(headers.get("accept"), Some(&b"b"[..]));
+    }
+
+    #[test]
+    fn what_an_attempt_sets_takes_the_place_of_its_targets() {
+        let mut of_target = Vec::new();
+        for (name, value) in [("accept", "one"), ("authorization", "ours"), ("accept", "a")] {
+            set(&mut of_target, HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        let call = Arc::new(map(&[("accept", "c"), ("via", "v"), ("x-t", "theirs")]).into());
+        let mut headers = RequestHeaders::of_call(&call, Vec::new()).at(&of_target.into());
+        let name = HeaderName::from_static("x-t");
+        headers.insert(name, HeaderValue::from_static("t"));
+        let sent = [("via", "v"), ("authorization", "ours"), ("accept", "a"), ("x-t", "t")];
+        assert_eq!(headers.to_map(), map(&sent));
+        headers.insert(http::header::AUTHORIZATION, HeaderValue::from_static("own"));
+        let sent = [("via", "v"), ("accept", "a"), ("x-t", "t"), ("authorization", "own")];
+        assert_eq!(headers.to_map(), map(&sent));
+        let mut written = Vec::new();
+        headers.write(&mut written, &[b"x-t"]);
+        assert_eq!(written, b"via: v\r\naccept: a\r\nauthorization: own\r\n");
     }
 
     #[test]

@@ -17,7 +17,7 @@ const BODY: usize = 64 * 1024;
 
 /// A usual request.
 pub(super) struct Usual {
-    pub(super) request: Request,
+    pub(super) request: Box<Request>,
     /// Its answer has no body.
     pub(super) bodiless: bool,
     /// The caller wants no further answer on this connection.
@@ -29,7 +29,7 @@ pub(super) enum Look {
     /// Nothing.
     Nothing,
     /// A usual request; taken out of what was read.
-    Usual(Box<Usual>),
+    Usual(Usual),
     /// The head of one, and a part of its body at most; with so many bytes in all it is there.
     Rest(usize),
     /// Something else.
@@ -48,7 +48,7 @@ pub(super) fn look(read: &mut BytesMut, head_max: usize) -> Look {
     if read.len() - head.end < head.body {
         return Look::Rest(head.end + head.body);
     }
-    head.taken(read).map_or(Look::Unusual, |usual| Look::Usual(Box::new(usual)))
+    head.taken(read).map_or(Look::Unusual, Look::Usual)
 }
 
 /// The head of a usual request: where in the bytes its parts are.
@@ -101,11 +101,11 @@ impl Seen {
             read.unsplit(rest);
             return None;
         };
-        let body = Arriving::Whole(read.split_to(body).freeze());
+        let body = Some(Arriving::Whole(read.split_to(body).freeze()));
         let headers = Fields::of_head(head, lines);
         let bodiless = method == Method::HEAD;
         let head = Head { method, uri, version: Version::HTTP_11, headers };
-        Some(Usual { request: Request { head, body }, bodiless, last })
+        Some(Usual { request: Box::new(Request { head, body }), bodiless, last })
     }
 }
 
@@ -166,11 +166,11 @@ mod tests {
         let text = "POST /v1/x?a=b HTTP/1.1\r\nHost: h\r\nX-A:  b \r\ncontent-length: 2\r\nx-a: c\r\n\r\n{}GET";
         let (Look::Usual(usual), left) = looked(text) else { panic!("not usual") };
         assert_eq!((&left[..], usual.last, usual.bodiless), (&b"GET"[..], false, false));
-        let Request { head, body } = usual.request;
+        let Request { head, body } = *usual.request;
         assert_eq!((head.method, head.uri.to_string()), (Method::POST, "/v1/x?a=b".to_owned()));
         let values: Vec<_> = head.headers.all("x-a").collect();
         assert_eq!((values, head.headers.text("host")), (vec![&b"b"[..], b"c"], Some("h")));
-        assert!(matches!(body, Arriving::Whole(bytes) if &bytes[..] == b"{}"));
+        assert!(matches!(body, Some(Arriving::Whole(bytes)) if &bytes[..] == b"{}"));
     }
 
     #[test]
