@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use crate::dice::Dice;
 use crate::policy::Policy;
-use crate::rules::breaker::{self, Advice, Breaker, Change, Outcome, Pass, State};
+use crate::rules::breaker::{self, Breaker, Change, Effect, Outcome, Pass, Word};
 use crate::rules::latency::Latency;
 use crate::rules::retry_budget::RetryBudget;
 use crate::time::Moment;
@@ -87,14 +87,20 @@ impl TargetState {
     }
 
     /// Tells the circuit breaker what another gateway says; see [`Breaker::advise`].
-    pub fn advise(&mut self, advice: Advice, now: Moment) -> bool {
-        let moved = self.breaker.advise(advice, now);
-        let wake = match (moved, self.breaker.state()) {
-            (false, _) => Wake::Nobody,
-            (true, State::Closed) => Wake::Everybody,
-            (true, State::Open | State::HalfOpen) => Wake::Few,
+    pub fn advise(&mut self, word: Word, dice: &mut Dice, now: Moment) -> Effect {
+        let effect = self.breaker.advise(word, dice, now);
+        let wake = match effect {
+            Effect::Nothing => Wake::Nobody,
+            Effect::Moved | Effect::ByWord => Wake::Few,
         };
         self.circuit_wake = self.circuit_wake.max(wake);
-        moved
+        effect
+    }
+
+    /// Tells it that it probes first; see [`Breaker::probe_first`].
+    pub fn probe_first(&mut self, now: Moment) {
+        if self.breaker.probe_first(now) {
+            self.circuit_wake = self.circuit_wake.max(Wake::Few);
+        }
     }
 }

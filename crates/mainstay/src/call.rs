@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode};
 use mainstay_core::failure::{Failure, Kind};
-pub use mainstay_core::rules::breaker::{Advice, State as Circuit};
+pub use mainstay_core::rules::breaker::{Advice, Effect, State as Circuit, Word};
 pub use mainstay_core::rules::pacer::{LimitSnapshot, PacerSnapshot};
 use mainstay_core::time::Moment;
 use mainstay_core::wire::endpoint::Endpoint;

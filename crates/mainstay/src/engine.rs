@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use mainstay_core::dice::Dice;
 use mainstay_core::plan::{Candidate, Facts, Handle, Plan};
 use mainstay_core::policy::{Policy, Strategy};
-use mainstay_core::rules::breaker::{Advice, State};
+use mainstay_core::rules::breaker::{Advice, Effect, State, Word};
 use mainstay_core::rules::pacer::PacerSnapshot;
 use mainstay_core::time::Moment;
 use mainstay_core::validate::Level;
@@ -72,19 +72,17 @@ pub struct TargetSnapshot {
     pub pacer: PacerSnapshot,
 }
 
-/// The circuit of one target.
+/// What is to be told to other processes of one target's circuit.
 #[derive(Clone, Copy, Debug)]
-pub struct CircuitLook<'a> {
+pub struct CircuitNews<'a> {
     /// The provider's name.
     pub provider: &'a str,
     /// Which of its credentials, from 0.
     pub credential: usize,
     /// The model; `None` for endpoints without one.
     pub model: Option<&'a str>,
-    /// The circuit breaker.
-    pub state: State,
-    /// It opened because another gateway's did, and has found out nothing for itself yet.
-    pub advised: bool,
+    /// What is to be told.
+    pub advice: Advice,
 }
 
 impl TargetSnapshot {
@@ -287,18 +285,44 @@ impl Engine {
         all
     }
 
-    /// Takes in what another gateway says of a target. Whether it changed anything: nothing is said
-    /// of targets that were never used, nor to circuits that know better.
+    /// Takes in what another gateway says of a target, and what that changed: nothing at targets that
+    /// were never used, nor at circuits that know better.
     pub fn advise(
         &self,
         provider: &str,
         credential: usize,
         model: Option<&str>,
-        advice: Advice,
-    ) -> bool {
+        word: Word,
+    ) -> Effect {
         let now = self.now();
-        let known = self.registry.known(provider, credential, model);
-        known.is_some_and(|target| target.target(|state| state.advise(advice, now)))
+        let Some(target) = self.registry.known(provider, credential, model) else {
+            return Effect::Nothing;
+        };
+        let mut dice = Dice::new(self.seed ^ now.as_nanos());
+        target.target(|state| state.advise(word, &mut dice, now))
+    }
+
+    /// Of the gateways that heard the same of a target ([`Effect::ByWord`]) this one probes first.
+    pub fn probe_first(&self, provider: &str, credential: usize, model: Option<&str>) {
+        let now = self.now();
+        if let Some(target) = self.registry.known(provider, credential, model) {
+            target.target(|state| state.probe_first(now));
+        }
+    }
+
+    /// Calls `heed` when there is something to tell of circuits, from within a call: it may not wait.
+    /// Only the first that is given counts.
+    pub fn on_circuit_news(&self, heed: impl Fn() + Send + Sync + 'static) {
+        self.registry.on_circuit_news(Box::new(heed));
+    }
+
+    /// Hands over what is to be told of circuits, each once, in no order.
+    pub fn circuit_news(&self, each: &mut dyn FnMut(CircuitNews<'_>)) {
+        for target in self.registry.all() {
+            let Some(advice) = target.tell() else { continue };
+            let (provider, model) = (target.provider.name.as_str(), target.model.as_deref());
+            each(CircuitNews { provider, credential: target.credential, model, advice });
+        }
     }
 
     /// What this process has to tell `nodes` processes, itself counted, that send to the same accounts; ask
@@ -306,16 +330,6 @@ impl Engine {
     /// them, from 0 to 1, as long as nothing better is known. Alone it has nothing to tell.
     pub fn paced(&self, nodes: u32, stand: f64) -> Vec<Account> {
         self.registry.paced(nodes, stand)
-    }
-
-    /// Hands over the circuit of every target that was used, in no order.
-    pub fn circuits(&self, each: &mut dyn FnMut(CircuitLook<'_>)) {
-        for target in self.registry.all() {
-            let (state, advised) =
-                target.look(|state, _| (state.breaker.state(), state.breaker.is_advised()));
-            let (provider, model) = (target.provider.name.as_str(), target.model.as_deref());
-            each(CircuitLook { provider, credential: target.credential, model, state, advised });
-        }
     }
 
     /// Where a call may go: by route, by `provider/model`, by the providers that name the model,

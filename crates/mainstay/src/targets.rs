@@ -17,7 +17,7 @@ use arc_swap::ArcSwap;
 use http::uri::PathAndQuery;
 use mainstay_core::plan::Handle;
 use mainstay_core::policy::Policy;
-use mainstay_core::rules::breaker::State;
+use mainstay_core::rules::breaker::{Advice, State};
 use mainstay_core::rules::pacer::{Pacer, Ticket};
 use mainstay_core::shared::{TargetState, Wake};
 use mainstay_core::time::Moment;
@@ -55,6 +55,7 @@ pub(crate) struct Target {
     pub(crate) path: OnceLock<(Box<str>, PathAndQuery)>,
     state: Mutex<TargetState>,
     circuit: Mutex<Waiters>,
+    ear: Arc<Ear>,
     /// The pacer of calls that begin; one that is under way stays with the one it began with.
     pacer: ArcSwap<PacerCell>,
     pacers: Arc<Pacers>,
@@ -91,6 +92,11 @@ impl Target {
             waker.wake_by_ref();
         }
         place
+    }
+
+    /// What is to be told to others of the circuit.
+    pub(crate) fn tell(&self) -> Option<Advice> {
+        lock(&self.state).breaker.tell()
     }
 
     /// Forgets who looks at the circuit himself, or waits for it no more.
@@ -169,11 +175,14 @@ impl Shared {
 
 impl Handle for Shared {
     fn target<R>(&self, rule: impl FnOnce(&mut TargetState) -> R) -> R {
-        let (result, wake) = {
+        let (result, wake, news) = {
             let mut state = lock(&self.0.state);
             let result = rule(&mut state);
-            (result, std::mem::take(&mut state.circuit_wake))
+            (result, std::mem::take(&mut state.circuit_wake), state.breaker.has_news())
         };
+        if news && let Some(heed) = self.0.ear.get() {
+            heed();
+        }
         if wake != Wake::Nobody {
             let woken = lock(&self.0.circuit).woken(wake);
             woken.into_iter().for_each(Waker::wake);
@@ -186,11 +195,15 @@ impl Handle for Shared {
     }
 }
 
+/// Who wants to know at once that there is something to tell of a circuit.
+type Heed = Box<dyn Fn() + Send + Sync>;
+type Ear = OnceLock<Heed>;
+
 /// Finds the cell of a target, makes it at first use, and keeps it as long as anybody may need
 /// what it has learnt.
-#[derive(Debug)]
 pub(crate) struct Registry {
     pacers: Arc<Pacers>,
+    ear: Arc<Ear>,
     cells: Mutex<HashMap<Key, Arc<Target>>>,
 }
 
@@ -256,9 +269,22 @@ impl<'a> Borrow<dyn Sought + 'a> for Key {
 /// Cells kept at most. Beyond it, idle ones are dropped: what they had learnt is learnt again.
 const CELLS_MAX: usize = 4096;
 
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry").finish_non_exhaustive()
+    }
+}
+
 impl Registry {
     pub(crate) fn new(clock: Clock) -> Registry {
-        Registry { pacers: Arc::new(Pacers::new(clock)), cells: Mutex::new(HashMap::new()) }
+        let ear = Arc::new(Ear::new());
+        Registry { pacers: Arc::new(Pacers::new(clock)), ear, cells: Mutex::new(HashMap::new()) }
+    }
+
+    /// Who is told that there is news of a circuit.
+    pub(crate) fn on_circuit_news(&self, heed: Heed) {
+        // One who came second hears nothing; the engine says so.
+        let _ = self.ear.set(heed);
     }
 
     /// The cell of one target.
@@ -304,6 +330,7 @@ impl Registry {
             path: OnceLock::new(),
             state: Mutex::new(TargetState::new(policy)),
             circuit: Mutex::new(Waiters::default()),
+            ear: Arc::clone(&self.ear),
             may_be_told: AtomicBool::new(PacerKey::may_be_told(provider)),
             refuses_usage: AtomicBool::new(false),
             pacer: ArcSwap::new(self.pacers.of(key, limits)),

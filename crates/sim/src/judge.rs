@@ -52,6 +52,10 @@ struct TargetSeen {
     probe_since: Option<Moment>,
     /// The last probe was told to come back then.
     asked_until: Moment,
+    /// The end of a probe's lease was put forward: another may go beside it.
+    freed: bool,
+    /// When it worked last.
+    well_at: Moment,
     /// Failures by its own fault since the circuit closed.
     blamed: u32,
     /// The same since the start.
@@ -66,6 +70,8 @@ impl TargetSeen {
         until: Moment::ZERO,
         probe_since: None,
         asked_until: Moment::ZERO,
+        freed: false,
+        well_at: Moment::ZERO,
         blamed: 0,
         failed: 0,
         paid: 0,
@@ -83,6 +89,8 @@ pub struct Judge {
     jumps: bool,
     policy: Policy,
     recoverable: bool,
+    /// Several gateways, who tell each other of failures.
+    gateways: bool,
 }
 
 impl Judge {
@@ -96,6 +104,7 @@ impl Judge {
             jumps: !scene.jumps.is_empty(),
             policy: scene.policy.clone(),
             recoverable: scene.recoverable,
+            gateways: scene.gateways.as_ref().is_some_and(|gateways| gateways.circuits),
         }
     }
 
@@ -190,16 +199,21 @@ impl Judge {
     fn circuit(&mut self, target: usize, state: State, until: Moment) {
         let now = self.now;
         let seen = &mut self.targets[target];
-        let early = state == State::HalfOpen && now < seen.until;
+        let leased = state == State::HalfOpen && seen.state == State::HalfOpen;
+        let early = state == State::HalfOpen && !leased && now < seen.until;
         let opened = seen.state == State::Closed && state == State::Open;
         // So many in a row open it, or half of twenty.
         let breaker = &self.policy.breaker;
-        let innocent = opened && seen.blamed < breaker.failures.min(breaker.ratio_min / 2);
+        let enough = breaker.failures.min(breaker.ratio_min / 2);
+        let innocent = opened && !self.gateways && seen.blamed < enough;
+        // What others say opens nothing that works here.
+        let works = opened && seen.blamed == 0 && now < seen.well_at + breaker.window / 2;
+        seen.freed = leased;
         if state == State::Closed {
             seen.blamed = 0;
         }
         (seen.state, seen.until) = (state, until);
-        if innocent {
+        if innocent || works || opened && self.blamed_together() < enough {
             self.accuse(3, format!("target {target}'s circuit opened without its fault"));
         }
         if early {
@@ -207,13 +221,19 @@ impl Judge {
         }
     }
 
+    /// Failures of all targets, whoever had them.
+    fn blamed_together(&self) -> u32 {
+        self.targets.iter().fold(0, |sum, target| sum.saturating_add(target.failed))
+    }
+
     /// 2: nothing is sent while a circuit is open, and one probe at a time.
     fn sent_to(&mut self, call: u32, target: usize, probe: bool) {
         let now = self.now;
         let seen = &mut self.targets[target];
         let (state, other, asked_until) = (seen.state, seen.probe_since, seen.asked_until);
+        let other = other.filter(|_| !seen.freed);
         if probe {
-            seen.probe_since = Some(now);
+            (seen.probe_since, seen.freed) = (Some(now), false);
         }
         let right = if probe { State::HalfOpen } else { State::Closed };
         if state != right {
@@ -246,6 +266,7 @@ impl Judge {
         }
         match how {
             How::Well { first, refund } => {
+                self.targets[target].well_at = now;
                 self.targets[target].earned += u64::from(first) + u64::from(refund);
             }
             How::Refused(Some(wait)) => {

@@ -11,6 +11,7 @@
 //! what happened.
 
 mod call;
+mod circuits;
 mod console;
 mod events;
 mod fleet;

@@ -17,6 +17,8 @@
 //!   probes are at most a tenth of the traffic and a busy target is found well within a second.
 //!   Only probes that time out double it: waiting long is right for a target that swallows calls,
 //!   and wrong for one that refuses at once.
+//! * Several gateways count their failures together and take turns at probing, by what they tell each
+//!   other ([`Advice`]).
 //! * A failure that opens it and names a time keeps it open until then, at most for the longest open
 //!   time: nobody probes earlier than the target itself asked for.
 //!
@@ -24,6 +26,8 @@
 //! how traffic comes back after closing (the pacer's start ramp).
 
 mod advice;
+mod others;
+mod turn;
 mod waiting;
 mod window;
 
@@ -33,8 +37,11 @@ mod tests;
 use crate::dice::Dice;
 use crate::policy::{BreakerPolicy, OpenFor};
 use crate::time::Moment;
-pub use advice::Advice;
+use advice::News;
+pub use advice::{Advice, Effect, Word};
 use core::time::Duration;
+use others::Others;
+use turn::Turn;
 use waiting::Waiting;
 use window::{Starts, Window};
 
@@ -165,11 +172,16 @@ pub struct Breaker {
     generation: u32,
     /// It opened because another gateway's did.
     advised: bool,
+    /// What others told, what they are to be told, and whose turn it is to probe.
+    others: Others,
+    news: News,
+    turn: Turn,
     window: Window,
     starts: Starts,
     waiting: Waiting,
     took: Duration,
     /// The time of ten first attempts when the circuit last opened: while it is open, none start.
+    /// Beyond all bounds for a target that was not called.
     ten: Duration,
 }
 
@@ -180,6 +192,9 @@ impl Breaker {
             inner: Inner::Closed { in_a_row: 0 },
             generation: 0,
             advised: false,
+            others: Others::default(),
+            news: News::default(),
+            turn: Turn::default(),
             window: Window::new(policy.window),
             starts: Starts::default(),
             waiting: Waiting::default(),
@@ -235,6 +250,7 @@ impl Breaker {
         };
         self.generation = self.generation.wrapping_add(1);
         self.inner = Inner::HalfOpen { lease_end: now + self.lease(), timeouts };
+        self.probes(now);
         Ok(Pass { generation: self.generation, probe: true })
     }
 
@@ -257,30 +273,37 @@ impl Breaker {
             (Inner::Closed { .. }, Outcome::Success { .. }) => {
                 self.window.note(true, now);
                 self.inner = Inner::Closed { in_a_row: 0 };
+                self.works();
                 None
             }
             (Inner::Closed { in_a_row }, Outcome::Failure { asked, .. }) => {
                 self.window.note(false, now);
                 self.inner = Inner::Closed { in_a_row: in_a_row.saturating_add(1) };
                 if !self.trips(now) {
+                    self.fails_in_a_row(now);
                     return None;
                 }
-                self.ten = self.starts.time_of_ten(now).clamp(OPEN_MIN, OPEN_BASE_MAX);
-                Some(Change::Opened { open: self.open(0, asked, dice, now) })
+                Some(Change::Opened { open: self.open_first(asked, dice, now) })
             }
             (Inner::HalfOpen { .. }, Outcome::Success { .. }) => {
                 self.generation = self.generation.wrapping_add(1);
                 self.advised = false;
                 self.window.clear();
+                self.window.note(true, now);
                 self.inner = Inner::Closed { in_a_row: 0 };
+                self.closes();
                 Some(Change::Closed)
             }
             (Inner::HalfOpen { timeouts, .. }, Outcome::Failure { timed_out, asked }) => {
                 let timeouts = if timed_out { timeouts.saturating_add(1) } else { 0 };
-                Some(Change::Reopened { open: self.open(timeouts, asked, dice, now) })
+                let by_word = self.advised;
+                let open = self.open(timeouts, asked, dice, now);
+                self.reopens(by_word, open);
+                Some(Change::Reopened { open })
             }
             (Inner::HalfOpen { timeouts, .. }, Outcome::Neutral) => {
                 self.inner = Inner::Open { until: now, timeouts };
+                self.gives_back();
                 None
             }
             // Open has no pass of its generation; a neutral end of an ordinary attempt says nothing.
@@ -370,7 +393,15 @@ impl Breaker {
         let all = good + bad;
         let share = all >= self.policy.ratio_min.max(1)
             && f64::from(bad) >= self.policy.ratio * f64::from(all);
-        in_a_row >= self.policy.failures.max(1) || share
+        let together = self.others.confirm(in_a_row, self.policy.failures, now);
+        in_a_row >= self.policy.failures.max(1) || share || together
+    }
+
+    /// Opens a closed one by findings of its own, and says for how long.
+    fn open_first(&mut self, asked: Option<Duration>, dice: &mut Dice, now: Moment) -> Duration {
+        self.ten = self.starts.time_of_ten(now);
+        self.opens();
+        self.open(0, asked, dice, now)
     }
 
     /// Opens, and says for how long.
@@ -384,7 +415,8 @@ impl Breaker {
         let open = match self.policy.open {
             OpenFor::Fixed(open) => open,
             OpenFor::Adaptive => {
-                let doubled = self.ten.saturating_mul(1 << timeouts.min(16));
+                let ten = self.others.ten_with(self.ten).clamp(OPEN_MIN, OPEN_BASE_MAX);
+                let doubled = ten.saturating_mul(1 << timeouts.min(16));
                 let nanos =
                     u64::try_from(doubled.min(self.policy.open_max).as_nanos()).unwrap_or(u64::MAX);
                 // ±10 %, so that many gateways do not probe in step.
@@ -396,6 +428,7 @@ impl Breaker {
         let open = open.max(asked);
         self.generation = self.generation.wrapping_add(1);
         self.advised = false;
+        self.turn.begin(now + open, dice);
         self.inner = Inner::Open { until: now + open, timeouts };
         open
     }

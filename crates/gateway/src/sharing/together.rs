@@ -166,7 +166,8 @@ impl Sharing {
                     self.hear_news(shared, &payload);
                 }
                 Event::Message { payload, .. } => {
-                    circuits::hear(&self.link, self.node(), shared, &payload).await;
+                    let (node, among) = (self.node(), self.nodes());
+                    circuits::hear(&self.link, node, among, shared, &payload).await;
                 }
             }
         }

@@ -24,6 +24,8 @@ pub(super) enum Event {
     Tell { gateway: usize },
     /// What the others want reaches it.
     Told { gateway: usize },
+    /// What one of them says of its circuit reaches it.
+    Word { gateway: usize, word: usize },
 }
 
 /// Events by time, those of the same time in the order they were planned.

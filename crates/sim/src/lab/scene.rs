@@ -187,17 +187,29 @@ pub struct Gateways {
     pub called: u32,
     /// Whether they tell each other what they want.
     pub told: bool,
+    /// Whether they tell each other what their circuits find out.
+    pub circuits: bool,
     /// Seconds that a message to the place that all reach takes, there and back, evenly spread.
     pub latency: (f64, f64),
     /// From and to in seconds: nobody reaches the place.
     pub away: Vec<(f64, f64)>,
+    /// Gateways that do not reach the provider, from and to in seconds.
+    pub cut_off: Vec<(u32, f64, f64)>,
 }
 
 impl Gateways {
     /// So many gateways, all of them called, that tell each other what they want.
     pub fn of(count: u32) -> Gateways {
         let latency = (0.0002, 0.002);
-        Gateways { count, called: count, told: true, latency, away: Vec::new() }
+        Gateways {
+            count,
+            called: count,
+            told: true,
+            circuits: true,
+            latency,
+            away: Vec::new(),
+            cut_off: Vec::new(),
+        }
     }
 }
 

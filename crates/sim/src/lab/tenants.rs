@@ -75,6 +75,8 @@ pub(super) enum About {
     Timer = 5,
     Wake = 6,
     Place = 7,
+    Word = 8,
+    Heard = 9,
 }
 
 /// The chance of one thing: the same for the same seed, whatever else happens.

@@ -1,6 +1,7 @@
 //! The world: targets with their shared state, calls, and the loop that plays what is next.
 
 use super::call::Call;
+use super::circuits::Talk;
 use super::events::{Agenda, Event};
 use super::gateways::Exchange;
 use super::note::{Digest, Note};
@@ -74,7 +75,7 @@ pub(super) struct Target {
     pub(super) provider: Provider,
     pub(super) cell: Cell,
     /// The state of the circuit when it was last looked at.
-    circuit: State,
+    pub(super) circuit: State,
 }
 
 /// One sending of a call.
@@ -125,6 +126,8 @@ pub struct Tally {
     pub seconds: f64,
     /// Messages of gateways to each other's place.
     pub messages: u64,
+    /// Messages of gateways to each other about circuits.
+    pub words: u64,
     /// Events played.
     pub events: u64,
     /// Digest of everything seen of the scene's own calls and targets.
@@ -147,6 +150,7 @@ pub(super) struct World<'a> {
     pub(super) judge: Judge,
     pub(super) tally: Tally,
     pub(super) exchange: Exchange,
+    pub(super) talk: Talk,
     watch: Option<Watch<'a>>,
     digest: Digest,
     acts: Digest,
@@ -177,7 +181,14 @@ impl<'a> World<'a> {
                     cell.pacer = Rc::clone(&first.cell.pacer);
                 }
             }
-            let provider = Provider::new(provider, account, dice);
+            let cut_off = scene.gateways.iter().flat_map(|gateways| &gateways.cut_off);
+            let mut provider = provider.clone();
+            provider.outages.extend(
+                cut_off
+                    .filter(|(gateway, ..)| *gateway as usize == index)
+                    .map(|(_, from, to)| (*from, *to, false)),
+            );
+            let provider = Provider::new(&provider, account, dice);
             targets.push(Target { provider, cell, circuit: State::Closed });
         }
         let tenants = tenants::tenants(scene);
@@ -192,6 +203,7 @@ impl<'a> World<'a> {
             tenants,
             tally: Tally::default(),
             exchange: Exchange::default(),
+            talk: Talk::default(),
             watch,
             digest: Digest::default(),
             acts: Digest::default(),
@@ -275,6 +287,7 @@ impl<'a> World<'a> {
             Event::Jump { nanos } => self.ahead += nanos,
             Event::Tell { gateway } => self.tell(gateway),
             Event::Told { gateway } => self.told(gateway),
+            Event::Word { gateway, word } => self.hear(gateway, word),
         }
     }
 
@@ -418,6 +431,7 @@ impl<'a> World<'a> {
     /// Sees what changed at a tenant's targets, and wakes those who wait for it.
     pub(super) fn settle(&mut self, tenant: usize) {
         self.watch_circuits(tenant);
+        self.say();
         let now = self.now();
         let Tenant { targets, calls, .. } = self.tenants[tenant].clone();
         for target in targets {

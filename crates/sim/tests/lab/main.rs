@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "what was measured is shown beside what is held")]
 
 mod bystanders;
+mod circuits;
 mod gateways;
 mod marks;
 mod outage;
