@@ -67,7 +67,9 @@ async fn scripts_run_by_hash_and_are_brought_along_when_the_server_does_not_know
 #[tokio::test]
 async fn many_questions_at_once_get_each_its_own_answer() {
     let Some(server) = RedisServer::start() else { return };
-    let link = open(&server.url());
+    // How soon they come is not asked here.
+    let (url, deadline) = (server.url().parse().expect("a URL"), Duration::from_secs(30));
+    let link = Link::open(LinkSettings { deadline, ..LinkSettings::new(url) }).expect("a thread");
     up(&link).await;
     let ask = |number: u32| {
         let link = link.clone();

@@ -172,7 +172,7 @@ pub(crate) struct Reply {
 impl Caller {
     pub(crate) fn to(addr: SocketAddr) -> Caller {
         let stream = TcpStream::connect(addr).expect("the gateway listens");
-        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a socket option");
+        stream.set_read_timeout(Some(Duration::from_secs(120))).expect("a socket option");
         stream.set_nodelay(true).expect("a socket option");
         Caller { stream, rest: Vec::new() }
     }

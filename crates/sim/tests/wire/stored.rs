@@ -285,9 +285,14 @@ async fn a_response_is_kept_listed_replayed_and_made_in_the_background() {
     let queued = told(addr, "POST /responses", &asked).await;
     assert_eq!(queued["status"], "queued");
     until(addr, &format!("/responses/{}", id(&queued)), &["completed"]).await;
-    let second = told(addr, "POST /responses", &asked).await;
-    let cancel = format!("POST /responses/{}/cancel", id(&second));
-    assert_eq!(told(addr, &cancel, &Value::Null).await["status"], "cancelled");
+    // One that is done before somebody comes to cancel it stays done: on a busy machine some are.
+    let mut ends = Vec::new();
+    while ends.last().is_none_or(|end| end != "cancelled") {
+        assert!(ends.len() < 30 && ends.iter().all(|end| end == "completed"), "{ends:?}");
+        let next = told(addr, "POST /responses", &asked).await;
+        let cancel = format!("POST /responses/{}/cancel", id(&next));
+        ends.push(told(addr, &cancel, &Value::Null).await["status"].clone());
+    }
     let failing = json!({ "model": "sim-run-server_error", "input": "x" });
     let failed = told(addr, "POST /responses", &failing).await;
     assert_eq!(
