@@ -119,6 +119,12 @@ fn one_slip(a: &[u8], b: &[u8]) -> bool {
 pub struct PublicPart([u8; PUBLIC]);
 
 impl PublicPart {
+    pub(crate) const LENGTH: usize = PUBLIC;
+
+    pub(crate) fn bytes(&self) -> &[u8; PUBLIC] {
+        &self.0
+    }
+
     /// The twelve characters.
     pub fn as_str(&self) -> &str {
         core::str::from_utf8(&self.0).unwrap_or_default() // always ASCII

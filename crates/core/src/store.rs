@@ -4,6 +4,7 @@
 //! change raises the store's *epoch* by one, so a running gateway asks for what changed since the
 //! epoch it knows. No secret is here: a record holds the hash of one.
 
+use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -169,11 +170,25 @@ pub fn model_fits(pattern: &str, model: &str) -> bool {
 
 /// The id of the key with this public part.
 pub fn key_id(public: PublicPart) -> String {
-    let public = public.as_str();
-    let mut id = String::with_capacity(4 + public.len());
-    id.push_str("key_");
-    id.push_str(public);
-    id
+    KeyId::of(public).as_str().to_owned()
+}
+
+/// A key's id, `key_` and its public part, in memory of its own size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyId([u8; 4 + PublicPart::LENGTH]);
+
+impl KeyId {
+    /// The id of the key with this public part.
+    pub fn of(public: PublicPart) -> KeyId {
+        let mut id = *b"key_............";
+        id[4..].copy_from_slice(public.bytes());
+        KeyId(id)
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        core::str::from_utf8(&self.0).unwrap_or_default() // always ASCII
+    }
 }
 
 /// The public part in a key's id, with or without `key_`.

@@ -220,18 +220,22 @@ pub struct LedgerState {
 
 /// Where money is remembered. Nothing here blocks but [`Ledger::flush`].
 pub trait Ledger: Send + Sync + fmt::Debug {
-    /// Begins a reservation. `written` is told when the hold is as durable as the ledger's mode
-    /// says: before this returns, or from the ledger's own thread when the disk is waited for.
+    /// Begins a reservation. The hold is as durable as the ledger's mode says when this returns; where
+    /// that takes longer, `written` is asked for whom to tell, once, from the ledger's own thread.
     ///
     /// # Errors
     ///
-    /// [`LedgerTrouble`]: the hold was not taken, `written` is not told, and there is no reservation.
-    fn hold(&self, entry: Entry, written: Written) -> Result<(), LedgerTrouble>;
+    /// [`LedgerTrouble`]: the hold was not taken, nobody is told, and there is no reservation.
+    fn hold(
+        &self,
+        entry: &Entry,
+        written: &mut dyn FnMut() -> Written,
+    ) -> Result<(), LedgerTrouble>;
     /// Adds to a reservation that is open: a further hold or an exposure. At most
     /// [`FURTHER_MAX`] for each reservation.
-    fn further(&self, entry: Entry);
+    fn further(&self, entry: &Entry);
     /// Ends a reservation. Never fails: while it cannot be written it waits.
-    fn end(&self, entry: Entry);
+    fn end(&self, entry: &Entry);
     /// Adds up what was spent, everything included that was handed in before this was asked.
     fn spent(&self, of: SpentOf, summed: Summed);
     /// How it is doing.

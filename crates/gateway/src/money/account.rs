@@ -8,7 +8,7 @@ use mainstay::call::Trace;
 use mainstay_core::money::Usd;
 use mainstay_core::money::budget::{Holding, Over, Who};
 use mainstay_core::store::{
-    Basis, Entry, EntryKind, FURTHER_MAX, KeyRecord, Ledger, LedgerTrouble, ReservationId,
+    Basis, Entry, EntryKind, FURTHER_MAX, KeyId, KeyRecord, LedgerTrouble, ReservationId,
     UnixMillis, Written,
 };
 use mainstay_core::wire::usage::Usage;
@@ -23,20 +23,25 @@ use super::{Money, MoneyAsk, MoneyRules, Zones, home};
 #[derive(Debug)]
 pub(super) struct Payer {
     key: Option<Arc<KeyRecord>>,
-    /// The key's id, where there are budgets to look it up in.
-    id: Option<String>,
+    /// The key's id, which budgets are looked up by.
+    id: Option<KeyId>,
     books: Option<OrgBooks>,
 }
 
 impl Payer {
     pub(super) fn new(books: &AllBooks, key: Option<&Arc<KeyRecord>>) -> Payer {
         let books = books.of(home(key).0);
-        let id = books.as_ref().and(key).map(|key| key.id());
+        let id = key.map(|key| KeyId::of(key.public));
         Payer { key: key.cloned(), id, books }
     }
 
+    fn org(&self) -> &str {
+        home(self.key.as_ref()).0
+    }
+
     fn who(&self) -> Who<'_> {
-        Who { project: home(self.key.as_ref()).1, key: self.id.as_deref() }
+        let id = self.id.as_ref();
+        Who { project: home(self.key.as_ref()).1, key: id.map(KeyId::as_str) }
     }
 
     /// Whether a hard budget applies.
@@ -49,19 +54,18 @@ impl Payer {
 #[derive(Debug)]
 pub(super) struct Account {
     money: Arc<Money>,
-    ledger: Arc<dyn Ledger>,
     rules: Arc<MoneyRules>,
     payer: Payer,
-    reservation: ReservationId,
-    model: Box<str>,
     demand: Demand,
     /// What one answer may cost.
     worst: Usd,
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
+    /// What the ledger was told last, or is told next: its entries differ in little.
+    entry: Entry,
     /// What is held, from the beginning to the end.
     open: Option<Open>,
     /// An attempt was allowed: from here on the walk tells the end.
@@ -74,7 +78,6 @@ struct State {
 
 #[derive(Debug)]
 struct Open {
-    at: UnixMillis,
     held: Usd,
     /// Where the organization has budgets.
     holding: Option<Holding>,
@@ -84,24 +87,30 @@ struct Open {
 impl Account {
     pub(super) fn new(
         money: &Arc<Money>,
-        ledger: &Arc<dyn Ledger>,
         payer: Payer,
         reservation: ReservationId,
         ask: &MoneyAsk<'_>,
         demand: Demand,
         worst: Usd,
     ) -> Account {
-        Account {
-            money: Arc::clone(money),
-            ledger: Arc::clone(ledger),
-            rules: Arc::clone(ask.rules),
-            payer,
+        let entry = Entry {
+            kind: EntryKind::Hold,
             reservation,
+            at: ask.now,
+            key: payer.key.clone(),
             model: ask.call.model.as_deref().unwrap_or("").into(),
-            demand,
-            worst,
-            state: Mutex::default(),
-        }
+            amount: worst,
+            usage: Usage::default(),
+            basis: Basis::default(),
+        };
+        let state = State { entry, open: None, begun: false, cost: None, left: None };
+        let (money, rules) = (Arc::clone(money), Arc::clone(ask.rules));
+        Account { money, rules, payer, demand, worst, state: Mutex::new(state) }
+    }
+
+    /// Whether a hard budget applies to whom it is for.
+    pub(super) fn is_hard(&self) -> bool {
+        self.payer.is_hard()
     }
 
     /// How long it may wait for a lease.
@@ -113,85 +122,72 @@ impl Account {
     pub(super) fn begin(
         &self,
         now: UnixMillis,
-        written: Written,
+        written: &mut dyn FnMut() -> Written,
     ) -> Result<Result<(), LedgerTrouble>, Box<Over>> {
+        let Some(ledger) = self.money.ledger() else { return Ok(Ok(())) };
         let mut state = locked(&self.state);
         let Some(books) = &self.payer.books else {
-            let at = self.money.books.clock(now);
-            let open = Open { at, held: self.worst, holding: None, further: 0 };
-            let taken = self.ledger.hold(self.hold_entry(at, self.worst), written);
+            state.entry.at = self.money.books.clock(now);
+            let open = Open { held: self.worst, holding: None, further: 0 };
+            let taken = ledger.hold(&state.entry, written);
             state.open = taken.is_ok().then_some(open);
             return Ok(taken);
         };
         let mut books = locked(books);
         let holding = books.hold(self.payer.who(), self.worst, now, &Zones)?;
-        let at = holding.at;
-        let taken = self.ledger.hold(self.hold_entry(at, self.worst), written);
+        state.entry.at = holding.at;
+        let taken = ledger.hold(&state.entry, written);
         if taken.is_ok() {
-            state.open = Some(Open { at, held: self.worst, holding: Some(holding), further: 0 });
+            state.open = Some(Open { held: self.worst, holding: Some(holding), further: 0 });
         } else {
             books.release(self.payer.who(), holding);
         }
         Ok(taken)
     }
 
-    fn hold_entry(&self, at: UnixMillis, amount: Usd) -> Entry {
-        self.entry(EntryKind::Hold, at, amount)
-    }
-
-    fn entry(&self, kind: EntryKind, at: UnixMillis, amount: Usd) -> Entry {
-        Entry {
-            kind,
-            reservation: self.reservation,
-            at,
-            key: self.payer.key.clone(),
-            model: self.model.clone(),
-            amount,
-            usage: Usage::default(),
-            basis: Basis::default(),
-        }
-    }
-
     /// Ends it, once: what was charged is settled, or all of it is given back.
     fn end(&self, bill: &Bill, model: Option<&str>) {
+        let Some(ledger) = self.money.ledger() else { return };
         let mut state = locked(&self.state);
-        let Some(open) = state.open.take() else { return };
-        state.cost = bill.charged.then_some(bill.cost);
-        drop(state);
+        let State { entry, open, cost, .. } = &mut *state;
+        let Some(open) = open.take() else { return };
+        *cost = bill.charged.then_some(bill.cost);
         failpoint("money-before-settle");
         if bill.exposure > Usd::ZERO {
-            self.ledger.further(self.entry(EntryKind::Exposure, open.at, bill.exposure));
+            (entry.kind, entry.amount) = (EntryKind::Exposure, bill.exposure);
+            ledger.further(entry);
         }
-        let kind = if bill.charged { EntryKind::Settle } else { EntryKind::Release };
-        let basis = Basis {
+        entry.kind = if bill.charged { EntryKind::Settle } else { EntryKind::Release };
+        (entry.amount, entry.usage) = (bill.cost, bill.usage);
+        entry.basis = Basis {
             estimated: bill.estimated,
             unpriced: bill.unpriced && bill.charged,
             recovered: false,
         };
-        let mut entry = Entry { usage: bill.usage, basis, ..self.entry(kind, open.at, bill.cost) };
-        if let Some(model) = model.filter(|_| bill.charged) {
+        if let Some(model) = model.filter(|model| bill.charged && **model != *entry.model) {
             entry.model = model.into();
         }
         let Some((books, holding)) = self.payer.books.as_ref().zip(open.holding) else {
-            self.ledger.end(entry);
+            ledger.end(entry);
             return;
         };
         let mut books = locked(books);
         let settled = books.settle(self.payer.who(), holding, bill.cost);
         // Under the lock, so that a budget's sum over the ledger has it or counts it itself.
-        self.ledger.end(entry);
+        ledger.end(entry);
         drop(books);
         if let Some(debt) = settled.debt {
             self.money.counts.debts.fetch_add(1, Ordering::Relaxed);
-            tracing::warn!(reservation = %self.reservation, %debt, "a call cost more than it held");
+            let reservation = entry.reservation;
+            tracing::warn!(%reservation, %debt, "a call cost more than it held");
         }
         if !settled.alerts.is_empty() {
-            self.money.books.passed(home(self.payer.key.as_ref()).0, settled.alerts);
+            self.money.books.passed(self.payer.org(), settled.alerts);
         }
     }
 
     /// Holds more when attempts before this one were, or may be, billed too.
-    fn covers(&self, open: &mut Open, trace: &Trace, live: usize) -> bool {
+    fn covers(&self, entry: &mut Entry, open: &mut Open, trace: &Trace, live: usize) -> bool {
         let before = bill::of(&self.rules, &self.demand, trace, false, Usd::ZERO).cost;
         let still = i128::try_from(live + 1).unwrap_or(i128::MAX);
         let rest = self.worst.pico().checked_mul(still).map(Usd::from_pico);
@@ -208,7 +204,10 @@ impl Account {
         }
         open.further += 1;
         open.held = need;
-        self.ledger.further(self.hold_entry(open.at, extra));
+        (entry.kind, entry.amount) = (EntryKind::Hold, extra);
+        if let Some(ledger) = self.money.ledger() {
+            ledger.further(entry);
+        }
         true
     }
 }
@@ -219,8 +218,9 @@ impl mainstay::call::Account for Account {
         if !std::mem::replace(&mut state.begun, true) {
             failpoint("money-before-attempt");
         }
-        match &mut state.open {
-            Some(open) => trace.records.is_empty() || self.covers(open, trace, live),
+        let State { entry, open, .. } = &mut *state;
+        match open {
+            Some(open) => trace.records.is_empty() || self.covers(entry, open, trace, live),
             // It has ended: nothing more is to be sent.
             None => false,
         }
@@ -253,6 +253,11 @@ impl MoneyHold {
     /// What a call took whose caller left before an answer began.
     pub(crate) fn left_trace(&self) -> Option<Trace> {
         locked(&self.0.state).left.take()
+    }
+
+    /// Whether a hard budget applies.
+    pub(super) fn is_hard(&self) -> bool {
+        self.0.is_hard()
     }
 
     /// The account, for the walk.

@@ -95,18 +95,18 @@ pub(super) fn of(ask: &MoneyAsk<'_>) -> Metering {
 
 fn answers(ask: &MoneyAsk<'_>) -> Metering {
     let Asked { max_output, answers, background, .. } = *ask.asked;
-    let likely = prompt(ask);
+    let Known { vocabulary, window } = known(ask);
+    let likely = prompt(ask, vocabulary);
     let input = with_margin(likely);
-    let model = ask.call.model.as_deref().unwrap_or("");
-    let output = output(ask.rules, model, max_output).saturating_mul(answers.unwrap_or(1).max(1));
+    let output = output(ask.rules, window, max_output).saturating_mul(answers.unwrap_or(1).max(1));
     let worst = Quantity { requests: 1, input, output, ..Quantity::default() };
     let plain = Quantity { input: likely, output: 0, ..worst };
     Metering::Metered(Demand { worst, plain, all: background })
 }
 
 /// The largest answer: what the caller allows, else what the model does, else a default.
-fn output(rules: &MoneyRules, model: &str, asked: Option<u64>) -> u64 {
-    let known = known(model).window.and_then(|window| window.output_max);
+fn output(rules: &MoneyRules, window: Option<Window>, asked: Option<u64>) -> u64 {
+    let known = window.and_then(|window| window.output_max);
     let worst = match (asked, known) {
         (Some(asked), Some(known)) => asked.min(known),
         (Some(asked), None) => asked,
@@ -126,15 +126,12 @@ fn with_margin(tokens: u64) -> u64 {
 
 /// An estimate of the prompt: the whole body as text. Where pictures or sound are in it, its parts
 /// are counted.
-fn prompt(ask: &MoneyAsk<'_>) -> u64 {
+fn prompt(ask: &MoneyAsk<'_>, vocabulary: Option<Vocabulary>) -> u64 {
     let CallBody::Buffered(body) = &ask.call.body else { return 0 };
     let model = ask.call.model.as_deref();
     let count = || mainstay_tokens::request::count(body, model).ok();
     let counted = ask.asked.words.has_media().then(count).flatten();
-    match counted {
-        Some(count) => count.prompt(),
-        None => estimate::tokens(model.and_then(|model| known(model).vocabulary), body),
-    }
+    counted.map_or_else(|| estimate::tokens(vocabulary, body), |count| count.prompt())
 }
 
 /// What is known of a model beside its price.
@@ -149,13 +146,15 @@ thread_local! {
     static KNOWN: RefCell<Recent<Known>> = RefCell::default();
 }
 
-fn known(model: &str) -> Known {
+fn known(ask: &MoneyAsk<'_>) -> Known {
+    let Some(model) = ask.call.model.as_deref() else { return Known::default() };
     let find = || Known { vocabulary: Vocabulary::of(model), window: Window::of(model, &[]) };
     KNOWN.with_borrow_mut(|known| known.get(model, find))
 }
 
 fn input_only(ask: &MoneyAsk<'_>) -> Metering {
-    let plain = Quantity { requests: 1, input: prompt(ask), ..Quantity::default() };
+    let input = prompt(ask, known(ask).vocabulary);
+    let plain = Quantity { requests: 1, input, ..Quantity::default() };
     let worst = Quantity { input: with_margin(plain.input), ..plain };
     Metering::Metered(Demand { worst, plain, all: false })
 }
@@ -179,7 +178,7 @@ fn pictures(ask: &MoneyAsk<'_>) -> Metering {
         None if is_form => form_number(body, b"n").unwrap_or(1).clamp(1, PICTURES_MAX),
         None => 1,
     };
-    let text = if is_form { 0 } else { with_margin(prompt(ask)) };
+    let text = if is_form { 0 } else { with_margin(prompt(ask, known(ask).vocabulary)) };
     // A picture that is sent is at most as many tokens as one that is made.
     let input = if is_form { PICTURE_TOKENS.saturating_mul(16) } else { text };
     let plain = Quantity { requests: 1, images, ..Quantity::default() };

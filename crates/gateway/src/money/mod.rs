@@ -181,27 +181,30 @@ impl Money {
     ///
     /// A hard budget has no room, cannot tell the cost, or cannot be written down.
     pub(crate) fn admit(self: &Arc<Self>, ask: &MoneyAsk<'_>) -> Result<Option<Pledge>, Refused> {
-        let Some(ledger) = &self.ledger else { return Ok(None) };
+        if self.ledger.is_none() {
+            return Ok(None);
+        }
         let payer = Payer::new(&self.books, ask.caller.key.as_ref().map(|key| &key.record));
-        let hard = payer.is_hard();
         let demand = match demand::of(ask) {
             Metering::Free => return Ok(None),
-            Metering::Unmetered(why) if hard => return Err(words::unmetered(ask.call, why)),
+            Metering::Unmetered(why) if payer.is_hard() => {
+                return Err(words::unmetered(ask.call, why));
+            }
             Metering::Unmetered(_) => return Ok(None),
             Metering::Metered(demand) => demand,
         };
         let Some(reservation) = ReservationId::of_request(&ask.call.id) else { return Ok(None) };
         let price = dearest::price(ask);
-        if hard && price.is_none() {
+        if price.is_none() && payer.is_hard() {
             return Err(words::unpriced(ask.call));
         }
         let worst = match price.unwrap_or_default().cost(&demand.worst) {
             Ok(worst) => worst,
-            Err(_) if hard => return Err(words::too_dear(ask.call)),
+            Err(_) if payer.is_hard() => return Err(words::too_dear(ask.call)),
             Err(_) => Usd::ENTRY_MAX,
         };
-        let account = Account::new(self, ledger, payer, reservation, ask, demand, worst);
-        self.hold(account, hard, ask.now)
+        let account = Account::new(self, payer, reservation, ask, demand, worst);
+        self.hold(Arc::new(account), ask.now)
     }
 }
 

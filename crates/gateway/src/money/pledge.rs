@@ -17,41 +17,40 @@ use crate::refused::Refused;
 #[must_use = "a call is sent when its hold is written"]
 pub(crate) struct Pledge {
     state: State,
-    hard: bool,
     money: Arc<Money>,
 }
 
 #[derive(Debug)]
 enum State {
-    /// Held; it is being written.
-    Held(MoneyHold, Told),
+    /// Held, and written or about to be.
+    Held(Held),
     /// Nothing is held: this gateway has nothing leased that is left, and asks for more.
-    Short(Box<Account>, watch::Receiver<u64>, UnixMillis),
+    Short(Arc<Account>, watch::Receiver<u64>, UnixMillis),
 }
 
-/// Tells when a hold is written.
+/// A hold, and who tells when it is written; nobody: it is.
+type Held = (MoneyHold, Option<Told>);
 type Told = oneshot::Receiver<Result<(), LedgerTrouble>>;
 
 impl Money {
     /// Holds, or says that a lease is to be waited for.
     pub(super) fn hold(
         self: &Arc<Self>,
-        account: Account,
-        hard: bool,
+        account: Arc<Account>,
         now: UnixMillis,
     ) -> Result<Option<Pledge>, Refused> {
         // Before the hold is tried: no turn after it is missed.
         let turns = self.books.turns();
-        let pledge = |state| Ok(Some(Pledge { state, hard, money: Arc::clone(self) }));
+        let pledge = |state| Ok(Some(Pledge { state, money: Arc::clone(self) }));
         match begin(&account, now) {
-            Ok(Ok(told)) => pledge(State::Held(MoneyHold::new(Arc::new(account)), told)),
-            Ok(Err(trouble)) if hard => Err(self.unwritten(&trouble)),
+            Ok(Ok(told)) => pledge(State::Held((MoneyHold::new(account), told))),
+            Ok(Err(trouble)) if account.is_hard() => Err(self.unwritten(&trouble)),
             Ok(Err(_)) => {
                 self.counts.unrecorded.fetch_add(1, Ordering::Relaxed);
                 Ok(None)
             }
             Err(over) => match turns {
-                Some(turns) => pledge(State::Short(Box::new(account), turns, now)),
+                Some(turns) => pledge(State::Short(account, turns, now)),
                 None => Err(self.over(&over, now)),
             },
         }
@@ -75,10 +74,10 @@ impl Money {
     /// Waits until the lease has room, at most the configured time.
     async fn leased(
         &self,
-        account: Account,
+        account: Arc<Account>,
         mut turns: watch::Receiver<u64>,
         now: UnixMillis,
-    ) -> Result<(MoneyHold, Told), Refused> {
+    ) -> Result<Held, Refused> {
         let until = Instant::now() + account.lease_wait();
         self.counts.lease_waits.fetch_add(1, Ordering::Relaxed);
         let mut hurries = true;
@@ -92,7 +91,7 @@ impl Money {
             }
             let in_time = timeout_at(until, turns.changed()).await.is_ok();
             let over = match begin(&account, now) {
-                Ok(Ok(told)) => return Ok((MoneyHold::new(Arc::new(account)), told)),
+                Ok(Ok(told)) => return Ok((MoneyHold::new(account), told)),
                 Ok(Err(trouble)) => return Err(self.unwritten(&trouble)),
                 Err(over) => over,
             };
@@ -109,13 +108,20 @@ impl Money {
 }
 
 /// Holds in the budgets and in the ledger, or in neither.
-fn begin(account: &Account, now: UnixMillis) -> Result<Result<Told, LedgerTrouble>, Box<Over>> {
-    let (tell, told) = oneshot::channel();
-    let written = Box::new(move |result| {
-        // Nobody listens any more: the caller has left, and the guard releases.
-        let _ = tell.send(result);
-    });
-    Ok(account.begin(now, written)?.map(|()| told))
+fn begin(
+    account: &Account,
+    now: UnixMillis,
+) -> Result<Result<Option<Told>, LedgerTrouble>, Box<Over>> {
+    let mut waits = None;
+    let taken = account.begin(now, &mut || {
+        let (tell, told) = oneshot::channel();
+        waits = Some(told);
+        Box::new(move |result| {
+            // Nobody listens any more: the caller has left, and the guard releases.
+            let _ = tell.send(result);
+        })
+    })?;
+    Ok(taken.map(|()| waits))
 }
 
 impl Pledge {
@@ -125,17 +131,18 @@ impl Pledge {
     ///
     /// Nothing is held: there is no room, or it could not be written and a hard budget applies.
     pub(crate) async fn written(self) -> Result<MoneyHold, Refused> {
-        let Pledge { state, hard, money } = self;
+        let Pledge { state, money } = self;
         let (hold, told) = match state {
-            State::Held(hold, told) => (hold, told),
+            State::Held(held) => held,
             State::Short(account, turns, now) => {
-                Box::pin(money.leased(*account, turns, now)).await?
+                Box::pin(money.leased(account, turns, now)).await?
             }
         };
+        let Some(told) = told else { return Ok(hold) };
         let trouble = match told.await {
             Ok(Ok(())) => return Ok(hold),
             // It stays in the ledger's queue, and is settled like any other.
-            Ok(Err(_)) if !hard => return Ok(hold),
+            Ok(Err(_)) if !hold.is_hard() => return Ok(hold),
             Ok(Err(trouble)) => trouble,
             Err(_) => LedgerTrouble::Failing { why: "its thread has ended".to_owned() },
         };

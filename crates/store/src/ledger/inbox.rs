@@ -78,20 +78,22 @@ impl Inbox {
         Inbox { state: Mutex::new(state), come: Condvar::new(), durability }
     }
 
-    /// Takes a hold; it is told when it is as durable as the mode says.
+    /// Takes a hold. Where the disk is waited for, `written` says who is told that it has it.
     ///
     /// # Errors
     ///
     /// The journal cannot be written; the hold was not taken.
-    pub(super) fn hold(&self, entry: &Entry, written: Written) -> Result<(), LedgerTrouble> {
+    pub(super) fn hold(
+        &self,
+        entry: &Entry,
+        written: &mut dyn FnMut() -> Written,
+    ) -> Result<(), LedgerTrouble> {
         let mut state = self.lock();
         let at = state.journal.noted();
         match self.durability {
             Durability::Strict => {
-                state.jobs.push((at, Job::Tell(written)));
+                state.jobs.push((at, Job::Tell(written())));
                 state.journal.pass(entry);
-                self.wake(state);
-                return Ok(());
             }
             Durability::Process => {
                 state.journal.note(entry);
@@ -105,7 +107,6 @@ impl Inbox {
             Durability::Batched => state.journal.pass(entry),
         }
         self.wake(state);
-        written(Ok(()));
         Ok(())
     }
 

@@ -32,6 +32,8 @@ const MAGIC: [u8; 8] = *b"MSTYJR01";
 const HEADER: u64 = 24;
 /// An entry's length and checksum, before its number, record and names.
 const FRAME: usize = 12;
+/// Those and an entry's number and record: all before its names.
+const HEAD: usize = FRAME + 8 + LENGTH;
 /// Names of an entry: organization, project, the key's public part, model.
 const NAMES: usize = 4;
 /// Longest name that is read back, in bytes; longer ones are cut by the system long before.
@@ -240,22 +242,29 @@ fn names(store: &Path) -> [PathBuf; 2] {
 }
 
 fn frame(to: &mut Vec<u8>, mark: &StoreMark, number: u64, entry: &Entry) {
-    let start = to.len();
-    to.extend([0; FRAME]);
-    to.extend(number.to_le_bytes());
-    Record::unnamed(entry).write(to);
     let (org, project, key) = match &entry.key {
         Some(key) => (&*key.org, &*key.project, key.public.as_str()),
         None => (DEFAULT_ORG, DEFAULT_PROJECT, ""),
     };
-    for name in [org, project, key, &*entry.model] {
-        to.extend(u32::try_from(name.len()).unwrap_or(u32::MAX).to_le_bytes());
+    let names = [org, project, key, &*entry.model];
+    let length = HEAD - FRAME + names.map(|name| 4 + name.len()).iter().sum::<usize>();
+    let mut head = [0; HEAD];
+    head[..4].copy_from_slice(&short(length));
+    head[FRAME..FRAME + 8].copy_from_slice(&number.to_le_bytes());
+    head[FRAME + 8..].copy_from_slice(&Record::unnamed(entry).bytes());
+    let start = to.len();
+    to.reserve(FRAME + length);
+    to.extend_from_slice(&head);
+    for name in names {
+        to.extend_from_slice(&short(name.len()));
         to.extend_from_slice(name.as_bytes());
     }
     let sum = checksum(mark, &to[start + FRAME..]);
-    let length = u32::try_from(to.len() - start - FRAME).unwrap_or(u32::MAX);
-    to[start..start + 4].copy_from_slice(&length.to_le_bytes());
     to[start + 4..start + FRAME].copy_from_slice(&sum.to_le_bytes());
+}
+
+fn short(length: usize) -> [u8; 4] {
+    u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes()
 }
 
 /// The first entry of a file and what stands behind it; `None` where no whole entry stands.

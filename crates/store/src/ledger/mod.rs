@@ -9,7 +9,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -89,6 +89,8 @@ struct Shared {
     open: AtomicUsize,
     refused: AtomicU64,
     trouble: Mutex<Trouble>,
+    /// Whether something is wrong, for those who ask with every call.
+    troubled: AtomicBool,
     inbox: inbox::Inbox,
     disk: disk::Disk,
 }
@@ -99,6 +101,13 @@ struct Trouble {
     writing: Option<String>,
     syncing: Option<String>,
     journal: Option<String>,
+}
+
+impl Trouble {
+    fn worst(&self) -> Option<&String> {
+        let Trouble { writing, syncing, journal } = self;
+        writing.as_ref().or(syncing.as_ref()).or(journal.as_ref())
+    }
 }
 
 /// Work for the writing thread.
@@ -135,6 +144,7 @@ impl SqliteLedger {
             open: AtomicUsize::new(0),
             refused: AtomicU64::new(0),
             trouble: Mutex::new(Trouble::default()),
+            troubled: AtomicBool::new(false),
             inbox: inbox::Inbox::new(journal, settings.durability),
             disk: disk::Disk::new(last.journal),
         });
@@ -166,7 +176,11 @@ impl SqliteLedger {
 }
 
 impl Ledger for SqliteLedger {
-    fn hold(&self, entry: Entry, written: Written) -> Result<(), LedgerTrouble> {
+    fn hold(
+        &self,
+        entry: &Entry,
+        written: &mut dyn FnMut() -> Written,
+    ) -> Result<(), LedgerTrouble> {
         let most = self.shared.settings.queue_max;
         if self.shared.waiting.load(Ordering::Relaxed) >= most {
             return Err(LedgerTrouble::Full { most });
@@ -175,19 +189,19 @@ impl Ledger for SqliteLedger {
             return Err(LedgerTrouble::Failing { why });
         }
         self.shared.waiting.fetch_add(1, Ordering::Relaxed);
-        let taken = self.shared.inbox.hold(&entry, written);
+        let taken = self.shared.inbox.hold(entry, written);
         if taken.is_err() {
             self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
         }
         taken
     }
 
-    fn further(&self, entry: Entry) {
-        self.entry(&entry);
+    fn further(&self, entry: &Entry) {
+        self.entry(entry);
     }
 
-    fn end(&self, entry: Entry) {
-        self.entry(&entry);
+    fn end(&self, entry: &Entry) {
+        self.entry(entry);
     }
 
     fn spent(&self, of: SpentOf, summed: Summed) {
@@ -227,13 +241,16 @@ impl Drop for SqliteLedger {
 
 impl Shared {
     fn trouble(&self) -> Option<String> {
-        let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        let Trouble { writing, syncing, journal } = &*trouble;
-        writing.as_ref().or(syncing.as_ref()).or(journal.as_ref()).cloned()
+        if !self.troubled.load(Ordering::Acquire) {
+            return None;
+        }
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).worst().cloned()
     }
 
     fn note(&self, change: impl FnOnce(&mut Trouble)) {
-        change(&mut self.trouble.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut trouble);
+        self.troubled.store(trouble.worst().is_some(), Ordering::Release);
     }
 }
 

@@ -52,17 +52,23 @@ impl Record {
     }
 
     pub(crate) fn write(&self, to: &mut Vec<u8>) {
-        to.extend([code(self.kind), flags(self.basis), 0, 0]);
-        for name in [self.org, self.project, self.key, self.model] {
-            to.extend(name.to_le_bytes());
-        }
-        to.extend(self.reservation.0);
-        to.extend(self.at.0.to_le_bytes());
-        to.extend(self.amount.to_le_bytes());
-        for count in [self.usage.input, self.usage.cached, self.usage.output] {
-            to.extend(count.to_le_bytes());
-        }
-        to.extend([0; 4]);
+        to.extend_from_slice(&self.bytes());
+    }
+
+    pub(super) fn bytes(&self) -> [u8; LENGTH] {
+        let mut to = [0; LENGTH];
+        (to[0], to[1]) = (code(self.kind), flags(self.basis));
+        to[4..8].copy_from_slice(&self.org.to_le_bytes());
+        to[8..12].copy_from_slice(&self.project.to_le_bytes());
+        to[12..16].copy_from_slice(&self.key.to_le_bytes());
+        to[16..20].copy_from_slice(&self.model.to_le_bytes());
+        to[20..36].copy_from_slice(&self.reservation.0);
+        to[36..44].copy_from_slice(&self.at.0.to_le_bytes());
+        to[44..52].copy_from_slice(&self.amount.to_le_bytes());
+        to[52..60].copy_from_slice(&self.usage.input.to_le_bytes());
+        to[60..68].copy_from_slice(&self.usage.cached.to_le_bytes());
+        to[68..76].copy_from_slice(&self.usage.output.to_le_bytes());
+        to
     }
 
     /// `None` when the bytes are no record: they were damaged, or written by a newer version.

@@ -85,7 +85,15 @@ type Told = Receiver<Result<(), LedgerTrouble>>;
 
 fn hold(ledger: &SqliteLedger, entry: Entry) -> Result<Told, LedgerTrouble> {
     let (tell, told) = channel();
-    ledger.hold(entry, Box::new(move |result| tell.send(result).unwrap_or_default()))?;
+    let mut waits = false;
+    ledger.hold(&entry, &mut || {
+        waits = true;
+        let tell = tell.clone();
+        Box::new(move |result| tell.send(result).unwrap_or_default())
+    })?;
+    if !waits {
+        tell.send(Ok(())).unwrap();
+    }
     Ok(told)
 }
 
@@ -112,11 +120,11 @@ fn what_was_settled_is_summed_by_key_model_and_time() {
     let ledger = world.open(Durability::Process);
     for (id, amount) in [(1, 100), (2, 50)] {
         held(&ledger, world.entry(EntryKind::Hold, id, 500));
-        ledger.end(world.entry(EntryKind::Settle, id, amount));
+        ledger.end(&world.entry(EntryKind::Settle, id, amount));
     }
     held(&ledger, world.entry(EntryKind::Hold, 3, 500));
-    ledger.further(world.entry(EntryKind::Exposure, 3, 9));
-    ledger.end(world.entry(EntryKind::Release, 3, 0));
+    ledger.further(&world.entry(EntryKind::Exposure, 3, 9));
+    ledger.end(&world.entry(EntryKind::Release, 3, 0));
     assert_eq!(spent(&ledger, &world, 0, None), 150);
     assert_eq!(spent(&ledger, &world, NOON.0 + DAY, None), 0);
     assert_eq!(spent(&ledger, &world, NOON.0 - DAY, Some(NOON.0)), 0);
@@ -142,8 +150,8 @@ fn a_hold_that_was_told_survives_a_kill_and_is_charged_once() {
         let ledger = world.open(durability);
         held(&ledger, world.entry(EntryKind::Hold, 1, 70));
         held(&ledger, world.entry(EntryKind::Hold, 2, 30));
-        ledger.further(world.entry(EntryKind::Hold, 1, 5));
-        ledger.end(world.entry(EntryKind::Settle, 2, 11));
+        ledger.further(&world.entry(EntryKind::Hold, 1, 5));
+        ledger.end(&world.entry(EntryKind::Settle, 2, 11));
         spent(&ledger, &world, 0, None); // a barrier: all of it is written
         let left = world.killed();
         assert_eq!(left.verified().open, 1);
@@ -165,7 +173,7 @@ fn a_hold_survives_a_kill_at_the_very_moment_it_is_told() {
     let ledger = world.open(Durability::Process);
     let told = hold(&ledger, world.entry(EntryKind::Hold, 1, 70)).unwrap();
     assert_eq!(told.try_recv(), Ok(Ok(())), "it is told without a change of threads");
-    ledger.end(world.entry(EntryKind::Settle, 1, 7));
+    ledger.end(&world.entry(EntryKind::Settle, 1, 7));
     held(&ledger, world.entry(EntryKind::Hold, 2, 30));
     let left = world.killed();
     let again = left.open(Durability::Process);
@@ -194,7 +202,7 @@ fn what_the_disk_does_not_have_of_sqlite_it_has_of_the_journal() {
     let left = world.killed();
     for id in 2..12 {
         held(&ledger, world.entry(EntryKind::Hold, id, 70));
-        ledger.end(world.entry(EntryKind::Settle, id, 7));
+        ledger.end(&world.entry(EntryKind::Settle, id, 7));
         spent(&ledger, &world, 0, None); // a barrier: a batch of its own
     }
     assert_eq!(world.verified().ended, 10, "SQLite has written them");
@@ -219,7 +227,7 @@ fn the_journal_is_synced_while_no_batch_is_written() {
     let began = std::time::Instant::now();
     for id in 1..=100 {
         held(&ledger, world.entry(EntryKind::Hold, id, 70));
-        ledger.end(world.entry(EntryKind::Settle, id, 7));
+        ledger.end(&world.entry(EntryKind::Settle, id, 7));
         std::thread::sleep(Duration::from_millis(4));
         batches = world.verified().batches;
     }
@@ -246,7 +254,7 @@ fn a_journal_that_cannot_be_synced_refuses_holds_until_sqlite_has_it() {
     let ledger = world.open(Durability::Process);
     held(&ledger, world.entry(EntryKind::Hold, 1, 70));
     let why = until(|| {
-        ledger.further(world.entry(EntryKind::Exposure, 1, 0));
+        ledger.further(&world.entry(EntryKind::Exposure, 1, 0));
         ledger.state().trouble
     });
     assert!(why.contains("about the disk"), "{why}");
@@ -262,7 +270,7 @@ fn what_is_noted_is_taken_in_the_order_it_came() {
     let told: Vec<Told> = (1..=50)
         .map(|id| {
             let told = hold(&ledger, world.entry(EntryKind::Hold, id, 70)).unwrap();
-            ledger.end(world.entry(EntryKind::Settle, id, i128::from(id)));
+            ledger.end(&world.entry(EntryKind::Settle, id, i128::from(id)));
             if id % 10 == 0 {
                 let want: i128 = (1..=i128::from(id)).sum();
                 assert_eq!(spent(&ledger, &world, 0, None), want, "neither less nor more");
@@ -319,7 +327,7 @@ fn what_is_batched_is_written_within_moments_and_when_it_is_flushed() {
     let world = World::new();
     let ledger = world.open(Durability::Batched);
     held(&ledger, world.entry(EntryKind::Hold, 1, 70));
-    ledger.end(world.entry(EntryKind::Settle, 1, 7));
+    ledger.end(&world.entry(EntryKind::Settle, 1, 7));
     ledger.flush();
     assert_eq!(world.killed().verified().settled, Usd::from_pico(7));
 }
@@ -329,9 +337,9 @@ fn a_second_terminal_entry_is_refused() {
     let world = World::new();
     let ledger = world.open(Durability::Process);
     held(&ledger, world.entry(EntryKind::Hold, 1, 70));
-    ledger.end(world.entry(EntryKind::Settle, 1, 7));
-    ledger.end(world.entry(EntryKind::Settle, 1, 7));
-    ledger.end(world.entry(EntryKind::Release, 9, 0));
+    ledger.end(&world.entry(EntryKind::Settle, 1, 7));
+    ledger.end(&world.entry(EntryKind::Settle, 1, 7));
+    ledger.end(&world.entry(EntryKind::Release, 9, 0));
     assert_eq!(spent(&ledger, &world, 0, None), 7);
     assert_eq!((ledger.state().refused, ledger.state().open, ledger.state().waiting), (2, 0, 0));
     assert!(world.verified().is_sound());
@@ -367,7 +375,7 @@ fn survives(stop: &'static str, go: &'static str, words: &str) {
     let ledger = world.open(Durability::Process);
     held(&ledger, world.entry(EntryKind::Hold, 1, 70));
     ledger.shared.inbox.urgent(Job::Pragma(stop));
-    ledger.end(world.entry(EntryKind::Settle, 1, 7));
+    ledger.end(&world.entry(EntryKind::Settle, 1, 7));
     // Large names make the file grow beyond the pages it has. The journal has it before anybody
     // notices that it cannot be brought over.
     let large = Entry { model: "m".repeat(200_000).into(), ..world.entry(EntryKind::Hold, 2, 30) };
@@ -376,7 +384,7 @@ fn survives(stop: &'static str, go: &'static str, words: &str) {
     assert!(why.contains(words), "{why}");
     assert!(hold(&ledger, world.entry(EntryKind::Hold, 3, 1)).is_err(), "refused at once");
     if taken {
-        ledger.end(world.entry(EntryKind::Release, 2, 0));
+        ledger.end(&world.entry(EntryKind::Release, 2, 0));
     }
     let (tell, told) = channel();
     let of = SpentOf { org: "x".into(), project: None, key: None, from: NOON, to: None };
@@ -386,7 +394,7 @@ fn survives(stop: &'static str, go: &'static str, words: &str) {
     ledger.shared.inbox.urgent(Job::Pragma(go));
     until(|| ledger.state().trouble.is_none().then_some(()));
     held(&ledger, world.entry(EntryKind::Hold, 4, 1));
-    ledger.end(world.entry(EntryKind::Settle, 4, 1));
+    ledger.end(&world.entry(EntryKind::Settle, 4, 1));
     assert_eq!(spent(&ledger, &world, 0, None), 8);
     let found = world.verified();
     assert!(
@@ -433,7 +441,7 @@ fn a_full_queue_refuses_holds_and_takes_terminal_entries() {
         (2..4).map(|id| hold(&ledger, world.entry(EntryKind::Hold, id, 1)).unwrap()).collect();
     let refused = hold(&ledger, world.entry(EntryKind::Hold, 4, 1)).map(drop);
     assert_eq!(refused, Err(LedgerTrouble::Full { most: 2 }));
-    ledger.end(world.entry(EntryKind::Settle, 1, 7));
+    ledger.end(&world.entry(EntryKind::Settle, 1, 7));
     drop(go);
     for told in waiting {
         told.recv_timeout(PATIENCE).unwrap().unwrap();
@@ -448,8 +456,8 @@ fn a_clock_that_steps_back_changes_no_sum_and_is_noticed() {
     held(&ledger, world.entry(EntryKind::Hold, 1, 70));
     let early = UnixMillis(NOON.0 - DAY);
     held(&ledger, Entry { at: early, ..world.entry(EntryKind::Hold, 2, 30) });
-    ledger.end(world.entry(EntryKind::Settle, 1, 7));
-    ledger.end(Entry { at: early, ..world.entry(EntryKind::Settle, 2, 3) });
+    ledger.end(&world.entry(EntryKind::Settle, 1, 7));
+    ledger.end(&Entry { at: early, ..world.entry(EntryKind::Settle, 2, 3) });
     assert_eq!(spent(&ledger, &world, 0, None), 10);
     assert_eq!(spent(&ledger, &world, 0, Some(NOON.0)), 3);
     drop(ledger);
@@ -462,7 +470,7 @@ fn two_batches() -> World {
     let ledger = world.open(Durability::Process);
     for id in [1, 2] {
         held(&ledger, world.entry(EntryKind::Hold, id, 70));
-        ledger.end(world.entry(EntryKind::Settle, id, 7));
+        ledger.end(&world.entry(EntryKind::Settle, id, 7));
         spent(&ledger, &world, 0, None); // a barrier: a batch of its own
     }
     drop(ledger);
@@ -546,17 +554,17 @@ proptest! {
                     open.insert(id, 100);
                 }
                 Act::More(id) if open.contains_key(&id) => {
-                    ledger.further(world.entry(EntryKind::Hold, id, 10));
+                    ledger.further(&world.entry(EntryKind::Hold, id, 10));
                     open.entry(id).and_modify(|held| *held += 10);
                 }
                 Act::Settle(id, cost) => {
-                    ledger.end(world.entry(EntryKind::Settle, id, i128::from(cost)));
+                    ledger.end(&world.entry(EntryKind::Settle, id, i128::from(cost)));
                     if open.remove(&id).is_some() {
                         settled += i128::from(cost);
                     }
                 }
                 Act::Release(id) => {
-                    ledger.end(world.entry(EntryKind::Release, id, 0));
+                    ledger.end(&world.entry(EntryKind::Release, id, 0));
                     open.remove(&id);
                 }
                 Act::Restart => {

@@ -211,11 +211,11 @@ fn spend(path: &Path) {
         basis: Basis::default(),
     };
     for id in 0..200 {
-        ledger.hold(entry(EntryKind::Hold, id, 900), Box::new(|_| {})).expect("room");
+        ledger.hold(&entry(EntryKind::Hold, id, 900), &mut || Box::new(|_| {})).expect("room");
         match id % 3 {
             _ if id == 77 => {}
-            0 => ledger.end(entry(EntryKind::Release, id, 0)),
-            _ => ledger.end(entry(EntryKind::Settle, id, 1_000_000_000_007)),
+            0 => ledger.end(&entry(EntryKind::Release, id, 0)),
+            _ => ledger.end(&entry(EntryKind::Settle, id, 1_000_000_000_007)),
         }
     }
     ledger.flush();

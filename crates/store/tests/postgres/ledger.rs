@@ -60,7 +60,7 @@ impl World {
     /// A call from its hold to its end.
     fn call(&self, ledger: &dyn Ledger, id: u8, cost: i128) {
         held(ledger, self.entry(EntryKind::Hold, id, 500));
-        ledger.end(self.entry(EntryKind::Settle, id, cost));
+        ledger.end(&self.entry(EntryKind::Settle, id, cost));
     }
 
     fn verified(&self) -> mainstay_store::Verified {
@@ -92,10 +92,17 @@ impl World {
 }
 
 fn held(ledger: &dyn Ledger, entry: Entry) {
-    let (tell, told) = channel();
-    let written = Box::new(move |done| tell.send(done).unwrap_or_default());
-    ledger.hold(entry, written).unwrap();
-    told.recv_timeout(Duration::from_secs(60)).unwrap().unwrap();
+    let mut waits = None;
+    ledger
+        .hold(&entry, &mut || {
+            let (tell, told) = channel();
+            waits = Some(told);
+            Box::new(move |done| tell.send(done).unwrap_or_default())
+        })
+        .unwrap();
+    if let Some(told) = waits {
+        told.recv_timeout(Duration::from_secs(60)).unwrap().unwrap();
+    }
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -113,8 +120,8 @@ fn what_several_gateways_settle_is_one_ledger() {
     world.call(&first, 1, 100);
     world.call(&second, 2, 50);
     held(&second, world.entry(EntryKind::Hold, 3, 70));
-    second.further(world.entry(EntryKind::Exposure, 3, 9));
-    second.end(world.entry(EntryKind::Release, 3, 0));
+    second.further(&world.entry(EntryKind::Exposure, 3, 9));
+    second.end(&world.entry(EntryKind::Release, 3, 0));
     first.flush();
     second.flush();
     let mut rows = Vec::new();
@@ -297,7 +304,7 @@ impl Gateway {
         let holding = books.hold(who, amount, NOW, &Forever).map_err(|over| over.why)?;
         held(&self.ledger, world.entry(EntryKind::Hold, id, cost));
         books.settle(who, holding, amount);
-        self.ledger.end(world.entry(EntryKind::Settle, id, cost));
+        self.ledger.end(&world.entry(EntryKind::Settle, id, cost));
         Ok(())
     }
 

@@ -107,15 +107,19 @@ impl LeasedLedger {
 }
 
 impl Ledger for LeasedLedger {
-    fn hold(&self, entry: Entry, written: Written) -> Result<(), LedgerTrouble> {
+    fn hold(
+        &self,
+        entry: &Entry,
+        written: &mut dyn FnMut() -> Written,
+    ) -> Result<(), LedgerTrouble> {
         self.local.hold(entry, written)
     }
 
-    fn further(&self, entry: Entry) {
+    fn further(&self, entry: &Entry) {
         self.local.further(entry);
     }
 
-    fn end(&self, entry: Entry) {
+    fn end(&self, entry: &Entry) {
         self.local.end(entry);
     }
 

@@ -121,11 +121,14 @@ fn spend(path: &Path, key: &Arc<mainstay_core::store::KeyRecord>) {
     };
     for id in [1, 2] {
         let (tell, told) = std::sync::mpsc::channel();
-        let tell = Box::new(move |done| tell.send(done).unwrap_or_default());
-        ledger.hold(entry(EntryKind::Hold, id, 900), tell).unwrap();
+        let mut written = || -> mainstay_core::store::Written {
+            let tell = tell.clone();
+            Box::new(move |done| tell.send(done).unwrap_or_default())
+        };
+        ledger.hold(&entry(EntryKind::Hold, id, 900), &mut written).unwrap();
         told.recv_timeout(Duration::from_secs(20)).unwrap().unwrap();
     }
-    ledger.end(entry(EntryKind::Settle, 1, 700));
+    ledger.end(&entry(EntryKind::Settle, 1, 700));
     ledger.flush();
 }
 
