@@ -3,9 +3,9 @@
 //! A snapshot does not change; [`KeySnapshot::apply`] gives the next one. Few changes to many keys
 //! cost little: they lie over a shared base until they are an eighth of it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::{HashMap, HashMapExt as _};
 use mainstay_core::keys::{KeyShape, PublicPart, check};
 use mainstay_core::store::{Changes, KeyRecord, KeyState, Organization, Project, UnixMillis};
 
@@ -16,7 +16,8 @@ mod members;
 use members::Memberships;
 pub use members::Standing;
 
-/// Every key, organization and project as of an epoch.
+/// Every key, organization and project as of an epoch. Ids and public parts of keys are made here, so
+/// that nobody outside can put many that hash alike into a table; he may only look for them.
 #[derive(Clone, Debug, Default)]
 pub struct KeySnapshot {
     epoch: u64,

@@ -1,16 +1,17 @@
 //! The limits as of a moment ago, by whom they are about.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use foldhash::HashMap;
 use mainstay_core::keys::PublicPart;
 use mainstay_core::rules::limits::Share;
 use mainstay_core::store::{LimitRecord, Subject, model_fits};
 
 use super::Who;
 
-/// All limits. Does not change; [`Book::after`] gives the next one.
+/// All limits. Does not change; [`Book::after`] gives the next one. What it is looked up by is the
+/// gateway's own: nobody outside can choose many that hash alike.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Book {
     organizations: HashMap<Box<str>, Vec<Arc<Row>>>,

@@ -18,7 +18,7 @@ use mainstay_core::time::Moment;
 use mainstay_tokens::fits::must_count;
 
 use super::book::{Book, Row};
-use super::learnt::Learnt;
+use super::learnt::{Estimated, Learnt};
 use super::{Ask, Denied, Ending, Who, tell};
 use crate::sharing::Leases;
 
@@ -66,8 +66,8 @@ pub(super) struct Taken {
     shared: Option<Who>,
     shares: Vec<Share>,
     prompt: u64,
-    /// The estimate of the prompt, and whose it is, where a limit on tokens applies.
-    estimate: Option<(u64, String)>,
+    /// The estimate of the prompt, and what for, where a limit on tokens applies.
+    estimate: Option<(u64, Estimated)>,
     /// How the caller stands after it.
     pub(super) standing: Standing,
 }
@@ -157,11 +157,11 @@ impl LimitDesk {
         if shares.is_empty() {
             return Ok(Taken::default());
         }
-        let (model, metered) = (ask.call.model.as_deref(), count_tokens(&shares));
-        let corrected = || {
-            if metered { self.learnt.correct(model, ask.prompt) } else { ask.prompt }
-        };
-        let prompt = ask.counted.unwrap_or_else(corrected);
+        let metered = count_tokens(&shares);
+        let learnt = ask.call.model.as_deref().filter(|_| metered);
+        let learnt = learnt.map(|model| self.learnt.correct(model, ask.prompt));
+        let corrected = learnt.as_ref().map_or(ask.prompt, |(_, corrected)| *corrected);
+        let prompt = ask.counted.unwrap_or(corrected);
         let tokens = ask.call.tokens.saturating_sub(ask.prompt).saturating_add(prompt);
         let sure = !metered || ask.counted.is_some() || ask.prompt == 0;
         let need = Need { tokens, count_refused: ask.count_refused };
@@ -169,8 +169,7 @@ impl LimitDesk {
         match admitted {
             Ok(()) => {
                 self.count_shadows(&book, &shares);
-                let estimate =
-                    model.filter(|_| metered).map(|model| (ask.prompt, model.to_owned()));
+                let estimate = learnt.map(|(of, _)| (ask.prompt, of));
                 let shared = self.leases.as_ref().map(|_| ask.who.clone());
                 let shard = shard(ask.who.org());
                 Ok(Taken { shard, shared, shares, prompt, estimate, standing })
@@ -245,13 +244,13 @@ impl LimitDesk {
 
     /// What a provider says that a prompt was, is what its estimate was worth.
     fn learn(&self, taken: &Taken, ending: &Ending<'_>) {
-        let (Some((estimate, model)), Ending::Walked { used: Some(used), .. }) =
+        let (Some((estimate, of)), Ending::Walked { used: Some(used), .. }) =
             (&taken.estimate, ending)
         else {
             return;
         };
         if !used.counted {
-            self.learnt.observe(model, *estimate, used.usage.input);
+            self.learnt.observe(of, *estimate, used.usage.input);
         }
     }
 

@@ -1,9 +1,10 @@
 //! The budgets of all organizations, each organization's behind a lock of its own.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
+use foldhash::HashMap;
 use mainstay_core::money::Usd;
 use mainstay_core::money::budget::account::Told;
 use mainstay_core::money::budget::{Alert, Books, Owner, Period};
@@ -26,7 +27,7 @@ const ALERTS_MAX: usize = 10_000;
 /// The budgets of all organizations.
 #[derive(Debug)]
 pub(crate) struct AllBooks {
-    /// Organizations without a budget are not in it.
+    /// By organizations' ids, which are the gateway's own. Those without a budget are not in it.
     books: ArcSwap<HashMap<Box<str>, OrgBooks>>,
     known: Mutex<Known>,
     /// The latest admission on record at the start: a clock that was set back since stands still.
