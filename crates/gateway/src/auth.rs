@@ -101,7 +101,7 @@ pub(crate) struct KeyNews {
 pub(crate) fn authenticate(
     auth: Auth,
     headers: &Fields,
-    book: &KeyBook,
+    book: &KeySnapshot,
     now: UnixMillis,
 ) -> Result<Caller, Refused> {
     match auth {
@@ -145,8 +145,8 @@ fn bearer(headers: &Fields) -> Result<&[u8], Refused> {
     Ok(bearer)
 }
 
-fn known_key(bearer: &[u8], book: &KeyBook, now: UnixMillis) -> Result<CallerKey, Refused> {
-    match book.0.load().verify(bearer, now) {
+fn known_key(bearer: &[u8], book: &KeySnapshot, now: UnixMillis) -> Result<CallerKey, Refused> {
+    match book.verify(bearer, now) {
         Verdict::NotOurs => Err(incorrect(
             bearer,
             "it does not look like a key of this gateway, which begins with sk-ms-. Keys of the provider belong into \

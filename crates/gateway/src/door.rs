@@ -146,11 +146,15 @@ async fn prepare(
     ticket.leads_to(path.endpoint);
     ticket.trace(&settings, &head.headers);
     guard_open_door(settings.auth, &settings.cors, &head.headers, path.endpoint)?;
-    let caller = authenticate(settings.auth, &head.headers, &shared.keys, shared.wall.now())?;
-    let who = Who::of(&caller);
-    ticket.called_by(who.clone());
-    scopes::check(&caller, &path, &head.method)?;
-    tenancy::check(shared, &settings, &caller, (&head.method, &head.headers), peer)?;
+    let (caller, who) = {
+        let keys = shared.keys.snapshot();
+        let caller = authenticate(settings.auth, &head.headers, &keys, shared.wall.now())?;
+        let who = Who::of(&caller);
+        ticket.called_by(who.clone());
+        scopes::check(&caller, &path, &head.method)?;
+        tenancy::check(&keys, &settings, &caller, (&head.method, &head.headers), peer)?;
+        (caller, who)
+    };
     let blank = blank_call(&path, &head.method, ticket.id.clone(), ticket.arrived);
     let (credential, traced) = (caller.credential.clone(), ticket.context());
     let mut call = Box::write(Box::new_uninit(), Call { credential, traced, ..blank });

@@ -112,9 +112,10 @@ fn sound<'b>(
     bytes: &'b [u8],
     engine: &Engine,
 ) -> Result<(Peek<'b>, Level, Words), Refused> {
-    let usual = engine.validation(None);
+    let view = engine.view();
+    let usual = view.validation(None);
     if let Some((peeked, words)) = validate::sound(endpoint, usual, bytes)
-        && engine.validation(peeked.model.as_deref()) == usual
+        && view.validation(peeked.model.as_deref()) == usual
     {
         return Ok((peeked, usual, words));
     }

@@ -71,7 +71,7 @@ impl Rehearsal {
     ///
     /// He may not call.
     pub fn authenticate(&self, headers: &Fields) -> Result<(), NotAdmitted> {
-        authenticate(Auth::Keys, headers, &self.keys, self.wall.now())
+        authenticate(Auth::Keys, headers, &self.keys.snapshot(), self.wall.now())
             .map(|_| ())
             .map_err(|refused| NotAdmitted(refused.message))
     }
@@ -84,8 +84,8 @@ impl Rehearsal {
     /// It was not admitted.
     pub async fn call(&self, headers: &Fields, body: Bytes) -> Result<(), NotAdmitted> {
         let told = |refused: crate::refused::Refused| NotAdmitted(refused.message);
-        let caller =
-            authenticate(Auth::Keys, headers, &self.keys, self.wall.now()).map_err(told)?;
+        let caller = authenticate(Auth::Keys, headers, &self.keys.snapshot(), self.wall.now())
+            .map_err(told)?;
         let who = Who::of(&caller);
         let call = self.blank(body);
         let now = self.engine.now();

@@ -14,22 +14,20 @@ use mainstay_store::{KeySnapshot, Standing};
 use crate::auth::Caller;
 use crate::refused::Refused;
 use crate::settings::Settings;
-use crate::shared::Shared;
 
 /// Puts the request to the rules about its key, project and organization. Without a key there is
 /// nobody they could be about.
 pub(crate) fn check(
-    shared: &Shared,
+    book: &KeySnapshot,
     settings: &Settings,
     caller: &Caller,
     (method, headers): (&Method, &Fields),
     peer: Option<IpAddr>,
 ) -> Result<(), Refused> {
     let Some(key) = &caller.key else { return Ok(()) };
-    let book = shared.keys.snapshot();
-    check_standing(&key.record, &book, method)?;
-    check_names(&key.record, &book, headers)?;
-    settings.access.check(&key.record, &book, headers, peer)
+    check_standing(&key.record, book, method)?;
+    check_names(&key.record, book, headers)?;
+    settings.access.check(&key.record, book, headers, peer)
 }
 
 /// Whether the key's owner is still a member, and whether his role allows the method.

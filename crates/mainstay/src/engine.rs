@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use mainstay_core::dice::Dice;
 use mainstay_core::plan::{Candidate, Facts, Handle, Plan};
 use mainstay_core::policy::{Policy, Strategy};
@@ -38,6 +38,19 @@ pub struct Engine {
 pub(crate) struct Candidates {
     pub(crate) targets: Vec<Candidate<Shared>>,
     pub(crate) policy: Arc<Policy>,
+}
+
+/// What an engine was told, as of one moment. Not to be kept.
+#[derive(Debug)]
+pub struct View(Guard<Arc<Directory>>);
+
+impl View {
+    /// As [`Engine::validation`].
+    pub fn validation(&self, model: Option<&str>) -> Level {
+        let View(directory) = self;
+        let route = model.and_then(|model| directory.route(model));
+        route.map_or(&directory.policy, |way| &way.policy).validate.level
+    }
 }
 
 /// What is known of a target before it is asked.
@@ -155,9 +168,12 @@ impl Engine {
     /// How much is checked before a call for this model is sent: by its route, else by the policy of
     /// calls without one.
     pub fn validation(&self, model: Option<&str>) -> Level {
-        let directory = self.directory.load();
-        let route = model.and_then(|model| directory.route(model));
-        route.map_or(&directory.policy, |way| &way.policy).validate.level
+        self.view().validation(model)
+    }
+
+    /// The configuration of this moment, for several questions in a row.
+    pub fn view(&self) -> View {
+        View(self.directory.load())
     }
 
     /// What is known of the targets that a call for this model may go to.

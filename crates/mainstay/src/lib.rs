@@ -34,7 +34,7 @@ mod whole;
 
 pub use client::Client;
 pub use directory::{Edition, KnownModels};
-pub use engine::{CircuitNews, Engine, Reach, TargetSnapshot};
+pub use engine::{CircuitNews, Engine, Reach, TargetSnapshot, View};
 pub use error::{Details, Error, Said};
 pub use fields::Fields;
 pub use mainstay_core::wire::endpoint;

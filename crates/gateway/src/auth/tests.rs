@@ -42,7 +42,7 @@ fn book(records: Vec<KeyRecord>) -> KeyBook {
 fn ask(book: &KeyBook, header: &[u8]) -> Result<Caller, Refused> {
     let mut headers = Fields::default();
     headers.insert(header::AUTHORIZATION, HeaderValue::from_bytes(header).unwrap());
-    authenticate(Auth::Keys, &headers, book, NOW)
+    authenticate(Auth::Keys, &headers, &book.snapshot(), NOW)
 }
 
 fn bearer_of(text: &KeyText) -> Vec<u8> {
@@ -87,7 +87,7 @@ fn every_way_to_be_wrong_has_its_kind_and_says_what_to_do() {
         assert_eq!(refused.kind, kind, "{}", refused.message);
         assert!(refused.message.contains(word), "{}", refused.message);
     }
-    let none = authenticate(Auth::Keys, &Fields::default(), &book, NOW).unwrap_err();
+    let none = authenticate(Auth::Keys, &Fields::default(), &book.snapshot(), NOW).unwrap_err();
     assert_eq!(none.kind, Kind::InvalidAuthentication);
 }
 
@@ -117,6 +117,6 @@ fn two_credentials_in_one_request_are_refused() {
     let mut headers = Fields::default();
     headers.append(header::AUTHORIZATION, HeaderValue::from_static("Bearer a"));
     headers.append(header::AUTHORIZATION, HeaderValue::from_static("Bearer b"));
-    let refused = authenticate(Auth::Keys, &headers, &book(vec![]), NOW).unwrap_err();
+    let refused = authenticate(Auth::Keys, &headers, &book(vec![]).snapshot(), NOW).unwrap_err();
     assert!(refused.message.contains("more than one"));
 }
