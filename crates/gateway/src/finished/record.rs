@@ -86,11 +86,11 @@ impl Records {
     /// Makes the record of a call; it stands until that of the next.
     pub(super) fn of(
         &mut self,
-        mut call: Finished,
+        call: &mut Finished,
         targets: &mut Targets<'_>,
     ) -> Option<&mut RequestRecord> {
         self.record.id = RequestId::parse(&call.id)?;
-        self.who(&call);
+        self.who(call);
         let record = &mut self.record;
         let asked = &call.trace.asked;
         maybe(&mut record.model, asked.model.as_deref().map(|name| self.model.kept(name)));
@@ -111,7 +111,7 @@ impl Records {
         record.cost = call.cost;
         record.sdk_retry = asked.sdk_retry;
         record.failed = call.failed.take().map(|note| *note);
-        attempts(&mut record.attempts, &call, targets);
+        attempts(&mut record.attempts, call, targets);
         Some(record)
     }
 

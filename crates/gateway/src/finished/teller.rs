@@ -284,14 +284,21 @@ impl Work {
     fn look(&mut self) -> usize {
         for queue in &self.queues {
             let mut taken = queue.take(std::mem::take(&mut self.spare));
-            self.calls.append(&mut taken);
+            if self.calls.is_empty() {
+                std::mem::swap(&mut self.calls, &mut taken);
+            } else {
+                self.calls.append(&mut taken);
+            }
             // After a flood no more memory is kept than there is use for.
             taken.shrink_to(2 * self.calls.len().max(MANY));
             self.spare = taken;
         }
         let count = self.calls.len();
         if count > 0 {
-            self.calls.sort_by_key(|call| call.arrived + call.took);
+            // Those of one worker are in this order.
+            if self.queues.len() > 1 {
+                self.calls.sort_by_key(|call| call.arrived + call.took);
+            }
             self.tell();
             self.calls.shrink_to(2 * count.max(MANY));
         }
@@ -312,7 +319,7 @@ impl Work {
             if call.trace.records.iter().any(dropped) {
                 tallied(&shared).dropped(&call.trace.records);
             }
-            let Some(record) = self.records.of(call, &mut targets) else { continue };
+            let Some(record) = self.records.of(&mut call, &mut targets) else { continue };
             tallied(&shared).finished(record);
             line::write(record, settings.log.bodies);
             if let Some(sum) = self.sums.call(record, now) {

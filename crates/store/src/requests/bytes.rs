@@ -56,6 +56,9 @@ impl<'a> Writer<'a> {
         if self.form == Form::Wide {
             return self.raw(wide);
         }
+        if let Ok(short @ ..=0x7f) = u8::try_from(number) {
+            return self.to.push(short);
+        }
         let mut bytes = [0; 19];
         let (mut rest, mut at) = (number, 0);
         // Nearly all numbers have 64 bits at most, which the processor has in one piece.
