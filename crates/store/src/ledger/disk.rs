@@ -11,6 +11,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use mainstay_core::store::Durability;
+use rusqlite::Connection;
 
 use super::Shared;
 use super::since::Since;
@@ -93,6 +94,7 @@ pub(super) fn run(shared: &Shared) {
     name.push("-wal");
     let log = PathBuf::from(name);
     let mut file: Option<File> = None;
+    let mut mover = None;
     let mut moved = Since::now();
     // In the mode `process` batches are written as seldom as there is use for.
     let rest = match shared.settings.durability {
@@ -117,7 +119,7 @@ pub(super) fn run(shared: &Shared) {
             let size =
                 file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |data| data.len());
             if size > LOG_SIZE {
-                move_pages(shared);
+                move_pages(shared, &mut mover);
             }
             moved = Since::now();
         }
@@ -143,10 +145,15 @@ fn sync(log: &PathBuf, file: &mut Option<File>) -> std::io::Result<()> {
 }
 
 /// Best effort: what is not moved here is moved by the writer when the log has grown much larger.
-fn move_pages(shared: &Shared) {
-    let moved = rusqlite::Connection::open(&shared.path)
-        .and_then(|connection| connection.execute_batch("PRAGMA wal_checkpoint(PASSIVE)"));
-    if let Err(error) = moved {
-        tracing::debug!(%error, "could not move the store's log into its file");
+fn move_pages(shared: &Shared, mover: &mut Option<Connection>) {
+    let open = || Connection::open(&shared.path);
+    let moved = mover.take().map_or_else(open, Ok).and_then(|connection| {
+        connection.execute_batch("PRAGMA wal_checkpoint(PASSIVE)")?;
+        Ok(connection)
+    });
+    match moved {
+        // What it has read of the tables it need not read again.
+        Ok(connection) => *mover = Some(connection),
+        Err(error) => tracing::debug!(%error, "could not move the store's log into its file"),
     }
 }

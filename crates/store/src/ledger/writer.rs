@@ -12,7 +12,7 @@ use rusqlite::{Connection, Result};
 
 use super::inbox::Taken;
 use super::journal::{self, Noted};
-use super::record::{LENGTH, Record};
+use super::record::Record;
 use super::since::Since;
 use super::tables::{self, Last, Names};
 use super::{Job, Shared, disk, replay};
@@ -46,6 +46,8 @@ pub(super) struct Writer {
     /// Entries that keep the rules and are not written, as they were noted.
     pending: Vec<u8>,
     count: usize,
+    /// Memory for the records of a batch.
+    blob: Vec<u8>,
     /// Who waits for them.
     waiters: Vec<Written>,
     last: Last,
@@ -72,6 +74,7 @@ impl Writer {
             open_next: 0,
             pending: Vec::new(),
             count: 0,
+            blob: Vec::new(),
             waiters: Vec::new(),
             last,
             failing: false,
@@ -271,32 +274,33 @@ impl Writer {
         self.shared.waiting.fetch_sub(std::mem::take(&mut self.count), Ordering::Relaxed);
         self.pending.clear();
         self.pending.shrink_to(PENDING_KEPT);
+        self.blob.clear();
+        self.blob.shrink_to(PENDING_KEPT);
         for waiter in self.waiters.drain(..) {
             waiter(Ok(()));
         }
     }
 
     fn write(&mut self) -> Result<Last> {
-        let Writer { connection, names, known, pending, last, open_in, open_next, count, .. } =
-            self;
+        let Writer { connection, names, known, pending, last, open_in, open_next, blob, .. } = self;
         let seq = last.seq + 1;
         let oldest = open_in.keys().next().copied();
         let open_from = oldest.unwrap_or(if *open_next > 0 { seq } else { seq + 1 });
         crate::sqlite::in_transaction(connection, |change| {
-            let mut blob = Vec::with_capacity(*count * LENGTH);
+            blob.clear();
             let mut sums = BTreeMap::new();
             let mut batch = Last { seq, open_from, ..*last };
             let mut rest = &pending[..];
             while let Some((entry, behind)) = journal::first(rest) {
                 let record = known.numbered(change, names, &entry)?;
-                record.write(&mut blob);
+                record.write(blob);
                 tables::add(&mut sums, &record);
                 batch.latest = batch.latest.max(record.at.0);
                 batch.journal = batch.journal.max(entry.number);
                 rest = behind;
             }
-            batch.digest = tables::digest(&last.digest, seq, &blob);
-            tables::put_batch(change, &batch, &blob)?;
+            batch.digest = tables::digest(&last.digest, seq, blob);
+            tables::put_batch(change, &batch, blob)?;
             tables::put_sums(change, &sums)?;
             Ok(batch)
         })
