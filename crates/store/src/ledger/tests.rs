@@ -168,6 +168,21 @@ fn a_hold_that_was_told_survives_a_kill_and_is_charged_once() {
 }
 
 #[test]
+fn whoever_holds_is_told_later_only_where_the_disk_is_waited_for() {
+    for durability in [Durability::Process, Durability::Batched, Durability::Strict] {
+        let world = World::new();
+        let ledger = world.open(durability);
+        let mut asked = 0;
+        let written = &mut || -> Written {
+            asked += 1;
+            Box::new(|_| {})
+        };
+        ledger.hold(&world.entry(EntryKind::Hold, 1, 70), written).unwrap();
+        assert_eq!(asked, usize::from(durability == Durability::Strict), "{durability:?}");
+    }
+}
+
+#[test]
 fn a_hold_survives_a_kill_at_the_very_moment_it_is_told() {
     let world = World::new();
     let ledger = world.open(Durability::Process);
