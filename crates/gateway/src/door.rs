@@ -12,6 +12,7 @@ use http::{Method, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 use mainstay::Fields;
 use mainstay::call::{Asked, Call, CallBody};
+use mainstay::cohort::{Cohort, Stage};
 use mainstay_core::failure::Kind;
 use mainstay_core::time::Moment;
 use mainstay_core::wire::endpoint::{BodyForm, Endpoint};
@@ -75,7 +76,7 @@ pub(crate) async fn answer(
     let mut ticket = Ticket::open(&worker);
     let Request { head, body: slot } = &mut *request;
     let origin = cors::allowed(&worker.shared.settings().cors, &head.headers);
-    let mut response = match prepare(&worker.shared, head, peer, slot, &mut ticket).await {
+    let mut response = match prepare(&worker, head, peer, slot, &mut ticket).await {
         Ok(Next::Call(call, after)) => send(&worker, call, after, ticket).await,
         // What few requests need has memory of its own, so that the others do not carry room for it.
         Ok(Next::Models(asked)) => Box::pin(models::answer(&worker, *asked, ticket)).await,
@@ -117,20 +118,27 @@ async fn send(
         }
     }
     let received = worker.shared.engine.now();
+    let cohort = worker.upstream.cohort();
+    cohort.reach(Stage::Begin).await;
     match worker.shared.engine.call(&worker.upstream, call).answer().await {
-        Ok((head, body)) => answer::delivered(ticket, received, head, body),
+        Ok((head, body)) => {
+            cohort.reach(Stage::Deliver).await;
+            answer::delivered(ticket, received, head, body)
+        }
         Err(refusal) => answer::failed(ticket, received, *refusal),
     }
 }
 
 async fn prepare(
-    shared: &Shared,
+    worker: &Worker,
     head: &mut Head,
     peer: Option<IpAddr>,
     slot: &mut Option<Arriving>,
     ticket: &mut Ticket,
 ) -> Result<Next, Refused> {
-    let settings = shared.settings();
+    let (shared, cohort) = (&*worker.shared, worker.upstream.cohort());
+    // Not a guard: calls that halt here are many, and guards that are cheap are few.
+    let settings = shared.settings.load_full();
     if cors::is_preflight(&head.method, &head.headers) && !settings.cors.is_empty() {
         let (status, headers) = cors::leave(&settings.cors, &head.headers)?;
         return Ok(Next::Answer(status, headers, Bytes::new()));
@@ -146,6 +154,7 @@ async fn prepare(
     ticket.leads_to(path.endpoint);
     ticket.trace(&settings, &head.headers);
     guard_open_door(settings.auth, &settings.cors, &head.headers, path.endpoint)?;
+    cohort.reach(Stage::Caller).await;
     let (caller, who) = {
         let keys = shared.keys.snapshot();
         let caller = authenticate(settings.auth, &head.headers, &keys, shared.wall.now())?;
@@ -158,7 +167,8 @@ async fn prepare(
     let blank = blank_call(&path, &head.method, ticket.id.clone(), ticket.arrived);
     let (credential, traced) = (caller.credential.clone(), ticket.context());
     let mut call = Box::write(Box::new_uninit(), Call { credential, traced, ..blank });
-    let entry = Entry { shared, settings: &settings, caller: &caller, who: &who, path: &path };
+    let (caller, who, path) = (&caller, &who, &path);
+    let entry = Entry { shared, cohort, settings: &settings, caller, who, path };
     let filled = fill(entry, (&head.method, &mut head.headers), slot, ticket, &mut call).await;
     let after = match filled {
         Ok(Filled::Ready(after)) => after,
@@ -181,6 +191,7 @@ async fn prepare(
 #[derive(Clone, Copy)]
 struct Entry<'a> {
     shared: &'a Shared,
+    cohort: &'a Cohort,
     settings: &'a Settings,
     caller: &'a Caller,
     who: &'a Who,
@@ -208,11 +219,12 @@ async fn fill(
     ticket: &mut Ticket,
     call: &mut Call,
 ) -> Result<Filled, Refused> {
-    let Entry { shared, settings, caller, who, path } = entry;
+    let Entry { shared, cohort, settings, caller, who, path } = entry;
     read_wishes(call, head);
     let treatment = Treatment::of(path, method, head);
     let taken = body::take(slot, head, treatment, &settings.bounds, &shared.held).await?;
     let inflated = taken.inflated;
+    cohort.reach(Stage::Check).await;
     let looked = look::into(call, taken, head, &shared.engine).await?;
     ticket.keep(looked.hold);
     ticket.wishes(&call.body);
@@ -231,6 +243,7 @@ async fn fill(
             }
         }
     }
+    cohort.reach(Stage::Admit).await;
     if let Some(pledge) = admit(entry, call, &looked.asked, ticket).await? {
         let hold = pledge.written().await?;
         (call.account, call.add_usage) = (Some(hold.account()), true);
@@ -282,7 +295,7 @@ async fn admit(
     asked: &money::Asked,
     ticket: &mut Ticket,
 ) -> Result<Option<Pledge>, Refused> {
-    let Entry { shared, settings, caller, who, path: _ } = entry;
+    let Entry { shared, cohort, settings, caller, who, path: _ } = entry;
     let ask = |call: &Call, counted, waited| {
         shared.admission.admit(&Ask {
             who,
@@ -314,6 +327,7 @@ async fn admit(
     let admitted = admitted.map_err(Denied::into_refused)?;
     call.add_usage |= admitted.counts_tokens();
     ticket.admit(admitted);
+    cohort.reach(Stage::Pay).await;
     let (rules, engine) = (&settings.money, &*shared.engine);
     shared.money.admit(&MoneyAsk { caller, call, asked, rules, engine, now: shared.wall.now() })
 }

@@ -20,6 +20,8 @@ pub(crate) async fn run(
     connections_max: usize,
     mut phase: watch::Receiver<Phase>,
 ) -> std::io::Result<()> {
+    // The runtime has this thread alone, and it ends with the runtime.
+    tokio::spawn(worker.upstream.cohort().clone().conduct());
     let listener = TcpListener::from_std(listener)?;
     let seats = u32::try_from(connections_max.clamp(1, Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
     let room = Arc::new(Semaphore::new(seats as usize));

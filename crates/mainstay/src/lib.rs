@@ -13,6 +13,7 @@ pub mod answer;
 pub mod call;
 pub mod client;
 pub mod clock;
+pub mod cohort;
 pub mod compose;
 mod directory;
 mod dispatch;

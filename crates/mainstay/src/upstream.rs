@@ -34,6 +34,12 @@ pub trait Attempt: Send + Unpin + 'static {
     /// The next thing that happened. After [`AttemptEvent::End`] or [`AttemptEvent::Fault`] it is
     /// not polled again.
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<AttemptEvent>;
+
+    /// Whether it is pending for no other reason than that other calls take the same step
+    /// ([`cohort`](crate::cohort)).
+    fn halts(&self) -> bool {
+        false
+    }
 }
 
 /// What happened to an attempt, in this order: `Sending`, `Head`, any number of `Data`, `End`; a

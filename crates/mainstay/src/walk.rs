@@ -221,6 +221,9 @@ impl<U: Upstream> Run<U> {
             // What arrived comes before what is late: a caller that reads slowly must not have a
             // timer run out on bytes that have been there all the time.
             let moved = self.poll_attempts(cx);
+            if !moved && self.live.iter().flatten().any(|live| live.attempt.halts()) {
+                return Poll::Pending;
+            }
             if !self.out.is_empty() {
                 continue;
             }

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use http::Response;
+use mainstay::cohort::{Cohort, Stage, Turn};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
@@ -60,7 +61,8 @@ pub(super) async fn serve<I>(
 where
     I: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut line = Line { io, read: BytesMut::new(), out: Vec::new(), timer: None };
+    let cohort = worker.upstream.cohort().clone();
+    let mut line = Line { io, cohort, read: BytesMut::new(), out: Vec::new(), timer: None };
     let stops = || *phase.borrow() >= Phase::Stopping;
     loop {
         let Usual { request, bodiless, last } = match line.next(bounds, stops).await {
@@ -95,6 +97,8 @@ enum Next {
 /// A connection.
 struct Line<I> {
     io: I,
+    /// The worker's calls.
+    cohort: Cohort,
     /// What was read and not understood.
     read: BytesMut,
     /// Memory for what is written.
@@ -107,8 +111,12 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Line<I> {
     /// Waits for the next request.
     async fn next(&mut self, bounds: HeadBounds, stops: impl Fn() -> bool) -> Next {
         let (mut due, mut rest, mut whole) = (None, None, 0);
+        let mut turn = Turn::default();
         poll_fn(|cx| {
             loop {
+                if !self.read.is_empty() {
+                    ready!(turn.poll(&self.cohort, Stage::Read, cx));
+                }
                 if self.read.len() >= whole {
                     match request::look(&mut self.read, bounds.bytes) {
                         Look::Usual(usual) => return Poll::Ready(Next::Usual(usual)),
@@ -161,10 +169,15 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Line<I> {
     async fn attended<F: Future>(&mut self, work: F) -> Option<F::Output> {
         let mut work = pin!(work);
         poll_fn(|cx| {
+            self.cohort.watch();
             if let Poll::Ready(done) = work.as_mut().poll(cx) {
                 return Poll::Ready(Some(done));
             }
-            if self.has_left(cx) { Poll::Ready(None) } else { Poll::Pending }
+            if !self.cohort.halts() && self.has_left(cx) {
+                Poll::Ready(None)
+            } else {
+                Poll::Pending
+            }
         })
         .await
     }
@@ -206,8 +219,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Line<I> {
         let out = std::mem::take(&mut self.out);
         let mut reply = Reply::new(response, out, bodiless, last, worker.shared.wall.now());
         let sent = poll_fn(|cx| {
-            let sent = reply.poll(&mut self.io, cx);
-            if sent.is_pending() && self.has_left(cx) {
+            self.cohort.watch();
+            let sent = reply.poll(&mut self.io, &self.cohort, cx);
+            if sent.is_pending() && !self.cohort.halts() && self.has_left(cx) {
                 return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
             }
             sent

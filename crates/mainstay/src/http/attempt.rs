@@ -17,6 +17,7 @@ use super::body::{Outbound, Outgoing};
 use super::connect::obtain;
 use super::h2::{Answer, Stream2};
 use super::pool::{Lease, Site, Whole};
+use crate::cohort::{Stage, Turn};
 use crate::fields::Fields;
 use crate::upstream::{AnswerHead, Attempt, AttemptEvent, AttemptRequest, BodyBroken};
 
@@ -28,6 +29,9 @@ pub struct HttpAttempt {
     sending: bool,
     /// Until a connection takes it. It is too much to be moved with each change of state.
     outbound: Option<Outbound>,
+    /// Before a connection is taken, and before the answer's body is.
+    begins: Turn,
+    reads: Turn,
     state: State,
 }
 
@@ -56,7 +60,15 @@ impl HttpAttempt {
     pub(super) fn new(site: Arc<Site>, request: AttemptRequest) -> Self {
         let AttemptRequest { method, path, headers, body, connect_timeout, .. } = request;
         let outbound = Outbound { method, path, headers, body: Outgoing::from(body) };
-        Self { site, connect_timeout, sending: false, outbound: Some(outbound), state: State::New }
+        Self {
+            site,
+            connect_timeout,
+            sending: false,
+            outbound: Some(outbound),
+            begins: Turn::default(),
+            reads: Turn::default(),
+            state: State::New,
+        }
     }
 
     /// One step further; `None` when only the state changed.
@@ -65,13 +77,16 @@ impl HttpAttempt {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<AttemptEvent>, TransportFault>> {
         match &mut self.state {
-            State::New | State::Ready(_) => Poll::Ready(self.begin()),
+            State::New | State::Ready(_) => {
+                ready!(self.begins.poll(&self.site.common.cohort, Stage::Attempt, cx));
+                Poll::Ready(self.begin())
+            }
             State::Connecting(connecting) => {
                 self.state = State::Ready(ready!(connecting.as_mut().poll(cx))?);
                 Poll::Ready(Ok(None))
             }
             State::Waiting(whole) => {
-                let head = ready!(whole.conn.poll_head(cx))?;
+                let head = ready!(whole.conn.poll_head(&self.site.common.cohort, cx))?;
                 self.is_answered(&head)?;
                 Poll::Ready(Ok(Some(AttemptEvent::Head(head))))
             }
@@ -83,6 +98,7 @@ impl HttpAttempt {
                 }
             },
             State::Reading(whole) => {
+                ready!(self.reads.poll(&self.site.common.cohort, Stage::Body, cx));
                 let piece = ready!(whole.conn.poll_piece(cx))?;
                 Poll::Ready(Ok(Some(self.read(piece))))
             }
@@ -218,6 +234,19 @@ impl Attempt for HttpAttempt {
                     return Poll::Ready(AttemptEvent::Fault(fault));
                 }
             }
+        }
+    }
+
+    fn halts(&self) -> bool {
+        let halts = |turn: &Turn| *turn == Turn::Halted;
+        match &self.state {
+            State::New | State::Ready(_) => halts(&self.begins),
+            State::Waiting(whole) => whole.conn.halts(),
+            State::Reading(_) => halts(&self.reads),
+            State::Connecting(_)
+            | State::WaitingPart(..)
+            | State::ReadingPart { .. }
+            | State::Over => false,
         }
     }
 }

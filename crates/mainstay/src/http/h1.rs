@@ -19,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use super::body::Outbound;
 use super::settings::HttpSettings;
 use super::socket::Socket;
+use crate::cohort::{Cohort, Stage, Turn};
 use crate::upstream::AnswerHead;
 
 mod chunks;
@@ -56,6 +57,9 @@ pub(super) struct Conn1 {
     /// The answer has no body, whatever its head says.
     bodiless: bool,
     sips: bool,
+    /// Before the request leaves, and behind the first bytes of its answer.
+    sends: Turn,
+    hears: Turn,
 }
 
 #[derive(Debug)]
@@ -87,6 +91,8 @@ impl Conn1 {
             keeps: true,
             bodiless: false,
             sips: false,
+            sends: Turn::default(),
+            hears: Turn::default(),
         })
     }
 
@@ -94,6 +100,7 @@ impl Conn1 {
     pub(super) fn send(&mut self, request: Outbound, host: &HeaderValue) {
         self.bodiless = request.method == http::Method::HEAD;
         self.out.begin(request, host);
+        (self.sends, self.hears) = (Turn::default(), Turn::default());
         (self.phase, self.sips, self.room, self.came) = (Phase::Head, false, FIRST, 0);
     }
 
@@ -105,12 +112,17 @@ impl Conn1 {
     /// The answer's head; interim answers are passed over.
     pub(super) fn poll_head(
         &mut self,
+        cohort: &Cohort,
         cx: &mut Context<'_>,
     ) -> Poll<Result<AnswerHead, TransportFault>> {
         if !self.out.is_done() {
+            ready!(self.sends.poll(cohort, Stage::Send, cx));
             self.poll_out(cx, TransportFault::ResetBeforeAnswer)?;
         }
         loop {
+            if !self.read.is_empty() {
+                ready!(self.hears.poll(cohort, Stage::Heard, cx));
+            }
             if let Some(head) = head::parse(&mut self.read, &self.bounds, self.bodiless)? {
                 self.keeps = head.keeps;
                 self.phase = match head.framing {
@@ -125,6 +137,11 @@ impl Conn1 {
                 return Poll::Ready(Err(TransportFault::ResetBeforeAnswer));
             }
         }
+    }
+
+    /// Whether the answer's head is waited for for no other reason than others of its cohort.
+    pub(super) fn halts(&self) -> bool {
+        self.sends == Turn::Halted || self.hears == Turn::Halted
     }
 
     /// The next piece of the body; `None` at its end.

@@ -31,6 +31,7 @@ pub use tls::{Trust, TrustError};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::cohort::Cohort;
 use crate::upstream::{AttemptRequest, Destination, Upstream};
 use pool::{Common, Site};
 
@@ -61,8 +62,13 @@ impl HttpUpstream {
     /// A transport without connections that shares the authorities with others.
     pub fn with_trust(settings: HttpSettings, trust: Trust) -> Self {
         let (opened, reused) = (AtomicU64::new(0), AtomicU64::new(0));
-        let common = Common { settings, trust, opened, reused };
+        let common = Common { settings, trust, opened, reused, cohort: Cohort::default() };
         Self { common: Arc::new(common), sites: Mutex::default() }
+    }
+
+    /// The calls of this transport, for whoever has them take their steps together.
+    pub fn cohort(&self) -> &Cohort {
+        &self.common.cohort
     }
 
     /// What was opened and reused so far, and what is idle.

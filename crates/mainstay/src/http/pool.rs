@@ -21,6 +21,7 @@ use super::h1::Conn1;
 use super::h2::{Conn2, Stream2};
 use super::settings::{HttpSettings, SWEEPS_A_LIFE};
 use super::tls::Trust;
+use crate::cohort::Cohort;
 use crate::upstream::Destination;
 
 /// What all destinations of one transport share.
@@ -29,6 +30,8 @@ pub(super) struct Common {
     pub(super) trust: Trust,
     pub(super) opened: AtomicU64,
     pub(super) reused: AtomicU64,
+    /// The calls of this transport.
+    pub(super) cohort: Cohort,
 }
 
 /// One destination and its connections.

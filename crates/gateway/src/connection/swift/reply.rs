@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderName, Response, StatusCode};
 use http_body::Body;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
+use mainstay::cohort::{Cohort, Stage, Turn};
 use mainstay::fields::push_number;
 use mainstay_core::store::UnixMillis;
 use tokio::io::AsyncWrite;
@@ -39,6 +40,9 @@ pub(super) struct Reply {
     framing: Framing,
     broken: bool,
     unflushed: bool,
+    /// Before the body is taken, and before anything is written.
+    takes: Turn,
+    writes: Turn,
 }
 
 /// How the body's end is told.
@@ -89,6 +93,8 @@ impl Reply {
             framing,
             broken: false,
             unflushed: true,
+            takes: Turn::default(),
+            writes: Turn::default(),
         }
     }
 
@@ -100,10 +106,13 @@ impl Reply {
     pub(super) fn poll<I: AsyncWrite + Unpin>(
         &mut self,
         io: &mut I,
+        cohort: &Cohort,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         loop {
+            ready!(self.takes.poll(cohort, Stage::Take, cx));
             let waits = self.gather(cx);
+            ready!(self.writes.poll(cohort, Stage::Write, cx));
             ready!(self.poll_written(io, cx))?;
             if waits || self.body.is_none() {
                 if self.unflushed {

@@ -12,7 +12,11 @@ use crate::settings::Expose;
 fn told(response: Response<ReplyBody>, bodiless: bool, last: bool) -> String {
     let mut reply = Reply::new(response, Vec::new(), bodiless, last, UnixMillis(784_111_777_000));
     let mut out = Vec::new();
-    let sent = reply.poll(&mut Sink(&mut out), &mut Context::from_waker(Waker::noop()));
+    let sent = reply.poll(
+        &mut Sink(&mut out),
+        &Cohort::default(),
+        &mut Context::from_waker(Waker::noop()),
+    );
     assert!(matches!(sent, Poll::Ready(Ok(()))), "{sent:?}");
     assert!(reply.into_memory().is_empty());
     let text = String::from_utf8(out).unwrap();
