@@ -121,8 +121,11 @@ struct Conductor<'a>(&'a Shared);
 
 impl Drop for Conductor<'_> {
     fn drop(&mut self) {
-        self.0.conducted.store(false, Relaxed);
-        let left = std::mem::take(&mut *self.0.floor());
+        let left = {
+            let mut floor = self.0.floor();
+            self.0.conducted.store(false, Relaxed);
+            std::mem::take(&mut *floor)
+        };
         left.floor.waiting.into_iter().flatten().for_each(Waker::wake);
     }
 }
@@ -133,10 +136,15 @@ impl Shared {
         self.floor.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn halt(&self, stage: Stage, cx: &mut Context<'_>) {
+    /// Whether a call halts, to be woken by the conductor.
+    fn halt(&self, stage: Stage, cx: &mut Context<'_>) -> bool {
         let waker = cx.waker().clone();
         let idle = {
             let mut conducted = self.floor();
+            // On another thread he may have ended meanwhile.
+            if !self.conducted.load(Relaxed) {
+                return false;
+            }
             conducted.floor.halt(stage, waker);
             conducted.idle.take()
         };
@@ -144,6 +152,7 @@ impl Shared {
         if let Some(conductor) = idle {
             conductor.wake();
         }
+        true
     }
 }
 
@@ -212,9 +221,8 @@ pub enum Turn {
 impl Turn {
     /// Ready when the call may take its next step, at the latest the second time.
     pub fn poll(&mut self, cohort: &Cohort, stage: Stage, cx: &mut Context<'_>) -> Poll<()> {
-        if *self == Turn::Ahead && cohort.is_halt(stage) {
+        if *self == Turn::Ahead && cohort.is_halt(stage) && cohort.0.halt(stage, cx) {
             *self = Turn::Halted;
-            cohort.0.halt(stage, cx);
             return Poll::Pending;
         }
         *self = Turn::Over;
