@@ -181,7 +181,7 @@ async fn prepare(
             return Err(refused);
         }
     };
-    Ok(match models::asked(call, &caller, &shared.engine) {
+    Ok(match models::asked(call, caller, &shared.engine) {
         Ok(asked) => Next::Models(Box::new(asked)),
         Err(call) => Next::Call(call, after),
     })
