@@ -1,4 +1,4 @@
-//! Request ids: `req_` and 32 hexadecimal digits. Unique, not secret.
+//! Request ids: `req_` and 32 hexadecimal digits. Unique, not secret. And numbers for ids of our own.
 
 use std::cell::RefCell;
 
@@ -24,6 +24,14 @@ pub(crate) fn new() -> String {
 /// An id as the value of `x-request-id`.
 pub(crate) fn value(id: &str) -> HeaderValue {
     HeaderValue::from_str(id).unwrap_or(HeaderValue::from_static("req_"))
+}
+
+/// A number for an id or a node's name, the same in every process: FNV-1a, because nobody outside
+/// chooses them and they need no better one.
+pub(crate) fn number(name: &str) -> u64 {
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 /// The two digits of each byte.

@@ -20,6 +20,7 @@ use mainstay_tokens::fits::must_count;
 use super::book::{Book, Row};
 use super::learnt::{Estimated, Learnt};
 use super::{Ask, Denied, Ending, Who, tell};
+use crate::ids;
 use crate::sharing::Leases;
 
 /// Locks. More than the cores of most machines, so that few callers meet.
@@ -383,11 +384,7 @@ fn leased(book: &Book, leases: &Leases, now: Moment) -> Vec<LimitReport> {
 
 /// Which lock the limits of an organization, its projects and its keys are under.
 pub(crate) fn shard(org: &str) -> usize {
-    // FNV-1a: ids are random and need no better one.
-    let hash = org.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    usize::try_from(hash % SHARDS as u64).unwrap_or(0)
+    usize::try_from(ids::number(org) % SHARDS as u64).unwrap_or(0)
 }
 
 /// Tokens that count for the caller: those of the answer he got, whatever attempts it took. `None`:

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
+use crate::ids;
 use crate::shared::Shared;
 
 /// Where circuits are told.
@@ -121,7 +122,7 @@ pub(super) async fn hear(link: &Link, own: &str, among: u32, shared: &Arc<Shared
     let Ok(message) = serde_json::from_slice::<Message>(payload) else { return };
     let Some(advice) = message.advice().filter(|_| message.node != own) else { return };
     let Place { provider, credential, model } = &message.place;
-    let word = Word { advice, from: number(&message.node), among };
+    let word = Word { advice, from: ids::number(&message.node), among };
     let effect = shared.engine.advise(provider, *credential, model.as_deref(), word);
     if effect == Effect::Nothing {
         return;
@@ -136,13 +137,6 @@ pub(super) async fn hear(link: &Link, own: &str, among: u32, shared: &Arc<Shared
     if effect == Effect::ByWord && probes_first(link, own, &message.place).await {
         shared.engine.probe_first(provider, *credential, model.as_deref());
     }
-}
-
-/// A node as a number.
-fn number(node: &str) -> u64 {
-    node.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }
 
 /// Whether the first probe is ours. Without an answer everybody finds out for himself.

@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Sharing;
+use crate::ids;
 use crate::shared::Shared;
 
 /// Time between two looks at what there is to tell.
@@ -78,9 +79,7 @@ async fn exchange(link: Link, node: String, account: PacedAccount) {
 
 /// Where a node stands among others as long as nobody told, by its name alone.
 fn stand(node: &str) -> f64 {
-    let hash = node.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let hash = ids::number(node);
     // Names that differ in their last sign differ in the low bits alone: these are spread over all.
     let spread = (hash ^ (hash >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (spread >> 11) as f64 / (1_u64 << 53) as f64
