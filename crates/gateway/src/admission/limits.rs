@@ -91,8 +91,8 @@ fn is_near(refusal: &Refusal) -> bool {
 }
 
 /// Whether a call fits what is left of its tokens so nearly that they must be counted before it does.
-fn fits_nearly(need: Need, standing: &Standing) -> bool {
-    standing.tokens.is_some_and(|left| must_count(need.tokens, left.remaining))
+fn fits_nearly(need: Need, left: Option<u64>) -> bool {
+    left.is_some_and(|left| must_count(need.tokens, left))
 }
 
 /// The state of a limit, for people.
@@ -200,7 +200,8 @@ impl LimitDesk {
         if let Some(leases) = &self.leases {
             let view = leases.view(ask.waited, ask.now);
             return leases.with(org, view, |group| {
-                if !sure && fits_nearly(need, &group.standing(shares, view)) {
+                let left = if sure { None } else { group.tokens_left(shares, view) };
+                if fits_nearly(need, left) {
                     return (Err(Halt::Doubtful), Standing::default());
                 }
                 let taken = attempt(need, sure, |need| group.admit(shares, need, view));
@@ -208,7 +209,8 @@ impl LimitDesk {
             });
         }
         let mut table = self.lock(shard(org));
-        if !sure && fits_nearly(need, &table.standing(shares, ask.now)) {
+        let left = if sure { None } else { table.standing(shares, ask.now).tokens };
+        if fits_nearly(need, left.map(|left| left.remaining)) {
             return (Err(Halt::Doubtful), Standing::default());
         }
         let taken = attempt(need, sure, |need| {

@@ -134,7 +134,10 @@ impl Leases {
             };
             let before = cell.group.alone();
             let done = act(&mut cell.group);
-            self.alone.fetch_add(cell.group.alone() - before, Ordering::Relaxed);
+            let alone = cell.group.alone() - before;
+            if alone > 0 {
+                self.alone.fetch_add(alone, Ordering::Relaxed);
+            }
             let eager = view.reach != Reach::Away && cell.group.is_eager();
             (done, eager.then(|| cell.group.message(view)).flatten())
         };

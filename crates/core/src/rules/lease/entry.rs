@@ -1,9 +1,11 @@
 //! One limit on a node: a lease for each of its rates, and its places.
 
-use super::super::limits::{Left, LimitSpec, Measure, Reading, Refusal};
+use core::time::Duration;
+
+use super::super::limits::{Fits, Left, LimitSpec, Measure, Reading, Refusal};
 use super::group::View;
 use super::message::{Told, Wish};
-use super::pace::Pace;
+use super::pace::{Among, Pace};
 use super::places::PlaceLease;
 use super::rate::{RateLease, Verdict};
 use crate::time::Moment;
@@ -16,8 +18,11 @@ pub(super) struct Entry {
     day: RateLease,
     places: PlaceLease,
     pub(super) spec: LimitSpec,
-    /// Of each of its rates, reckoned when the limit is new or another one.
+    among: Among,
+    /// Of each of its rates, reckoned when the limit is new or another one, or the nodes are.
     paces: Paces,
+    /// The moment up to which time has passed for it.
+    at: Moment,
 }
 
 /// The paces of a limit's rates.
@@ -37,6 +42,20 @@ pub(super) struct Objection {
     pub(super) asks: bool,
 }
 
+impl Objection {
+    fn add(&mut self, verdict: Verdict, refusal: impl FnOnce(Fits) -> Refusal) {
+        match verdict {
+            Verdict::Room => {}
+            Verdict::Ask => self.asks = true,
+            Verdict::Refused(fits) => {
+                if self.refused.is_none_or(|worst| fits > worst.fits) {
+                    self.refused = Some(refusal(fits));
+                }
+            }
+        }
+    }
+}
+
 /// Whether something that was taken, and whether tokens, are of the node's own part.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TakenAlone {
@@ -45,44 +64,57 @@ pub(super) struct TakenAlone {
 }
 
 impl Entry {
+    /// Lets time pass, of a limit that allows this.
     pub(super) fn flow(&mut self, spec: &LimitSpec, view: View) {
         if self.spec != *spec {
             self.spec = *spec;
-            let pace = |measure| Pace::of(spec, measure);
-            self.paces = Paces {
-                minute: pace(Measure::RequestsPerMinute),
-                tokens: pace(Measure::TokensPerMinute),
-                day: pace(Measure::RequestsPerDay),
-            };
+            self.among = Among::default();
         }
-        let Paces { minute, tokens, day } = self.paces;
-        self.minute.flow(minute, view);
-        self.tokens.flow(tokens, view);
-        self.day.flow(day, view);
+        self.flow_on(view);
+    }
+
+    /// Lets time pass. A call is asked about several times in one moment: after the first nothing changes.
+    pub(super) fn flow_on(&mut self, view: View) {
+        let among = Among::of(view);
+        if self.among != among {
+            self.among = among;
+            self.change(view.now);
+        } else if self.at == view.now {
+            return;
+        }
+        self.at = view.now;
+        self.each_rate(|_, pace, lease| lease.flow(pace, view.now));
+    }
+
+    fn change(&mut self, now: Moment) {
+        let pace = |measure| Pace::of(&self.spec, measure, self.among);
+        self.paces = Paces {
+            minute: pace(Measure::RequestsPerMinute),
+            tokens: pace(Measure::TokensPerMinute),
+            day: pace(Measure::RequestsPerDay),
+        };
+        self.minute.change(self.paces.minute.as_ref(), now);
+        self.tokens.change(self.paces.tokens.as_ref(), now);
+        self.day.change(self.paces.day.as_ref(), now);
     }
 
     pub(super) fn objection(&mut self, tokens: u64, view: View) -> Objection {
         let mut found = Objection::default();
-        let spec = self.spec;
-        for measure in Measure::ALL {
-            let Some(limit) = spec.value(measure) else { continue };
+        self.each_rate(|measure, pace, lease| {
             let requested = units(measure, tokens);
-            let of_tokens = measure == Measure::TokensPerMinute;
-            let verdict = match (self.pace(measure), self.rate_mut(measure)) {
-                (Some(pace), Some(lease)) => lease.verdict(&pace, requested, of_tokens, view),
-                (None, _) | (_, None) => self.places.verdict(limit, view),
+            let verdict = lease.verdict(pace, requested, measure == Measure::TokensPerMinute, view);
+            let refusal = |fits| {
+                let (limit, used) = (pace.limit, lease.used(pace, view));
+                Refusal { index: 0, measure, limit, used, requested, fits }
             };
-            match verdict {
-                Verdict::Room => {}
-                Verdict::Ask => found.asks = true,
-                Verdict::Refused(fits) => {
-                    if found.refused.is_none_or(|worst| fits > worst.fits) {
-                        let used = self.used(measure, view);
-                        let refusal = Refusal { index: 0, measure, limit, used, requested, fits };
-                        found.refused = Some(refusal);
-                    }
-                }
-            }
+            found.add(verdict, refusal);
+        });
+        if let Some(limit) = self.spec.concurrency {
+            let measure = Measure::Concurrency;
+            found.add(self.places.verdict(limit, view), |fits| {
+                let used = self.places.used();
+                Refusal { index: 0, measure, limit, used, requested: 1, fits }
+            });
         }
         found
     }
@@ -192,27 +224,24 @@ impl Entry {
 
     pub(super) fn read(&self, measure: Measure, view: View) -> Option<Reading> {
         let limit = self.spec.value(measure)?;
-        let lease = self.pace(measure).zip(self.rate(measure));
-        let reset = lease.map(|(pace, lease)| lease.left(&pace, view).reset);
-        let used = self.used(measure, view);
-        Some(Reading { measure, limit, used, reset: reset.unwrap_or_default() })
+        let (used, reset) = match self.rate(measure) {
+            Some((pace, lease)) => (lease.used(pace, view), lease.left(pace, view).reset),
+            None => (self.places.used(), Duration::ZERO),
+        };
+        Some(Reading { measure, limit, used, reset })
     }
 
     pub(super) fn left(&self, measure: Measure, view: View) -> Option<Left> {
-        let pace = self.pace(measure)?;
-        self.rate(measure).map(|lease| lease.left(&pace, view))
+        self.rate(measure).map(|(pace, lease)| lease.left(pace, view))
+    }
+
+    pub(super) fn tokens_left(&self, view: View) -> Option<u64> {
+        self.paces.tokens.as_ref().map(|pace| self.tokens.remaining(pace, view.now))
     }
 
     pub(super) fn is_idle(&self, now: Moment) -> bool {
         let rates = [&self.minute, &self.tokens, &self.day];
         self.places.is_idle() && rates.into_iter().all(|lease| lease.is_idle(now))
-    }
-
-    fn used(&self, measure: Measure, view: View) -> u64 {
-        match (self.pace(measure), self.rate(measure)) {
-            (Some(pace), Some(lease)) => lease.used(&pace, view),
-            (None, _) | (_, None) => self.places.used(),
-        }
     }
 
     fn each_rate(&mut self, mut with: impl FnMut(Measure, &Pace, &mut RateLease)) {
@@ -229,20 +258,12 @@ impl Entry {
         }
     }
 
-    fn pace(&self, measure: Measure) -> Option<Pace> {
+    fn rate(&self, measure: Measure) -> Option<(&Pace, &RateLease)> {
+        let Paces { minute, tokens, day } = &self.paces;
         match measure {
-            Measure::RequestsPerMinute => self.paces.minute,
-            Measure::TokensPerMinute => self.paces.tokens,
-            Measure::RequestsPerDay => self.paces.day,
-            Measure::Concurrency => None,
-        }
-    }
-
-    fn rate(&self, measure: Measure) -> Option<&RateLease> {
-        match measure {
-            Measure::RequestsPerMinute => Some(&self.minute),
-            Measure::TokensPerMinute => Some(&self.tokens),
-            Measure::RequestsPerDay => Some(&self.day),
+            Measure::RequestsPerMinute => Some((minute.as_ref()?, &self.minute)),
+            Measure::TokensPerMinute => Some((tokens.as_ref()?, &self.tokens)),
+            Measure::RequestsPerDay => Some((day.as_ref()?, &self.day)),
             Measure::Concurrency => None,
         }
     }

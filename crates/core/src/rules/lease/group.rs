@@ -166,8 +166,7 @@ impl Group {
                 continue;
             };
             let Some(entry) = self.entries.get_mut(&share.id) else { continue };
-            let spec = entry.spec;
-            entry.flow(&spec, view);
+            entry.flow_on(view);
             entry.settle(tokens.zip(used), alone, view);
         }
     }
@@ -175,11 +174,7 @@ impl Group {
     /// What is left of the tightest of these limits, as far as is known. Shadows are left out.
     pub fn standing(&mut self, shares: &[Share], view: View) -> Standing {
         let mut standing = Standing::default();
-        let flowed = self.time(view);
-        for share in shares.iter().filter(|share| !share.spec.shadow) {
-            let mut unused = Entry::default();
-            let entry = self.entries.get_mut(&share.id).unwrap_or(&mut unused);
-            entry.flow(&share.spec, flowed);
+        self.each_flowed(shares, view, |entry| {
             for measure in Measure::ALL {
                 let slot = match measure {
                     Measure::RequestsPerMinute | Measure::RequestsPerDay => &mut standing.requests,
@@ -191,8 +186,34 @@ impl Group {
                     *slot = Some(left);
                 }
             }
-        }
+        });
         standing
+    }
+
+    /// The tokens that are left by it, where some limit is on tokens.
+    pub fn tokens_left(&mut self, shares: &[Share], view: View) -> Option<u64> {
+        let mut least = None;
+        self.each_flowed(shares, view, |entry| {
+            if let Some(left) = entry.tokens_left(view) {
+                least = Some(least.map_or(left, |least: u64| least.min(left)));
+            }
+        });
+        least
+    }
+
+    /// Sees each that is no shadow, at this moment.
+    fn each_flowed(&mut self, shares: &[Share], view: View, mut see: impl FnMut(&Entry)) {
+        let flowed = self.time(view);
+        for share in shares.iter().filter(|share| !share.spec.shadow) {
+            if let Some(entry) = self.entries.get_mut(&share.id) {
+                entry.flow(&share.spec, flowed);
+                see(entry);
+            } else {
+                let mut unused = Entry::default();
+                unused.flow(&share.spec, flowed);
+                see(&unused);
+            }
+        }
     }
 
     /// Every measure of one limit, as far as is known.
@@ -221,8 +242,7 @@ impl Group {
         while asks.len() + Measure::ALL.len() <= ASKS_MAX {
             let Some(id) = self.eager.pop_first() else { break };
             let Some(entry) = self.entries.get_mut(&id) else { continue };
-            let spec = entry.spec;
-            entry.flow(&spec, view);
+            entry.flow_on(view);
             entry.wishes(view, |measure, wish| asks.push(Ask { id, measure, wish }));
         }
         if asks.is_empty() {
@@ -252,8 +272,7 @@ impl Group {
             let Some(entry) = self.entries.get_mut(id) else { continue };
             match told.next() {
                 Some(told) => {
-                    let spec = entry.spec;
-                    entry.flow(&spec, view);
+                    entry.flow_on(view);
                     entry.told(*measure, (wish, told), at, view);
                     if late {
                         entry.late(*measure, told, at);

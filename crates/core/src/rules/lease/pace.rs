@@ -1,4 +1,6 @@
 //! A rate as leases see it: what one unit takes, what may count as used, and what nodes may hold.
+//!
+//! What is the same for every call, as long as the limit is and as many nodes are there, is reckoned once.
 
 use core::time::Duration;
 
@@ -17,7 +19,7 @@ const LIFE_MAX_US: u64 = 600_000_000;
 /// What a node admits of its part of a limit by itself: four fifths.
 const ALONE: (u64, u64) = (4, 5);
 
-/// A limit on a rate.
+/// A limit on a rate, among some nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Pace {
     /// Units a window allows, at least 1.
@@ -26,17 +28,50 @@ pub(super) struct Pace {
     window: u64,
     /// What may come at once, in microseconds of the rate.
     burst: u64,
+    /// What one node may hold unspent, and the same in the fine measure.
+    hold: u64,
+    hold_fine: u128,
+    room: u64,
+}
+
+/// What paces depend on beside the limit: how many nodes there are, and how long a reply may take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Among {
+    nodes: u64,
+    reply_max: Duration,
+}
+
+impl Among {
+    pub(super) fn of(view: View) -> Among {
+        Among { nodes: view.nodes.max(1), reply_max: view.reply_max }
+    }
 }
 
 impl Pace {
-    pub(super) fn of(spec: &LimitSpec, measure: Measure) -> Option<Pace> {
-        spec.rate(measure).map(|rate| Pace::new(&rate))
+    pub(super) fn of(spec: &LimitSpec, measure: Measure, among: Among) -> Option<Pace> {
+        spec.rate(measure).map(|rate| Pace::new(&rate, among))
     }
 
-    fn new(rate: &Rate) -> Pace {
+    fn new(rate: &Rate, Among { nodes, reply_max }: Among) -> Pace {
         let (limit, window) = (rate.limit, rate.window_us());
         let burst = u128::from(rate.burst()) * u128::from(window);
-        Pace { limit, window, burst: small(burst.div_ceil(u128::from(limit))) }
+        let burst = small(burst.div_ceil(u128::from(limit)));
+        let mut pace = Pace { limit, window, burst, hold: 0, hold_fine: 0, room: burst };
+        let share = burst / HELD / nodes;
+        if pace.fine(share) >= pace.cost(HELD_MIN) {
+            (pace.hold, pace.hold_fine) = (share, pace.fine(share));
+        }
+        let aside = pace.hold.saturating_mul(nodes).min(burst);
+        if aside > 0 {
+            let rest = burst - aside;
+            pace.room = rest - super::micros(reply_max).min(rest / 2);
+        }
+        pace
+    }
+
+    /// Whether it is the same limit, among as many nodes or not.
+    pub(super) fn is_limit_of(&self, other: &Pace) -> bool {
+        (self.limit, self.window, self.burst) == (other.limit, other.window, other.burst)
     }
 
     /// Units, in the fine measure of leases: units times the window's microseconds.
@@ -51,7 +86,7 @@ impl Pace {
 
     /// The same, rounded down.
     pub(super) fn time_down(&self, fine: u128) -> u64 {
-        small(fine / u128::from(self.limit))
+        parts(fine, self.limit)
     }
 
     /// What the rate gives in this time.
@@ -61,7 +96,7 @@ impl Pace {
 
     /// Whole units that the rate gives in this time.
     pub(super) fn units_down(&self, micros: u64) -> u64 {
-        small(self.fine(micros) / u128::from(self.window))
+        parts(self.fine(micros), self.window)
     }
 
     /// The same, a begun one whole.
@@ -70,22 +105,20 @@ impl Pace {
     }
 
     /// What one node may hold unspent.
-    pub(super) fn hold(&self, nodes: u64) -> u64 {
-        let share = self.burst / HELD / nodes.max(1);
-        if self.fine(share) < self.cost(HELD_MIN) { 0 } else { share }
+    pub(super) fn hold(&self) -> u64 {
+        self.hold
+    }
+
+    /// The same in the fine measure.
+    pub(super) fn hold_fine(&self) -> u128 {
+        self.hold_fine
     }
 
     /// What may count as used: the burst without what nodes may hold, and without what is granted and
     /// not spent before its reply has come. Of a burst too small to be held in pieces nothing is set
     /// aside: there a reply's time is a small part of a unit.
-    pub(super) fn room(&self, view: View) -> u64 {
-        match self.hold(view.nodes).saturating_mul(view.nodes.max(1)) {
-            0 => self.burst,
-            aside => {
-                let burst = self.burst - aside.min(self.burst);
-                burst - super::micros(view.reply_max).min(burst / 2)
-            }
-        }
+    pub(super) fn room(&self) -> u64 {
+        self.room
     }
 
     /// What may come at once.
@@ -106,9 +139,18 @@ impl Pace {
     }
 }
 
-/// Microseconds from one moment to a later one.
+/// Microseconds from one moment to a later one, at most [`super::Pool::DEBT_MAX`].
 pub(super) fn between(earlier: Moment, later: Moment) -> u64 {
-    super::micros(later.since(earlier))
+    (later.as_nanos().saturating_sub(earlier.as_nanos()) / 1_000).min(super::Pool::DEBT_MAX)
+}
+
+/// How often a whole number is in another one. Few are beyond 64 bits, and those that are not are divided by
+/// one instruction.
+fn parts(fine: u128, by: u64) -> u64 {
+    match u64::try_from(fine) {
+        Ok(fine) => fine / by,
+        Err(_) => small(fine / u128::from(by)),
+    }
 }
 
 fn small(number: u128) -> u64 {

@@ -82,26 +82,30 @@ pub(super) enum Verdict {
 }
 
 impl RateLease {
-    /// Lets time pass. A limit that changed keeps what was leased: units stay units.
-    pub(super) fn flow(&mut self, pace: Option<Pace>, view: View) {
-        let View { nodes, now, .. } = view;
+    /// The limit is another one, or is among more nodes or fewer; `None`: it is none any more. What was leased
+    /// is kept: units stay units.
+    pub(super) fn change(&mut self, pace: Option<&Pace>, now: Moment) {
         let Some(rate) = pace else {
-            // Of a limit that never was one there is nothing to be forgotten.
-            if self.pace.is_some() || self.known.is_some() || self.owes() {
-                *self = RateLease::default();
-            }
-            self.at = now;
+            *self = RateLease { at: now, ..RateLease::default() };
             return;
         };
-        if self.pace != pace {
+        if !self.pace.is_some_and(|old| old.is_limit_of(rate)) {
             let count = self.known.map_or(0, |known| known.count);
             self.known = self.known.map(|_| Known { debt: 0, count, at: now });
-            (self.pace, self.alone, self.again_from) = (pace, None, Moment::ZERO);
+            (self.alone, self.again_from) = (None, Moment::ZERO);
         }
+        self.pace = pace.copied();
+    }
+
+    /// Lets time pass. Done once more in the same moment it changes nothing, whatever was taken, settled or
+    /// told meanwhile.
+    pub(super) fn flow(&mut self, rate: &Pace, now: Moment) {
         // What is held beyond the node's share lasts no longer than it counts as used.
-        let over = self.credit.saturating_sub(rate.fine(rate.hold(nodes)));
-        let passed = between(self.at.max(self.fresh_until), now);
-        self.credit -= over.min(rate.fine(passed));
+        let over = self.credit.saturating_sub(rate.hold_fine());
+        if over > 0 {
+            let passed = between(self.at.max(self.fresh_until), now);
+            self.credit -= over.min(rate.fine(passed));
+        }
         self.at = now;
         if now >= self.until {
             // Not used up in its time: the next one is leased when somebody calls.
@@ -109,8 +113,8 @@ impl RateLease {
             self.give_back(unspent, now);
             self.chunk = 0;
         }
-        let burst = Duration::from_micros(rate.burst());
         if now >= self.owed_until {
+            let burst = Duration::from_micros(rate.burst());
             let last = core::mem::take(&mut self.owed);
             self.owed_before = if now < self.owed_until + burst { last } else { 0 };
             self.owed_until = now + burst;
@@ -202,7 +206,7 @@ impl RateLease {
             self.give_back(less - untold, view.now);
             return;
         }
-        let hold = pace.fine(pace.hold(view.nodes));
+        let hold = pace.hold_fine();
         let kept = less.min(hold.saturating_sub(self.credit));
         if kept > 0 {
             self.credit += kept;
@@ -252,9 +256,7 @@ impl RateLease {
     }
 
     fn wants_ahead(&self, pace: &Pace, view: View) -> bool {
-        pace.hold(view.nodes) > 0
-            && self.credit * 10 < self.chunk * 3
-            && view.now >= self.ahead_from
+        pace.hold() > 0 && self.credit * 10 < self.chunk * 3 && view.now >= self.ahead_from
     }
 
     /// What there is to be said; a reply or a loss has to follow.
@@ -263,8 +265,8 @@ impl RateLease {
         let lacking = |cost: u128| pace.time_up(cost.saturating_sub(self.credit));
         let need = lacking(least);
         let ahead = least > 0 || self.wants_ahead(pace, view);
-        let hold = if ahead { pace.hold(view.nodes) } else { 0 };
-        let want = lacking(all + pace.fine(hold)).max(need);
+        let hold = if ahead { pace.hold_fine() } else { 0 };
+        let want = lacking(all + hold).max(need);
         self.owed_sent = [core::mem::take(&mut self.owed), core::mem::take(&mut self.owed_before)];
         let owed = self.owed_sent[0] + self.owed_sent[1];
         let most = super::Pool::DEBT_MAX;
@@ -272,7 +274,7 @@ impl RateLease {
         let age = between(self.back_from, view.now).saturating_add(micros(view.reply_max));
         RateAsk {
             limit: pace.limit,
-            room: pace.room(view),
+            room: pace.room(),
             back,
             age: if back == 0 { 0 } else { age },
             // More than the burst never counts as used by calls that were admitted, but for what is left of
@@ -292,7 +294,7 @@ impl RateLease {
         self.alone = None;
         let Some(pace) = self.pace.filter(|pace| pace.limit == asked.limit) else {
             // The limit changed meanwhile; what was granted by the old one fades by itself.
-            self.known = Some(Known { debt: 0, count: told.count, at: now });
+            self.known = self.pace.map(|_| Known { debt: 0, count: told.count, at: now });
             return;
         };
         self.known = Some(Known { debt: told.debt, count: told.count, at: now });
@@ -300,7 +302,7 @@ impl RateLease {
             self.credit += pace.fine(told.granted);
             (self.fresh_until, self.until) = (sent + view.reply_max, now + pace.life());
         }
-        self.chunk = self.credit.min(pace.fine(pace.hold(view.nodes)));
+        self.chunk = self.credit.min(pace.hold_fine());
         if told.granted < asked.need {
             self.again_from = now + AGAIN;
         }
@@ -327,17 +329,22 @@ impl RateLease {
             (Reach::Away, Some(until)) => between(view.now, until),
             (Reach::Away, None) | (Reach::Ask | Reach::Last, _) => self.debt(view.now),
         };
-        let aside = pace.burst() - pace.room(view);
+        let aside = pace.burst() - pace.room();
         let full = debt + aside >= pace.burst();
         pace.units_up(if full { debt + aside } else { debt }.saturating_sub(self.held(pace)))
     }
 
     /// What is left, of the credit and of what others have not taken.
     pub(super) fn left(&self, pace: &Pace, view: View) -> Left {
-        let debt = self.debt(view.now);
-        let free = pace.room(view).saturating_sub(debt).saturating_add(self.held(pace));
-        let reset = Duration::from_micros(debt.saturating_sub(self.held(pace)));
-        Left { limit: pace.limit, remaining: pace.units_down(free).min(pace.limit), reset }
+        let reset = self.debt(view.now).saturating_sub(self.held(pace));
+        let remaining = self.remaining(pace, view.now);
+        Left { limit: pace.limit, remaining, reset: Duration::from_micros(reset) }
+    }
+
+    /// Units that are left.
+    pub(super) fn remaining(&self, pace: &Pace, now: Moment) -> u64 {
+        let free = pace.room().saturating_sub(self.debt(now)).saturating_add(self.held(pace));
+        pace.units_down(free).min(pace.limit)
     }
 
     /// Whether it is as good as new.
@@ -353,7 +360,7 @@ impl RateLease {
 
     /// How long until this much more fits, by what was told last.
     fn wait_told(&self, pace: &Pace, need: u64, view: View) -> u64 {
-        self.debt(view.now).saturating_sub(pace.room(view).saturating_sub(need))
+        self.debt(view.now).saturating_sub(pace.room().saturating_sub(need))
     }
 
     /// The same of this node's own part, which begins with nothing.

@@ -9,7 +9,7 @@ use super::super::super::limits::{LimitSpec, Measure};
 use super::super::Pool;
 use super::super::group::{Reach, View};
 use super::super::message::{RateAsk, RateTold};
-use super::super::pace::Pace;
+use super::super::pace::{Among, Pace};
 use super::super::rate::{RateLease, Verdict};
 use super::REPLY_MAX;
 use crate::time::Moment;
@@ -82,17 +82,26 @@ struct World {
     refunds: bool,
 }
 
+fn view(reach: Reach, now: Moment) -> View {
+    View { nodes: NODES, reach, reply_max: REPLY_MAX, now }
+}
+
 impl World {
     fn new(spec: &LimitSpec, units: u64, refunds: bool) -> World {
+        let now = Moment::from_millis(1_000);
+        let among = Among::of(view(Reach::Ask, now));
+        let pace = Pace::of(spec, Measure::TokensPerMinute, among).unwrap();
+        let mut lease = RateLease::default();
+        lease.change(Some(&pace), now);
         World {
-            pace: Pace::of(spec, Measure::TokensPerMinute).unwrap(),
+            pace,
             units,
-            leases: [RateLease::default(), RateLease::default()],
+            leases: [lease.clone(), lease],
             sent: [None, None],
             alone: [Vec::new(), Vec::new()],
             pool: Pool::default(),
             older: None,
-            now: Moment::from_millis(1_000),
+            now,
             level: 0,
             slack: 0,
             admitted: 0,
@@ -101,11 +110,28 @@ impl World {
     }
 
     fn view(&self, reach: Reach) -> View {
-        View { nodes: NODES, reach, reply_max: REPLY_MAX, now: self.now }
+        view(reach, self.now)
     }
 
-    /// Does it, if it can be done.
+    /// Does it, if it can be done. Time that has passed is let pass once: an entry that was asked about in this
+    /// moment is not asked to again.
     fn play(&mut self, what: Move) -> bool {
+        let done = self.does(what);
+        let flowed = match what {
+            Move::Call(node) | Move::CallAlone(node) | Move::Returns(node) | Move::Ends(node) => {
+                node
+            }
+            Move::Arrives(_) | Move::Lost(_) | Move::FailOver | Move::Millis(_) => return done,
+        };
+        if done {
+            let mut again = self.leases[flowed].clone();
+            again.flow(&self.pace, self.now);
+            assert_eq!(again, self.leases[flowed], "after {what:?}");
+        }
+        done
+    }
+
+    fn does(&mut self, what: Move) -> bool {
         match what {
             Move::Call(node) => self.call(node, Reach::Ask),
             Move::CallAlone(node) => self.call(node, Reach::Away),
@@ -136,7 +162,7 @@ impl World {
     fn call(&mut self, node: usize, reach: Reach) -> bool {
         let (pace, units, view) = (self.pace, self.units, self.view(reach));
         let lease = &mut self.leases[node];
-        lease.flow(Some(pace), view);
+        lease.flow(&pace, view.now);
         match lease.verdict(&pace, units, true, view) {
             Verdict::Room => {
                 let alone = lease.take(&pace, units, view);
@@ -179,7 +205,7 @@ impl World {
         self.sent[node] = None;
         let (pace, view) = (self.pace, self.view(Reach::Ask));
         let lease = &mut self.leases[node];
-        lease.flow(Some(pace), view);
+        lease.flow(&pace, view.now);
         lease.told(&ask, &told, at, view);
         if self.now > at + REPLY_MAX {
             lease.late(&told, at);
@@ -192,7 +218,7 @@ impl World {
             return false;
         }
         let (pace, view) = (self.pace, self.view(Reach::Ask));
-        self.leases[node].flow(Some(pace), view);
+        self.leases[node].flow(&pace, view.now);
         let alone = self.alone[node].pop().unwrap_or_default();
         self.leases[node].correct(&pace, (self.units, 0), alone, view);
         self.level = self.level.saturating_sub(pace.cost(self.units));
@@ -203,7 +229,7 @@ impl World {
     fn check(&self, story: &[Move]) {
         // A microsecond is the unit of the books; each of the two may be rounded once. Of a burst that is
         // not held in pieces a reply's time is not set aside.
-        let late = if self.pace.hold(NODES) == 0 { REPLY_MAX } else { Duration::ZERO };
+        let late = if self.pace.hold() == 0 { REPLY_MAX } else { Duration::ZERO };
         let burst = self.pace.burst() + super::super::micros(late) + 2;
         let most = self.pace.fine(burst) + self.slack;
         assert!(self.level <= most, "{} of {most} after {story:?}: {self:?}", self.level);

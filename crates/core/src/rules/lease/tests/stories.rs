@@ -9,6 +9,8 @@ use super::super::*;
 use super::REPLY_MAX;
 use crate::time::Moment;
 
+mod asked;
+
 /// Nodes around one book, and limits that apply to every call.
 struct Town {
     nodes: Vec<Group>,
