@@ -3,6 +3,8 @@
 //! Numbers are little-endian; names are numbers of the table `ledger_name`, 0 for none. A batch is
 //! one row whose blob is such records side by side.
 
+use std::ops::Range;
+
 use mainstay_core::money::Usd;
 use mainstay_core::store::{Basis, Entry, EntryKind, ReservationId, UnixMillis};
 use mainstay_core::wire::usage::Usage;
@@ -75,16 +77,17 @@ impl Record {
     pub(crate) fn read(bytes: &[u8; LENGTH]) -> Option<Record> {
         let kind = kind_of(bytes[0])?;
         let basis = basis_of(bytes[1])?;
-        if bytes[2..4] != [0; 2] || bytes[76..] != [0; 4] {
+        if !is_sound(bytes) {
             return None;
         }
+        let [org, project, key, model] = names(bytes);
         Some(Record {
             kind,
             basis,
-            org: u32::from_le_bytes(part(bytes, 4)),
-            project: u32::from_le_bytes(part(bytes, 8)),
-            key: u32::from_le_bytes(part(bytes, 12)),
-            model: u32::from_le_bytes(part(bytes, 16)),
+            org,
+            project,
+            key,
+            model,
             reservation: ReservationId(part(bytes, 20)),
             at: UnixMillis(u64::from_le_bytes(part(bytes, 36))),
             amount: i64::from_le_bytes(part(bytes, 44)),
@@ -97,15 +100,48 @@ impl Record {
     }
 }
 
+/// Where the numbers of names stand among a record's bytes: organization, project, key, model.
+const NAMES: Range<usize> = 4..20;
+/// Where counts stand that PostgreSQL has as 63 bits: the time, and tokens.
+const COUNTS: [usize; 4] = [36, 52, 60, 68];
+
+/// The bytes of a record, changed where they stand.
+pub(crate) type Bytes = [u8; LENGTH];
+
+/// Whether bytes are a record.
+pub(crate) fn is_sound(bytes: &Bytes) -> bool {
+    let head = kind_of(bytes[0]).is_some() && basis_of(bytes[1]).is_some();
+    head && bytes[2..4] == [0; 2] && bytes[76..] == [0; 4]
+}
+
+/// The numbers of a record's names.
+pub(crate) fn names(bytes: &Bytes) -> [u32; 4] {
+    std::array::from_fn(|place| u32::from_le_bytes(part(bytes, NAMES.start + 4 * place)))
+}
+
+/// Puts other numbers of names into a record.
+pub(crate) fn rename(bytes: &mut Bytes, names: [u32; 4]) {
+    bytes[NAMES].copy_from_slice(names.map(u32::to_le_bytes).as_flattened());
+}
+
+/// Makes a record what PostgreSQL can hold: counts above 63 bits are as many as fit.
+pub(crate) fn fit(bytes: &mut Bytes) {
+    for from in COUNTS {
+        if bytes[from + 7] >= 0x80 {
+            bytes[from..from + 8].copy_from_slice(&i64::MAX.to_le_bytes());
+        }
+    }
+}
+
 /// The records of a batch's blob; an item is `None` where one was damaged.
 pub(crate) fn records(blob: &[u8]) -> impl Iterator<Item = Option<Record>> + '_ {
     blob.chunks(LENGTH).map(|bytes| Record::read(bytes.try_into().ok()?))
 }
 
-fn part<const N: usize>(bytes: &[u8; LENGTH], from: usize) -> [u8; N] {
-    let mut part = [0; N];
-    part.copy_from_slice(&bytes[from..from + N]);
-    part
+#[inline]
+fn part<const N: usize>(bytes: &Bytes, from: usize) -> [u8; N] {
+    // All places are constants within a record.
+    bytes[from..].first_chunk().copied().unwrap_or([0; N])
 }
 
 /// The number of where an entry's numbers come from.
@@ -183,7 +219,28 @@ mod tests {
         }
 
         #[test]
+        fn a_record_is_changed_where_it_stands_as_if_it_were_written_anew(
+            record in any_record(),
+            [org, project, key, model] in proptest::array::uniform4(any::<u32>()),
+        ) {
+            let mut bytes = record.bytes();
+            prop_assert_eq!(names(&bytes), [record.org, record.project, record.key, record.model]);
+            rename(&mut bytes, [org, project, key, model]);
+            prop_assert_eq!(bytes, Record { org, project, key, model, ..record }.bytes());
+            fit(&mut bytes);
+            let most = |count: u64| count.min(i64::MAX as u64);
+            let Usage { input, cached, output } = record.usage;
+            let usage =
+                Usage { input: most(input), cached: most(cached), output: most(output) };
+            let at = UnixMillis(most(record.at.0));
+            prop_assert_eq!(bytes, Record { org, project, key, model, at, usage, ..record }.bytes());
+        }
+
+        #[test]
         fn any_bytes_are_read_or_refused_without_panic(blob in proptest::collection::vec(any::<u8>(), 0..200)) {
+            for bytes in blob.as_chunks().0 {
+                prop_assert_eq!(is_sound(bytes), Record::read(bytes).is_some());
+            }
             records(&blob).for_each(drop);
         }
     }

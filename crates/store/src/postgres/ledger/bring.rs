@@ -17,7 +17,7 @@ use super::super::fault::Fault;
 use super::super::session::Session;
 use super::accounts::{self, Ask};
 use crate::failpoint::failpoint;
-use crate::ledger::record::{LENGTH, Record};
+use crate::ledger::record::{Bytes, LENGTH, Record};
 use crate::ledger::tables::{self, Place, Sums};
 
 mod columns;
@@ -52,7 +52,28 @@ pub(super) struct Batch {
     pub(super) seq: i64,
     /// Its digest in the journal.
     pub(super) journal: [u8; 32],
-    pub(super) records: Vec<Record>,
+    /// Its entries as the journal has them: records side by side, each of them sound. Digests are made of these
+    /// bytes.
+    pub(super) entries: Vec<u8>,
+}
+
+impl Batch {
+    /// How many entries it has.
+    fn len(&self) -> usize {
+        self.entries().len()
+    }
+
+    pub(super) fn entries(&self) -> &[Bytes] {
+        self.entries.as_chunks().0
+    }
+
+    pub(super) fn entries_mut(&mut self) -> &mut [Bytes] {
+        self.entries.as_chunks_mut().0
+    }
+
+    pub(super) fn records(&self) -> impl Iterator<Item = Record> + '_ {
+        self.entries().iter().filter_map(Record::read)
+    }
 }
 
 /// What came of a transaction.
@@ -99,7 +120,7 @@ fn slowly(
         failpoint("bring-before-accounts");
         let told = accounts::settle(session, node, &sums, asks)?;
         let upto = new.last().map_or(brought, |last| last.seq);
-        let (seqs, digests, digest) = digests(digest, &kept);
+        let (seqs, digests, digest) = kept.digests(digest);
         if let Some(last) = new.last() {
             session.execute(BATCHES, &[&node.id, &seqs, &digests])?;
             session.execute(BROUGHT, &[&node.id, &upto, &&digest[..], &&last.journal[..]])?;
@@ -146,15 +167,15 @@ fn locked(row: &Row, node: Node) -> Result<(i64, [u8; 32]), Fault> {
 }
 
 /// Entries that are new.
-struct Kept<'b> {
-    batches: Vec<(i64, Vec<&'b Record>)>,
+struct Kept {
+    batches: Vec<(i64, Vec<Record>)>,
     refused: u64,
 }
 
-impl<'b> Kept<'b> {
+impl Kept {
     /// As if none of them were refused.
-    fn all(new: &[&'b Batch]) -> Kept<'b> {
-        let batches = new.iter().map(|batch| (batch.seq, batch.records.iter().collect()));
+    fn all(new: &[&Batch]) -> Kept {
+        let batches = new.iter().map(|batch| (batch.seq, batch.records().collect()));
         Kept { batches: batches.collect(), refused: 0 }
     }
 
@@ -165,12 +186,24 @@ impl<'b> Kept<'b> {
         }
         sums
     }
+
+    /// Numbers and digests of batches, and the last of these.
+    fn digests(&self, before: [u8; 32]) -> (Vec<i64>, Vec<Vec<u8>>, [u8; 32]) {
+        let batches = self.batches.iter().map(|(seq, records)| {
+            let mut blob = Vec::with_capacity(records.len() * LENGTH);
+            for record in records {
+                record.write(&mut blob);
+            }
+            (*seq, blob)
+        });
+        digests(before, batches)
+    }
 }
 
 /// Writes entries. One that ends a reservation which has ended is left out: never counted twice.
-fn insert<'b>(session: &Session<'_>, node: Node, new: &[&'b Batch]) -> Result<Kept<'b>, Fault> {
+fn insert(session: &Session<'_>, node: Node, new: &[&Batch]) -> Result<Kept, Fault> {
     let mut kept = Kept::all(new);
-    let columns = Columns::of(node, new);
+    let columns = Columns::of(node, new.iter().copied(), |_| {});
     let count = columns.len();
     if count == 0 {
         return Ok(kept);
@@ -184,7 +217,7 @@ fn insert<'b>(session: &Session<'_>, node: Node, new: &[&'b Batch]) -> Result<Ke
 }
 
 /// Takes out of `kept` what was not written.
-fn keep_written(session: &Session<'_>, node: Node, kept: &mut Kept<'_>) -> Result<(), Fault> {
+fn keep_written(session: &Session<'_>, node: Node, kept: &mut Kept) -> Result<(), Fault> {
     let sql = "SELECT place FROM ledger_entry WHERE node = $1 AND batch = $2";
     for (seq, records) in &mut kept.batches {
         let rows = session.query(sql, &[&node.id, seq])?;
@@ -205,18 +238,15 @@ fn keep_written(session: &Session<'_>, node: Node, kept: &mut Kept<'_>) -> Resul
     Ok(())
 }
 
-/// Numbers and digests of batches, and the last of these.
-fn digests(before: [u8; 32], kept: &Kept<'_>) -> (Vec<i64>, Vec<Vec<u8>>, [u8; 32]) {
+/// Numbers and digests of batches, each with its records' bytes, and the last digest.
+fn digests<B: AsRef<[u8]>>(
+    before: [u8; 32],
+    batches: impl Iterator<Item = (i64, B)>,
+) -> (Vec<i64>, Vec<Vec<u8>>, [u8; 32]) {
     let (mut seqs, mut digests, mut digest) = (Vec::new(), Vec::new(), before);
-    let mut blob = Vec::new();
-    for (seq, records) in &kept.batches {
-        blob.clear();
-        blob.reserve(records.len() * LENGTH);
-        for record in records {
-            record.write(&mut blob);
-        }
-        digest = tables::digest(&digest, *seq, &blob);
-        seqs.push(*seq);
+    for (seq, records) in batches {
+        digest = tables::digest(&digest, seq, records.as_ref());
+        seqs.push(seq);
         digests.push(digest.to_vec());
     }
     (seqs, digests, digest)
@@ -273,14 +303,6 @@ impl SumColumns {
         let [requests, input, cached, output] = &self.counts;
         let costs = &self.costs;
         [&self.node, &self.slots, org, project, key, model, requests, input, cached, output, costs]
-    }
-}
-
-/// Makes a record what PostgreSQL can hold: counts above 63 bits are as many as fit.
-pub(super) fn fit(record: &mut Record) {
-    let Record { usage, at, .. } = record;
-    for count in [&mut usage.input, &mut usage.cached, &mut usage.output, &mut at.0] {
-        *count = (*count).min(i64::MAX as u64);
     }
 }
 

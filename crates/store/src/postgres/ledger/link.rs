@@ -19,6 +19,7 @@ use super::reader;
 use super::spool::Spool;
 use crate::failpoint::failpoint;
 use crate::ledger::SqliteLedger;
+use crate::ledger::record::fit;
 
 /// Least time between two turns, so that calls that wait come together in one.
 const TURN_MIN: Duration = Duration::from_millis(4);
@@ -263,8 +264,8 @@ impl Link {
             self.numbers.extend(found);
         }
         for batch in &mut batches {
-            self.numbers.put(&mut batch.records);
-            batch.records.iter_mut().for_each(bring::fit);
+            self.numbers.put(batch.entries_mut());
+            batch.entries_mut().iter_mut().for_each(fit);
         }
         Ok(batches)
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::bring::Batch;
-use crate::ledger::record::Record;
+use crate::ledger::record::{Bytes, names, rename};
 
 /// PostgreSQL's numbers by the journal's. 0 is no name on either side.
 #[derive(Debug, Default)]
@@ -25,7 +25,7 @@ impl Numbers {
     /// The journal's numbers in these batches whose others are not known.
     pub(super) fn unknown(&self, batches: &[Batch]) -> Vec<u32> {
         let (mut unknown, mut before) = (BTreeSet::new(), [0; 4]);
-        for record in batches.iter().flat_map(|batch| &batch.records) {
+        for record in batches.iter().flat_map(Batch::entries) {
             let names = names(record);
             // Most entries have the names of the one before.
             if names != before {
@@ -38,7 +38,7 @@ impl Numbers {
     }
 
     /// Puts PostgreSQL's numbers into entries of the journal.
-    pub(super) fn put<'r>(&self, records: impl IntoIterator<Item = &'r mut Record>) {
+    pub(super) fn put<'r>(&self, records: impl IntoIterator<Item = &'r mut Bytes>) {
         let (mut before, mut after) = ([0; 4], [0; 4]);
         for record in records {
             let names = names(record);
@@ -46,13 +46,9 @@ impl Numbers {
                 before = names;
                 after = names.map(|name| self.0.get(&name).copied().unwrap_or(0));
             }
-            [record.org, record.project, record.key, record.model] = after;
+            rename(record, after);
         }
     }
-}
-
-fn names(record: &Record) -> [u32; 4] {
-    [record.org, record.project, record.key, record.model]
 }
 
 #[cfg(test)]
@@ -61,6 +57,7 @@ mod tests {
     use mainstay_core::wire::usage::Usage;
 
     use super::*;
+    use crate::ledger::record::Record;
 
     fn record([org, project, key, model]: [u32; 4]) -> Record {
         Record {
@@ -78,8 +75,11 @@ mod tests {
     }
 
     fn batch(of: &[[u32; 4]]) -> Batch {
-        let records = of.iter().map(|names| record(*names)).collect();
-        Batch { seq: 1, journal: [0; 32], records }
+        let mut entries = Vec::new();
+        for names in of {
+            record(*names).write(&mut entries);
+        }
+        Batch { seq: 1, journal: [0; 32], entries }
     }
 
     #[test]
@@ -97,10 +97,9 @@ mod tests {
     fn entries_keep_all_but_their_names() {
         let mut numbers = Numbers::default();
         numbers.extend([(1, 11), (2, 1), (3, 2)]);
-        let mut records =
-            [[1, 2, 0, 3], [1, 2, 0, 3], [3, 2, 1, 9], [0; 4], [1, 2, 0, 3]].map(record);
-        numbers.put(&mut records);
+        let mut batch = batch(&[[1, 2, 0, 3], [1, 2, 0, 3], [3, 2, 1, 9], [0; 4], [1, 2, 0, 3]]);
+        numbers.put(batch.entries_mut());
         let put = [[11, 1, 0, 2], [11, 1, 0, 2], [2, 1, 11, 0], [0; 4], [11, 1, 0, 2]];
-        assert_eq!(records, put.map(record));
+        assert_eq!(batch.records().collect::<Vec<Record>>(), put.map(record));
     }
 }

@@ -10,7 +10,7 @@ use mainstay_core::store::StoreError;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::bring::Batch;
-use crate::ledger::record::{Record, records};
+use crate::ledger::record::is_sound;
 use crate::ledger::tables;
 
 /// Batches that are kept after they were brought over: PostgreSQL may have lost its last writes.
@@ -60,12 +60,13 @@ impl Spool {
         while count < most {
             let Some(row) = self.told(rows.next())? else { break };
             let (seq, journal) = (self.told(row.get(0))?, self.told(row.get(1))?);
-            // Read where it lies: nothing of it is kept but the entries.
             let blob = self.told(row.get_ref(2))?.as_blob().map_err(|_| self.damaged(seq))?;
-            let records: Option<Vec<Record>> = records(blob).collect();
-            let records = records.ok_or_else(|| self.damaged(seq))?;
-            count += records.len();
-            found.push(Batch { seq, journal, records });
+            let (entries, rest) = blob.as_chunks();
+            if !(rest.is_empty() && entries.iter().all(is_sound)) {
+                return Err(self.damaged(seq));
+            }
+            count += entries.len();
+            found.push(Batch { seq, journal, entries: blob.to_vec() });
         }
         Ok(found)
     }

@@ -15,6 +15,9 @@ use crate::ledger::record::{Record, code, flags};
 
 /// Bytes of an element's length.
 const BEFORE: usize = 4;
+/// Bytes of an entry, not much more than they are: what columns have before their elements is within it from
+/// a few entries on.
+const ENTRY: usize = 160;
 
 /// What a column can have, always of one length.
 trait Element {
@@ -34,10 +37,14 @@ macro_rules! element {
 
             #[inline]
             fn piece(self) -> Self::Piece {
-                const LENGTH: u32 = $length;
+                const LENGTH: [u8; BEFORE] = u32::to_be_bytes($length);
                 let mut piece = [0; BEFORE + $length];
-                piece[..BEFORE].copy_from_slice(&LENGTH.to_be_bytes());
-                piece[BEFORE..].copy_from_slice(&$bytes(self));
+                if let Some(before) = piece.first_chunk_mut() {
+                    *before = LENGTH;
+                }
+                if let Some(element) = piece.last_chunk_mut() {
+                    *element = $bytes(self);
+                }
                 piece
             }
 
@@ -55,17 +62,21 @@ element!([u8; 16], 16, BYTEA, BYTEA_ARRAY, std::convert::identity::<[u8; 16]>);
 
 /// A column.
 #[derive(Debug)]
-struct Column<T: Element>(Vec<T::Piece>);
+struct Column<T: Element> {
+    pieces: Vec<T::Piece>,
+    /// Bytes that columns behind it are.
+    behind: usize,
+}
 
 impl<T: Element> Column<T> {
     /// With room for so many.
     fn new(count: usize) -> Column<T> {
-        Column(Vec::with_capacity(count))
+        Column { pieces: Vec::with_capacity(count), behind: 0 }
     }
 
     #[inline]
     fn push(&mut self, one: T) {
-        self.0.push(one.piece());
+        self.pieces.push(one.piece());
     }
 }
 
@@ -74,12 +85,12 @@ impl<T: Element + std::fmt::Debug> ToSql for Column<T> {
         const DIMENSIONS: i32 = 1;
         const NULLS: i32 = 0;
         const FIRST: i32 = 1;
-        let bytes = T::flat(&self.0);
-        to.reserve(5 * size_of::<i32>() + bytes.len());
+        let bytes = T::flat(&self.pieces);
+        to.reserve(5 * size_of::<i32>() + bytes.len() + self.behind);
         to.put_i32(DIMENSIONS);
         to.put_i32(NULLS);
         to.put_u32(T::TYPES.0.oid());
-        to.put_i32(i32::try_from(self.0.len())?);
+        to.put_i32(i32::try_from(self.pieces.len())?);
         to.put_i32(FIRST);
         to.put_slice(bytes);
         Ok(IsNull::No)
@@ -121,8 +132,13 @@ impl Columns {
     /// Writes those that may be.
     pub(super) const SQL: &'static str = concat!(insert_entries!(), " ON CONFLICT DO NOTHING");
 
-    pub(super) fn of(node: Node, new: &[&Batch]) -> Columns {
-        let count = new.iter().map(|batch| batch.records.len()).sum();
+    /// Of batches; `each` sees every entry on the way.
+    pub(super) fn of<'b>(
+        node: Node,
+        new: impl IntoIterator<Item = &'b Batch> + Clone,
+        mut each: impl FnMut(&Record),
+    ) -> Columns {
+        let count = new.clone().into_iter().map(Batch::len).sum();
         let mut columns = Columns {
             node: node.id,
             seq: Column::new(count),
@@ -135,9 +151,12 @@ impl Columns {
             amount: Column::new(count),
             tokens: std::array::from_fn(|_| Column::new(count)),
         };
+        // The first one makes room for all: what stands before would be moved with each that needs more.
+        columns.seq.behind = count * ENTRY;
         for batch in new {
-            for (place, record) in (0..).zip(&batch.records) {
-                columns.push(batch.seq, place, record);
+            for (place, record) in (0..).zip(batch.records()) {
+                columns.push(batch.seq, place, &record);
+                each(&record);
             }
         }
         columns
@@ -145,7 +164,7 @@ impl Columns {
 
     /// How many entries they are.
     pub(super) fn len(&self) -> usize {
-        self.seq.0.len()
+        self.seq.pieces.len()
     }
 
     pub(super) fn values(&self) -> [&(dyn ToSql + Sync); 15] {

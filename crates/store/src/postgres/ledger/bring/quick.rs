@@ -10,8 +10,9 @@ use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 
-use super::{BATCHES, Batch, Brought, Columns, Kept, Node, SumColumns, digests};
+use super::{BATCHES, Batch, Brought, Columns, Node, SumColumns, digests};
 use crate::failpoint::failpoint;
+use crate::ledger::tables;
 use crate::postgres::fault::Fault;
 use crate::postgres::ledger::accounts::{self, Ask, Costs, Lines};
 use crate::postgres::session::{Done, Session, Step};
@@ -60,19 +61,19 @@ fn try_it(
     batches: &[Batch],
     asks: &[Ask],
 ) -> Result<Brought, Fault> {
-    let new: Vec<&Batch> = batches.iter().collect();
-    let kept = Kept::all(&new);
-    let (seqs, hashes, digest) = digests(node.digest, &kept);
-    let upto = new.last().map_or(node.brought, |last| last.seq);
+    let blobs = batches.iter().map(|batch| (batch.seq, &batch.entries));
+    let (seqs, hashes, digest) = digests(node.digest, blobs);
+    let upto = batches.last().map_or(node.brought, |last| last.seq);
     let (before, after) = (&node.digest[..], &digest[..]);
-    let journal = new.last().map(|last| &last.journal[..]);
+    let journal = batches.last().map(|last| &last.journal[..]);
     let noted: [Value<'_>; 7] =
         [&node.id, &node.life, &node.brought, &before, &upto, &after, &journal];
     let mut steps = vec![Step::Plain("BEGIN"), Step::Rows(NOTE, &noted)];
 
-    let (columns, sums) = (Columns::of(node, &new), kept.sums());
+    let mut sums = BTreeMap::new();
+    let columns = Columns::of(node, batches, |record| tables::add(&mut sums, record));
     let (entries, hashed): (_, [Value<'_>; 3]) = (columns.values(), [&node.id, &seqs, &hashes]);
-    if !new.is_empty() {
+    if !batches.is_empty() {
         steps.extend([Step::Write(Columns::ALL, &entries), Step::Write(BATCHES, &hashed)]);
     }
     let written = SumColumns::of(node, &sums);
