@@ -10,9 +10,11 @@ use std::time::Duration;
 
 use http::Request;
 use hyper::body::Incoming;
+use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use mainstay::cohort::Cohort;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -51,7 +53,8 @@ enum Protocol {
 /// What connections are served with.
 pub(crate) struct Host {
     one: http1::Builder,
-    two: http2::Builder<TokioExecutor>,
+    /// Longest head of a request over HTTP/2, in bytes.
+    list_max: u32,
     tls: Option<TlsAcceptor>,
     head: HeadBounds,
 }
@@ -64,17 +67,9 @@ impl Host {
             .header_read_timeout(bounds.head_time)
             .max_header_size(bounds.head_bytes)
             .max_buf_size(bounds.head_bytes.max(64 * 1024));
-        let mut two = http2::Builder::new(TokioExecutor::new());
-        two.timer(TokioTimer::new())
-            .max_concurrent_streams(256)
-            .max_header_list_size(u32::try_from(bounds.head_bytes).unwrap_or(u32::MAX))
-            .initial_stream_window_size(1024 * 1024)
-            .initial_connection_window_size(4 * 1024 * 1024)
-            .keep_alive_interval(Duration::from_secs(20))
-            .keep_alive_timeout(Duration::from_secs(20));
         Host {
             one,
-            two,
+            list_max: u32::try_from(bounds.head_bytes).unwrap_or(u32::MAX),
             tls,
             head: HeadBounds { time: bounds.head_time, bytes: bounds.head_bytes },
         }
@@ -172,12 +167,31 @@ impl Host {
     ) where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        let cohort = worker.upstream.cohort().clone();
         let answer = service_fn(move |request: Request<Incoming>| {
             let answer = door::answer(Arc::clone(&worker), peer, Box::new(request.into()));
             async { answer.await.map(answer::rewritten) }
         });
-        let serving = pin!(self.two.serve_connection(TokioIo::new(io), answer));
+        let mut two = http2::Builder::new(Beside(cohort));
+        two.timer(TokioTimer::new())
+            .max_concurrent_streams(256)
+            .max_header_list_size(self.list_max)
+            .initial_stream_window_size(1024 * 1024)
+            .initial_connection_window_size(4 * 1024 * 1024)
+            .keep_alive_interval(Duration::from_secs(20))
+            .keep_alive_timeout(Duration::from_secs(20));
+        let serving = pin!(two.serve_connection(TokioIo::new(io), answer));
         to_the_end(serving, http2::Connection::graceful_shutdown, phase).await;
+    }
+}
+
+/// Has the calls of a connection over HTTP/2 made beside the worker's other ones.
+#[derive(Clone)]
+struct Beside(Cohort);
+
+impl<F: Future + Send + 'static> Executor<F> for Beside {
+    fn execute(&self, call: F) {
+        self.0.spawn(async move { drop(call.await) });
     }
 }
 

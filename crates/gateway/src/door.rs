@@ -120,7 +120,9 @@ async fn send(
     let received = worker.shared.engine.now();
     let cohort = worker.upstream.cohort();
     cohort.reach(Stage::Begin).await;
-    match worker.shared.engine.call(&worker.upstream, call).answer().await {
+    let walk = worker.shared.engine.call(&worker.upstream, call);
+    cohort.reach(Stage::Plan).await;
+    match walk.answer().await {
         Ok((head, body)) => {
             cohort.reach(Stage::Deliver).await;
             answer::delivered(ticket, received, head, body)
@@ -164,6 +166,7 @@ async fn prepare(
         tenancy::check(&keys, &settings, &caller, (&head.method, &head.headers), peer)?;
         (caller, who)
     };
+    cohort.reach(Stage::Known).await;
     let blank = blank_call(&path, &head.method, ticket.id.clone(), ticket.arrived);
     let (credential, traced) = (caller.credential.clone(), ticket.context());
     let mut call = Box::write(Box::new_uninit(), Call { credential, traced, ..blank });
@@ -226,6 +229,7 @@ async fn fill(
     let inflated = taken.inflated;
     cohort.reach(Stage::Check).await;
     let looked = look::into(call, taken, head, &shared.engine).await?;
+    cohort.reach(Stage::Looked).await;
     ticket.keep(looked.hold);
     ticket.wishes(&call.body);
     scopes::check_model(caller, call.model.as_deref())?;
@@ -329,7 +333,11 @@ async fn admit(
     ticket.admit(admitted);
     cohort.reach(Stage::Pay).await;
     let (rules, engine) = (&settings.money, &*shared.engine);
-    shared.money.admit(&MoneyAsk { caller, call, asked, rules, engine, now: shared.wall.now() })
+    let now = shared.wall.now();
+    let account = shared.money.account(&MoneyAsk { caller, call, asked, rules, engine, now })?;
+    let Some(account) = account else { return Ok(None) };
+    cohort.reach(Stage::Hold).await;
+    shared.money.hold(account, now)
 }
 
 /// The whole time that the caller gives a call, in milliseconds.

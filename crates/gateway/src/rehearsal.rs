@@ -108,7 +108,9 @@ impl Rehearsal {
         let (rules, engine) = (&self.settings.money, &*self.engine);
         let now = self.wall.now();
         let ask = MoneyAsk { caller: &caller, call: &call, asked: &asked, rules, engine, now };
-        let pledge: Option<Pledge> = self.money.admit(&ask).map_err(told)?;
+        let account = self.money.account(&ask).map_err(told)?;
+        let pledge = account.map(|account| self.money.hold(account, now)).transpose();
+        let pledge: Option<Pledge> = pledge.map_err(told)?.flatten();
         let trace = answered();
         if let Some(pledge) = pledge {
             let hold = pledge.written().await.map_err(told)?;

@@ -51,7 +51,8 @@ impl Door {
     fn open(&self, stream: TcpStream, seat: OwnedSemaphorePermit) {
         let (worker, host, phase) =
             (Arc::clone(&self.worker), Arc::clone(&self.host), self.phase.clone());
-        tokio::spawn(async move {
+        let cohort = self.worker.upstream.cohort();
+        cohort.spawn(async move {
             host.serve(stream, worker, phase).await;
             drop(seat);
         });

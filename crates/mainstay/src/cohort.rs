@@ -7,18 +7,24 @@
 //! calls halt before they write and after they have read. (Cohort scheduling: Larus and Parkes,
 //! USENIX 2002.)
 //!
-//! They do so while somebody [conducts](Cohort::conduct), as the gateway's workers have it done; without, a
-//! [`Turn`] is over before it began. A call that is alone halts at two stages only, where others may be
-//! about to come.
+//! They do so where they run as tasks of a cohort ([`Cohort::spawn`]) that somebody
+//! [conducts](Cohort::conduct), as the gateway's workers have it done; anywhere else a [`Turn`] is over
+//! before it began. A halt takes neither a waker nor a place in the runtime's queue: the conductor polls
+//! his tasks himself, and whoever halts tells him by being pending. A call that is alone does not halt.
 //!
-//! Whoever halts goes on at the latest when every stage has had its turn once, and whatever else wakes
-//! it (a timer, its caller leaving) lets it go on at once.
+//! Whoever halts goes on at the latest when every stage has had its turn once. Whatever else wakes it (a
+//! timer, its caller leaving) lets it go on with those that were woken, who have their turn behind each
+//! stage.
 
 use std::future::poll_fn;
-use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::task::{Context, Poll};
+
+use self::conductor::{Conductor, Desk};
+
+mod conductor;
 
 /// Where a call halts, in the order of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,72 +33,35 @@ pub enum Stage {
     Read,
     /// Its path is known; who calls is found out next.
     Caller,
-    /// Its caller may call; its body is looked into next.
+    /// Its caller may call; what he wishes is read next.
+    Known,
+    /// Its body is there; it is looked into next.
     Check,
+    /// Its body is in order; whether it may go where it wants, and what of its head, comes next.
+    Looked,
     /// It is in order; limits come next.
     Admit,
-    /// It is within its limits; money comes next.
+    /// It is within its limits; what it may cost comes next.
     Pay,
-    /// It has what it needs; a target is looked for next.
+    /// Its price is known; money is held next.
+    Hold,
+    /// It has what it needs; targets that it may go to come next.
     Begin,
+    /// They are known; one is chosen next.
+    Plan,
     /// A target is found; a connection to it comes next.
     Attempt,
     /// An attempt's request is written next.
     Send,
     /// Something of the provider's answer was read.
     Heard,
-    /// Its head was read; its body comes next.
-    Body,
-    /// The answer may leave; its head is made next.
+    /// The answer may leave; its head is made next, its body taken, and the call settled with its end.
     Deliver,
-    /// Its head is made; its body is taken, and the call settled with its end, next.
-    Take,
     /// The answer is written next.
     Write,
 }
 
 const STAGES: usize = Stage::Write as usize + 1;
-
-impl Stage {
-    /// Whether even a call that nobody waits beside halts: events come in bursts, and the others'
-    /// have not been looked at yet.
-    fn gathers(self) -> bool {
-        matches!(self, Stage::Read | Stage::Heard)
-    }
-}
-
-/// Who waits at which stage. `W` wakes one of them.
-#[derive(Debug)]
-struct Floor<W> {
-    waiting: [Vec<W>; STAGES],
-    /// The stage whose turn is next.
-    next: usize,
-}
-
-impl<W> Default for Floor<W> {
-    fn default() -> Floor<W> {
-        Floor { waiting: [const { Vec::new() }; STAGES], next: 0 }
-    }
-}
-
-impl<W> Floor<W> {
-    fn halt(&mut self, stage: Stage, waker: W) {
-        self.waiting[stage as usize].push(waker);
-    }
-
-    fn is_empty(&self) -> bool {
-        self.waiting.iter().all(Vec::is_empty)
-    }
-
-    /// Takes the next cohort into `cohort`, which is empty. `false`: nobody waits.
-    fn take(&mut self, cohort: &mut Vec<W>) -> bool {
-        let mut places = (self.next..STAGES).chain(0..self.next);
-        let Some(at) = places.find(|at| !self.waiting[*at].is_empty()) else { return false };
-        self.next = (at + 1) % STAGES;
-        std::mem::swap(&mut self.waiting[at], cohort);
-        true
-    }
-}
 
 /// The calls of one thread. Copies are the same.
 #[derive(Clone, Debug, Default)]
@@ -100,88 +69,27 @@ pub struct Cohort(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// Somebody conducts.
-    conducted: AtomicBool,
-    /// Whoever runs now has others beside him, or they wait.
+    /// Whose turn it is, by the address that his waker has; 0: nobody's.
+    on: AtomicUsize,
+    /// Where he has halted since, counted from 1; 0: he has not.
+    halted: AtomicUsize,
+    /// He has others beside him.
     company: AtomicBool,
-    /// See [`Cohort::watch`].
-    halted: AtomicBool,
-    floor: Mutex<Conducted>,
-}
-
-#[derive(Debug, Default)]
-struct Conducted {
-    floor: Floor<Waker>,
-    /// Of a conductor who has nothing to do.
-    idle: Option<Waker>,
-}
-
-/// Takes the floor away at the end; whoever waits goes on.
-struct Conductor<'a>(&'a Shared);
-
-impl Drop for Conductor<'_> {
-    fn drop(&mut self) {
-        let left = {
-            let mut floor = self.0.floor();
-            self.0.conducted.store(false, Relaxed);
-            std::mem::take(&mut *floor)
-        };
-        left.floor.waiting.into_iter().flatten().for_each(Waker::wake);
-    }
-}
-
-impl Shared {
-    fn floor(&self) -> MutexGuard<'_, Conducted> {
-        // Every change is complete before anything can panic.
-        self.floor.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether a call halts, to be woken by the conductor.
-    fn halt(&self, stage: Stage, cx: &mut Context<'_>) -> bool {
-        let waker = cx.waker().clone();
-        let idle = {
-            let mut conducted = self.floor();
-            // On another thread he may have ended meanwhile.
-            if !self.conducted.load(Relaxed) {
-                return false;
-            }
-            conducted.floor.halt(stage, waker);
-            conducted.idle.take()
-        };
-        self.halted.store(true, Relaxed);
-        if let Some(conductor) = idle {
-            conductor.wake();
-        }
-        true
-    }
+    desk: Desk,
 }
 
 impl Cohort {
-    /// Conducts these calls until it is dropped: one task of the thread that they run on. A runtime
-    /// whose tasks move between threads gains nothing by it.
+    /// Has this done beside the other tasks of these calls, while somebody [conducts](Cohort::conduct).
+    /// A task that panics ends, and no other with it.
+    pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.0.desk.bring(Box::pin(work));
+    }
+
+    /// Conducts these calls, polling their tasks, until it is dropped, and they with it. It is one task of
+    /// the thread that they are to run on, and there is one at most.
     pub async fn conduct(self) {
-        self.0.conducted.store(true, Relaxed);
-        let conductor = Conductor(&self.0);
-        let mut cohort = Vec::new();
-        poll_fn(|cx| {
-            let taken = {
-                let Conducted { floor, idle } = &mut *conductor.0.floor();
-                let taken = floor.take(&mut cohort);
-                if taken {
-                    self.0.company.store(cohort.len() > 1 || !floor.is_empty(), Relaxed);
-                } else {
-                    *idle = Some(cx.waker().clone());
-                }
-                taken
-            };
-            if taken {
-                cohort.drain(..).for_each(Waker::wake);
-                // Behind those that were just woken.
-                cx.waker().wake_by_ref();
-            }
-            Poll::<()>::Pending
-        })
-        .await;
+        let mut conductor = Conductor::new(self.0);
+        poll_fn(|cx| conductor.poll(cx)).await;
     }
 
     /// Halts a call at a stage.
@@ -190,19 +98,22 @@ impl Cohort {
         poll_fn(|cx| turn.poll(self, stage, cx)).await;
     }
 
-    /// Begins to watch what is polled next, see [`Cohort::halts`].
-    pub fn watch(&self) {
-        self.0.halted.store(false, Relaxed);
-    }
-
-    /// Whether what was polled since [`Cohort::watch`] and is pending is so because it halts: then
-    /// there is nothing else to look after before it goes on.
+    /// Whether the task that is being polled has halted: if it is pending, it is so because of that,
+    /// and there is nothing else to look after before it goes on.
     pub fn halts(&self) -> bool {
-        self.0.halted.load(Relaxed)
+        self.0.halted.load(Relaxed) != 0
     }
+}
 
-    fn is_halt(&self, stage: Stage) -> bool {
-        (stage.gathers() || self.0.company.load(Relaxed)) && self.0.conducted.load(Relaxed)
+impl Shared {
+    /// Whether a call halts, to be polled again by the conductor.
+    fn halt(&self, stage: Stage, cx: &Context<'_>) -> bool {
+        // By any other waker somebody polls whom the conductor does not know.
+        let halts = self.company.load(Relaxed) && self.on.load(Relaxed) == cx.waker().data().addr();
+        if halts {
+            self.halted.store(stage as usize + 1, Relaxed);
+        }
+        halts
     }
 }
 
@@ -220,8 +131,8 @@ pub enum Turn {
 
 impl Turn {
     /// Ready when the call may take its next step, at the latest the second time.
-    pub fn poll(&mut self, cohort: &Cohort, stage: Stage, cx: &mut Context<'_>) -> Poll<()> {
-        if *self == Turn::Ahead && cohort.is_halt(stage) && cohort.0.halt(stage, cx) {
+    pub fn poll(&mut self, cohort: &Cohort, stage: Stage, cx: &Context<'_>) -> Poll<()> {
+        if *self == Turn::Ahead && cohort.0.halt(stage, cx) {
             *self = Turn::Halted;
             return Poll::Pending;
         }

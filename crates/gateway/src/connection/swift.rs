@@ -169,7 +169,6 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Line<I> {
     async fn attended<F: Future>(&mut self, work: F) -> Option<F::Output> {
         let mut work = pin!(work);
         poll_fn(|cx| {
-            self.cohort.watch();
             if let Poll::Ready(done) = work.as_mut().poll(cx) {
                 return Poll::Ready(Some(done));
             }
@@ -219,7 +218,6 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Line<I> {
         let out = std::mem::take(&mut self.out);
         let mut reply = Reply::new(response, out, bodiless, last, worker.shared.wall.now());
         let sent = poll_fn(|cx| {
-            self.cohort.watch();
             let sent = reply.poll(&mut self.io, &self.cohort, cx);
             if sent.is_pending() && !self.cohort.halts() && self.has_left(cx) {
                 return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));

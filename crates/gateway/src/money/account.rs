@@ -52,7 +52,7 @@ impl Payer {
 
 /// One call's money.
 #[derive(Debug)]
-pub(super) struct Account {
+pub(crate) struct Account {
     money: Arc<Money>,
     rules: Arc<MoneyRules>,
     payer: Payer,

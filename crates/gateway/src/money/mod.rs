@@ -175,12 +175,15 @@ impl Money {
         }
     }
 
-    /// Holds what the call may cost. `None`: it costs nothing, or nobody counts.
+    /// What the call may cost, and who pays. `None`: it costs nothing, or nobody counts.
     ///
     /// # Errors
     ///
-    /// A hard budget has no room, cannot tell the cost, or cannot be written down.
-    pub(crate) fn admit(self: &Arc<Self>, ask: &MoneyAsk<'_>) -> Result<Option<Pledge>, Refused> {
+    /// A hard budget applies, and the cost cannot be told.
+    pub(crate) fn account(
+        self: &Arc<Self>,
+        ask: &MoneyAsk<'_>,
+    ) -> Result<Option<Arc<Account>>, Refused> {
         if self.ledger.is_none() {
             return Ok(None);
         }
@@ -203,8 +206,7 @@ impl Money {
             Err(_) if payer.is_hard() => return Err(words::too_dear(ask.call)),
             Err(_) => Usd::ENTRY_MAX,
         };
-        let account = Account::new(self, payer, reservation, ask, demand, worst);
-        self.hold(Arc::new(account), ask.now)
+        Ok(Some(Arc::new(Account::new(self, payer, reservation, ask, demand, worst))))
     }
 }
 

@@ -33,8 +33,13 @@ type Held = (MoneyHold, Option<Told>);
 type Told = oneshot::Receiver<Result<(), LedgerTrouble>>;
 
 impl Money {
-    /// Holds, or says that a lease is to be waited for.
-    pub(super) fn hold(
+    /// Holds what a call may cost, or says that a lease is to be waited for. `None`: it could not be
+    /// written down, and no hard budget applies.
+    ///
+    /// # Errors
+    ///
+    /// A hard budget has no room, or the hold cannot be written down.
+    pub(crate) fn hold(
         self: &Arc<Self>,
         account: Arc<Account>,
         now: UnixMillis,

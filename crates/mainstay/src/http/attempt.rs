@@ -29,9 +29,8 @@ pub struct HttpAttempt {
     sending: bool,
     /// Until a connection takes it. It is too much to be moved with each change of state.
     outbound: Option<Outbound>,
-    /// Before a connection is taken, and before the answer's body is.
+    /// Before a connection is taken.
     begins: Turn,
-    reads: Turn,
     state: State,
 }
 
@@ -66,7 +65,6 @@ impl HttpAttempt {
             sending: false,
             outbound: Some(outbound),
             begins: Turn::default(),
-            reads: Turn::default(),
             state: State::New,
         }
     }
@@ -98,7 +96,6 @@ impl HttpAttempt {
                 }
             },
             State::Reading(whole) => {
-                ready!(self.reads.poll(&self.site.common.cohort, Stage::Body, cx));
                 let piece = ready!(whole.conn.poll_piece(cx))?;
                 Poll::Ready(Ok(Some(self.read(piece))))
             }
@@ -242,8 +239,8 @@ impl Attempt for HttpAttempt {
         match &self.state {
             State::New | State::Ready(_) => halts(&self.begins),
             State::Waiting(whole) => whole.conn.halts(),
-            State::Reading(_) => halts(&self.reads),
             State::Connecting(_)
+            | State::Reading(_)
             | State::WaitingPart(..)
             | State::ReadingPart { .. }
             | State::Over => false,

@@ -40,8 +40,7 @@ pub(super) struct Reply {
     framing: Framing,
     broken: bool,
     unflushed: bool,
-    /// Before the body is taken, and before anything is written.
-    takes: Turn,
+    /// Before anything is written.
     writes: Turn,
 }
 
@@ -93,7 +92,6 @@ impl Reply {
             framing,
             broken: false,
             unflushed: true,
-            takes: Turn::default(),
             writes: Turn::default(),
         }
     }
@@ -110,7 +108,6 @@ impl Reply {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         loop {
-            ready!(self.takes.poll(cohort, Stage::Take, cx));
             let waits = self.gather(cx);
             ready!(self.writes.poll(cohort, Stage::Write, cx));
             ready!(self.poll_written(io, cx))?;
