@@ -103,6 +103,7 @@ impl Record {
 /// Where the numbers of names stand among a record's bytes: organization, project, key, model.
 const NAMES: Range<usize> = 4..20;
 /// Where counts stand that PostgreSQL has as 63 bits: the time, and tokens.
+#[cfg(feature = "postgres")]
 const COUNTS: [usize; 4] = [36, 52, 60, 68];
 
 /// The bytes of a record, changed where they stand.
@@ -120,11 +121,13 @@ pub(crate) fn names(bytes: &Bytes) -> [u32; 4] {
 }
 
 /// Puts other numbers of names into a record.
+#[cfg(feature = "postgres")]
 pub(crate) fn rename(bytes: &mut Bytes, names: [u32; 4]) {
     bytes[NAMES].copy_from_slice(names.map(u32::to_le_bytes).as_flattened());
 }
 
 /// Makes a record what PostgreSQL can hold: counts above 63 bits are as many as fit.
+#[cfg(feature = "postgres")]
 pub(crate) fn fit(bytes: &mut Bytes) {
     for from in COUNTS {
         if bytes[from + 7] >= 0x80 {
@@ -218,6 +221,7 @@ mod tests {
             prop_assert_eq!(read, Some(records_in));
         }
 
+        #[cfg(feature = "postgres")]
         #[test]
         fn a_record_is_changed_where_it_stands_as_if_it_were_written_anew(
             record in any_record(),
