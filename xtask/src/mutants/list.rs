@@ -350,8 +350,8 @@ pub(super) const ALL: &[Mutant] = &[
     mutant(
         "nothing is set aside for leases",
         PACE,
-        "let burst = self.burst - aside.min(self.burst);",
-        "let burst = self.burst.max(aside);",
+        "let rest = burst - aside;",
+        "let rest = burst.max(aside);",
     ),
     mutant(
         "a node without leases begins with a whole burst",
