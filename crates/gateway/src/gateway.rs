@@ -187,7 +187,7 @@ impl Gateway {
         let connections_max = bounds.connections_max.div_ceil(lines.len().max(1));
         let host = Arc::new(Host::new(bounds, tls));
         for (index, (socket, tell)) in lines.into_iter().enumerate() {
-            let runtime = runtime(EVENTS_EVERY)?;
+            let runtime = runtime(Some(EVENTS_EVERY))?;
             let (shared, host, phase) =
                 (Arc::clone(&self.shared), Arc::clone(&host), self.phase.subscribe());
             let work = move || {
@@ -205,7 +205,7 @@ impl Gateway {
             };
             self.workers.push(spawn(&format!("worker-{index}"), work)?);
         }
-        let runtime = runtime(61)?;
+        let runtime = runtime(None)?;
         let (shared, phase) = (Arc::clone(&self.shared), self.phase.subscribe());
         let work = move || runtime.block_on(admin::run(shared, admin_socket, admin, store, phase));
         self.background = Some(spawn("background", work)?);
@@ -363,9 +363,12 @@ fn no_socket(listen: SocketAddr) -> ServeError {
 /// one turn, so that this is as often as a runtime does that polls each by itself (61, tokio 1.54).
 const EVENTS_EVERY: u32 = 4;
 
-fn runtime(events_every: u32) -> Result<Runtime, ServeError> {
+fn runtime(events_every: Option<u32>) -> Result<Runtime, ServeError> {
     let mut builder = Builder::new_current_thread();
-    builder.enable_all().event_interval(events_every);
+    builder.enable_all();
+    if let Some(turns) = events_every {
+        builder.event_interval(turns);
+    }
     builder.build().map_err(|error| ServeError::runtime(&error))
 }
 
