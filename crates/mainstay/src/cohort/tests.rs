@@ -30,6 +30,13 @@ fn on_one_thread<T>(work: impl Future<Output = T>) -> T {
     Builder::new_current_thread().build().expect("a runtime").block_on(work)
 }
 
+/// Calls that somebody conducts, and what happens to them.
+fn conducted<T>() -> (Cohort, Log<T>) {
+    let cohort = Cohort::default();
+    tokio::spawn(cohort.clone().conduct());
+    (cohort, Log::new())
+}
+
 /// What happened, in its order.
 #[derive(Debug)]
 struct Log<T>(Arc<Mutex<Vec<T>>>);
@@ -74,8 +81,7 @@ fn call(
 #[test]
 fn stages_are_passed_together_and_in_order() {
     on_one_thread(async {
-        let (cohort, log) = (Cohort::default(), Log::new());
-        tokio::spawn(cohort.clone().conduct());
+        let (cohort, log) = conducted();
         // More than are polled in one go.
         let calls = (0..40).map(|which| {
             let (call, over) = call(&cohort, &log, which);
@@ -94,16 +100,14 @@ fn stages_are_passed_together_and_in_order() {
 #[test]
 fn whom_nobody_conducts_does_not_halt() {
     on_one_thread(async {
-        let (cohort, log) = (Cohort::default(), Log::new());
-        tokio::spawn(cohort.clone().conduct());
-        // Company, of which some are tasks of the runtime.
-        let kept = cohort.clone();
-        cohort.spawn(async move {
-            for _ in 0..100 {
-                yield_now().await;
-                kept.reach(Stage::Read).await;
-            }
-        });
+        let (cohort, log) = conducted();
+        // They have company all the time: two tasks that are never at rest, nor at their end.
+        for _ in 0..2 {
+            cohort.spawn(poll_fn(|cx| {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }));
+        }
         let calls = (0..3).map(|which| {
             let (call, over) = call(&cohort, &log, which);
             tokio::spawn(call);
@@ -120,8 +124,7 @@ fn whom_nobody_conducts_does_not_halt() {
 #[test]
 fn who_is_polled_by_another_waker_does_not_halt() {
     on_one_thread(async {
-        let (cohort, log) = (Cohort::default(), Log::new());
-        tokio::spawn(cohort.clone().conduct());
+        let (cohort, log) = conducted();
         let (done, over) = oneshot::channel();
         let mut done = Some(done);
         for which in 0..2 {
@@ -211,8 +214,7 @@ fn a_task_that_panics_ends_alone() {
         }
     }
     on_one_thread(async {
-        let (cohort, log) = (Cohort::default(), Log::new());
-        tokio::spawn(cohort.clone().conduct());
+        let (cohort, log) = conducted();
         let (done, over) = oneshot::channel();
         let mut done = Some(done);
         for which in 0..3 {
