@@ -21,10 +21,7 @@ impl Rate {
         let limit = limit.max(1);
         let burst = match burst {
             None => limit,
-            Some(burst) => {
-                let share = u128::from(limit) * u128::from(nanos(burst)) / u128::from(window_ns);
-                u64::try_from(share).unwrap_or(u64::MAX).clamp(1, limit)
-            }
+            Some(burst) => share(limit, nanos(burst), window_ns).clamp(1, limit),
         };
         Rate { limit, window: window_ns, burst }
     }
@@ -95,7 +92,7 @@ impl Bucket {
 
     /// Units that count as used, a begun one whole.
     pub(super) fn used(&self, rate: &Rate) -> u64 {
-        u64::try_from(self.used.div_ceil(u128::from(rate.window))).unwrap_or(u64::MAX)
+        div_ceil(self.used, rate.window)
     }
 
     /// Units that would fit at once.
@@ -129,10 +126,56 @@ impl Bucket {
 
 /// How long the rate takes to give this much, rounded up.
 fn time(scaled: u128, rate: &Rate) -> Duration {
-    let nanos = scaled.div_ceil(u128::from(rate.limit));
-    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    Duration::from_nanos(div_ceil(scaled, rate.limit))
+}
+
+/// What a limit gives in a part of its window. Every look at a limit asks: a division of 128 bits is a
+/// function of some length, one of 64 an instruction.
+fn share(limit: u64, part: u64, window: u64) -> u64 {
+    const MICRO: u64 = 1_000;
+    let whole = part.is_multiple_of(MICRO) && window.is_multiple_of(MICRO);
+    let (part, window) = if whole { (part / MICRO, window / MICRO) } else { (part, window) };
+    if let Some(product) = limit.checked_mul(part) {
+        return product / window;
+    }
+    let share = u128::from(limit) * u128::from(part) / u128::from(window);
+    u64::try_from(share).unwrap_or(u64::MAX)
+}
+
+/// Rounded up; as in [`share`], usual numbers have 64 bits.
+fn div_ceil(number: u128, by: u64) -> u64 {
+    match u64::try_from(number) {
+        Ok(number) => number.div_ceil(by),
+        Err(_) => u64::try_from(number.div_ceil(u128::from(by))).unwrap_or(u64::MAX),
+    }
 }
 
 fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn short_divisions_are_those_of_128_bits(
+            limit in 1_u64.., part in any::<u64>(), window in 1_u64.., bits in 0_u32..64, number in any::<u128>(),
+        ) {
+            let low = |number: u64| (number >> bits).max(1);
+            for (limit, part, window) in [(limit, part, window), (low(limit), low(part), low(window))] {
+                for thousand in [1, 1_000] {
+                    let (part, window) = (part.saturating_mul(thousand), window.saturating_mul(thousand));
+                    let exact = u128::from(limit) * u128::from(part) / u128::from(window);
+                    prop_assert_eq!(share(limit, part, window), u64::try_from(exact).unwrap_or(u64::MAX));
+                }
+                let number = number >> (2 * bits);
+                let exact = number.div_ceil(u128::from(limit));
+                prop_assert_eq!(div_ceil(number, limit), u64::try_from(exact).unwrap_or(u64::MAX));
+            }
+        }
+    }
 }
