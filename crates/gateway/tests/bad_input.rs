@@ -2,9 +2,11 @@
 
 mod support;
 
+use std::time::Duration;
+
 use mainstay_core::store::{Scopes, Store, UnixMillis};
 use support::provider::{Provider, completion};
-use support::{CHAT, Caller, Front, Reply, add_key, front, until};
+use support::{CHAT, Caller, Front, Reply, add_key, front, soon, until};
 
 fn with_authorization(front: &Front, value: &[u8]) -> Reply {
     let mut bytes =
@@ -56,11 +58,12 @@ fn every_wrong_key_is_a_typed_401_and_nothing_is_sent() {
 fn a_key_made_while_the_gateway_runs_works_within_a_second() {
     let provider = Provider::fixed(completion());
     let front = front(provider.addr, "");
-    let key = add_key(&*front.store, Scopes::default(), None);
-    let took = until("the key works", || {
-        with_authorization(&front, format!("Bearer {key}").as_bytes()).status == 200
+    soon(Duration::from_secs(1), 3, || {
+        let key = add_key(&*front.store, Scopes::default(), None);
+        until("the key works", || {
+            with_authorization(&front, format!("Bearer {key}").as_bytes()).status == 200
+        })
     });
-    assert!(took.as_millis() < 1000, "{took:?}");
 }
 
 #[test]
@@ -68,14 +71,16 @@ fn a_key_ends_at_its_time_without_a_word_to_the_gateway() {
     let provider = Provider::fixed(completion());
     let front = front(provider.addr, "");
     let now = || u64::try_from(jiff::Timestamp::now().as_millisecond()).expect("after 1970");
-    let end = now() + 1_500;
-    let key = add_key(&*front.store, Scopes::default(), Some(UnixMillis(end)));
-    let ask = || with_authorization(&front, format!("Bearer {key}").as_bytes());
-    until("the key works", || ask().status == 200);
-    assert!(now() < end, "it was made known in time");
-    until("the key has ended", || ask().status == 401);
-    assert!((end..end + 1_000).contains(&now()), "{} after its end", now() - end);
-    ask().refused(401, "expired_api_key");
+    soon(Duration::from_secs(1), 1, || {
+        let end = now() + 4_000;
+        let key = add_key(&*front.store, Scopes::default(), Some(UnixMillis(end)));
+        let ask = || with_authorization(&front, format!("Bearer {key}").as_bytes());
+        until("the key works", || ask().status == 200);
+        until("the key has ended", || ask().status == 401);
+        let late = now().checked_sub(end).expect("not before its end");
+        ask().refused(401, "expired_api_key");
+        Duration::from_millis(late)
+    });
 }
 
 #[test]

@@ -3,8 +3,9 @@
 mod support;
 
 use std::io::Write;
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
+use std::sync::{Barrier, Mutex};
 use std::time::Duration;
 
 use mainstay_core::store::Change::To;
@@ -162,9 +163,11 @@ fn a_first_one_that_leaves_makes_room_for_the_next() {
 
 #[test]
 fn who_waits_too_long_is_told_to_come_again() {
-    let provider = Provider::new(|_, stream| {
-        std::thread::sleep(Duration::from_millis(700));
-        stream.write_all(completion().as_bytes()).is_ok()
+    let (go, gone) = channel();
+    let gone = Mutex::new(gone);
+    let provider = Provider::new(move |_, stream| {
+        let told = gone.lock().expect("no panic").recv_timeout(Duration::from_secs(60)).is_ok();
+        told && stream.write_all(completion().as_bytes()).is_ok()
     });
     let front = front(provider.addr, "");
     let mut first = front.connect();
@@ -174,6 +177,7 @@ fn who_waits_too_long_is_told_to_come_again() {
     let reply = front.raw(&front.post_bytes(CHATS, hurry, CHAT));
     reply.refused(409, "conflict");
     assert_eq!(reply.header("x-should-retry"), Some("true"));
+    go.send(()).expect("the provider waits");
     assert_eq!(first.answer().status, 200);
     assert_eq!(front.chat("k", CHAT).header(REPLAY), Some("true"));
 }

@@ -4,10 +4,12 @@ mod support;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
+use std::sync::Mutex;
+use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use support::provider::{Provider, completion};
-use support::{CHAT, Caller, Front, STREAM, front, until};
+use support::{CHAT, Caller, Front, STREAM, front, soon, until};
 use tokio::time::Instant;
 
 /// A provider that takes a request and says nothing until the connection ends.
@@ -33,13 +35,15 @@ fn wait_for_the_end(stream: &mut std::net::TcpStream) {
 fn a_caller_who_leaves_while_waiting_takes_his_attempt_along() {
     let provider = silent();
     let front = front(provider.addr, "");
-    let mut caller = front.connect();
-    caller.send(&front.post_bytes("/v1/chat/completions", "", CHAT));
-    until("the attempt arrives", || provider.seen().len() == 1);
-    assert_eq!(provider.open(), 1);
-    drop(caller);
-    let took = until("the attempt ends", || provider.open() == 0);
-    assert!(took < Duration::from_millis(100), "{took:?}");
+    soon(Duration::from_millis(100), 1, || {
+        let before = provider.seen().len();
+        let mut caller = front.connect();
+        caller.send(&front.post_bytes("/v1/chat/completions", "", CHAT));
+        until("the attempt arrives", || provider.seen().len() > before);
+        assert_eq!(provider.open(), 1);
+        drop(caller);
+        until("the attempt ends", || provider.open() == 0)
+    });
     until("the call is off the books", || front.gateway.in_flight() == 0);
     assert_eq!(front.gateway.admitted(), 0);
 }
@@ -55,12 +59,13 @@ fn a_caller_who_leaves_in_a_stream_takes_it_along() {
         false
     });
     let front = front(provider.addr, "");
-    let mut caller = front.connect();
-    caller.send(&front.post_bytes("/v1/chat/completions", "", STREAM));
-    assert_eq!(caller.head().0, 200);
-    drop(caller);
-    let took = until("the attempt ends", || provider.open() == 0);
-    assert!(took < Duration::from_millis(100), "{took:?}");
+    soon(Duration::from_millis(100), 1, || {
+        let mut caller = front.connect();
+        caller.send(&front.post_bytes("/v1/chat/completions", "", STREAM));
+        assert_eq!(caller.head().0, 200);
+        drop(caller);
+        until("the attempt ends", || provider.open() == 0)
+    });
     until("the call is off the books", || front.gateway.in_flight() == 0);
     assert_eq!(front.gateway.admitted(), 0);
 }
@@ -73,9 +78,20 @@ fn slow(pause: Duration) -> Provider {
     })
 }
 
+/// A provider that answers when it is told to.
+fn gated() -> (Provider, Sender<()>) {
+    let (go, gone) = channel();
+    let gone = Mutex::new(gone);
+    let provider = Provider::new(move |_, stream| {
+        let told = gone.lock().expect("no panic").recv_timeout(Duration::from_secs(60)).is_ok();
+        told && stream.write_all(completion().as_bytes()).is_ok()
+    });
+    (provider, go)
+}
+
 #[test]
 fn a_stop_lets_calls_under_way_end_and_takes_no_new_ones() {
-    let provider = slow(Duration::from_millis(300));
+    let (provider, go) = gated();
     let front = front(provider.addr, "");
     let addr = front.gateway.addr();
     let mut idle = front.connect();
@@ -84,16 +100,17 @@ fn a_stop_lets_calls_under_way_end_and_takes_no_new_ones() {
     let mut caller = front.connect();
     caller.send(&front.post_bytes("/v1/chat/completions", "", CHAT));
     until("the attempt arrives", || provider.seen().len() == 1);
-    let began = Instant::now();
     front.gateway.begin_stop();
-    assert!(idle.piece().is_empty(), "an unused connection ends at once");
-    assert!(began.elapsed() < Duration::from_millis(200), "{:?}", began.elapsed());
+    assert!(idle.piece().is_empty(), "an unused connection ends without waiting for the call");
     until("no new caller gets in", || std::net::TcpStream::connect(addr).is_err());
+    go.send(()).expect("the provider waits");
     let reply = caller.answer();
     assert_eq!(reply.status, 200);
     assert!(caller.piece().is_empty(), "the connection ends after its answer");
+    let began = Instant::now();
     front.gateway.stop();
-    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    // A third of the time that calls under way would have.
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }
 
 #[test]
@@ -106,7 +123,7 @@ fn a_stop_waits_no_longer_than_it_was_told() {
     let began = Instant::now();
     front.gateway.stop();
     let took = began.elapsed();
-    assert!(took >= Duration::from_millis(200) && took < Duration::from_secs(2), "{took:?}");
+    assert!(took >= Duration::from_millis(200) && took < Duration::from_secs(10), "{took:?}");
     assert!(caller.piece().is_empty());
 }
 

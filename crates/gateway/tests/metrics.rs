@@ -167,13 +167,16 @@ fn scripted(answer: impl Fn(usize) -> String + Send + Sync + 'static) -> Provide
 fn waits_times_and_limits_that_were_told_are_there_with_their_numbers() {
     let told = "x-ratelimit-limit-requests: 600\r\nx-ratelimit-remaining-requests: 599\r\n\
                 x-ratelimit-reset-requests: 100ms\r\n";
-    let provider = scripted(move |turn| match turn {
-        0 => json("503 Service Unavailable", "", OVERLOADED),
-        _ => json("200 OK", told, COMPLETION),
-    });
-    let front = front(provider.addr, "[policy.retry]\ntransient_base = \"5ms\"\n");
-    assert_eq!(front.post(CHATS, CHAT).status, 200);
-    let page = page(&front);
+    let asked = || {
+        let provider = scripted(move |turn| match turn {
+            0 => json("503 Service Unavailable", "", OVERLOADED),
+            _ => json("200 OK", told, COMPLETION),
+        });
+        let front = front(provider.addr, "[policy.retry]\ntransient_base = \"5ms\"\n");
+        assert_eq!(front.post(CHATS, CHAT).status, 200);
+        page(&front)
+    };
+    let page = asked();
     for (name, want) in [
         (r#"mainstay_waits_total{cause="backoff"}"#, "1"),
         ("mainstay_overhead_seconds_count", "1"),
@@ -187,8 +190,10 @@ fn waits_times_and_limits_that_were_told_are_there_with_their_numbers() {
     ] {
         assert_eq!(value(&page, name), want, "{name}");
     }
-    let waited = number(&page, r#"mainstay_wait_seconds_total{cause="backoff"}"#);
-    assert!(waited > 0.0 && waited < 0.1, "{waited}");
+    let waited = |page: &str| number(page, r#"mainstay_wait_seconds_total{cause="backoff"}"#);
+    assert!(waited(&page) > 0.0, "{page}");
+    // What a busy machine adds is not there every time.
+    assert!((0..5).any(|_| waited(&asked()) < 0.1));
     let level = r#"mainstay_target_limit_level{provider="up",credential="0",model="gpt-4o",limit="requests"}"#;
     let level = number(&page, level);
     assert!((500.0..=600.0).contains(&level), "{level}");

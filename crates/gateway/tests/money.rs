@@ -37,7 +37,7 @@ use mainstay_gateway::{AdminSettings, Gateway, Ground, Plan, engine_spec};
 use mainstay_sim::{Sim, SimConfig};
 use mainstay_store::{LedgerFile, LedgerSettings, Sqlite, SqliteLedger, Verified};
 use serde_json::Value;
-use support::{Caller, TOKEN, add_key, until};
+use support::{Caller, TOKEN, add_key, soon, until};
 use tempfile::TempDir;
 
 /// Two models with prices that leave no doubt about what was multiplied with what.
@@ -106,7 +106,18 @@ impl Bank {
     /// Sets a hard budget of the key and waits until the gateway knows it.
     fn budget(&self, amount: &str) {
         self.set(amount, true);
-        std::thread::sleep(Duration::from_millis(700));
+        self.known();
+    }
+
+    /// Waits until the gateway knows all budgets. It looks for them behind the limits, in one turn: when
+    /// it has seen a change in the turn after the one of a change, it has looked for both.
+    fn known(&self) {
+        let gateway = self.gateway.as_ref().expect("it runs");
+        for _ in 0..2 {
+            add_key(&*self.store, Scopes::default(), None);
+            let epoch = mainstay_core::store::Store::epoch(&*self.store).expect("a store works");
+            until("the gateway looks", || gateway.limits_epoch() >= epoch);
+        }
     }
 
     fn set(&self, amount: &str, hard: bool) {
@@ -268,24 +279,15 @@ fn over_budget_is_a_429_that_says_who_can_raise_it() {
         r#"{"model":"gpt-4o","max_tokens":1,"messages":[{"role":"user","content":"hi"}]}"#,
     );
     assert_eq!(cheap.status, 200, "{}", text(&cheap));
-    bank.store
-        .raise_budget(
-            &BudgetOf::Key(bank.key_id.clone()),
-            None,
-            Usd::parse("1").expect("an amount"),
-            now(),
-        )
-        .expect("a budget");
-    let began = tokio::time::Instant::now();
-    until("the raise takes effect", || {
-        bank.post(
-            CHAT,
-            r#"{"model":"gpt-4o","max_tokens":4000,"messages":[{"role":"user","content":"hi"}]}"#,
-        )
-        .status
-            == 200
+    let (of, one) = (BudgetOf::Key(bank.key_id.clone()), Usd::parse("1").expect("an amount"));
+    let dear =
+        r#"{"model":"gpt-4o","max_tokens":4000,"messages":[{"role":"user","content":"hi"}]}"#;
+    soon(Duration::from_secs(1), 3, || {
+        bank.set("0.001", true);
+        until("it is over budget", || bank.post(CHAT, dear).status == 429);
+        bank.store.raise_budget(&of, None, one, now()).expect("a budget");
+        until("the raise takes effect", || bank.post(CHAT, dear).status == 200)
     });
-    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
     bank.close();
 }
 
@@ -311,7 +313,7 @@ fn what_cannot_be_metered_is_refused_under_a_hard_budget_only() {
         assert_ne!(bank.post(path, body).status, 429, "{path} without a budget");
     }
     bank.set("5", false);
-    std::thread::sleep(Duration::from_millis(700));
+    bank.known();
     assert_ne!(bank.post(cases[0].0, cases[0].1).status, 429, "a soft budget refuses nothing");
     bank.budget("5");
     for (path, body, words) in cases {

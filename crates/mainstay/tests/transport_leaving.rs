@@ -36,15 +36,15 @@ async fn silent() -> (SocketAddr, UnboundedReceiver<usize>) {
     (address, closed)
 }
 
-/// Plays an attempt until nothing more happens, and drops it.
-async fn left_where_it_stands(upstream: &HttpUpstream, request: AttemptRequest) -> usize {
+/// Plays an attempt until it has told so much and nothing more happens, and drops it.
+async fn left_where_it_stands(upstream: &HttpUpstream, request: AttemptRequest, told: usize) {
     let mut attempt = upstream.start(request);
-    let mut events = 0;
-    while tokio::time::timeout(A_WHILE, next(&mut attempt)).await.is_ok() {
-        events += 1;
-        assert!(events < 10, "it is answered");
+    for number in 0..told {
+        let came = tokio::time::timeout(PATIENCE, next(&mut attempt)).await;
+        assert!(came.is_ok(), "it has told {number} of {told}");
     }
-    events
+    let more = tokio::time::timeout(A_WHILE, next(&mut attempt)).await;
+    assert!(more.is_err(), "it tells more than {told}");
 }
 
 #[tokio::test]
@@ -61,8 +61,8 @@ async fn connections_that_are_being_made_or_written_to_are_closed() {
         ("an answer awaited", get(&to(address)), 1),
     ] {
         let upstream = HttpUpstream::default();
-        assert_eq!(left_where_it_stands(&upstream, request).await, told, "{stage}");
-        let seen = tokio::time::timeout(Duration::from_secs(2), closed.recv()).await;
+        left_where_it_stands(&upstream, request, told).await;
+        let seen = tokio::time::timeout(PATIENCE, closed.recv()).await;
         assert!(seen.is_ok(), "{stage}: the connection stayed open");
         assert_eq!(upstream.stats().idle, 0, "{stage}");
     }
@@ -77,10 +77,10 @@ async fn who_waits_for_leave_to_connect_and_goes_takes_nothing_along() {
     let mut first = upstream.start(get(&destination));
     next(&mut first).await;
     for _ in 0..3 {
-        assert_eq!(left_where_it_stands(&upstream, get(&destination)).await, 0, "it had leave");
+        left_where_it_stands(&upstream, get(&destination), 0).await;
     }
     drop(first);
-    assert_eq!(left_where_it_stands(&upstream, get(&destination)).await, 1, "the leave is lost");
+    left_where_it_stands(&upstream, get(&destination), 1).await;
 }
 
 /// While it is not known whether the other end speaks HTTP/2, one opens and the others wait for it.
@@ -114,6 +114,7 @@ async fn when_the_one_who_opens_for_all_goes_another_one_opens() {
     let destination = authority.to("localhost", address);
     let mut opener = upstream.start(get(&destination));
     assert!(tokio::time::timeout(A_WHILE, next(&mut opener)).await.is_err());
+    eventually("its connection is taken", || taken.load(Ordering::SeqCst) == 1).await;
     let waiting: Vec<_> =
         (0..5).map(|_| tokio::spawn(play(upstream.start(get(&destination))))).collect();
     tokio::time::sleep(A_WHILE).await;

@@ -10,6 +10,7 @@ use mainstay::http::{HttpSettings, HttpUpstream};
 use mainstay::upstream::Upstream;
 use mainstay_core::classify::TransportFault;
 use tokio::io::AsyncWriteExt;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use transport_support::*;
 
@@ -98,13 +99,37 @@ async fn an_unused_connection_ends_with_its_time() {
 
 #[tokio::test]
 async fn the_last_used_connection_serves_first() {
-    let (address, _) = numbered(Duration::from_millis(30)).await;
+    // The first two connections are told when to give their first answer.
+    let (asked, go) = (Arc::new(AtomicUsize::new(0)), Arc::new([Notify::new(), Notify::new()]));
+    let (count, gates) = (Arc::clone(&asked), Arc::clone(&go));
+    let address = server(move |mut socket, number| {
+        let (count, gates) = (Arc::clone(&count), Arc::clone(&gates));
+        async move {
+            let mut first = true;
+            while read_request(&mut socket).await.is_some() {
+                count.fetch_add(1, Ordering::SeqCst);
+                if let Some(gate) = gates.get(number).filter(|_| std::mem::take(&mut first)) {
+                    gate.notified().await;
+                }
+                let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n{number:04}");
+                let _ = socket.write_all(answer.as_bytes()).await;
+            }
+        }
+    })
+    .await;
     let upstream = HttpUpstream::default();
     let destination = to(address);
-    let (a, b) = tokio::join!(send(&upstream, get(&destination)), async {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-        send(&upstream, get(&destination)).await
-    });
+    let mut under_way = Vec::new();
+    for number in 1..=2 {
+        under_way.push(tokio::spawn(play(upstream.start(get(&destination)))));
+        eventually("it is asked", || asked.load(Ordering::SeqCst) == number).await;
+    }
+    let mut answers = Vec::new();
+    for (one, gate) in under_way.into_iter().zip(go.iter()) {
+        gate.notify_one();
+        answers.push(one.await.expect("it plays"));
+    }
+    let [a, b] = &answers[..] else { panic!("two") };
     assert_ne!(a.answer(), b.answer(), "two connections");
     for _ in 0..3 {
         assert_eq!(send(&upstream, get(&destination)).await.answer(), b.answer());

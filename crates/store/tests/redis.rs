@@ -12,7 +12,7 @@ static ADD: Script =
     Script::new("test add/1", "return {redis.call('INCRBY', KEYS[1], ARGV[1]), KEYS[2] or ''}");
 
 /// What a quiet machine answers in a millisecond may take longer where tests share two cores.
-const DEADLINE: Duration = Duration::from_millis(250);
+const DEADLINE: Duration = Duration::from_secs(2);
 
 fn open(url: &str) -> Link {
     let url = url.parse().expect("a URL");
@@ -98,16 +98,17 @@ async fn a_frozen_server_costs_each_caller_milliseconds_and_then_nothing() {
     assert!(matches!(first, Err(LinkError::Timeout(_) | LinkError::Down(_))), "{first:?}");
     down(&link).await;
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
-    let (mut slowest, mut refused) = (Duration::ZERO, 0);
+    let (mut slow, mut refused) = (Vec::new(), 0);
     for _ in 0..1_000 {
         let began = Instant::now();
         let answer = link.command("k", &[b"GET", b"k"]).await;
         assert!(answer.is_err());
         refused += u32::from(matches!(answer, Err(LinkError::Down(_))));
-        slowest = slowest.max(began.elapsed());
+        slow.extend(Some(began.elapsed()).filter(|took| *took >= Duration::from_millis(200)));
     }
     assert!(refused >= 990, "the breaker refuses without asking: {refused} of 1,000");
-    assert!(slowest < Duration::from_millis(200), "{slowest:?}");
+    // A machine that stands still for a moment holds up one of them, a wait by rule all.
+    assert!(slow.len() <= 10, "{slow:?}");
     server.thaw();
     up(&link).await;
     let mut answer = link.command("k", &[b"GET", b"k"]).await;

@@ -10,7 +10,8 @@ static ADD: Script = Script::new("test add/1", "return redis.call('INCRBY', KEYS
 
 fn open(url: &str) -> Link {
     let settings = LinkSettings::new(url.parse().expect("a URL"));
-    let deadline = Duration::from_millis(250);
+    // An addition that is late is made a second time.
+    let deadline = Duration::from_secs(2);
     Link::open(LinkSettings { deadline, ..settings }).expect("a thread")
 }
 

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mainstay_store::redis::{Event, Link, LinkSettings, LinkState, Members, Script, Value};
-use mainstay_store::testing::redis::{RedisServer, free_port};
+use mainstay_store::testing::free_port;
+use mainstay_store::testing::redis::RedisServer;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
 };

@@ -27,6 +27,12 @@ async function newKey(...args) {
   throw new Error("a new key is not noticed");
 }
 
+// Waits until the gateway knows all that is in the store by now. In one turn it looks for keys, then for limits and
+// budgets: the second key is seen in a later one than the first.
+export async function known() {
+  for (let count = 0; count < 2; count += 1) await newKey();
+}
+
 // A call, to be made with an SDK as patient as by default; it counts its tries.
 function counted(key, work, headers = {}) {
   const call = async () => {

@@ -6,12 +6,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { MESSAGES, client } from "./calls.mjs";
 import { FRONT, holds, same, sdk, sends, test } from "./harness.mjs";
+import { known } from "./keys.mjs";
 
 // Sets a limit of the default organization for one model, and lets the gateway hear of it.
 async function limit(model, ...words) {
   const command = ["limit", "set", "--org", "default", "--model", model, ...words];
   execFileSync(process.env.MAINSTAY_BIN, command, { stdio: "pipe", timeout: 20_000 });
-  await sleep(1000);
+  await known();
 }
 
 function chat(model, { one = client(), headers, ...more } = {}) {

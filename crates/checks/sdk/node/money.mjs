@@ -3,6 +3,7 @@
 import { execFileSync } from "node:child_process";
 import { MESSAGES, client } from "./calls.mjs";
 import { FRONT, holds, same, sdk, sends, test } from "./harness.mjs";
+import { known } from "./keys.mjs";
 
 const MODEL = "gpt-4o";
 
@@ -15,7 +16,7 @@ function tool(...args) {
 async function overBudget() {
   const made = JSON.parse(tool("key", "create", "--name", "poor", "--json"));
   tool("budget", "set", "--key", made.id, "--amount", "0.000001", "--period", "month");
-  await new Promise((done) => setTimeout(done, 1_000));
+  await known();
   let tries = 0;
   const counted = (...args) => {
     tries += 1;
@@ -39,7 +40,7 @@ async function overBudget() {
 async function whatCannotBePricedOrMetered() {
   const made = JSON.parse(tool("key", "create", "--name", "rich", "--json"));
   tool("budget", "set", "--key", made.id, "--amount", "5", "--period", "total");
-  await new Promise((done) => setTimeout(done, 1_000));
+  await known();
   const one = client({ apiKey: made.key, maxRetries: 2 });
   const thread = await one.beta.threads.create();
   const assistant = await one.beta.assistants.create({ model: MODEL });

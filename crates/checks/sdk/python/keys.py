@@ -36,6 +36,15 @@ def new_key(*arguments):
     raise AssertionError("a new key is not noticed")
 
 
+def known():
+    """Waits until the gateway knows all that is in the store by now.
+
+    In one turn it looks for keys, then for limits and budgets: the second key is seen in a later one than the first.
+    """
+    for _ in range(2):
+        new_key()
+
+
 def client(key, **headers):
     """The SDK with a key and more headers, as patient as by default."""
     return openai.OpenAI(base_url=BASE_URL, api_key=key, timeout=10, max_retries=2, default_headers=headers)

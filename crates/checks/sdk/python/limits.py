@@ -12,13 +12,14 @@ import openai
 from calls import MESSAGES, client
 from errors import raised
 from harness import FRONT, case, holds, same, sends
+from keys import known
 
 
 def limit(model, *words):
     """Sets a limit of the default organization for one model, and lets the gateway hear of it."""
     command = [os.environ["MAINSTAY_BIN"], "limit", "set", "--org", "default", "--model", model]
     subprocess.run(command + list(words), check=True, capture_output=True, timeout=20)
-    time.sleep(1)
+    known()
 
 
 def chat(model, one=None, **more):

@@ -4,13 +4,13 @@ import functools
 import json
 import os
 import subprocess
-import time
 
 import openai
 
 from calls import MESSAGES
 from errors import raised
 from harness import BASE_URL, FRONT, case, holds, same, sends
+from keys import known
 
 MODEL = "gpt-4o"
 
@@ -25,7 +25,7 @@ def over_budget():
     """A key with a budget below the price of any answer."""
     made = json.loads(tool("key", "create", "--name", "poor", "--json"))
     tool("budget", "set", "--key", made["id"], "--amount", "0.000001", "--period", "month")
-    time.sleep(1)
+    known()
     client = openai.OpenAI(base_url=BASE_URL, api_key=made["key"], max_retries=2, timeout=10)
     before = sends(MODEL)
     call = functools.partial(client.chat.completions.create, model=MODEL, messages=MESSAGES)
@@ -44,7 +44,7 @@ def what_cannot_be_priced_or_metered():
     """Calls whose cost cannot be told, under a hard budget."""
     made = json.loads(tool("key", "create", "--name", "rich", "--json"))
     tool("budget", "set", "--key", made["id"], "--amount", "5", "--period", "total")
-    time.sleep(1)
+    known()
     client = openai.OpenAI(base_url=BASE_URL, api_key=made["key"], max_retries=2, timeout=10)
     thread, assistant = client.beta.threads.create(), client.beta.assistants.create(model=MODEL)
     run = functools.partial(client.beta.threads.runs.create, thread.id, assistant_id=assistant.id)

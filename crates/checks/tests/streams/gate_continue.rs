@@ -1,7 +1,7 @@
 //! `recovery = "continue"` through a gateway: a broken answer is gone on with where the target can,
 //! joined without a seam, and told from the start where it cannot.
 
-use crate::gate::{Gates, Heard, gates_with, settings};
+use crate::gate::{Gates, Heard, gates_with, unhurried};
 use crate::sdk::{self, SDKS};
 use crate::world::{Api, counted};
 
@@ -12,7 +12,7 @@ fn cut(after: usize) -> String {
 }
 
 async fn gates(primary: &str, fallback: &str) -> Gates {
-    let settings = format!("{}[policy.stream]\nrecovery = \"continue\"\n", settings());
+    let settings = format!("{}[policy.stream]\nrecovery = \"continue\"\n", unhurried());
     gates_with(primary, fallback, &settings).await
 }
 

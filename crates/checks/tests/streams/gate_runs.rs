@@ -159,7 +159,7 @@ fn sixteen() -> Vec<(&'static str, String, Result<&'static str, u16>)> {
         ("S04", kind("service_unavailable", ""), Err(503)),
         ("S05", fault("reset_before_headers", "first = 1"), Err(502)),
         ("S06", long("hang", 120.0), Err(504)),
-        ("S07", long("slow_first_token", 20.0), Ok("1")),
+        ("S07", long("slow_first_token", 14.0), Ok("1")),
         ("S08", fault("cut_fin", "after = 6"), Err(200)),
         ("S09", long("stall", 60.0) + "\nafter = 6", Err(200)),
         ("S10", fault("malformed_event", "after = 6"), Ok("1")),

@@ -37,8 +37,9 @@ fn a_death_at_each_place_on_the_way_to_postgresql_is_recovered_from() {
         }
         // What is learnt of leases is learnt by a gateway that serves.
         if place != "bring-before-learn" {
-            let until = Instant::now() + Duration::from_millis(700);
-            load_until(&world, seed, || Instant::now() > until);
+            let (until, enough) =
+                (Instant::now() + Duration::from_millis(700), world.answers() + 20);
+            load_until(&world, seed, || Instant::now() > until && world.answers() >= enough);
             world.kill(0);
             world.start_to_die(0, place);
             assert!(!world.serves(0), "{place}: it dies before it serves");

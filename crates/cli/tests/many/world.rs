@@ -269,6 +269,11 @@ impl World {
         Outcome::Answered
     }
 
+    /// How many answers were received.
+    pub(crate) fn answers(&self) -> usize {
+        self.paid.lock().unwrap().len()
+    }
+
     /// What answers that were received have cost.
     pub(crate) fn received(&self) -> Usd {
         let paid = self.paid.lock().unwrap();

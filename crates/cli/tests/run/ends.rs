@@ -176,7 +176,7 @@ fn who_is_away_until_the_deadline_is_left_to_the_next_run() {
     let mut input = chats(3);
     input.push(chat("away", "sim-connection"));
     world.input(&input);
-    let done = world.run(&["--deadline", "1500ms"]);
+    let done = world.run(&["--deadline", "4s"]);
     assert_eq!(done.code, Some(1), "{done:?}");
     let summary = done.summary();
     assert_eq!((&summary["stopped"], &summary["unfinished"]), (&json!("deadline"), &json!(1)));

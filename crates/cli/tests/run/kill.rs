@@ -37,7 +37,7 @@ fn whole_lines(world: &World) -> BTreeMap<String, String> {
 #[test]
 fn killed_at_random_instants_every_line_is_answered_once_and_nothing_written_is_lost() {
     let kills = if full() { 50 } else { 6 };
-    let count = if full() { 12_000 } else { 1_600 };
+    let count = if full() { 12_000 } else { 3_200 };
     let world = World::new("latency = { headers = [\"5ms\", \"40ms\"] }");
     world.input(&chats(count));
     let more = ["--concurrency", &AT_ONCE.to_string()];
@@ -96,7 +96,7 @@ fn settled_attempts(world: &World) -> u64 {
 
 #[test]
 fn an_interrupt_lets_calls_in_flight_end_and_the_rest_is_the_next_runs() {
-    let world = World::new("latency = { headers = \"300ms\" }");
+    let world = World::new("latency = { headers = \"500ms\" }");
     world.input(&chats(60));
     let more = ["--concurrency", "10"];
     let child = world.command("in.jsonl", &more).spawn().unwrap();
@@ -114,7 +114,7 @@ fn an_interrupt_lets_calls_in_flight_end_and_the_rest_is_the_next_runs() {
 
 #[test]
 fn two_runs_do_not_write_one_output() {
-    let world = World::new("latency = { headers = \"200ms\" }");
+    let world = World::new("latency = { headers = \"400ms\" }");
     world.input(&chats(20));
     let first = world.command("in.jsonl", &["--concurrency", "2"]).spawn().unwrap();
     while world.attempts() < 1 {

@@ -1,17 +1,18 @@
 //! What tests of money stand on: a provider, and whole answers told from broken ones.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use mainstay_core::dice::Dice;
 use mainstay_core::money::{Price, Quantity, Usd};
 use mainstay_sim::{Sim, SimConfig};
+use mainstay_store::testing::free_port;
 use serde_json::Value;
 
 /// An address that is free at this moment.
 pub(crate) fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    (Ipv4Addr::LOCALHOST, free_port()).into()
 }
 
 /// Sends and reads to the end of the connection; `None` when nothing came.

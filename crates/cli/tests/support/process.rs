@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use mainstay_store::testing::redis::free_port;
+use mainstay_store::testing::free_port;
 use tokio::time::Instant;
 
 /// What administration is asked with.

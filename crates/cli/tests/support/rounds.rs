@@ -1,7 +1,7 @@
 //! Rounds of a test whose figures are shares of what a machine with time for it reaches.
 
 /// Most rounds until one is as good as promised.
-const ROUNDS: usize = 3;
+pub(crate) const ROUNDS: usize = 3;
 
 /// Plays until a round is good. A round is bad where the machine had no time for it, which says nothing of us; where
 /// it is our doing, none is good. What must hold in every round panics in it.

@@ -10,7 +10,7 @@ fn body(model: &str) -> String {
 
 #[test]
 fn a_target_that_hangs_slows_nobody_elsewhere() {
-    let cast = Cast::new(&[&[Say::Slow(4000); 60], &[]]);
+    let cast = Cast::new(&[&[Say::Slow(30_000); 60], &[]]);
     let front = gateway(&sound(&cast.sections("")));
     let mut stuck: Vec<_> = (0..60).map(|_| front.connect()).collect();
     for caller in &mut stuck {
@@ -22,7 +22,8 @@ fn a_target_that_hangs_slows_nobody_elsewhere() {
         let reply = front.post("/v1/chat/completions", &body("b/m"));
         assert_eq!((reply.status, reply.header("x-mainstay-attempts")), (200, Some("1")));
     }
-    assert!(began.elapsed() < Duration::from_secs(3), "{:?} for twenty calls", began.elapsed());
+    // Half of what the other one takes for one.
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?} for twenty calls", began.elapsed());
 }
 
 #[test]

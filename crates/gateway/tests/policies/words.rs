@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::script::{Cast, Say, body, gateway, sound};
 use crate::support::provider::{Provider, completion, json};
-use crate::support::{CHAT, Caller, Front, Reply, TOKEN, front};
+use crate::support::{CHAT, Caller, Front, Reply, TOKEN, front, soon};
 
 const CALL: &str = "/v1/chat/completions";
 
@@ -66,9 +66,9 @@ fn tries_of_the_callers_own_sdk_are_counted_and_on_record() {
     assert_eq!(counted("x-stainless-retry-count: many\r\n"), (Some(0), "1".to_owned()));
 }
 
-/// Status and time of a call to a provider that takes 700 ms.
-fn timed(policy: &str, header: &str) -> (u16, Duration) {
-    let cast = Cast::new(&[&[Say::Slow(700)]]);
+/// Status and time of a call to a provider that takes so many milliseconds.
+fn timed(millis: u64, policy: &str, header: &str) -> (u16, Duration) {
+    let cast = Cast::new(&[&[Say::Slow(millis)]]);
     let front = gateway(&cast.config(policy, ""));
     let began = Instant::now();
     let reply = front.raw(&front.post_bytes(CALL, header, &body(false)));
@@ -77,15 +77,18 @@ fn timed(policy: &str, header: &str) -> (u16, Duration) {
 
 #[test]
 fn a_caller_may_shorten_the_time_of_a_call_and_not_lengthen_it() {
-    let (status, took) = timed("", "x-mainstay-timeout-ms: 150\r\n");
-    assert_eq!(status, 504);
-    assert!(took < Duration::from_millis(600), "{took:?}");
-    let (status, took) =
-        timed("[policy.timeouts]\ntotal = \"150ms\"\n", "x-mainstay-timeout-ms: 60000\r\n");
-    assert_eq!(status, 504);
-    assert!(took < Duration::from_millis(600), "{took:?}");
+    let ours = "[policy.timeouts]\ntotal = \"150ms\"\n";
+    for (policy, header) in
+        [("", "x-mainstay-timeout-ms: 150\r\n"), (ours, "x-mainstay-timeout-ms: 60000\r\n")]
+    {
+        soon(Duration::from_millis(600), 1, || {
+            let (status, took) = timed(20_000, policy, header);
+            assert_eq!(status, 504);
+            took
+        });
+    }
     for nonsense in ["0", "-5", "nan", "soon", "1e400"] {
-        let (status, _) = timed("", &format!("x-mainstay-timeout-ms: {nonsense}\r\n"));
+        let (status, _) = timed(700, "", &format!("x-mainstay-timeout-ms: {nonsense}\r\n"));
         assert_eq!(status, 200, "{nonsense}");
     }
 }
@@ -93,14 +96,18 @@ fn a_caller_may_shorten_the_time_of_a_call_and_not_lengthen_it() {
 /// A wait that cannot end in the caller's time is not begun: he hears at once how long it would be.
 #[test]
 fn no_wait_begins_that_the_callers_time_does_not_allow() {
-    let cast = Cast::new(&[&[Say::Refused(Some(4000))]]);
-    let front = gateway(&cast.config("", ""));
-    let began = Instant::now();
-    let more = "x-mainstay-timeout-ms: 2000\r\n";
-    let reply = front.raw(&front.post_bytes(CALL, more, &body(false)));
-    assert!(began.elapsed() < Duration::from_millis(1000), "{:?}", began.elapsed());
-    assert_eq!((reply.status, cast.order().as_str()), (429, "a"));
-    assert!(matches!(reply.header("retry-after"), Some("3" | "4")), "{}", reply.head);
+    soon(Duration::from_millis(1000), 1, || {
+        let cast = Cast::new(&[&[Say::Refused(Some(4000))]]);
+        let front = gateway(&cast.config("", ""));
+        let began = Instant::now();
+        let more = "x-mainstay-timeout-ms: 2000\r\n";
+        let reply = front.raw(&front.post_bytes(CALL, more, &body(false)));
+        let took = began.elapsed();
+        assert_eq!((reply.status, cast.order().as_str()), (429, "a"));
+        let wait = reply.header("retry-after").and_then(|n| n.parse().ok()).expect("a time");
+        assert!((4_u64.saturating_sub(took.as_secs() + 1)..=4).contains(&wait), "{}", reply.head);
+        took
+    });
 }
 
 #[test]
@@ -120,6 +127,18 @@ fn azure_gets_its_key_in_its_own_header() {
 /// other one when it fails.
 #[test]
 fn by_lowest_latency_the_quicker_target_is_asked_first_once_both_are_known() {
+    // On a machine that stands still for a moment the other one may be the quicker.
+    let orders: Vec<String> = std::iter::repeat_with(by_lowest_latency)
+        .take(5)
+        .take_while(|order| *order != RIGHT)
+        .collect();
+    assert!(orders.len() < 5, "{orders:?}");
+}
+
+const RIGHT: &str = "aaabbbbbba";
+
+/// The order in which a slow target and a quick one are asked, which fails in the end.
+fn by_lowest_latency() -> String {
     let quick = [Say::Well, Say::Well, Say::Well, Say::Well, Say::Well, Say::Away(None)];
     let cast = Cast::new(&[&[Say::Slow(120); 20], &quick]);
     let route =
@@ -128,7 +147,7 @@ fn by_lowest_latency_the_quicker_target_is_asked_first_once_both_are_known() {
     for _ in 0..9 {
         assert_eq!(front.post(CALL, &body(false)).status, 200);
     }
-    assert_eq!(cast.order(), "aaabbbbbba");
+    cast.order()
 }
 
 /// What nobody was asked for is refused in our own words: why, and when to come back.
@@ -150,16 +169,22 @@ fn a_refusal_of_ours_says_why_and_when_to_come_back() {
     let cast = Cast::new(&[&[]]);
     let limits = "limits = { rpm = 120 }\n";
     let front_full = gateway(&cast.config("[policy.retry]\nwait_max = \"20ms\"\n", limits));
-    let (mut sent, mut took) = (0, Duration::ZERO);
-    let refused = (0..10).find_map(|_| {
-        let began = Instant::now();
-        let reply = front_full.post(CALL, &body(false));
-        took = began.elapsed();
-        sent += usize::from(reply.status == 200);
-        (reply.status != 200).then_some(reply)
+    let (mut sent, mut refused) = (0, None);
+    soon(Duration::from_millis(450), 1, || {
+        // Ten are more than it takes, unless they take long.
+        let (reply, took) = std::iter::repeat_with(|| {
+            let began = Instant::now();
+            let reply = front_full.post(CALL, &body(false));
+            sent += usize::from(reply.status == 200);
+            (reply, began.elapsed())
+        })
+        .take(100)
+        .find(|(reply, _)| reply.status != 200)
+        .expect("a hundred are more than it takes");
+        refused = Some(reply);
+        took
     });
-    let refused = refused.expect("ten are more than it takes");
-    assert!(took < Duration::from_millis(450), "refused after {took:?}");
+    let refused = refused.expect("the last one");
     let message = refused.refused(429, "rate_limit_other");
     assert!(message.contains("would fit in") && message.contains("wait_max"), "{message}");
     assert_eq!(refused.header("retry-after"), Some("1"), "{}", refused.head);
@@ -168,21 +193,24 @@ fn a_refusal_of_ours_says_why_and_when_to_come_back() {
 
 #[test]
 fn when_every_target_rests_the_first_that_is_ready_is_waited_for_if_time_allows() {
-    let cast = Cast::new(&[&[Say::Away(Some(1500))], &[Say::Away(Some(300))]]);
+    let cast = Cast::new(&[&[Say::Away(Some(6000))], &[Say::Away(Some(300))]]);
     let front_patient = gateway(&cast.config("", ""));
     let began = Instant::now();
     assert_eq!(front_patient.post(CALL, &body(false)).status, 200);
     assert_eq!(cast.order(), "abb");
     let took = began.elapsed();
-    assert!((300..1300).contains(&took.as_millis()), "{took:?}");
+    assert!((300..5000).contains(&took.as_millis()), "{took:?}");
 
-    let cast = Cast::new(&[&[Say::Away(Some(9000))], &[Say::Away(Some(5000))]]);
-    let front_hurried = gateway(&cast.config("", ""));
-    let began = Instant::now();
-    let more = "x-mainstay-timeout-ms: 2000\r\n";
-    let reply = front_hurried.raw(&front_hurried.post_bytes(CALL, more, &body(false)));
-    assert_eq!((reply.status, cast.order().as_str()), (503, "ab"));
-    assert!(began.elapsed() < Duration::from_millis(1000), "{:?}", began.elapsed());
-    let wait: u64 = reply.header("retry-after").and_then(|n| n.parse().ok()).expect("a time");
-    assert!((4..=9).contains(&wait), "{wait} s");
+    soon(Duration::from_millis(1000), 1, || {
+        let cast = Cast::new(&[&[Say::Away(Some(9000))], &[Say::Away(Some(5000))]]);
+        let front_hurried = gateway(&cast.config("", ""));
+        let began = Instant::now();
+        let more = "x-mainstay-timeout-ms: 2000\r\n";
+        let reply = front_hurried.raw(&front_hurried.post_bytes(CALL, more, &body(false)));
+        let took = began.elapsed();
+        assert_eq!((reply.status, cast.order().as_str()), (503, "ab"));
+        let wait: u64 = reply.header("retry-after").and_then(|n| n.parse().ok()).expect("a time");
+        assert!((4_u64.saturating_sub(took.as_secs())..=9).contains(&wait), "{wait} s");
+        took
+    });
 }

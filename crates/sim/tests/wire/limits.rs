@@ -1,25 +1,26 @@
 //! Limits per time and of calls at once, as a client meets them.
 
 use crate::faults::until;
-use crate::raw::{KEY, chat, chat_body, connect, read, request, start, stats};
+use crate::raw::{KEY, begun, chat, chat_body, connect, request, start, stats};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 
 #[tokio::test]
 async fn a_burst_is_granted_up_to_the_bucket_and_refused_with_the_time_until_it_fits() {
-    let sim = start("limits = { rpm = 60, burst = \"5s\" }").await;
+    // One is given back in ten seconds: the time the test takes adds nothing.
+    let sim = start("limits = { rpm = 6, burst = \"50s\" }").await;
     let mut granted = 0;
     for _ in 0..8 {
         let seen = chat(sim.addr(), "m", false, &[]).await;
-        assert_eq!(seen.header("x-ratelimit-limit-requests").as_deref(), Some("60"));
+        assert_eq!(seen.header("x-ratelimit-limit-requests").as_deref(), Some("6"));
         if seen.status() == 200 {
             granted += 1;
             continue;
         }
         assert_eq!(seen.status(), 429);
         let ms: u64 = seen.header("retry-after-ms").unwrap().parse().unwrap();
-        assert!((1..=1_000).contains(&ms), "{ms}");
-        assert_eq!(seen.header("retry-after").as_deref(), Some("1"));
+        assert!((1..=10_000).contains(&ms), "{ms}");
+        assert_eq!(seen.header("retry-after"), Some(ms.div_ceil(1_000).to_string()));
         assert_eq!(seen.header("x-ratelimit-remaining-requests").as_deref(), Some("0"));
     }
     assert_eq!(granted, 5);
@@ -67,7 +68,7 @@ async fn places_come_back_when_answers_end_and_when_clients_leave() {
     let mut stream = connect(sim.addr()).await;
     let text = request("POST /v1/chat/completions", &[KEY], &chat_body("m", true), true);
     stream.write_all(text.as_bytes()).await.unwrap();
-    assert!(!read(&mut stream, Duration::from_millis(100)).await.bytes.is_empty());
+    begun(&mut stream).await;
 
     let seen = chat(sim.addr(), "m", false, &[]).await;
     assert_eq!(seen.json()["error"]["code"], "concurrent_limit_exceeded");

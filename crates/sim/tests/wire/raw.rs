@@ -55,6 +55,14 @@ pub(crate) async fn read(stream: &mut TcpStream, patience: Duration) -> Seen {
     Seen { bytes, end, took: began.elapsed() }
 }
 
+/// Waits until something came back; it stays open.
+pub(crate) async fn begun(stream: &mut TcpStream) {
+    let mut some = [0; 1_024];
+    let reading = tokio::time::timeout(Duration::from_secs(30), stream.read(&mut some));
+    let read = reading.await.expect("an answer begins").expect("it can be read");
+    assert!(read > 0, "it ended before it began");
+}
+
 /// Sends a request on a connection of its own and reads to the end of that.
 pub(crate) async fn send(
     addr: SocketAddr,
@@ -67,7 +75,7 @@ pub(crate) async fn send(
         .write_all(request(head, headers, body, true).as_bytes())
         .await
         .expect("the request is taken");
-    read(&mut stream, Duration::from_secs(5)).await
+    read(&mut stream, Duration::from_secs(30)).await
 }
 
 pub(crate) fn request(head: &str, headers: &[(&str, &str)], body: &str, close: bool) -> String {

@@ -7,7 +7,7 @@
 
 use std::fs::{File, create_dir_all, read_to_string, write};
 use std::io::Write as _;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::left_out;
+use super::{free_port, left_out};
 
 /// The password of the user `postgres` of servers started here.
 const PASSWORD: &str = "not a secret: a server for tests";
@@ -264,7 +264,7 @@ impl Started {
         init.arg("-D").arg(data).args(["-U", "postgres", "-A", "scram-sha-256", "-E", "UTF8"]);
         init.args(["--locale=C", "--no-sync", "--no-instructions", "--pwfile"]).arg(&secret);
         done(&mut init)?;
-        let port = free_port()?;
+        let port = free_port();
         let sockets = data.display();
         let mut lines = File::options()
             .append(true)
@@ -379,12 +379,6 @@ fn number(arguments: &[&str]) -> Result<u32, String> {
     let text = String::from_utf8_lossy(&stdout);
     let number = text.trim().parse().ok().filter(|_| status.success());
     number.ok_or_else(|| format!("there is no user for servers: `id {}`", arguments.join(" ")))
-}
-
-fn free_port() -> Result<u16, String> {
-    let listener =
-        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|error| error.to_string())?;
-    Ok(listener.local_addr().map_err(|error| error.to_string())?.port())
 }
 
 /// Runs a command to its end. Its output goes to a file: a server that it leaves behind would keep

@@ -1,7 +1,7 @@
 //! Real Redis (or Valkey) servers for tests: each test has its own, and may stop, freeze and kill it.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::left_out;
+use super::{free_port, left_out};
 
 /// A running server; killed when dropped.
 #[derive(Debug)]
@@ -176,12 +176,6 @@ impl Drop for RedisServer {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-/// A port that is free at this moment.
-pub fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a socket");
-    listener.local_addr().expect("an address").port()
 }
 
 /// `MAINSTAY_TEST_REDIS_SERVER` names another program, such as a Valkey.

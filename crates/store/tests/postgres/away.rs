@@ -6,7 +6,7 @@ use mainstay_core::store::{DEFAULT_PROJECT, ObjectStore, Store, StoreError};
 use mainstay_store::open_postgres;
 use mainstay_store::testing::postgres::Own;
 
-use crate::ground::{NOW, named, open, timed, until_it_works};
+use crate::ground::{NOW, named, open, patiently, timed, until_it_works};
 
 /// What a loaded machine may add to a deadline.
 const SLACK: Duration = Duration::from_secs(3);
@@ -20,7 +20,7 @@ fn a_restart_of_the_server_is_survived_without_a_restart_here() {
         server.stop();
         server.start_again();
         // Nobody asked meanwhile: the lost connection is noticed before it is used.
-        assert_eq!(store.keys().unwrap(), std::slice::from_ref(&key));
+        assert_eq!(patiently(|| store.keys()).unwrap(), std::slice::from_ref(&key));
     }
 
     server.stop();

@@ -85,6 +85,7 @@ fn of_two_gateways_that_make_the_same_thing_one_does() {
 fn whoever_follows_the_epoch_misses_no_change_of_many_writers() {
     let Some(url) = fresh_url() else { return };
     let reader = open(&url).unwrap();
+    let changes = |epoch| patiently(|| reader.changes_since(epoch)).unwrap();
     let mut snapshot = KeySnapshot::default();
     std::thread::scope(|scope| {
         let writers: Vec<_> = (0..3)
@@ -97,12 +98,12 @@ fn whoever_follows_the_epoch_misses_no_change_of_many_writers() {
             })
             .collect();
         while writers.iter().any(|writer| !writer.is_finished()) {
-            if reader.epoch().unwrap() != snapshot.epoch() {
-                snapshot = snapshot.apply(reader.changes_since(snapshot.epoch()).unwrap());
+            if patiently(|| reader.epoch()).unwrap() != snapshot.epoch() {
+                snapshot = snapshot.apply(changes(snapshot.epoch()));
             }
         }
     });
-    snapshot = snapshot.apply(reader.changes_since(snapshot.epoch()).unwrap());
+    snapshot = snapshot.apply(changes(snapshot.epoch()));
     assert_eq!(snapshot.len(), 45);
 }
 
