@@ -27,8 +27,8 @@ mod usage;
 pub use budgets::{ALERTS_MAX, BudgetAlert, BudgetOf, BudgetRecord, BudgetStore, NewBudget};
 pub use leases::{LeaseHolder, Leases, OrgClaim};
 pub use ledger::{
-    Basis, Durability, Entry, EntryKind, FURTHER_MAX, Ledger, LedgerState, LedgerTrouble, Recovery,
-    ReservationId, SpentOf, Summed, Written,
+    Basis, Durability, Entry, EntryKind, FURTHER_MAX, HoldNumber, Ledger, LedgerState,
+    LedgerTrouble, Recovery, ReservationId, SpentOf, Summed, Written,
 };
 pub use limits::{Change, LimitLevel, LimitPatch, LimitRecord, LimitStore, Subject, TierLimit};
 pub use members::{

@@ -119,7 +119,6 @@ async fn send(
     }
     let received = worker.shared.engine.now();
     let cohort = worker.upstream.cohort();
-    cohort.reach(Stage::Begin).await;
     let walk = worker.shared.engine.call(&worker.upstream, call);
     cohort.reach(Stage::Plan).await;
     match walk.answer().await {
@@ -248,7 +247,10 @@ async fn fill(
         }
     }
     cohort.reach(Stage::Admit).await;
-    if let Some(pledge) = admit(entry, call, &looked.asked, ticket).await? {
+    let pledge = admit(entry, call, &looked.asked, ticket).await?;
+    // Holds that were taken before it are handed over together.
+    cohort.reach(Stage::Begin).await;
+    if let Some(pledge) = pledge {
         let hold = pledge.written().await?;
         (call.account, call.add_usage) = (Some(hold.account()), true);
         ticket.hold_money(hold);

@@ -45,7 +45,7 @@ pub enum Stage {
     Pay,
     /// Its price is known; money is held next.
     Hold,
-    /// It has what it needs; targets that it may go to come next.
+    /// It has what it needs; what it holds is handed over next, and targets that it may go to.
     Begin,
     /// They are known; one is chosen next.
     Plan,

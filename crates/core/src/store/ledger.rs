@@ -199,6 +199,14 @@ pub struct SpentOf {
     pub to: Option<UnixMillis>,
 }
 
+/// The number of a hold that was taken, for [`Ledger::hand_over`].
+#[must_use = "a hold counts when it was handed over"]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HoldNumber(
+    /// The ledger's own; 0: there is nothing to hand over.
+    pub u64,
+);
+
 /// Told when a hold is written, or cannot be.
 pub type Written = Box<dyn FnOnce(Result<(), LedgerTrouble>) + Send>;
 /// Told a sum.
@@ -220,8 +228,9 @@ pub struct LedgerState {
 
 /// Where money is remembered. Nothing here blocks but [`Ledger::flush`].
 pub trait Ledger: Send + Sync + fmt::Debug {
-    /// Begins a reservation. The hold is as durable as the ledger's mode says when this returns; where
-    /// that takes longer, `written` is asked for whom to tell, once, from the ledger's own thread.
+    /// Begins a reservation. The hold is as durable as the ledger's mode says when it was
+    /// [handed over](Ledger::hand_over); where that takes longer, `written` is asked for whom to tell
+    /// then, once, from the ledger's own thread.
     ///
     /// # Errors
     ///
@@ -230,7 +239,15 @@ pub trait Ledger: Send + Sync + fmt::Debug {
         &self,
         entry: &Entry,
         written: &mut dyn FnMut() -> Written,
-    ) -> Result<(), LedgerTrouble>;
+    ) -> Result<HoldNumber, LedgerTrouble>;
+    /// Hands over what was taken and was not yet, this hold included: holds that were taken side by
+    /// side go together, with the first that is asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerTrouble`]: the hold may be lost with this process. Its reservation has begun and is to be
+    /// ended like any other.
+    fn hand_over(&self, hold: HoldNumber) -> Result<(), LedgerTrouble>;
     /// Adds to a reservation that is open: a further hold or an exposure. At most
     /// [`FURTHER_MAX`] for each reservation.
     fn further(&self, entry: &Entry);

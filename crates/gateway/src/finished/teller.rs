@@ -1,13 +1,13 @@
 //! The thread that tells of finished calls: log, ears, store.
 //!
 //! Workers never wait for it, and never wake it: it looks into their queues every
-//! [`LOOK_EVERY`], sooner when there is much. What is in a queue for long is no longer in the
+//! [`LOOK_EVERY`], the sooner the more there is. What is in a queue for long is no longer in the
 //! processor's memory when it is read, and what takes its place is not there yet.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::thread::{JoinHandle, yield_now};
 use std::time::Duration;
 
 use mainstay::call::AttemptRecord;
@@ -24,11 +24,13 @@ use crate::metrics::Tally;
 use crate::otel::Traced;
 use crate::shared::Shared;
 
-/// How often the queues are looked into.
+/// Most time between two looks into the queues.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// The same after a look that found [`MANY`].
-const LOOK_SOON: Duration = Duration::from_millis(25);
-const MANY: usize = 100;
+/// The least.
+const LOOK_SOON: Duration = Duration::from_millis(4);
+/// Calls that a look is to find: they take about 0.2 ms, for which calls wait that share the core, and
+/// are still in the processor's memory.
+const MANY: u32 = 128;
 /// Time between two writes to the store, while less than [`BATCH_MAX`] is there.
 const WRITE_EVERY: Duration = Duration::from_secs(1);
 /// The same while less than [`BATCH_MIN`] is there.
@@ -37,7 +39,7 @@ const WRITE_FEW_EVERY: Duration = Duration::from_secs(2);
 /// are and not by the clock.
 const BATCH_MIN: u64 = 200;
 /// Records in a batch.
-const BATCH_MAX: u64 = 2_000;
+const BATCH_MAX: u64 = 1_000;
 /// Records that wait for a store that fails; the oldest beyond are dropped and counted.
 const PENDING_MAX: u64 = 20_000;
 /// Memory for records that is kept for the next ones, in bytes: a batch of usual ones.
@@ -220,6 +222,12 @@ fn cut_to(record: &mut RequestRecord, bodies: Bodies) {
     }
 }
 
+/// How long to wait for about [`MANY`] calls, where so many came in this time.
+fn next_look(time: Duration, found: usize) -> Duration {
+    let found = u32::try_from(found).unwrap_or(u32::MAX).max(1);
+    (time * MANY / found).clamp(LOOK_SOON, LOOK_EVERY)
+}
+
 fn tallied(shared: &Shared) -> MutexGuard<'_, Tally> {
     shared.tally.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -249,7 +257,7 @@ impl Work {
         let mut pause = LOOK_EVERY;
         loop {
             let order = inbox.recv_timeout(pause);
-            pause = if self.look() >= MANY { LOOK_SOON } else { LOOK_EVERY };
+            pause = next_look(pause, self.look());
             self.sums.due(self.shared.engine.now()).iter().for_each(Sum::write);
             for ear in &mut self.ears {
                 ear.tick();
@@ -290,7 +298,7 @@ impl Work {
                 self.calls.append(&mut taken);
             }
             // After a flood no more memory is kept than there is use for.
-            taken.shrink_to(2 * self.calls.len().max(MANY));
+            taken.shrink_to(2 * self.calls.len().max(MANY as usize));
             self.spare = taken;
         }
         let count = self.calls.len();
@@ -300,7 +308,7 @@ impl Work {
                 self.calls.sort_by_key(|call| call.arrived + call.took);
             }
             self.tell();
-            self.calls.shrink_to(2 * count.max(MANY));
+            self.calls.shrink_to(2 * count.max(MANY as usize));
         }
         count
     }
@@ -335,7 +343,10 @@ impl Work {
                 cut_to(record, settings.records.bodies);
                 requests::add(&mut self.pending, record);
                 if self.pending.len().is_multiple_of(BATCH_MAX) {
+                    // Calls on the same core wait for neither longer than for one.
+                    yield_now();
                     self.write();
+                    yield_now();
                 }
             }
         }
@@ -368,5 +379,17 @@ impl Work {
             }
             Err(error) => *trouble = Some(error.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_comes_when_about_as_many_calls_are_there_as_it_is_to_find() {
+        let next = |millis, found| next_look(Duration::from_millis(millis), found).as_millis();
+        let looks = [(100, 0), (100, 128), (100, 1_280), (10, 128), (10, 64), (4, usize::MAX)];
+        assert_eq!(looks.map(|(millis, found)| next(millis, found)), [100, 100, 10, 10, 20, 4]);
     }
 }

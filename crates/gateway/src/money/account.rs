@@ -8,8 +8,8 @@ use mainstay::call::Trace;
 use mainstay_core::money::Usd;
 use mainstay_core::money::budget::{Holding, Over, Who};
 use mainstay_core::store::{
-    Basis, Entry, EntryKind, FURTHER_MAX, KeyId, KeyRecord, LedgerTrouble, ReservationId,
-    UnixMillis, Written,
+    Basis, Entry, EntryKind, FURTHER_MAX, HoldNumber, KeyId, KeyRecord, LedgerTrouble,
+    ReservationId, UnixMillis, Written,
 };
 use mainstay_core::wire::usage::Usage;
 use mainstay_store::failpoint;
@@ -123,8 +123,8 @@ impl Account {
         &self,
         now: UnixMillis,
         written: &mut dyn FnMut() -> Written,
-    ) -> Result<Result<(), LedgerTrouble>, Box<Over>> {
-        let Some(ledger) = self.money.ledger() else { return Ok(Ok(())) };
+    ) -> Result<Result<HoldNumber, LedgerTrouble>, Box<Over>> {
+        let Some(ledger) = self.money.ledger() else { return Ok(Ok(HoldNumber::default())) };
         let mut state = locked(&self.state);
         let Some(books) = &self.payer.books else {
             state.entry.at = self.money.books.clock(now);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use mainstay_core::money::budget::{Over, Why};
-use mainstay_core::store::{LedgerTrouble, UnixMillis};
+use mainstay_core::store::{HoldNumber, LedgerTrouble, UnixMillis};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 
@@ -22,14 +22,16 @@ pub(crate) struct Pledge {
 
 #[derive(Debug)]
 enum State {
-    /// Held, and written or about to be.
+    /// Held, and noted in the ledger.
     Held(Held),
     /// Nothing is held: this gateway has nothing leased that is left, and asks for more.
     Short(Arc<Account>, watch::Receiver<u64>, UnixMillis),
 }
 
-/// A hold, and who tells when it is written; nobody: it is.
-type Held = (MoneyHold, Option<Told>);
+/// A hold as the ledger has noted it.
+type Held = (MoneyHold, Taken);
+/// What is to be handed over, and who tells then that it is written; nobody: it is.
+type Taken = (HoldNumber, Option<Told>);
 type Told = oneshot::Receiver<Result<(), LedgerTrouble>>;
 
 impl Money {
@@ -48,7 +50,7 @@ impl Money {
         let turns = self.books.turns();
         let pledge = |state| Ok(Some(Pledge { state, money: Arc::clone(self) }));
         match begin(&account, now) {
-            Ok(Ok(told)) => pledge(State::Held((MoneyHold::new(account), told))),
+            Ok(Ok(taken)) => pledge(State::Held((MoneyHold::new(account), taken))),
             Ok(Err(trouble)) if account.is_hard() => Err(self.unwritten(&trouble)),
             Ok(Err(_)) => {
                 self.counts.unrecorded.fetch_add(1, Ordering::Relaxed);
@@ -96,7 +98,7 @@ impl Money {
             }
             let in_time = timeout_at(until, turns.changed()).await.is_ok();
             let over = match begin(&account, now) {
-                Ok(Ok(told)) => return Ok((MoneyHold::new(account), told)),
+                Ok(Ok(taken)) => return Ok((MoneyHold::new(account), taken)),
                 Ok(Err(trouble)) => return Err(self.unwritten(&trouble)),
                 Err(over) => over,
             };
@@ -113,10 +115,7 @@ impl Money {
 }
 
 /// Holds in the budgets and in the ledger, or in neither.
-fn begin(
-    account: &Account,
-    now: UnixMillis,
-) -> Result<Result<Option<Told>, LedgerTrouble>, Box<Over>> {
+fn begin(account: &Account, now: UnixMillis) -> Result<Result<Taken, LedgerTrouble>, Box<Over>> {
     let mut waits = None;
     let taken = account.begin(now, &mut || {
         let (tell, told) = oneshot::channel();
@@ -126,7 +125,7 @@ fn begin(
             let _ = tell.send(result);
         })
     })?;
-    Ok(taken.map(|()| waits))
+    Ok(taken.map(|noted| (noted, waits)))
 }
 
 impl Pledge {
@@ -137,20 +136,25 @@ impl Pledge {
     /// Nothing is held: there is no room, or it could not be written and a hard budget applies.
     pub(crate) async fn written(self) -> Result<MoneyHold, Refused> {
         let Pledge { state, money } = self;
-        let (hold, told) = match state {
+        let (hold, taken) = match state {
             State::Held(held) => held,
             State::Short(account, turns, now) => {
                 Box::pin(money.leased(account, turns, now)).await?
             }
         };
-        let Some(told) = told else { return Ok(hold) };
-        let trouble = match told.await {
-            Ok(Ok(())) => return Ok(hold),
+        match lasts(&money, taken).await {
+            Ok(()) => Ok(hold),
             // It stays in the ledger's queue, and is settled like any other.
-            Ok(Err(_)) if !hold.is_hard() => return Ok(hold),
-            Ok(Err(trouble)) => trouble,
-            Err(_) => LedgerTrouble::Failing { why: "its thread has ended".to_owned() },
-        };
-        Err(money.unwritten(&trouble))
+            Err(_) if !hold.is_hard() => Ok(hold),
+            Err(trouble) => Err(money.unwritten(&trouble)),
+        }
     }
+}
+
+/// Hands a hold over, and waits until it is as durable as the ledger's mode says.
+async fn lasts(money: &Money, (noted, told): Taken) -> Result<(), LedgerTrouble> {
+    money.ledger().map_or(Ok(()), |ledger| ledger.hand_over(noted))?;
+    let Some(told) = told else { return Ok(()) };
+    let ended = |_| Err(LedgerTrouble::Failing { why: "its thread has ended".to_owned() });
+    told.await.unwrap_or_else(ended)
 }

@@ -2,7 +2,7 @@
 //!
 //! The writer is woken by the first job after a rest and then gathers for a few milliseconds, so
 //! that under load nobody wakes it at all. In the mode `process` the journal has each hold before
-//! it is told; in the mode `strict` nothing is gathered, because callers wait for the disk.
+//! its call goes on; in the mode `strict` nothing is gathered, because callers wait for the disk.
 //!
 //! Entries lie here as bytes, as the journal has them: whoever calls has no work left, and the writer
 //! has nothing to give back.
@@ -10,7 +10,7 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use mainstay_core::store::{Durability, Entry, LedgerTrouble, Written};
+use mainstay_core::store::{Durability, Entry, HoldNumber, LedgerTrouble, Written};
 
 use super::Job;
 use super::journal::{Journal, Unsynced};
@@ -79,35 +79,34 @@ impl Inbox {
     }
 
     /// Takes a hold. Where the disk is waited for, `written` says who is told that it has it.
-    ///
-    /// # Errors
-    ///
-    /// The journal cannot be written; the hold was not taken.
-    pub(super) fn hold(
-        &self,
-        entry: &Entry,
-        written: &mut dyn FnMut() -> Written,
-    ) -> Result<(), LedgerTrouble> {
+    pub(super) fn hold(&self, entry: &Entry, written: &mut dyn FnMut() -> Written) -> HoldNumber {
         let mut state = self.lock();
-        let at = state.journal.noted();
+        let mut noted = HoldNumber::default();
         match self.durability {
             Durability::Strict => {
+                let at = state.journal.noted();
                 state.jobs.push((at, Job::Tell(written())));
                 state.journal.pass(entry);
             }
-            Durability::Process => {
-                state.journal.note(entry);
-                if let Err(error) = state.journal.write() {
-                    state.journal.forget(at);
-                    return Err(LedgerTrouble::Failing {
-                        why: format!("its journal: {error}; free space on the disk of the store"),
-                    });
-                }
-            }
+            Durability::Process => noted = HoldNumber(state.journal.note(entry)),
             Durability::Batched => state.journal.pass(entry),
         }
         self.wake(state);
-        Ok(())
+        noted
+    }
+
+    /// The journal has this hold when it returns, and what else was noted.
+    ///
+    /// # Errors
+    ///
+    /// The journal cannot be written.
+    pub(super) fn hand_over(&self, hold: HoldNumber) -> Result<(), LedgerTrouble> {
+        if hold == HoldNumber::default() {
+            return Ok(());
+        }
+        self.lock().journal.hand_over(hold.0).map_err(|error| LedgerTrouble::Failing {
+            why: format!("its journal: {error}; free space on the disk of the store"),
+        })
     }
 
     /// Takes an entry that nobody waits for.

@@ -2,11 +2,11 @@
 //!
 //! In the mode `process` a hold counts as written when it survives the end of the process. Handing
 //! a few hundred bytes to the system does that in the caller's own thread, without a change of
-//! threads; the writer brings everything into SQLite a little later, many calls at once. Until then
-//! it is the journal that is synced, so that the end of the machine takes no more than the last
-//! moments. Two files take turns: while what is in one is being brought over, the other is written,
-//! from its beginning; so both stay as small as those moments are. A file is not written over before
-//! SQLite has what is in it on the disk.
+//! threads, for all holds that were noted side by side; the writer brings everything into SQLite a
+//! little later, many calls at once. Until then it is the journal that is synced, so that the end of
+//! the machine takes no more than the last moments. Two files take turns: while what is in one is
+//! being brought over, the other is written, from its beginning; so both stay as small as those
+//! moments are. A file is not written over before SQLite has what is in it on the disk.
 //!
 //! Entries have numbers that only rise. Each batch in SQLite says the number of the last entry it
 //! has: after the end of a process, entries with higher numbers are those to be [`replay`]ed.
@@ -17,6 +17,7 @@
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -56,6 +57,11 @@ pub(super) struct Journal {
     /// of reservations wait for the next hold, or for the writer's next look.
     noted: Vec<u8>,
     handed: usize,
+    /// The number of the last entry that the system has.
+    has: u64,
+    /// Numbers of entries that the writer has taken and the system does not have. It may have some
+    /// between them.
+    missing: Range<u64>,
     /// The system has something of the file that the disk may not have.
     unsynced: [bool; 2],
 }
@@ -121,11 +127,14 @@ impl Journal {
             last: [after; 2],
             noted: Vec::new(),
             handed: 0,
+            has: after,
+            missing: 0..0,
             unsynced: [false; 2],
         })
     }
 
-    /// Takes an entry, and gives its number. The system has it after the next [`Journal::write`].
+    /// Takes an entry, and gives its number. The system has it when it was [handed
+    /// over](Journal::hand_over), or after the next [`Journal::write`].
     pub(super) fn note(&mut self, entry: &Entry) -> u64 {
         self.number += 1;
         self.last[self.turn] = self.number;
@@ -143,12 +152,16 @@ impl Journal {
         self.noted.len()
     }
 
-    /// Gives up what was noted behind so many bytes, and was not written.
-    pub(super) fn forget(&mut self, behind: usize) {
-        self.noted.truncate(behind.max(self.handed));
+    /// Hands over what was noted, unless this entry went with one before. An error: the system may
+    /// not have it.
+    pub(super) fn hand_over(&mut self, number: u64) -> io::Result<()> {
+        if self.missing.contains(&number) {
+            return Err(io::Error::other("it could not be written when it was brought over"));
+        }
+        if number > self.has { self.write() } else { Ok(()) }
     }
 
-    /// Hands over what was noted. When that fails, nothing of it counts, and it is tried again with
+    /// Hands over all that was noted. When that fails, nothing of it counts, and it is tried again with
     /// what is noted next.
     pub(super) fn write(&mut self) -> io::Result<()> {
         let rest = &self.noted[self.handed..];
@@ -162,6 +175,7 @@ impl Journal {
         }
         self.at += rest.len() as u64;
         self.handed = self.noted.len();
+        self.has = self.number;
         self.unsynced[self.turn] = true;
         Ok(())
     }
@@ -183,8 +197,11 @@ impl Journal {
     /// `durable` is the last number that SQLite has on the disk. The other file takes its turn,
     /// unless something in it is still needed.
     pub(super) fn take(&mut self, to: &mut Vec<u8>, durable: u64) {
-        // Best effort: what it is about is in memory, and its holds have been written.
-        let _ = self.write();
+        // What it is about is in memory; whoever still has to hand over a hold is told.
+        if self.write().is_err() {
+            let first = if self.missing.is_empty() { self.has + 1 } else { self.missing.start };
+            self.missing = first..self.number + 1;
+        }
         to.shrink_to(KEPT);
         std::mem::swap(&mut self.noted, to);
         self.handed = 0;
@@ -386,16 +403,13 @@ mod tests {
     }
 
     #[test]
-    fn the_writer_gets_what_was_noted_and_a_refused_hold_is_forgotten() {
+    fn the_writer_gets_what_was_noted_in_its_order() {
         let folder = tempdir().unwrap();
         let store = folder.path().join("s.db");
         let mut journal = Journal::start(&store, MARK, 0).unwrap();
         journal.note(&entry(1));
         journal.write().unwrap();
         journal.note(&entry(2));
-        let at = journal.noted();
-        journal.note(&entry(3));
-        journal.forget(at);
         journal.pass(&entry(4));
         let mut taken = Vec::new();
         journal.take(&mut taken, 0);
@@ -410,9 +424,66 @@ mod tests {
         assert_eq!(journal.noted(), 0);
         assert_eq!(numbers(&store, 0), [1, 2]);
         // Each file once, and not when SQLite has all of it.
-        assert!(journal.unsynced(3).is_none());
+        assert!(journal.unsynced(2).is_none());
         journal.still_unsynced();
-        assert!(journal.unsynced(2).is_some() && journal.unsynced(0).is_none());
+        assert!(journal.unsynced(1).is_some() && journal.unsynced(0).is_none());
+    }
+
+    #[test]
+    fn what_was_noted_side_by_side_is_handed_over_once() {
+        let folder = tempdir().unwrap();
+        let store = folder.path().join("s.db");
+        let mut journal = Journal::start(&store, MARK, 0).unwrap();
+        let [first, second] = [1, 2].map(|id| journal.note(&entry(id)));
+        assert_eq!(numbers(&store, 0), [0; 0]);
+        journal.hand_over(first).unwrap();
+        assert_eq!(numbers(&store, 0), [1, 2]);
+        // What comes meanwhile waits for whoever has to hand it over.
+        let third = journal.note(&entry(3));
+        journal.hand_over(second).unwrap();
+        assert_eq!(numbers(&store, 0), [1, 2]);
+        journal.hand_over(third).unwrap();
+        assert_eq!(numbers(&store, 0), [1, 2, 3]);
+    }
+
+    #[test]
+    fn whoever_hands_over_is_told_what_the_system_does_not_have() {
+        let folder = tempdir().unwrap();
+        let store = folder.path().join("s.db");
+        let mut journal = Journal::start(&store, MARK, 0).unwrap();
+        let sound = Arc::clone(&journal.files);
+        let broken = Arc::new(names(&store).map(|name| File::open(name).unwrap()));
+        let first = journal.note(&entry(1));
+        journal.files = Arc::clone(&broken);
+        journal.hand_over(first).unwrap_err();
+        let second = journal.note(&entry(2));
+        journal.files = Arc::clone(&sound);
+        journal.hand_over(first).unwrap();
+        assert_eq!(numbers(&store, 0), [1, 2], "tried again with what came behind it");
+        journal.hand_over(second).unwrap();
+
+        let mut taken = Vec::new();
+        let third = journal.note(&entry(3));
+        journal.files = broken;
+        journal.take(&mut taken, 0);
+        journal.files = sound;
+        journal.hand_over(third).unwrap_err();
+        let fourth = journal.note(&entry(4));
+        journal.hand_over(fourth).unwrap();
+        journal.hand_over(third).unwrap_err();
+        journal.hand_over(second).unwrap();
+        assert_eq!(numbers(&store, 0), [1, 2, 4]);
+        assert_eq!(first_numbers(&taken), [1, 2, 3], "the writer has it all the same");
+    }
+
+    /// The numbers of entries that were taken.
+    fn first_numbers(mut rest: &[u8]) -> Vec<u64> {
+        let mut found = Vec::new();
+        while let Some((noted, behind)) = first(rest) {
+            found.push(noted.number);
+            rest = behind;
+        }
+        found
     }
 
     proptest! {

@@ -16,8 +16,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use mainstay_core::store::{
-    Durability, Entry, Ledger, LedgerState, LedgerTrouble, Recovery, SpentOf, StoreError, Summed,
-    UnixMillis, Written,
+    Durability, Entry, HoldNumber, Ledger, LedgerState, LedgerTrouble, Recovery, SpentOf,
+    StoreError, Summed, UnixMillis, Written,
 };
 
 mod disk;
@@ -180,7 +180,7 @@ impl Ledger for SqliteLedger {
         &self,
         entry: &Entry,
         written: &mut dyn FnMut() -> Written,
-    ) -> Result<(), LedgerTrouble> {
+    ) -> Result<HoldNumber, LedgerTrouble> {
         let most = self.shared.settings.queue_max;
         if self.shared.waiting.load(Ordering::Relaxed) >= most {
             return Err(LedgerTrouble::Full { most });
@@ -189,11 +189,11 @@ impl Ledger for SqliteLedger {
             return Err(LedgerTrouble::Failing { why });
         }
         self.shared.waiting.fetch_add(1, Ordering::Relaxed);
-        let taken = self.shared.inbox.hold(entry, written);
-        if taken.is_err() {
-            self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
-        }
-        taken
+        Ok(self.shared.inbox.hold(entry, written))
+    }
+
+    fn hand_over(&self, hold: HoldNumber) -> Result<(), LedgerTrouble> {
+        self.shared.inbox.hand_over(hold)
     }
 
     fn further(&self, entry: &Entry) {

@@ -175,9 +175,16 @@ pub(crate) fn last(from: &Connection) -> Result<Last> {
     Ok(found.unwrap_or_else(|| Last { open_from: 1, ..Last::default() }))
 }
 
+/// Bytes that are digested before others may have the core: about 0.1 ms.
+const AT_ONCE: usize = 64 << 10;
+
 pub(crate) fn digest(before: &[u8; 32], seq: i64, records: &[u8]) -> [u8; 32] {
-    let hash = Sha256::new().chain_update(before).chain_update(seq.to_le_bytes());
-    hash.chain_update(records).finalize().into()
+    let mut hash = Sha256::new().chain_update(before).chain_update(seq.to_le_bytes());
+    for piece in records.chunks(AT_ONCE) {
+        hash.update(piece);
+        std::thread::yield_now();
+    }
+    hash.finalize().into()
 }
 
 pub(crate) fn put_batch(to: &Connection, batch: &Last, records: &[u8]) -> Result<()> {

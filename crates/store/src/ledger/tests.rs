@@ -86,11 +86,12 @@ type Told = Receiver<Result<(), LedgerTrouble>>;
 fn hold(ledger: &SqliteLedger, entry: Entry) -> Result<Told, LedgerTrouble> {
     let (tell, told) = channel();
     let mut waits = false;
-    ledger.hold(&entry, &mut || {
+    let noted = ledger.hold(&entry, &mut || {
         waits = true;
         let tell = tell.clone();
         Box::new(move |result| tell.send(result).unwrap_or_default())
     })?;
+    ledger.hand_over(noted)?;
     if !waits {
         tell.send(Ok(())).unwrap();
     }
@@ -177,7 +178,8 @@ fn whoever_holds_is_told_later_only_where_the_disk_is_waited_for() {
             asked += 1;
             Box::new(|_| {})
         };
-        ledger.hold(&world.entry(EntryKind::Hold, 1, 70), written).unwrap();
+        let noted = ledger.hold(&world.entry(EntryKind::Hold, 1, 70), written).unwrap();
+        ledger.hand_over(noted).unwrap();
         assert_eq!(asked, usize::from(durability == Durability::Strict), "{durability:?}");
     }
 }
@@ -244,17 +246,16 @@ fn the_journal_is_synced_while_no_batch_is_written() {
         held(&ledger, world.entry(EntryKind::Hold, id, 70));
         ledger.end(&world.entry(EntryKind::Settle, id, 7));
         std::thread::sleep(Duration::from_millis(4));
-        batches = world.verified().batches;
+        batches = until(|| Some(world.verified().batches).filter(|first| *first > 0));
     }
     // 400 ms at least; with one in 8 ms there would be fifty and more. A slow machine takes longer.
     let tenths = u64::try_from(began.elapsed().as_millis() / 100).unwrap();
-    assert!((2..=tenths.max(19)).contains(&batches), "{batches} in {tenths} tenths of a second");
+    assert!(batches <= tenths.max(19), "{batches} in {tenths} tenths of a second");
     assert_eq!(ledger.state().trouble, None);
-    until(|| (world.verified().ended == 100).then_some(()));
+    until(|| Some(world.verified()).filter(|all| all.ended == 100 && all.batches >= 2));
     let durable = until(|| (ledger.shared.disk.durable() == 200).then_some(200));
     assert!(ledger.shared.inbox.unsynced(durable).is_none(), "SQLite has it on the disk");
-    let kept = ledger.shared.inbox.unsynced(0);
-    assert!(kept.is_none(), "{kept:?}: it was synced or brought over");
+    assert!(ledger.shared.inbox.unsynced(0).is_none(), "it was synced or brought over");
 }
 
 #[cfg(target_os = "linux")]

@@ -211,7 +211,8 @@ fn spend(path: &Path) {
         basis: Basis::default(),
     };
     for id in 0..200 {
-        ledger.hold(&entry(EntryKind::Hold, id, 900), &mut || Box::new(|_| {})).expect("room");
+        let noted = ledger.hold(&entry(EntryKind::Hold, id, 900), &mut || Box::new(|_| {}));
+        ledger.hand_over(noted.expect("room")).expect("a disk");
         match id % 3 {
             _ if id == 77 => {}
             0 => ledger.end(&entry(EntryKind::Release, id, 0)),

@@ -18,8 +18,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use mainstay_core::store::{
-    Entry, LeaseHolder, Leases, Ledger, LedgerState, LedgerTrouble, SpentOf, StoreError, Summed,
-    UnixMillis, Written,
+    Entry, HoldNumber, LeaseHolder, Leases, Ledger, LedgerState, LedgerTrouble, SpentOf,
+    StoreError, Summed, UnixMillis, Written,
 };
 
 mod accounts;
@@ -111,8 +111,12 @@ impl Ledger for LeasedLedger {
         &self,
         entry: &Entry,
         written: &mut dyn FnMut() -> Written,
-    ) -> Result<(), LedgerTrouble> {
+    ) -> Result<HoldNumber, LedgerTrouble> {
         self.local.hold(entry, written)
+    }
+
+    fn hand_over(&self, hold: HoldNumber) -> Result<(), LedgerTrouble> {
+        self.local.hand_over(hold)
     }
 
     fn further(&self, entry: &Entry) {

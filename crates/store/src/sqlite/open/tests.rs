@@ -125,7 +125,8 @@ fn spend(path: &Path, key: &Arc<mainstay_core::store::KeyRecord>) {
             let tell = tell.clone();
             Box::new(move |done| tell.send(done).unwrap_or_default())
         };
-        ledger.hold(&entry(EntryKind::Hold, id, 900), &mut written).unwrap();
+        let noted = ledger.hold(&entry(EntryKind::Hold, id, 900), &mut written).unwrap();
+        ledger.hand_over(noted).unwrap();
         told.recv_timeout(Duration::from_secs(20)).unwrap().unwrap();
     }
     ledger.end(&entry(EntryKind::Settle, 1, 700));
