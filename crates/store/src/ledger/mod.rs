@@ -30,6 +30,7 @@ mod replay;
 mod since;
 pub(crate) mod tables;
 pub(crate) mod verify;
+mod way;
 mod writer;
 
 pub use reader::{ExportRow, LedgerFile};

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::thread::yield_now;
 use std::time::Duration;
 
 use mainstay_core::money::Usd;
@@ -16,6 +15,7 @@ use super::journal::{self, Noted};
 use super::record::Record;
 use super::since::Since;
 use super::tables::{self, Last, Names};
+use super::way::Way;
 use super::{Job, Shared, disk, replay};
 use crate::failpoint::failpoint;
 
@@ -30,8 +30,6 @@ const AGAIN_EVERY: Duration = Duration::from_millis(100);
 /// In the mode `process`: least time between two batches, while nobody waits for one. The journal has
 /// what is not in a batch yet.
 const BATCH_EVERY: Duration = Duration::from_millis(100);
-/// Entries after which others may have the core: about 0.1 ms.
-const GIVE_WAY: usize = 256;
 /// Pages of SQLite's log from which on the writer moves them itself, should nobody else: 64 MiB.
 const LOG_PAGES: u32 = 16_384;
 
@@ -152,6 +150,7 @@ impl Writer {
     fn taken(&mut self, taken: &mut Taken) {
         let mut jobs = taken.jobs.drain(..).peekable();
         let mut rest = &taken.entries[..];
+        let mut way = Way::default();
         loop {
             let at = taken.entries.len() - rest.len();
             let mut waiter = None;
@@ -165,9 +164,7 @@ impl Writer {
             let Some((entry, behind)) = journal::first(rest) else { break };
             rest = behind;
             self.accept(&entry, waiter);
-            if self.count.is_multiple_of(GIVE_WAY) {
-                yield_now();
-            }
+            way.give_after(self.count);
             if self.count % BATCH_MAX == BATCH_MAX - 1 {
                 self.commit();
             }
@@ -294,7 +291,7 @@ impl Writer {
         let open_from = oldest.unwrap_or(if *open_next > 0 { seq } else { seq + 1 });
         crate::sqlite::in_transaction(connection, |change| {
             blob.clear();
-            let (mut sums, mut done) = (BTreeMap::new(), 0);
+            let (mut sums, mut done, mut way) = (BTreeMap::new(), 0, Way::default());
             let mut batch = Last { seq, open_from, ..*last };
             let mut rest = &pending[..];
             while let Some((entry, behind)) = journal::first(rest) {
@@ -305,15 +302,14 @@ impl Writer {
                 batch.journal = batch.journal.max(entry.number);
                 rest = behind;
                 done += 1;
-                if done % GIVE_WAY == 0 {
-                    yield_now();
-                }
+                way.give_after(done);
             }
-            batch.digest = tables::digest(&last.digest, seq, blob);
-            yield_now();
+            batch.digest = tables::digest_in_pieces(&last.digest, seq, blob, || way.give());
             tables::put_batch(change, &batch, blob)?;
             tables::put_sums(change, &sums)?;
-            yield_now();
+            if done > Way::ENTRIES {
+                way.give();
+            }
             Ok(batch)
         })
     }
