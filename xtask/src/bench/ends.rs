@@ -22,6 +22,8 @@ const CONNECTIONS: usize = 64;
 const STREAM_EACH: u64 = 10;
 /// How long after its first event the rest of a stream comes.
 const REST_AFTER: Duration = Duration::from_millis(2);
+/// Until a proxy has noticed that connections it kept are closed.
+const NOTICED_AFTER: Duration = Duration::from_millis(100);
 /// How long a whole round may take beyond its time, and one write may.
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -109,10 +111,16 @@ fn bind_to_core() -> Result<(), String> {
 
 /// Answers and, while there is a round, calls; until nobody can give orders any more.
 fn serve(provider: &mut Provider, orders: &Receiver<Order>) {
+    let mut last = None;
     loop {
         provider.turn();
         match orders.try_recv() {
             Ok(order) => {
+                // Connections that another proxy keeps would be looked at in each turn of this one's.
+                if last.replace(order.to) != Some(order.to) {
+                    provider.calls.clear();
+                    sleep(NOTICED_AFTER);
+                }
                 let told = Round::begin(&order).and_then(|round| round.play(provider));
                 let _ = order.tell.send(told);
             }
