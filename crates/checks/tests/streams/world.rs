@@ -232,12 +232,16 @@ pub(crate) struct Pair {
 }
 
 pub(crate) async fn pair(primary: &str, fallback: &str) -> Pair {
+    pair_with(primary, fallback, &policy()).await
+}
+
+pub(crate) async fn pair_with(primary: &str, fallback: &str, policy: &Policy) -> Pair {
     let (primary, fallback) = (sim(primary).await, sim(fallback).await);
     let providers = vec![
         provider("primary", primary.addr().port()),
         provider("fallback", fallback.addr().port()),
     ];
-    Pair { world: world(providers, &policy()), primary, fallback }
+    Pair { world: world(providers, policy), primary, fallback }
 }
 
 /// What a caller got of a call.

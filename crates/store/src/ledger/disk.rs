@@ -22,8 +22,8 @@ const BEHIND_MAX: Duration = Duration::from_millis(10);
 const LOG_SIZE: u64 = 4 << 20;
 /// Least time between two looks at that, unless there is much to move.
 const MOVE_EVERY: Duration = Duration::from_millis(500);
-/// Bytes of entries that are much. Moving as many pages at once keeps a core from calls for less than
-/// a millisecond, where they share it.
+/// Bytes of entries that are much. Moving as many pages at once keeps a core from calls for about a
+/// millisecond, where they share it.
 const MUCH: u64 = 256 << 10;
 
 /// The meeting point of writer and disk.

@@ -180,7 +180,7 @@ pub(crate) fn digest(before: &[u8; 32], seq: i64, records: &[u8]) -> [u8; 32] {
     digest_in_pieces(before, seq, records, || ())
 }
 
-/// The same, with something done between pieces of a tenth of a millisecond.
+/// The same, with something done between pieces of 64 KiB.
 pub(super) fn digest_in_pieces(
     before: &[u8; 32],
     seq: i64,
