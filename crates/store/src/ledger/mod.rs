@@ -34,6 +34,7 @@ mod way;
 mod writer;
 
 pub use reader::{ExportRow, LedgerFile};
+pub(crate) use since::Since;
 pub use verify::Verified;
 
 /// How a ledger is kept.

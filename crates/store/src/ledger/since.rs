@@ -1,19 +1,19 @@
-//! How long ago something was, for the threads that keep a ledger: they rest by the time that has
-//! gone by, and nothing they write depends on it.
+//! How long ago something was, for the threads that keep a ledger and whoever opens a file: they rest by
+//! the time that has gone by, and nothing they write depends on it.
 
 use std::time::{Duration, Instant};
 
 /// A moment that is past.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Since(Instant);
+pub(crate) struct Since(Instant);
 
 impl Since {
-    #[expect(clippy::disallowed_methods, reason = "these threads have no clock handed in")]
-    pub(super) fn now() -> Since {
+    #[expect(clippy::disallowed_methods, reason = "nobody who waits here has a clock handed in")]
+    pub(crate) fn now() -> Since {
         Since(Instant::now())
     }
 
-    pub(super) fn elapsed(self) -> Duration {
+    pub(crate) fn elapsed(self) -> Duration {
         self.0.elapsed()
     }
 }

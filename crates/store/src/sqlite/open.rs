@@ -1,11 +1,13 @@
 //! Opens the file: who may read it, which version its tables have, and what an error means.
 
 use std::path::Path;
+use std::time::Duration;
 
 use mainstay_core::store::StoreError;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
 
-use super::{BUSY_MAX, alerts, limits, members, objects, replays, requests, rows};
+use super::{BUSY_MAX, Fault, alerts, limits, members, objects, replays, requests, rows};
+use crate::ledger::Since;
 use crate::model;
 
 /// Newest version of the tables this program knows.
@@ -68,6 +70,9 @@ CREATE INDEX key_changed ON key (changed);
     alerts::TABLE,
 ];
 
+/// Time between two tries to open a file that others are at.
+const AGAIN_EVERY: Duration = Duration::from_millis(20);
+
 pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
     if rusqlite::version_number() < SQLITE_MIN {
         return Err(StoreError::Surroundings {
@@ -83,16 +88,33 @@ pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
         fix: "make the folder, give yourself the right to write in it, or set `store.url`"
             .to_owned(),
     })?;
-    let told = |error: rusqlite::Error| told(&error, &what, path);
-    let mut connection = Connection::open(path).map_err(told)?;
-    connection.busy_timeout(BUSY_MAX).map_err(told)?;
-    let version = version(&connection, path).map_err(|fault| match fault {
-        super::Fault::Rule(error) => error,
-        super::Fault::Sqlite(error) => told(error),
-    })?;
-    prepare(&connection).map_err(told)?;
-    migrate(&mut connection, version).map_err(told)?;
+    let began = Since::now();
+    loop {
+        match prepared(path) {
+            Ok(connection) => return Ok(connection),
+            Err(Fault::Rule(error)) => return Err(error),
+            Err(Fault::Sqlite(error)) if is_busy(&error) && began.elapsed() < BUSY_MAX => {
+                std::thread::sleep(AGAIN_EVERY);
+            }
+            Err(Fault::Sqlite(error)) => return Err(told(&error, &what, path)),
+        }
+    }
+}
+
+/// A connection to a file that is there, with our tables in it.
+fn prepared(path: &Path) -> Result<Connection, Fault> {
+    let mut connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY_MAX)?;
+    let version = version(&connection, path)?;
+    prepare(&connection)?;
+    migrate(&mut connection, version)?;
     Ok(connection)
+}
+
+/// Whether others are at the file: several that make a new one at once meet at the change to WAL, where
+/// SQLite does not wait.
+fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
 /// Makes the file, so that only its owner can read it; SQLite gives its side files the same mode.
@@ -109,14 +131,17 @@ fn create(path: &Path) -> std::io::Result<()> {
 }
 
 /// The version of the tables; refuses files that are not ours or newer than this program.
-pub(super) fn version(connection: &Connection, path: &Path) -> Result<u32, super::Fault> {
-    let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+pub(super) fn version(connection: &Connection, path: &Path) -> Result<u32, Fault> {
+    // All of one moment: another process may be making the file's tables.
+    let look = connection.unchecked_transaction()?;
+    let number = |name: &str| look.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     let (found, application) = (number("user_version")?, number("application_id")?);
     let sql = "SELECT count(*) FROM sqlite_schema";
-    let tables: i64 = connection.query_row(sql, [], |row| row.get(0))?;
+    let tables: i64 = look.query_row(sql, [], |row| row.get(0))?;
+    drop(look);
     if application != APPLICATION_ID && (application != 0 || found != 0 || tables > 0) {
         let fix = "set `store.url` to a file of its own, such as \"sqlite:mainstay.db\"";
-        return Err(super::Fault::Rule(StoreError::Surroundings {
+        return Err(Fault::Rule(StoreError::Surroundings {
             what: format!("open the store `{}`", path.display()),
             why: "it is the database of another program".to_owned(),
             fix: fix.to_owned(),
@@ -124,7 +149,7 @@ pub(super) fn version(connection: &Connection, path: &Path) -> Result<u32, super
     }
     let found = u32::try_from(found).unwrap_or(u32::MAX);
     if found > SCHEMA_VERSION {
-        return Err(super::Fault::Rule(StoreError::Newer { found, known: SCHEMA_VERSION }));
+        return Err(Fault::Rule(StoreError::Newer { found, known: SCHEMA_VERSION }));
     }
     Ok(found)
 }
