@@ -20,7 +20,7 @@ use super::since::Since;
 const BEHIND_MAX: Duration = Duration::from_millis(10);
 /// Log size from which on its pages are moved to the database, in bytes.
 const LOG_SIZE: u64 = 4 << 20;
-/// Least time between two looks at that, unless there is much to move.
+/// Least time between two looks at that, unless there is much to move and others leave room for it.
 const MOVE_EVERY: Duration = Duration::from_millis(500);
 /// Bytes of entries that are much. Moving as many pages at once keeps a core from calls for about a
 /// millisecond, where they share it.
@@ -41,7 +41,7 @@ struct Turn {
     /// The number of the last entry of the journal that they have.
     folded: u64,
     durable: u64,
-    /// Bytes of entries in all batches.
+    /// Bytes of entries in all batches that were written while the core was given back soon.
     bytes: u64,
     stop: bool,
 }
@@ -54,12 +54,13 @@ impl Disk {
     }
 
     /// A batch of so many bytes was written; it or one before it has the journal up to and with this
-    /// entry.
-    pub(super) fn written(&self, folded: u64, bytes: usize) {
+    /// entry. Where the core is wanted all the time (`crowded`), calls wait anyway, and pages are moved
+    /// for less the more of them are moved at once.
+    pub(super) fn written(&self, folded: u64, bytes: usize, crowded: bool) {
         self.change(|turn| {
             turn.written += 1;
             turn.folded = folded;
-            turn.bytes += bytes as u64;
+            turn.bytes += if crowded { 0 } else { bytes as u64 };
         });
     }
 
@@ -162,5 +163,19 @@ fn move_pages(shared: &Shared, mover: &mut Option<Connection>) {
         // What it has read of the tables it need not read again.
         Ok(connection) => *mover = Some(connection),
         Err(error) => tracing::debug!(%error, "could not move the store's log into its file"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_while_the_core_is_wanted_all_the_time_hurries_nobody() {
+        let disk = Disk::new(0);
+        disk.written(3, 100, true);
+        disk.written(7, 20, false);
+        let Turn { written, folded, bytes, .. } = disk.next();
+        assert_eq!((written, folded, bytes), (2, 7, 20));
     }
 }

@@ -31,6 +31,11 @@ impl Way {
         self.enough = began.elapsed() > ENOUGH;
     }
 
+    /// Whether others kept the core for long.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.enough
+    }
+
     /// Behind each [`Way::ENTRIES`].
     pub(super) fn give_after(&mut self, count: usize) {
         if count.is_multiple_of(Way::ENTRIES) {

@@ -30,6 +30,9 @@ const AGAIN_EVERY: Duration = Duration::from_millis(100);
 /// In the mode `process`: least time between two batches, while nobody waits for one. The journal has
 /// what is not in a batch yet.
 const BATCH_EVERY: Duration = Duration::from_millis(100);
+/// Crowded batches in a row that tell a core that is wanted all the time from one that somebody else
+/// had for a moment: about a second.
+const CROWDED_FROM: u32 = 8;
 /// Pages of SQLite's log from which on the writer moves them itself, should nobody else: 64 MiB.
 const LOG_PAGES: u32 = 16_384;
 
@@ -56,6 +59,8 @@ pub(super) struct Writer {
     failing: bool,
     /// When a batch was written last.
     written: Since,
+    /// Batches in a row during which others kept the core for long.
+    crowded: u32,
 }
 
 impl Writer {
@@ -80,6 +85,7 @@ impl Writer {
             last,
             failing: false,
             written: Since::now(),
+            crowded: 0,
         })
     }
 
@@ -272,7 +278,8 @@ impl Writer {
             self.open_in.insert(batch.seq, std::mem::take(&mut self.open_next));
         }
         self.last = batch;
-        self.shared.disk.written(batch.journal, self.blob.len());
+        let crowded = self.crowded >= CROWDED_FROM;
+        self.shared.disk.written(batch.journal, self.blob.len(), crowded);
         self.shared.note(|trouble| trouble.writing = None);
         self.shared.waiting.fetch_sub(std::mem::take(&mut self.count), Ordering::Relaxed);
         self.pending.clear();
@@ -286,6 +293,7 @@ impl Writer {
 
     fn write(&mut self) -> Result<Last> {
         let Writer { connection, names, known, pending, last, open_in, open_next, blob, .. } = self;
+        let crowded = &mut self.crowded;
         let seq = last.seq + 1;
         let oldest = open_in.keys().next().copied();
         let open_from = oldest.unwrap_or(if *open_next > 0 { seq } else { seq + 1 });
@@ -310,6 +318,7 @@ impl Writer {
             if done > Way::ENTRIES {
                 way.give();
             }
+            *crowded = if way.is_crowded() { crowded.saturating_add(1) } else { 0 };
             Ok(batch)
         })
     }

@@ -7,6 +7,7 @@ use mainstay_core::store::{
     RequestBatch, RequestFilter, RequestId, RequestRecord, RequestStore, RequestsKept, StoreError,
     UnixMillis,
 };
+use rusqlite::blob::ZeroBlob;
 use rusqlite::{Connection, OptionalExtension, Result, params};
 
 use super::{Sqlite, told};
@@ -98,8 +99,13 @@ fn put(to: &Connection, batch: &RequestBatch) -> Result<i64> {
     }
     let upto = before.saturating_add(i64::try_from(batch.len()).unwrap_or(i64::MAX));
     let sql = "INSERT INTO request_batch (seq, upto, latest, records) VALUES (?1, ?2, ?3, ?4)";
-    let values = params![seq + 1, upto, millis(batch.latest()), batch.bytes()];
-    to.prepare_cached(sql)?.execute(values)?;
+    // Room is made and filled where it is: given as a value, a batch is copied twice on its way, through
+    // memory that calls on the same core had theirs in.
+    let room = ZeroBlob(batch.bytes().len() as u64);
+    to.prepare_cached(sql)?.execute(params![seq + 1, upto, millis(batch.latest()), room])?;
+    let mut room = to.blob_open("main", "request_batch", "records", seq + 1, false)?;
+    room.write_all_at(batch.bytes(), 0)?;
+    room.close()?;
     Ok(upto)
 }
 
