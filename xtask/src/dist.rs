@@ -91,7 +91,8 @@ fn host() -> Result<String, String> {
     line.map(str::to_owned).ok_or_else(|| "rustc does not tell its host".to_owned())
 }
 
-/// The tool that joins counts; it has to be of the compiler's own version of LLVM.
+/// The tool that joins counts; it has to be of the compiler's own version of LLVM, which is found out
+/// before anything is built.
 fn joiner(host: &str) -> Result<PathBuf, String> {
     let told = asked(&["--print", "sysroot"])?;
     let sysroot = told.first().ok_or("rustc does not tell where it is")?;
@@ -99,13 +100,47 @@ fn joiner(host: &str) -> Result<PathBuf, String> {
     if own.is_file() {
         return Ok(own);
     }
-    program("llvm-profdata").ok_or_else(|| {
-        "llvm-profdata is missing: `rustup component add llvm-tools` brings it".to_owned()
+    let told = asked(&["-vV"])?;
+    let version = told.iter().find_map(|line| line.strip_prefix("LLVM version: "));
+    let major = version.and_then(|version| version.split('.').next()).unwrap_or_default();
+    let names = [format!("llvm-profdata-{major}"), "llvm-profdata".to_owned()];
+    names.iter().filter_map(|name| program(name)).find(|tool| is_of(tool, major)).ok_or_else(|| {
+        format!(
+            "llvm-profdata of LLVM {major} is missing, which is what this compiler counts for: \
+             `rustup component add llvm-tools` brings it, or a system's package (Debian's `llvm-{major}`)"
+        )
     })
+}
+
+/// Whether a tool says that it is of this version of LLVM.
+fn is_of(tool: &Path, major: &str) -> bool {
+    let mut asks = Command::new(tool);
+    let ran = run_command(asks.arg("--version"), Show::Never, TOOL_LIMIT);
+    ran.lines.iter().any(|line| names_version(line, major))
+}
+
+/// Whether a line of what it says names this version: `  LLVM version 22.1.2`.
+fn names_version(line: &str, major: &str) -> bool {
+    let behind = line.split_once("LLVM version ").map(|(_, behind)| behind);
+    behind.and_then(|behind| behind.split('.').next()).is_some_and(|first| first.trim() == major)
 }
 
 fn asked(arguments: &[&str]) -> Result<Vec<String>, String> {
     let mut rustc = Command::new("rustc");
     let ran = run_command(rustc.args(arguments).current_dir(root()), Show::Never, TOOL_LIMIT);
     if ran.ok { Ok(ran.lines) } else { Err(format!("rustc: {}", ran.end)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names_version;
+
+    #[test]
+    fn a_tool_of_another_version_is_told_apart() {
+        assert!(names_version("Debian LLVM version 22.1.2", "22"));
+        assert!(names_version("  LLVM version 22.0.0git", "22"));
+        for line in ["Debian LLVM version 14.0.6", "  LLVM version 2.9", "  Optimized build.", ""] {
+            assert!(!names_version(line, "22"), "{line}");
+        }
+    }
 }
