@@ -89,7 +89,7 @@ fn chat(world: &World, model: &str, stream: bool) -> Call {
         headers: headers.into(),
         credential: None,
         body: CallBody::Buffered(Bytes::from(body.to_string())),
-        model: Some(model.to_owned()),
+        model: Some(model.into()),
         model_span: None,
         usage_ask: None,
         stream,

@@ -219,27 +219,35 @@ fn checksum(bytes: &[u8]) -> [u8; CHECKSUM] {
 }
 
 fn crc32(bytes: &[u8]) -> u32 {
-    let step = |crc: u32, byte: &u8| crc >> 8 ^ CRC[usize::from(crc.to_le_bytes()[0] ^ byte)];
-    !bytes.iter().fold(u32::MAX, step)
+    let [one, two, three, four] = &CRC;
+    let (words, tail) = bytes.as_chunks();
+    let crc = words.iter().fold(u32::MAX, |crc, word| {
+        let [a, b, c, d] = (crc ^ u32::from_le_bytes(*word)).to_le_bytes().map(usize::from);
+        four[a] ^ three[b] ^ two[c] ^ one[d]
+    });
+    let step = |crc: u32, byte: &u8| crc >> 8 ^ one[usize::from(crc.to_le_bytes()[0] ^ byte)];
+    !tail.iter().fold(crc, step)
 }
 
-/// What each byte makes of the rest, so that a byte is one step and not eight.
-const CRC: [u32; 256] = crc_table();
+/// What each byte makes of the rest when it is the last of four, the one before and so on, so that four
+/// bytes are one step and not thirty-two.
+const CRC: [[u32; 256]; 4] = crc_tables();
 
-const fn crc_table() -> [u32; 256] {
-    let mut table = [0; 256];
-    let mut byte = 0_u32;
+const fn crc_tables() -> [[u32; 256]; 4] {
+    let (mut tables, mut byte) = ([[0; 256]; 4], 0_u32);
     while byte < 256 {
-        let mut crc = byte;
-        let mut bit = 0;
-        while bit < 8 {
-            crc = if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 };
-            bit += 1;
+        let (mut crc, mut bit, mut behind) = (byte, 0, 0);
+        while behind < 4 {
+            while bit < 8 * (behind + 1) {
+                crc = if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 };
+                bit += 1;
+            }
+            tables[behind][byte as usize] = crc;
+            behind += 1;
         }
-        table[byte as usize] = crc;
         byte += 1;
     }
-    table
+    tables
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ use mainstay_core::wire::endpoint::Endpoint;
 
 use crate::admission::Who;
 use crate::config::Bodies;
+use crate::ids::Id;
 use crate::otel::Traced;
 use crate::refused::Refused;
 use crate::settings::Settings;
@@ -40,7 +41,7 @@ pub(crate) use teller::{Ear, TellTo, Teller, TellerPlan, TellerState};
 #[derive(Debug)]
 pub(crate) struct Finished {
     /// Its id.
-    pub(crate) id: String,
+    pub(crate) id: Id,
     /// When it arrived, to a quarter of a second.
     pub(crate) at: UnixMillis,
     /// The same on the engine's clock.
@@ -86,7 +87,7 @@ impl Finished {
         attempts: u32,
     ) -> Finished {
         Finished {
-            id: "req_00112233445566778899aabbccddeeff".to_owned(),
+            id: Id::sample(*b"req_00112233445566778899aabbccddeeff"),
             at: UnixMillis(0),
             arrived: Moment::ZERO,
             took: Duration::from_millis(20),

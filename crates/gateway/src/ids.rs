@@ -1,6 +1,8 @@
 //! Request ids: `req_` and 32 hexadecimal digits. Unique, not secret. And numbers for ids of our own.
 
 use std::cell::RefCell;
+use std::fmt;
+use std::ops::Deref;
 
 use http::HeaderValue;
 use mainstay_core::dice::Dice;
@@ -9,8 +11,32 @@ thread_local! {
     static DICE: RefCell<Dice> = RefCell::new(Dice::new(seed()));
 }
 
+/// The id of a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Id([u8; 36]);
+
+impl Deref for Id {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or("req_")
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
+    }
+}
+
+impl fmt::Debug for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
+    }
+}
+
 /// A new id.
-pub(crate) fn new() -> String {
+pub(crate) fn new() -> Id {
     let (high, low) = DICE.with_borrow_mut(|dice| (dice.bits(), dice.bits()));
     let mut text = *b"req_00000000000000000000000000000000";
     for (half, digits) in [high, low].into_iter().zip(text[4..].as_chunks_mut::<16>().0) {
@@ -18,7 +44,7 @@ pub(crate) fn new() -> String {
             *digits = HEX[usize::from(byte)];
         }
     }
-    std::str::from_utf8(&text).unwrap_or("req_").to_owned()
+    Id(text)
 }
 
 /// An id as the value of `x-request-id`.
@@ -57,6 +83,13 @@ fn seed() -> u64 {
 mod tests {
     use std::collections::HashSet;
 
+    impl super::Id {
+        /// An id that is known beforehand.
+        pub(crate) fn sample(text: [u8; 36]) -> super::Id {
+            super::Id(text)
+        }
+    }
+
     #[test]
     fn ids_have_one_form_and_do_not_repeat_over_threads() {
         let threads: Vec<_> = (0..4)
@@ -69,7 +102,7 @@ mod tests {
                 id[4..].bytes().all(|c| c.is_ascii_hexdigit() && !c.is_ascii_uppercase()),
                 "{id}"
             );
-            assert!(seen.insert(id));
+            assert!(seen.insert(id.to_string()));
         }
     }
 }

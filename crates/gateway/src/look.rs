@@ -1,6 +1,9 @@
 //! The look into a body: what the call asks for, and whether a provider would take it. What it would
 //! not take is refused here, before it uses any quota or money.
 
+use std::cell::RefCell;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use mainstay::call::{Call, CallBody};
 use mainstay::{Engine, Fields};
@@ -80,7 +83,7 @@ async fn into_json(call: &mut Call, bytes: &Bytes, engine: &Engine) -> Result<As
     call.tokens = estimate(call.endpoint, bytes.len(), asked.max_output, peeked.n);
     call.model_span = peeked.model_span();
     call.usage_ask = if peeked.stream { peeked.usage_ask() } else { None };
-    call.model = peeked.model.map(std::borrow::Cow::into_owned);
+    call.model = peeked.model.as_deref().map(named);
     let Some(model) = call.model.as_deref() else { return Ok(asked) };
     let (endpoint, most, time) = (call.endpoint, asked.max_output, call.timeout);
     let prompt = Prompt { endpoint, model, body: bytes, asked: most, level, time };
@@ -101,8 +104,29 @@ fn into_form(call: &mut Call, body: FormBody<'_>, engine: &Engine) -> Result<boo
     }
     call.stream = form.stream();
     call.model_span = form.model_span();
-    call.model = model.map(str::to_owned);
+    call.model = model.map(named);
     Ok(model.is_none() && !form.complete() && call.endpoint != Endpoint::Files)
+}
+
+thread_local! {
+    /// The name that [`named`] gave last.
+    static NAME: RefCell<Arc<str>> = RefCell::default();
+}
+
+/// Longest name that is shared, in bytes: callers write what they like there.
+const SHARED_MAX: usize = 128;
+
+/// A model's name. Calls that follow each other mostly have the same one, and share it.
+fn named(model: &str) -> Arc<str> {
+    if model.len() > SHARED_MAX {
+        return model.into();
+    }
+    NAME.with_borrow_mut(|last| {
+        if **last != *model {
+            *last = model.into();
+        }
+        Arc::clone(last)
+    })
 }
 
 /// The fields that decide, of a body that passes at the level of its model's route, the level, and the
@@ -168,4 +192,20 @@ pub(crate) fn prompt(call: &Call) -> u64 {
 
 fn of_bytes(bytes: usize) -> u64 {
     (bytes as u64).div_ceil(4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_with_one_model_share_its_name() {
+        let [first, again, other] = ["gpt-4.1", "gpt-4.1", "gpt-4o"].map(named);
+        assert!(Arc::ptr_eq(&first, &again));
+        assert_eq!((&*first, &*other), ("gpt-4.1", "gpt-4o"));
+        let long = "x".repeat(SHARED_MAX + 1);
+        let twice = [named(&long), named(&long)];
+        assert!(*twice[0] == long && !Arc::ptr_eq(&twice[0], &twice[1]), "it is kept by nobody");
+        assert!(Arc::ptr_eq(&named("gpt-4o"), &other));
+    }
 }

@@ -133,9 +133,9 @@ impl Rehearsal {
         let path = ApiPath { rest: "/chat/completions", endpoint: Endpoint::Chat, unknown: false };
         Call {
             body: CallBody::Buffered(body),
-            model: Some("gpt-4o".to_owned()),
+            model: Some("gpt-4o".into()),
             tokens: 120,
-            ..door::blank_call(&path, &Method::POST, ids::new(), self.engine.now())
+            ..door::blank_call(&path, &Method::POST, ids::new().to_string(), self.engine.now())
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::admission::{Admitted, Ending, Who};
 use crate::body::Hold;
 use crate::finished::Finished;
 use crate::idempotency::Claim;
+use crate::ids::Id;
 use crate::money::MoneyHold;
 use crate::otel::Traced;
 use crate::ownership::{Mark, Watch};
@@ -32,7 +33,7 @@ pub(crate) const CALLER_LEFT: u16 = 499;
 pub(crate) struct Ticket {
     worker: Arc<Worker>,
     /// Our id of the request.
-    pub(crate) id: String,
+    pub(crate) id: Id,
     /// When its head had arrived.
     pub(crate) arrived: Moment,
     /// The memory its body takes.
@@ -226,7 +227,7 @@ impl Ticket {
     ) {
         let took = now.since(self.arrived);
         let call = Finished {
-            id: std::mem::take(&mut self.id),
+            id: self.id,
             at: self.worker.shared.wall.now().minus(took),
             arrived: self.arrived,
             took,

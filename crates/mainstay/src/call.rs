@@ -38,7 +38,7 @@ pub struct Call {
     /// The body.
     pub body: CallBody,
     /// The model named in the body, when there is one.
-    pub model: Option<String>,
+    pub model: Option<Arc<str>>,
     /// Where the model's value stands in a buffered JSON body, quotes included: a byte range.
     pub model_span: Option<std::ops::Range<usize>>,
     /// What asks for the tokens used in a buffered JSON body, and the part that it takes the place of: a
@@ -176,7 +176,7 @@ impl Trace {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Asked {
     /// The model as the caller named it.
-    pub model: Option<String>,
+    pub model: Option<Arc<str>>,
     /// A stream was asked for.
     pub stream: bool,
     /// How often the caller's own SDK had sent it already.

@@ -1,6 +1,8 @@
 //! Calls made from a path and a body, as the client and the runner have them: looked into, so that
 //! the engine knows model and size, and otherwise left as they are.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::Method;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue, USER_AGENT};
@@ -69,7 +71,7 @@ impl Call {
         call.tokens = tokens(call.endpoint, body.len(), look.max_output(), look.n);
         call.model_span = look.model_span();
         call.usage_ask = look.usage_ask();
-        call.model = look.model.map(std::borrow::Cow::into_owned);
+        call.model = look.model.as_deref().map(Arc::from);
         call.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if call.stream {
             call.headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));

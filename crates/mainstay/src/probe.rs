@@ -143,7 +143,7 @@ fn call(question: &Question) -> Call {
         headers,
         credential: None,
         body,
-        model: question.model.clone(),
+        model: question.model.as_deref().map(Arc::from),
         model_span: None,
         usage_ask: None,
         stream: false,

@@ -1,4 +1,4 @@
-//! A queue that usually holds one thing at a time, and needs memory of its own only for a second one.
+//! A queue that usually holds one thing or two, and needs memory of its own only for a third one.
 
 use std::collections::VecDeque;
 
@@ -6,13 +6,15 @@ use std::collections::VecDeque;
 #[derive(Debug)]
 pub(crate) struct Queue<T> {
     first: Option<T>,
-    /// Behind the first: empty without one.
+    /// Behind the first: nothing without one.
+    second: Option<T>,
+    /// Behind the second: empty without one.
     rest: VecDeque<T>,
 }
 
 impl<T> Default for Queue<T> {
     fn default() -> Queue<T> {
-        Queue { first: None, rest: VecDeque::new() }
+        Queue { first: None, second: None, rest: VecDeque::new() }
     }
 }
 
@@ -22,17 +24,19 @@ impl<T> Queue<T> {
     }
 
     pub(crate) fn len(&self) -> usize {
-        usize::from(self.first.is_some()) + self.rest.len()
+        usize::from(self.first.is_some()) + usize::from(self.second.is_some()) + self.rest.len()
     }
 
     /// The first of them comes first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.first.iter().chain(&self.rest)
+        self.first.iter().chain(&self.second).chain(&self.rest)
     }
 
     pub(crate) fn push_back(&mut self, one: T) {
         if self.first.is_none() {
             self.first = Some(one);
+        } else if self.second.is_none() {
+            self.second = Some(one);
         } else {
             self.rest.push_back(one);
         }
@@ -40,15 +44,16 @@ impl<T> Queue<T> {
 
     pub(crate) fn pop_front(&mut self) -> Option<T> {
         let first = self.first.take()?;
+        self.first = self.second.take();
         if !self.rest.is_empty() {
-            self.first = self.rest.pop_front();
+            self.second = self.rest.pop_front();
         }
         Some(first)
     }
 
     /// The last of them.
     pub(crate) fn back_mut(&mut self) -> Option<&mut T> {
-        if self.rest.is_empty() { self.first.as_mut() } else { self.rest.back_mut() }
+        self.rest.back_mut().or(self.second.as_mut()).or(self.first.as_mut())
     }
 }
 

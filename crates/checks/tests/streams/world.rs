@@ -280,7 +280,7 @@ impl<U: Upstream> World<U> {
             model_span: Some(at..at + quoted.len()),
             usage_ask: None,
             body: CallBody::Buffered(Bytes::from(body)),
-            model: Some(model.to_owned()),
+            model: Some(model.into()),
             stream,
             tokens: 50,
             arrived: self.engine.now(),

@@ -24,6 +24,18 @@ fn a_minted_key_is_well_formed_and_splits_into_its_parts() {
 fn the_checksum_is_the_standard_one() {
     // The check value every catalogue of CRCs gives for CRC-32 (IEEE 802.3).
     assert_eq!(crc32(b"123456789"), 0xCBF4_3926);
+    // Bit by bit, at every length.
+    let bytes: Vec<u8> = (0..64_u8).map(|number| number.wrapping_mul(37) ^ 0xa5).collect();
+    for length in 0..=bytes.len() {
+        let mut crc = u32::MAX;
+        for byte in &bytes[..length] {
+            crc ^= u32::from(*byte);
+            for _ in 0..8 {
+                crc = if crc & 1 == 1 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 };
+            }
+        }
+        assert_eq!(crc32(&bytes[..length]), !crc, "{length}");
+    }
 }
 
 #[test]

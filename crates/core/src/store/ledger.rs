@@ -127,7 +127,7 @@ pub struct Entry {
     /// The key that pays; `None`: the default project, where no keys are asked for.
     pub key: Option<Arc<KeyRecord>>,
     /// The model.
-    pub model: Box<str>,
+    pub model: Arc<str>,
     /// The amount, at most [`Usd::ENTRY_MAX`] either way.
     pub amount: Usd,
     /// Tokens, of a settlement.

@@ -63,14 +63,15 @@ pub(super) struct Records {
 /// A name as it was given, and what may be kept of it.
 #[derive(Default)]
 struct Shown {
-    given: String,
+    given: Arc<str>,
     kept: Box<str>,
 }
 
 impl Shown {
-    fn kept(&mut self, given: &str) -> &str {
-        if self.given != given {
-            given.clone_into(&mut self.given);
+    fn kept(&mut self, given: &Arc<str>) -> &str {
+        // Mostly the very same: what it says need not be looked at.
+        if !Arc::ptr_eq(&self.given, given) && self.given != *given {
+            self.given = Arc::clone(given);
             let text = &given[..given.floor_char_boundary(NAME_MAX)];
             self.kept = mask::text(text.to_owned()).into();
         }
@@ -93,8 +94,8 @@ impl Records {
         self.who(call);
         let record = &mut self.record;
         let asked = &call.trace.asked;
-        maybe(&mut record.model, asked.model.as_deref().map(|name| self.model.kept(name)));
-        let served = call.trace.model.as_deref();
+        maybe(&mut record.model, asked.model.as_ref().map(|name| self.model.kept(name)));
+        let served = call.trace.model.as_ref();
         maybe(&mut record.served, served.map(|name| self.served.kept(name)));
         maybe(&mut record.provider, call.trace.provider.as_deref());
         record.at = call.at;

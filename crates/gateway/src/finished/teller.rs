@@ -228,6 +228,12 @@ fn next_look(time: Duration, found: usize) -> Duration {
     (time * MANY / found).clamp(LOOK_SOON, LOOK_EVERY)
 }
 
+/// For how many calls memory is kept after so many: after a flood no more than there is use for, and
+/// enough to be neither given back nor grown again with each look that finds more than the one before.
+fn kept(count: usize) -> usize {
+    (4 * count).max(8 * MANY as usize)
+}
+
 fn tallied(shared: &Shared) -> MutexGuard<'_, Tally> {
     shared.tally.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -297,8 +303,7 @@ impl Work {
             } else {
                 self.calls.append(&mut taken);
             }
-            // After a flood no more memory is kept than there is use for.
-            taken.shrink_to(2 * self.calls.len().max(MANY as usize));
+            taken.shrink_to(kept(self.calls.len()));
             self.spare = taken;
         }
         let count = self.calls.len();
@@ -308,7 +313,7 @@ impl Work {
                 self.calls.sort_by_key(|call| call.arrived + call.took);
             }
             self.tell();
-            self.calls.shrink_to(2 * count.max(MANY as usize));
+            self.calls.shrink_to(kept(count));
         }
         count
     }
@@ -391,5 +396,14 @@ mod tests {
         let next = |millis, found| next_look(Duration::from_millis(millis), found).as_millis();
         let looks = [(100, 0), (100, 128), (100, 1_280), (10, 128), (10, 64), (4, usize::MAX)];
         assert_eq!(looks.map(|(millis, found)| next(millis, found)), [100, 100, 10, 10, 20, 4]);
+    }
+
+    #[test]
+    fn memory_is_kept_for_more_calls_than_a_look_finds_and_given_back_after_a_flood() {
+        assert_eq!([0, 150, 300, 20_000].map(kept), [1_024, 1_024, 1_200, 80_000]);
+        let mut calls = vec![0_u8; 20_000];
+        calls.clear();
+        calls.shrink_to(kept(100));
+        assert!(calls.capacity() < 2_000, "{}", calls.capacity());
     }
 }

@@ -98,7 +98,7 @@ impl Account {
             reservation,
             at: ask.now,
             key: payer.key.clone(),
-            model: ask.call.model.as_deref().unwrap_or("").into(),
+            model: ask.call.model.clone().unwrap_or_default(),
             amount: worst,
             usage: Usage::default(),
             basis: Basis::default(),

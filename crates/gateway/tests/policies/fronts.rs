@@ -247,7 +247,7 @@ fn library_call(engine: &Engine) -> Call {
         headers: headers.into(),
         credential: None,
         body: CallBody::Buffered(Bytes::from(body(false))),
-        model: Some("m".to_owned()),
+        model: Some("m".into()),
         model_span: None,
         usage_ask: None,
         stream: false,
