@@ -166,7 +166,7 @@ async fn prepare(
         (caller, who)
     };
     cohort.reach(Stage::Known).await;
-    let blank = blank_call(&path, &head.method, ticket.id.to_string(), ticket.arrived);
+    let blank = blank_call(&path, &head.method, (*ticket.id).to_owned(), ticket.arrived);
     let (credential, traced) = (caller.credential.clone(), ticket.context());
     let mut call = Box::write(Box::new_uninit(), Call { credential, traced, ..blank });
     let (caller, who, path) = (&caller, &who, &path);

@@ -135,7 +135,7 @@ impl Rehearsal {
             body: CallBody::Buffered(body),
             model: Some("gpt-4o".into()),
             tokens: 120,
-            ..door::blank_call(&path, &Method::POST, ids::new().to_string(), self.engine.now())
+            ..door::blank_call(&path, &Method::POST, (*ids::new()).to_owned(), self.engine.now())
         }
     }
 }

@@ -44,9 +44,12 @@ impl<T> Queue<T> {
 
     pub(crate) fn pop_front(&mut self) -> Option<T> {
         let first = self.first.take()?;
-        self.first = self.second.take();
-        if !self.rest.is_empty() {
-            self.second = self.rest.pop_front();
+        // What is not there is not moved either.
+        if self.second.is_some() {
+            self.first = self.second.take();
+            if !self.rest.is_empty() {
+                self.second = self.rest.pop_front();
+            }
         }
         Some(first)
     }
