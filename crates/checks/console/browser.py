@@ -103,15 +103,27 @@ class Browser:
             time.sleep(0.1)
         raise AssertionError(f"{what} does not come about at {self.url}{told}")
 
+    def _on(self, css, work):
+        """Does this with an element; with the one in its place when the page was another before it was done."""
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return work(self.find(css))
+            except LookupError as error:
+                if "stale element" not in str(error) or time.monotonic() > until:
+                    raise
+
     def click(self, css):
         """Clicks, as a person does."""
-        self._do("POST", f"/element/{self.find(css)}/click", {})
+        self._on(css, lambda element: self._do("POST", f"/element/{element}/click", {}))
 
     def type(self, css, text):
         """Types into a field that is emptied first."""
-        element = self.find(css)
-        self._do("POST", f"/element/{element}/clear", {})
-        self._do("POST", f"/element/{element}/value", {"text": text})
+        def fill(element):
+            self._do("POST", f"/element/{element}/clear", {})
+            self._do("POST", f"/element/{element}/value", {"text": text})
+
+        self._on(css, fill)
 
     def keys(self, *keys):
         """Presses keys, wherever the focus is."""
@@ -121,7 +133,7 @@ class Browser:
 
     def text(self, css="main"):
         """The text of an element, as it is seen."""
-        return self._do("GET", f"/element/{self.find(css)}/text")
+        return self._on(css, lambda element: self._do("GET", f"/element/{element}/text"))
 
     def says(self, words, css="body"):
         """Waits until an element has these words."""
