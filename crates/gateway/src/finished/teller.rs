@@ -399,11 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_kept_for_more_calls_than_a_look_finds_and_given_back_after_a_flood() {
+    fn memory_is_kept_for_more_calls_than_a_look_found_and_not_for_all_of_a_flood_before() {
         assert_eq!([0, 150, 300, 20_000].map(kept), [1_024, 1_024, 1_200, 80_000]);
-        let mut calls = vec![0_u8; 20_000];
-        calls.clear();
-        calls.shrink_to(kept(100));
-        assert!(calls.capacity() < 2_000, "{}", calls.capacity());
     }
 }
