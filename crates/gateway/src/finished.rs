@@ -2,16 +2,19 @@
 //! made, so that they cannot disagree.
 //!
 //! ```text
-//!  ticket ── Finished ──▶ meter (at once, counters of this worker)
-//!                   └───▶ queue of this worker ──▶ teller (a thread of its own)
-//!                                                    ├─▶ log line, and sums of what failed
-//!                                                    ├─▶ ears (whoever else wants to know)
-//!                                                    └─▶ store, in batches
+//!  ticket ── Finished ──▶ meter (counters of this worker)
+//!                   ├───▶ tally (counts by provider and cause of this worker)
+//!                   ├───▶ record, as bytes ──┐
+//!                   └───▶ news ──────────────┴▶ teller (a thread of its own)
+//!                                                ├─▶ log line, and sums of what failed
+//!                                                ├─▶ ears (whoever else wants to know)
+//!                                                └─▶ store, in batches
 //! ```
 //!
-//! A worker hands it over and goes on: no allocation, no system call, and a lock that nobody holds for
-//! longer than it takes to put one thing down. When the teller cannot keep up, what does not fit into the
-//! queue is dropped and counted.
+//! All of it is made by the worker where the call ends, because there everything is at hand that it is
+//! made from. Then it goes on: no system call, and a lock that nobody else holds for longer than it takes
+//! to take everything away. When the teller cannot keep up, what goes beyond the bound is counted and not
+//! told of.
 
 use std::time::Duration;
 
@@ -30,12 +33,24 @@ use crate::refused::Refused;
 use crate::settings::Settings;
 
 mod line;
+mod maker;
 mod record;
 mod redact;
 mod sums;
 mod teller;
+mod told;
 
-pub(crate) use teller::{Ear, TellTo, Teller, TellerPlan, TellerState};
+pub(crate) use teller::{Ear, Teller, TellerPlan, TellerState};
+pub(crate) use told::TellTo;
+
+/// A provider and the model it was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TargetName<'a> {
+    /// The provider's name.
+    pub(crate) provider: &'a str,
+    /// The model.
+    pub(crate) model: Option<&'a str>,
+}
 
 /// A call that is over.
 #[derive(Debug)]

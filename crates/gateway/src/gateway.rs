@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use arc_swap::ArcSwap;
@@ -117,7 +117,7 @@ impl Gateway {
         let count = sockets.len();
         let (keys, mut admission) = first_look(store.as_deref())?;
         let queue_max = usize::try_from(settings.records.queue_max).unwrap_or(usize::MAX);
-        let (teller, tell) = TellerPlan::new(count, queue_max);
+        let (teller, tell) = TellerPlan::new(count, queue_max, store.is_some());
         let node = node_name();
         let sharing = Sharing::open(&settings.shared, &node)?;
         let locks = sharing.as_ref().map(|sharing| sharing.locks());
@@ -137,7 +137,6 @@ impl Gateway {
             history: History::default(),
             wall,
             tail,
-            tally: Mutex::default(),
             store_failing: AtomicBool::new(false),
             degraded: Degraded::default(),
             sharing,

@@ -15,14 +15,14 @@ mod targets;
 
 pub use table::page as metrics_page;
 use table::{METRICS, Metric};
-pub(crate) use tally::Tally;
+pub(crate) use tally::{Tallies, Tally};
 
 /// Everything, as text of Prometheus's format 0.0.4.
 pub(crate) fn text(shared: &Shared) -> String {
     let mut page = Page { text: String::with_capacity(16 * 1024) };
     process(shared, &mut page);
     crate::meter::write(shared.meters.iter().map(AsRef::as_ref), &mut page);
-    shared.tally.lock().unwrap_or_else(std::sync::PoisonError::into_inner).write(&mut page);
+    shared.telling.tallies().write(&mut page);
     targets::write(&shared.engine.snapshot(), &mut page);
     limits::write(shared, &mut page);
     shared.money.metrics(&mut page);

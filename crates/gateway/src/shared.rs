@@ -1,7 +1,7 @@
 //! What all workers share, and what each has of its own.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 use mainstay::Engine;
@@ -17,7 +17,6 @@ use crate::finished::{TellTo, TellerState};
 use crate::history::History;
 use crate::idempotency::Idempotency;
 use crate::meter::Meter;
-use crate::metrics::Tally;
 use crate::money::Money;
 use crate::otel::Sent;
 use crate::ownership::Objects;
@@ -48,8 +47,6 @@ pub(crate) struct Shared {
     pub(crate) meters: Vec<Arc<Meter>>,
     /// The last log lines.
     pub(crate) tail: LogTail,
-    /// What is counted of finished calls beside their path.
-    pub(crate) tally: Mutex<Tally>,
     /// Changes of keys, limits and budgets cannot be read.
     pub(crate) store_failing: AtomicBool,
     /// What holds only in part at the moment.

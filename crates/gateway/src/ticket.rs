@@ -244,7 +244,7 @@ impl Ticket {
         self.worker.meter.finished(&call);
         // Questions about health and the like are counted and not told of.
         if call.endpoint.is_some() || call.failed.is_some() {
-            self.worker.tell.tell(call);
+            self.worker.tell.tell(&self.worker.shared, call);
         }
     }
 

@@ -1,7 +1,8 @@
 //! A request's record as bytes, and back. A batch is such records side by side.
 //!
 //! Each begins with its length in bytes, so that a reader who looks for one steps over the others; the
-//! version and the id follow at fixed places. Times are microseconds.
+//! version and the id follow at fixed places. Times are microseconds. A record stands there whole, or as
+//! what it has else than [one before it](like).
 
 use std::time::Duration;
 
@@ -15,11 +16,17 @@ use mainstay_core::wire::endpoint::Endpoint;
 use mainstay_core::wire::usage::Usage;
 
 mod bytes;
+mod like;
+mod piece;
 
 use bytes::{Form, Reader, Writer};
+pub use like::{AttemptNumbers, Base, Numbers, add_like, merge};
+pub(crate) use piece::{Piece, pieces};
 
-/// Of the form of a record. Records of a version that is not known are stepped over.
+/// Of the form of a whole record. Records of a version that is not known are stepped over.
 const VERSION: u8 = 2;
+/// Of a record that is like another one.
+const LIKE: u8 = 3;
 
 /// How records of a version write numbers.
 fn form(version: u8) -> Option<Form> {
@@ -35,25 +42,40 @@ const HEAD: usize = 4 + 1 + 16;
 /// Attempts and limits read at most: more than are ever written.
 const LIST_MAX: u8 = 128;
 
-/// Adds a record to a batch.
-pub fn add(batch: &mut RequestBatch, record: &RequestRecord) {
+/// Adds a record to a batch. Others can be [told by it](add_like), if it has one attempt.
+pub fn add(batch: &mut RequestBatch, record: &RequestRecord) -> Option<Base> {
+    let base = Base::of(batch, record);
     batch.add(record.at, |bytes| write(record, bytes));
+    base
 }
 
 /// A batch of these records.
 pub fn batch_of(records: impl IntoIterator<Item = RequestRecord>) -> RequestBatch {
     let mut batch = RequestBatch::default();
-    records.into_iter().for_each(|record| add(&mut batch, &record));
+    for record in records {
+        add(&mut batch, &record);
+    }
     batch
 }
 
-/// Gives up the first records of a batch that is longer than `most`; how many.
+/// Gives up the first records of a batch that is longer than `most`, and those behind them that cannot
+/// be read without them; how many.
 pub fn shorten(batch: &mut RequestBatch, most: u64) -> u64 {
-    let over = batch.len().saturating_sub(most);
-    let first = pieces(batch.bytes()).take(usize::try_from(over).unwrap_or(usize::MAX));
-    let bytes = first.map(|(_, piece)| piece.len()).sum();
-    batch.give_up(over, bytes);
-    over
+    let over = usize::try_from(batch.len().saturating_sub(most)).unwrap_or(usize::MAX);
+    if over == 0 {
+        return 0;
+    }
+    let all: Vec<Piece<'_>> = pieces(batch.bytes()).collect();
+    // From the last one on: the first byte that is needed from here to the end.
+    let (mut needed, mut cut) = (batch.bytes().len(), (all.len(), batch.bytes().len()));
+    for (index, piece) in all.iter().enumerate().skip(over).rev() {
+        needed = needed.min(piece.base().unwrap_or(piece.start()));
+        if needed == piece.start() {
+            cut = (index, needed);
+        }
+    }
+    batch.give_up(cut.0 as u64, cut.1);
+    cut.0 as u64
 }
 
 fn write(record: &RequestRecord, to: &mut Vec<u8>) {
@@ -151,22 +173,13 @@ fn state(out: &mut Writer<'_>, note: &StateNote) {
     }
 }
 
-/// The records of a batch, each still as bytes, with its id; what is damaged ends the batch.
-pub(crate) fn pieces(batch: &[u8]) -> impl Iterator<Item = (RequestId, &[u8])> {
-    let mut rest = batch;
-    std::iter::from_fn(move || {
-        let length: [u8; 4] = rest.get(..4)?.try_into().ok()?;
-        let length = usize::try_from(u32::from_le_bytes(length)).ok()?;
-        let piece = rest.get(..length).filter(|_| length >= HEAD)?;
-        rest = &rest[length..];
-        Some((RequestId(piece[5..HEAD].try_into().ok()?), piece))
-    })
+/// Reads one of [`pieces`]; `None` when it is damaged or of another version.
+pub(crate) fn read(piece: Piece<'_>) -> Option<RequestRecord> {
+    if piece.version() == LIKE { like::read(piece) } else { read_whole(piece) }
 }
 
-/// Reads one of [`pieces`]; `None` when it is damaged or of another version.
-pub(crate) fn read(piece: &[u8]) -> Option<RequestRecord> {
-    let [version, behind @ ..] = piece.get(4..)? else { return None };
-    let mut from = Reader::new(behind, form(*version)?);
+fn read_whole(piece: Piece<'_>) -> Option<RequestRecord> {
+    let mut from = Reader::new(piece.behind_version(), form(piece.version())?);
     let record = RequestRecord {
         id: RequestId(from.array()?),
         at: UnixMillis(from.u64()?),

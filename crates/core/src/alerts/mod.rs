@@ -43,9 +43,11 @@ pub const SILENCE_MAX: Duration = Duration::from_secs(24 * 3_600);
 /// What was seen.
 #[derive(Clone, Copy, Debug)]
 pub enum Sighting<'a> {
-    /// A call ended.
-    Call {
-        /// It failed, and not by its caller's fault.
+    /// Calls ended.
+    Calls {
+        /// So many.
+        count: u64,
+        /// They failed, and not by their callers' fault.
         failed: bool,
     },
     /// A call is through with a target: it was answered, or gave the target up after its retries.
@@ -179,7 +181,7 @@ impl Alerts {
     /// Takes in what was seen.
     pub fn see(&mut self, now: UnixMillis, sighting: Sighting<'_>) {
         match sighting {
-            Sighting::Call { failed } => self.rate.add(now, failed),
+            Sighting::Calls { count, failed } => self.rate.add(now, count, failed),
             Sighting::Target { provider, model, kind } => {
                 self.see_target(now, provider, model, kind);
             }

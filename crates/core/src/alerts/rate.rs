@@ -22,7 +22,7 @@ impl Rate {
         Rate { part: (millis / PARTS as u64).max(1), parts: [(0, 0, 0); PARTS] }
     }
 
-    pub(super) fn add(&mut self, now: UnixMillis, failed: bool) {
+    pub(super) fn add(&mut self, now: UnixMillis, count: u64, failed: bool) {
         let number = now.0 / self.part;
         let Some(part) = self.parts.get_mut(usize::try_from(number % PARTS as u64).unwrap_or(0))
         else {
@@ -31,8 +31,8 @@ impl Rate {
         if part.0 != number {
             *part = (number, 0, 0);
         }
-        part.1 += 1;
-        part.2 += u64::from(failed);
+        part.1 = part.1.saturating_add(count);
+        part.2 = part.2.saturating_add(if failed { count } else { 0 });
     }
 
     /// Calls and failures of the window that ends now.

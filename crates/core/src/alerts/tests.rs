@@ -131,10 +131,10 @@ fn a_used_up_quota_is_told_at_once_and_ends_with_an_answer() {
 fn a_share_of_failures_counts_from_its_least_number_and_leaves_with_its_window() {
     let mut alerts = Alerts::new(limits());
     for call in 0..19 {
-        alerts.see(at(0), Sighting::Call { failed: call < 6 });
+        alerts.see(at(0), Sighting::Calls { count: 1, failed: call < 6 });
     }
     assert_eq!(changes(&alerts.tick(at(0))), [], "19 calls say nothing");
-    alerts.see(at(1), Sighting::Call { failed: false });
+    alerts.see(at(1), Sighting::Calls { count: 1, failed: false });
     let told = alerts.tick(at(1));
     assert_eq!(changes(&told), [(Rule::ErrorRate, Change::Raised)]);
     assert_eq!(told[0].what, "6 of 20 calls of the last 300 s failed");

@@ -174,7 +174,7 @@ pub struct AttemptNote {
 #[derive(Clone, Debug, PartialEq)]
 pub struct StateNote {
     /// Read at the moment it matters: when the attempt failed, or was sent after a wait. Otherwise
-    /// read within a second after the call's end.
+    /// read at the call's end, or for another call a hundredth of a second before it.
     pub exact: bool,
     /// The circuit breaker: `closed`, `open` or `half_open`.
     pub circuit: Box<str>,
@@ -304,6 +304,13 @@ impl RequestBatch {
         write(&mut self.bytes);
         self.count += 1;
         self.latest = self.latest.max(at);
+    }
+
+    /// Takes all records of another batch behind its own.
+    pub fn append(&mut self, other: &RequestBatch) {
+        self.bytes.extend_from_slice(&other.bytes);
+        self.count += other.count;
+        self.latest = self.latest.max(other.latest);
     }
 
     /// How many records it has.

@@ -9,7 +9,7 @@ use mainstay_core::store::{RequestRecord, Store, UnixMillis};
 
 use super::watcher::{Look, Watcher};
 use crate::fault::ServeError;
-use crate::finished::Ear;
+use crate::finished::{Ear, TargetName};
 use crate::shared::Shared;
 
 /// Passes on what is told and looks around once a second.
@@ -84,6 +84,10 @@ impl AlertEar {
 impl Ear for AlertEar {
     fn finished(&mut self, call: &RequestRecord) {
         self.watcher.finished(call, self.shared.wall.now());
+    }
+
+    fn answered(&mut self, calls: u64, target: Option<TargetName<'_>>) {
+        self.watcher.answered(calls, target, self.shared.wall.now());
     }
 
     fn tick(&mut self) {

@@ -13,6 +13,7 @@ use super::post::{USUAL, Waits, now};
 use super::{Board, Order, Posting, lock};
 use crate::config::AlertSettings;
 use crate::fault::ServeError;
+use crate::finished::TargetName;
 
 /// Milliseconds between two looks.
 const LOOK_EVERY: u64 = 1_000;
@@ -83,7 +84,7 @@ impl Watcher {
             .is_some_and(|note| note.origin != Origin::Caller && counts(note.kind));
         // A caller who left says nothing of whether it would have worked.
         if call.failed.is_some() || call.status < 400 {
-            self.alerts.see(now, Sighting::Call { failed });
+            self.alerts.see(now, Sighting::Calls { count: 1, failed });
         }
         for (index, attempt) in call.attempts.iter().enumerate() {
             let later = call.attempts.get(index + 1..).unwrap_or_default();
@@ -93,6 +94,14 @@ impl Watcher {
             }
             let (provider, model) = (&*attempt.provider, attempt.model.as_deref());
             self.alerts.see(now, Sighting::Target { provider, model, kind: attempt.kind });
+        }
+    }
+
+    /// Calls are over that were answered by their first attempt, all by the same target.
+    pub(crate) fn answered(&mut self, calls: u64, target: Option<TargetName<'_>>, now: UnixMillis) {
+        self.alerts.see(now, Sighting::Calls { count: calls, failed: false });
+        if let Some(TargetName { provider, model }) = target {
+            self.alerts.see(now, Sighting::Target { provider, model, kind: None });
         }
     }
 

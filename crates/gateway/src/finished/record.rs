@@ -9,49 +9,88 @@ use mainstay_core::mask;
 use mainstay_core::store::{
     AttemptNote, KeyRecord, LimitNote, RequestId, RequestRecord, StateNote, UnixMillis,
 };
+use mainstay_core::time::Moment;
 use mainstay_core::wire::endpoint::Endpoint;
 
 use super::Finished;
+use super::maker::same as same_text;
 
 /// Longest name of a model that is kept, in bytes: callers write what they like there.
 const NAME_MAX: usize = 128;
 
-/// Targets as they are a moment after the end of some calls; each is looked at once.
-pub(super) struct Targets<'e> {
-    engine: &'e Engine,
+/// For how long what was seen of a target goes with calls that end after it.
+const FRESH: Duration = Duration::from_millis(10);
+/// Targets remembered at most: callers may name any model.
+const SEEN_MAX: usize = 64;
+
+/// Targets as they were of late.
+#[derive(Debug, Default)]
+pub(super) struct Targets {
     seen: Vec<Seen>,
+    /// Which of them makes room next.
+    oldest: usize,
+    looks: u64,
 }
 
-struct Seen {
+/// What was seen of one.
+#[derive(Debug)]
+pub(super) struct Seen {
     provider: Arc<str>,
     credential: usize,
     model: Option<Arc<str>>,
+    at: Moment,
+    /// The number of the look; a later one that finds the same has it too.
+    pub(super) look: u64,
     state: Option<StateNote>,
 }
 
-impl<'e> Targets<'e> {
-    pub(super) fn of(engine: &'e Engine) -> Targets<'e> {
-        Targets { engine, seen: Vec::new() }
+impl Targets {
+    /// What was seen of a target at `now`, or not long before.
+    pub(super) fn about(&mut self, one: &AttemptRecord, engine: &Engine, now: Moment) -> &Seen {
+        let AttemptRecord { provider, credential, model, .. } = one;
+        let place = self.seen.iter().position(|seen| {
+            seen.credential == *credential
+                && same_text(Some(&seen.provider), Some(provider))
+                && same_text(seen.model.as_ref(), model.as_ref())
+        });
+        let fresh = |seen: &Seen| now.since(seen.at) < FRESH;
+        if let Some(place) = place
+            && self.seen.get(place).is_some_and(fresh)
+        {
+            return &self.seen[place];
+        }
+        let look = engine.state_of(provider, *credential, model.as_deref());
+        let state = look.map(|look| note(false, &look));
+        if let Some(seen) = place.and_then(|place| self.seen.get_mut(place)) {
+            seen.at = now;
+            if seen.state != state {
+                self.looks += 1;
+                (seen.look, seen.state) = (self.looks, state);
+            }
+            return &self.seen[place.unwrap_or_default()];
+        }
+        self.looks += 1;
+        let (provider, model) = (provider.clone(), model.clone());
+        let new =
+            Seen { provider, credential: *credential, model, at: now, look: self.looks, state };
+        if self.seen.len() < SEEN_MAX {
+            self.seen.push(new);
+            return &self.seen[self.seen.len() - 1];
+        }
+        self.oldest = (self.oldest + 1) % SEEN_MAX;
+        self.seen[self.oldest] = new;
+        &self.seen[self.oldest]
     }
 
-    fn about(&mut self, one: &AttemptRecord) -> Option<&StateNote> {
-        let AttemptRecord { provider, credential, model, .. } = one;
-        let is_it = |seen: &Seen| {
-            (&seen.provider, seen.credential, &seen.model) == (provider, *credential, model)
-        };
-        let place = self.seen.iter().position(is_it).unwrap_or_else(|| {
-            let look = self.engine.state_of(provider, *credential, model.as_deref());
-            let state = look.map(|look| note(false, &look));
-            let (provider, model) = (provider.clone(), model.clone());
-            self.seen.push(Seen { provider, credential: *credential, model, state });
-            self.seen.len() - 1
-        });
-        self.seen[place].state.as_ref()
+    /// Something has happened: what was seen is old.
+    pub(super) fn forget(&mut self) {
+        self.seen.clear();
     }
 }
 
 /// Makes records, each in the place of the one before: calls that follow each other mostly have the
 /// same key, model and target, and what is the same stays where it is.
+#[derive(Debug)]
 pub(super) struct Records {
     record: RequestRecord,
     /// Whose key the record names.
@@ -61,7 +100,7 @@ pub(super) struct Records {
 }
 
 /// A name as it was given, and what may be kept of it.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Shown {
     given: Arc<str>,
     kept: Box<str>,
@@ -79,16 +118,19 @@ impl Shown {
     }
 }
 
-impl Records {
-    pub(super) fn new() -> Records {
+impl Default for Records {
+    fn default() -> Records {
         Records { record: empty(), key: None, model: Shown::default(), served: Shown::default() }
     }
+}
 
+impl Records {
     /// Makes the record of a call; it stands until that of the next.
     pub(super) fn of(
         &mut self,
         call: &mut Finished,
-        targets: &mut Targets<'_>,
+        targets: &mut Targets,
+        engine: &Engine,
     ) -> Option<&mut RequestRecord> {
         self.record.id = RequestId::parse(&call.id)?;
         self.who(call);
@@ -112,7 +154,7 @@ impl Records {
         record.cost = call.cost;
         record.sdk_retry = asked.sdk_retry;
         record.failed = call.failed.take().map(|note| *note);
-        attempts(&mut record.attempts, call, targets);
+        attempts(&mut record.attempts, call, targets, engine);
         Some(record)
     }
 
@@ -145,7 +187,12 @@ fn maybe(to: &mut Option<Box<str>>, text: Option<&str>) {
     }
 }
 
-fn attempts(to: &mut Vec<AttemptNote>, call: &Finished, targets: &mut Targets<'_>) {
+fn attempts(
+    to: &mut Vec<AttemptNote>,
+    call: &Finished,
+    targets: &mut Targets,
+    engine: &Engine,
+) {
     let records = &call.trace.records;
     to.truncate(records.len());
     to.resize_with(records.len(), unsent);
@@ -167,9 +214,9 @@ fn attempts(to: &mut Vec<AttemptNote>, call: &Finished, targets: &mut Targets<'_
             to.state = Some(note(true, look));
             continue;
         }
-        let state = targets.about(one);
-        if to.state.as_ref() != state {
-            to.state = state.cloned();
+        let state = &targets.about(one, engine, ended).state;
+        if to.state != *state {
+            to.state.clone_from(state);
         }
     }
 }

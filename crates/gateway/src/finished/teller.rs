@@ -1,26 +1,23 @@
 //! The thread that tells of finished calls: log, ears, store.
 //!
-//! Workers never wait for it, and never wake it: it looks into their queues every
-//! [`LOOK_EVERY`], the sooner the more there is. What is in a queue for long is no longer in the
-//! processor's memory when it is read, and what takes its place is not there yet.
+//! Workers never wait for it, and never wake it: it takes what they have put down every [`LOOK_EVERY`],
+//! the sooner the more there is.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{JoinHandle, yield_now};
 use std::time::Duration;
 
-use mainstay::call::AttemptRecord;
 use mainstay_core::store::{RequestBatch, RequestRecord, RequestsKept, Store};
 use mainstay_core::time::Moment;
-use mainstay_store::requests;
+use mainstay_store::requests::{self, merge};
 
-use super::record::{Records, Targets};
 use super::sums::{Sum, Sums};
-use super::{Finished, line};
-use crate::config::Bodies;
+use super::told::{Desk, News, TellTo, Told, What, named};
+use super::{TargetName, line};
 use crate::fault::ServeError;
-use crate::metrics::Tally;
+use crate::metrics::Tallies;
 use crate::otel::Traced;
 use crate::shared::Shared;
 
@@ -28,8 +25,7 @@ use crate::shared::Shared;
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// The least.
 const LOOK_SOON: Duration = Duration::from_millis(4);
-/// Calls that a look is to find: they take about 0.2 ms, for which calls wait that share the core, and
-/// are still in the processor's memory.
+/// Calls that a look is to find.
 const MANY: u32 = 128;
 /// Time between two writes to the store, while less than [`BATCH_MAX`] is there.
 const WRITE_EVERY: Duration = Duration::from_secs(1);
@@ -38,69 +34,33 @@ const WRITE_FEW_EVERY: Duration = Duration::from_secs(2);
 /// Records worth a write of their own after a second: a store over a network is asked by the calls there
 /// are and not by the clock.
 const BATCH_MIN: u64 = 200;
-/// Records in a batch.
+/// Records that are worth a write before its time.
 const BATCH_MAX: u64 = 1_000;
 /// Records that wait for a store that fails; the oldest beyond are dropped and counted.
 const PENDING_MAX: u64 = 20_000;
-/// Memory for records that is kept for the next ones, in bytes: a batch of usual ones.
-const BATCH_KEPT: usize = 1024 * 1024;
+/// Memory for records that is kept for the next ones, in bytes: a batch of whole ones.
+const BATCH_KEPT: usize = 512 * 1024;
 
 /// Whoever else wants to know of calls that are over. Told on the teller's thread, in the order of
 /// their ends; what takes long there delays the log and the records, not the calls.
 pub(crate) trait Ear: Send {
-    /// A call is over.
-    fn finished(&mut self, call: &RequestRecord);
+    /// Calls are over that were answered by their first attempt, or without any; of those that are not
+    /// traced this is all that is told.
+    fn answered(&mut self, _calls: u64, _target: Option<TargetName<'_>>) {}
+    /// Any other call is over.
+    fn finished(&mut self, _call: &RequestRecord) {}
     /// A call is over that has a place in a trace; told after [`Ear::finished`].
     fn traced(&mut self, _call: &RequestRecord, _traced: &Traced) {}
     /// At least about ten times a second, whether there were calls or not.
     fn tick(&mut self) {}
 }
 
-/// A worker's way to the teller.
-#[derive(Debug)]
-pub(crate) struct TellTo {
-    queue: Arc<Queue>,
-    state: Arc<TellerState>,
-}
-
-impl TellTo {
-    /// Hands a finished call over; when the queue is full it is dropped and counted.
-    pub(crate) fn tell(&self, call: Finished) {
-        let mut calls = self.queue.calls();
-        if calls.len() < self.queue.room {
-            calls.push(call);
-        } else {
-            drop(calls);
-            self.state.dropped.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-}
-
-/// Calls of one worker, in the order of their ends. The teller takes all of them at once and leaves
-/// empty memory for the next, so that the lock is held for a moment on either side.
-#[derive(Debug)]
-struct Queue {
-    calls: Mutex<Vec<Finished>>,
-    room: usize,
-}
-
-impl Queue {
-    fn calls(&self) -> MutexGuard<'_, Vec<Finished>> {
-        // Nothing that panics is done under it.
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes what there is, with a memory for the next in its place.
-    fn take(&self, empty: Vec<Finished>) -> Vec<Finished> {
-        std::mem::replace(&mut *self.calls(), empty)
-    }
-}
-
 /// How telling goes, for metrics, and a way to hurry it.
 #[derive(Debug)]
 pub(crate) struct TellerState {
     orders: Sender<Order>,
-    /// Calls that were not told of because a queue was full, and records that the store did not take.
+    desks: Vec<Arc<Desk>>,
+    /// Calls that were not told of because too many waited, and records that the store did not take.
     pub(crate) dropped: AtomicU64,
     /// Records written.
     pub(crate) written: AtomicU64,
@@ -120,36 +80,44 @@ impl TellerState {
         }
     }
 
+    /// What all workers have counted of finished calls.
+    pub(crate) fn tallies(&self) -> Tallies {
+        let mut all = Tallies::default();
+        for desk in &self.desks {
+            desk.add_to(&mut all);
+        }
+        all
+    }
+
     /// Why the store does not take records, while it does not.
     pub(crate) fn trouble(&self) -> Option<String> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-/// The queues, until the thread starts.
+/// Where workers put things down, until the thread starts.
 #[derive(Debug)]
 pub(crate) struct TellerPlan {
-    queues: Vec<Arc<Queue>>,
     state: Arc<TellerState>,
     inbox: Receiver<Order>,
 }
 
 impl TellerPlan {
-    /// A queue for each of `count` workers, with room for `queue_max` calls.
-    pub(crate) fn new(count: usize, queue_max: usize) -> (TellerPlan, Vec<TellTo>) {
+    /// For `count` workers, each with room for `queue_max` calls; `keeps`: there is a store for records.
+    pub(crate) fn new(count: usize, queue_max: usize, keeps: bool) -> (TellerPlan, Vec<TellTo>) {
         let (orders, inbox) = channel();
+        let desk = |_| Arc::new(Desk::new(queue_max, keeps, count == 1));
         let state = Arc::new(TellerState {
             orders,
+            desks: (0..count).map(desk).collect(),
             dropped: AtomicU64::new(0),
             written: AtomicU64::new(0),
             waiting: AtomicU64::new(0),
             trouble: Mutex::new(None),
         });
-        let queue = |_| Arc::new(Queue { calls: Mutex::default(), room: queue_max });
-        let queues: Vec<Arc<Queue>> = (0..count).map(queue).collect();
-        let tell = |queue: &Arc<Queue>| TellTo { queue: queue.clone(), state: state.clone() };
-        let ways = queues.iter().map(tell).collect();
-        (TellerPlan { queues, state, inbox }, ways)
+        let tell = |desk: &Arc<Desk>| TellTo { desk: desk.clone(), state: state.clone() };
+        let ways = state.desks.iter().map(tell).collect();
+        (TellerPlan { state, inbox }, ways)
     }
 
     /// How telling goes.
@@ -168,18 +136,16 @@ impl TellerPlan {
         store: Option<Arc<dyn Store>>,
         ears: Vec<Box<dyn Ear>>,
     ) -> Result<Teller, ServeError> {
-        let TellerPlan { queues, state, inbox } = self;
+        let TellerPlan { state, inbox } = self;
         let own = Arc::clone(&state);
         let mut work = Work {
             shared,
             store,
             ears,
-            queues,
             state,
-            calls: Vec::new(),
-            records: Records::new(),
-            spare: Vec::new(),
+            spare: Told::default(),
             pending: RequestBatch::default(),
+            refused: 0,
             written: Moment::ZERO,
             sums: Sums::default(),
         };
@@ -214,44 +180,29 @@ impl Drop for Teller {
     }
 }
 
-/// Leaves no more of the request's body in a record than shall be kept.
-fn cut_to(record: &mut RequestRecord, bodies: Bodies) {
-    if let Some(failed) = &mut record.failed {
-        failed.shape = failed.shape.take().filter(|_| bodies != Bodies::Off);
-        failed.content = failed.content.take().filter(|_| bodies == Bodies::Content);
-    }
-}
-
 /// How long to wait for about [`MANY`] calls, where so many came in this time.
-fn next_look(time: Duration, found: usize) -> Duration {
+fn next_look(time: Duration, found: u64) -> Duration {
     let found = u32::try_from(found).unwrap_or(u32::MAX).max(1);
     (time * MANY / found).clamp(LOOK_SOON, LOOK_EVERY)
 }
 
 /// For how many calls memory is kept after so many: after a flood no more than there is use for, and
 /// enough to be neither given back nor grown again with each look that finds more than the one before.
-fn kept(count: usize) -> usize {
-    (4 * count).max(8 * MANY as usize)
-}
-
-fn tallied(shared: &Shared) -> MutexGuard<'_, Tally> {
-    shared.tally.lock().unwrap_or_else(PoisonError::into_inner)
+fn kept(count: u64) -> usize {
+    usize::try_from(count.saturating_mul(4)).unwrap_or(usize::MAX).max(8 * MANY as usize)
 }
 
 struct Work {
     shared: Arc<Shared>,
     store: Option<Arc<dyn Store>>,
     ears: Vec<Box<dyn Ear>>,
-    queues: Vec<Arc<Queue>>,
     state: Arc<TellerState>,
-    /// Calls to be told of; empty between two looks.
-    calls: Vec<Finished>,
-    /// What makes their records.
-    records: Records,
-    /// Empty memory for the next queue that is taken.
-    spare: Vec<Finished>,
+    /// Empty memory for the next worker that is asked.
+    spare: Told,
     /// Records to be written.
     pending: RequestBatch,
+    /// Of these, those that the store did not take.
+    refused: u64,
     /// When they were written last.
     written: Moment,
     /// Calls that did not succeed, to be told together.
@@ -294,69 +245,73 @@ impl Work {
         self.shared.engine.now().since(self.written) >= rest
     }
 
-    /// Tells of what is in the queues; how many calls that were.
-    fn look(&mut self) -> usize {
-        for queue in &self.queues {
-            let mut taken = queue.take(std::mem::take(&mut self.spare));
-            if self.calls.is_empty() {
-                std::mem::swap(&mut self.calls, &mut taken);
+    /// Takes what workers have put down and tells of it; how many calls that were.
+    fn look(&mut self) -> u64 {
+        let state = Arc::clone(&self.state);
+        let desks = &state.desks;
+        let (mut news, mut parts, mut calls) = (Vec::new(), Vec::new(), 0);
+        for desk in desks {
+            let mut told = desk.take(std::mem::take(&mut self.spare));
+            calls += told.calls;
+            if desks.len() == 1 {
+                self.pending.append(&told.batch);
+                self.tell(told.news.drain(..));
             } else {
-                self.calls.append(&mut taken);
+                news.append(&mut told.news);
+                parts.push((std::mem::take(&mut told.batch), std::mem::take(&mut told.ends)));
             }
-            taken.shrink_to(kept(self.calls.len()));
-            self.spare = taken;
+            told.clear(BATCH_KEPT, kept(told.calls));
+            self.spare = told;
         }
-        let count = self.calls.len();
-        if count > 0 {
-            // Those of one worker are in this order.
-            if self.queues.len() > 1 {
-                self.calls.sort_by_key(|call| call.arrived + call.took);
-            }
-            self.tell();
-            self.calls.shrink_to(kept(count));
+        if desks.len() > 1 && calls > 0 {
+            merge(&mut self.pending, &parts);
+            news.sort_by_key(|one| one.end);
+            self.tell(news.into_iter());
         }
-        count
+        if calls > 0 {
+            self.keep();
+        }
+        calls
     }
 
-    /// Tells of the calls.
-    fn tell(&mut self) {
+    /// Tells the log and the ears.
+    fn tell(&mut self, news: impl Iterator<Item = News>) {
         let shared = Arc::clone(&self.shared);
-        let settings = shared.settings.load_full();
-        let keep = settings.records.enabled && self.store.is_some();
+        let bodies = shared.settings().log.bodies;
         let now = shared.engine.now();
-        let mut targets = Targets::of(&shared.engine);
-        let mut calls = std::mem::take(&mut self.calls);
-        for mut call in calls.drain(..) {
-            let traced = call.traced.take().map(|traced| traced.with_notes(&mut call.trace));
-            let dropped = |record: &AttemptRecord| record.dropped > 0;
-            if call.trace.records.iter().any(dropped) {
-                tallied(&shared).dropped(&call.trace.records);
-            }
-            let Some(record) = self.records.of(&mut call, &mut targets) else { continue };
-            tallied(&shared).finished(record);
-            line::write(record, settings.log.bodies);
-            if let Some(sum) = self.sums.call(record, now) {
-                sum.write();
-            }
-            for ear in &mut self.ears {
-                ear.finished(record);
-                if let Some(traced) = &traced {
-                    ear.traced(record, traced);
+        for one in news {
+            match one.what {
+                What::Answered { calls, target } => {
+                    for ear in &mut self.ears {
+                        ear.answered(calls, named(target.as_ref()));
+                    }
                 }
-            }
-            if keep {
-                cut_to(record, settings.records.bodies);
-                requests::add(&mut self.pending, record);
-                if self.pending.len().is_multiple_of(BATCH_MAX) {
-                    // Calls on the same core wait for neither longer than for one.
-                    yield_now();
-                    self.write();
-                    yield_now();
+                What::Call { record, traced } => {
+                    line::write(&record, bodies);
+                    if let Some(sum) = self.sums.call(&record, now) {
+                        sum.write();
+                    }
+                    for ear in &mut self.ears {
+                        ear.finished(&record);
+                        if let Some(traced) = &traced {
+                            ear.traced(&record, traced);
+                        }
+                    }
                 }
             }
         }
-        self.calls = calls;
+    }
+
+    /// Writes the records that are there, if they are many, and sees that they do not become too many.
+    fn keep(&mut self) {
+        if self.pending.len().saturating_sub(self.refused) >= BATCH_MAX {
+            // Calls on the same core wait for neither longer than for one.
+            yield_now();
+            self.write();
+            yield_now();
+        }
         let over = requests::shorten(&mut self.pending, PENDING_MAX);
+        self.refused = self.refused.saturating_sub(over);
         self.state.dropped.fetch_add(over, Ordering::Relaxed);
         self.state.waiting.store(self.pending.len(), Ordering::Relaxed);
     }
@@ -373,16 +328,21 @@ impl Work {
             Ok(()) => {
                 self.state.written.fetch_add(self.pending.len(), Ordering::Relaxed);
                 self.pending.clear(BATCH_KEPT);
+                self.refused = 0;
                 self.state.waiting.store(0, Ordering::Relaxed);
                 if trouble.take().is_some() {
                     tracing::info!("records of requests are written again");
                 }
             }
             Err(error) if trouble.is_none() => {
+                self.refused = self.pending.len();
                 tracing::warn!(%error, fix = error.fix(), "could not write records of requests; they wait");
                 *trouble = Some(error.to_string());
             }
-            Err(error) => *trouble = Some(error.to_string()),
+            Err(error) => {
+                self.refused = self.pending.len();
+                *trouble = Some(error.to_string());
+            }
         }
     }
 }
@@ -394,7 +354,7 @@ mod tests {
     #[test]
     fn a_look_comes_when_about_as_many_calls_are_there_as_it_is_to_find() {
         let next = |millis, found| next_look(Duration::from_millis(millis), found).as_millis();
-        let looks = [(100, 0), (100, 128), (100, 1_280), (10, 128), (10, 64), (4, usize::MAX)];
+        let looks = [(100, 0), (100, 128), (100, 1_280), (10, 128), (10, 64), (4, u64::MAX)];
         assert_eq!(looks.map(|(millis, found)| next(millis, found)), [100, 100, 10, 10, 20, 4]);
     }
 

@@ -1,13 +1,13 @@
-//! What is counted of finished calls beside their path: by provider, by cause.
+//! What is counted of finished calls by provider and by cause: by each worker for itself, added up when
+//! somebody asks.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mainstay::call::AttemptRecord;
 use mainstay_core::money::Usd;
-use mainstay_core::store::RequestRecord;
 
 use super::Page;
+use crate::finished::Finished;
 
 /// Upper edges of times, in seconds.
 const EDGES: [f64; 14] =
@@ -27,6 +27,13 @@ impl Times {
         self.counts[bucket] += 1;
         self.sum += seconds;
     }
+
+    fn add_all(&mut self, other: &Times) {
+        for (count, more) in self.counts.iter_mut().zip(other.counts) {
+            *count += more;
+        }
+        self.sum += other.sum;
+    }
 }
 
 /// What is counted for one provider.
@@ -41,62 +48,106 @@ struct OfProvider {
     cost: Usd,
 }
 
-/// Counts of finished calls.
+impl OfProvider {
+    fn add(&mut self, other: &OfProvider) {
+        self.first_content.add_all(&other.first_content);
+        for (outcome, count) in &other.attempts {
+            *self.attempts.entry(outcome).or_default() += count;
+        }
+        self.events_dropped += other.events_dropped;
+        self.input = self.input.saturating_add(other.input);
+        self.cached = self.cached.saturating_add(other.cached);
+        self.output = self.output.saturating_add(other.output);
+        self.cost = self.cost.plus(other.cost).unwrap_or(Usd::MAX);
+    }
+}
+
+/// Counts of one worker's finished calls.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    providers: BTreeMap<Box<str>, OfProvider>,
-    waits: BTreeMap<Box<str>, (u64, f64)>,
+    /// By provider, in the order they came up.
+    providers: Vec<(Box<str>, OfProvider)>,
+    /// The place of the one that was asked for last.
+    recent: usize,
+    waits: BTreeMap<&'static str, (u64, f64)>,
     took: Times,
     sdk_retries: u64,
 }
 
 impl Tally {
     /// Counts a call.
-    pub(crate) fn finished(&mut self, call: &RequestRecord) {
-        self.sdk_retries += u64::from(call.sdk_retry > 0);
-        for attempt in &call.attempts {
+    pub(crate) fn finished(&mut self, call: &Finished) {
+        let trace = &call.trace;
+        self.sdk_retries += u64::from(trace.asked.sdk_retry > 0);
+        for attempt in &trace.records {
             let outcome = match (attempt.kind, attempt.status) {
                 (Some(kind), _) => kind.name(),
                 (None, Some(_)) => "answered",
                 (None, None) => "cancelled",
             };
-            *self.of(&attempt.provider).attempts.entry(outcome).or_default() += 1;
+            let provider = self.of(&attempt.provider);
+            *provider.attempts.entry(outcome).or_default() += 1;
+            provider.events_dropped += u64::from(attempt.dropped);
             if !attempt.waited.is_zero() {
-                let cause = if attempt.cause.is_empty() { "other" } else { &*attempt.cause };
-                let entry = self.waits.entry(cause.into()).or_default();
+                let cause = attempt.wait_cause;
+                let entry = self.waits.entry(if cause.is_empty() { "other" } else { cause });
+                let entry = entry.or_default();
                 entry.0 += 1;
                 entry.1 += attempt.waited.as_secs_f64();
             }
         }
-        if call.attempts_sent > 0 {
+        if trace.attempts > 0 {
             self.took.add(call.took);
         }
-        let Some(provider) = call.provider.as_deref() else { return };
+        let Some(provider) = trace.provider.as_deref() else { return };
         let provider = self.of(provider);
-        if let Some(time) = call.first_content {
+        if let Some(time) = call.first_content() {
             provider.first_content.add(time);
         }
-        let usage = call.usage.unwrap_or_default();
+        let usage = call.used.map(|used| used.usage).unwrap_or_default();
         provider.input = provider.input.saturating_add(usage.input);
         provider.cached = provider.cached.saturating_add(usage.cached);
         provider.output = provider.output.saturating_add(usage.output);
         provider.cost = provider.cost.plus(call.cost.unwrap_or_default()).unwrap_or(Usd::MAX);
     }
 
-    /// Counts events of streams that could not be read and were left out.
-    pub(crate) fn dropped(&mut self, attempts: &[AttemptRecord]) {
-        for attempt in attempts.iter().filter(|attempt| attempt.dropped > 0) {
-            self.of(&attempt.provider).events_dropped += u64::from(attempt.dropped);
+    fn of(&mut self, name: &str) -> &mut OfProvider {
+        let is_it = |(other, _): &(Box<str>, OfProvider)| **other == *name;
+        if !self.providers.get(self.recent).is_some_and(is_it) {
+            let known = self.providers.iter().position(is_it);
+            self.recent = known.unwrap_or(self.providers.len());
+            if known.is_none() {
+                self.providers.push((name.into(), OfProvider::default()));
+            }
         }
+        &mut self.providers[self.recent].1
     }
 
-    fn of(&mut self, provider: &str) -> &mut OfProvider {
-        if !self.providers.contains_key(provider) {
-            self.providers.insert(provider.into(), OfProvider::default());
+    /// Adds them to those of other workers.
+    pub(crate) fn add_to(&self, all: &mut Tallies) {
+        for (name, provider) in &self.providers {
+            all.providers.entry(name.clone()).or_default().add(provider);
         }
-        self.providers.get_mut(provider).expect("it was put there")
+        for (cause, (count, seconds)) in &self.waits {
+            let entry = all.waits.entry(cause).or_default();
+            entry.0 += count;
+            entry.1 += seconds;
+        }
+        all.took.add_all(&self.took);
+        all.sdk_retries += self.sdk_retries;
     }
+}
 
+/// Counts of all workers together.
+#[derive(Debug, Default)]
+pub(crate) struct Tallies {
+    providers: BTreeMap<Box<str>, OfProvider>,
+    waits: BTreeMap<&'static str, (u64, f64)>,
+    took: Times,
+    sdk_retries: u64,
+}
+
+impl Tallies {
     /// Puts them on the page.
     pub(super) fn write(&self, page: &mut Page) {
         page.head("mainstay_request_seconds");

@@ -94,8 +94,6 @@ impl SpanEar {
 }
 
 impl Ear for SpanEar {
-    fn finished(&mut self, _call: &RequestRecord) {}
-
     fn traced(&mut self, call: &RequestRecord, traced: &Traced) {
         let settings = self.shared.settings();
         let Some(otel) = settings.otel.as_ref().filter(|_| traced.context.sampled) else { return };

@@ -17,7 +17,7 @@ impl RequestStore for Memory {
     ) -> Result<(), StoreError> {
         let mut world = self.world();
         let all = &mut world.requests;
-        all.extend(pieces(batch.bytes()).filter_map(|(_, piece)| read(piece)));
+        all.extend(pieces(batch.bytes()).filter_map(read));
         let oldest = now.minus(kept.age_max);
         while all.len() as u64 > kept.count_max || all.front().is_some_and(|one| one.at < oldest) {
             all.pop_front();

@@ -14,7 +14,7 @@ use super::fault::Fault;
 use super::rows::{millis, signed};
 use super::session::Session;
 use super::{CALL_MAX, Postgres};
-use crate::requests::{pieces, read};
+use crate::requests::{Piece, pieces, read};
 
 /// How long a search may take.
 const SEARCH_MAX: Duration = Duration::from_secs(30);
@@ -58,7 +58,7 @@ impl RequestStore for Postgres {
         self.desk.records.ask("read a record of a request", SEARCH_MAX, move |session| {
             let found = batch_with(session, id)?;
             Ok(found.and_then(|(_, batch)| {
-                let (_, piece) = pieces(&batch).find(|(one, _)| *one == id)?;
+                let piece = pieces(&batch).find(|one| one.id() == id)?;
                 read(piece)
             }))
         })
@@ -92,7 +92,7 @@ fn batch_with(session: &Session<'_>, id: RequestId) -> Result<Option<(i64, Vec<u
                ORDER BY upto DESC";
     for row in session.query(sql, &[&&id.0[..]])? {
         let (upto, batch): (i64, Vec<u8>) = (row.try_get(0)?, row.try_get(1)?);
-        if pieces(&batch).any(|(one, _)| one == id) {
+        if pieces(&batch).any(|one| one.id() == id) {
             return Ok(Some((upto, batch)));
         }
     }
@@ -113,7 +113,7 @@ fn search(
     let mut below = i64::MAX;
     if let Some(after) = filter.after {
         let Some((upto, batch)) = batch_with(session, after)? else { return Ok(found) };
-        let before = pieces(&batch).take_while(|(id, _)| *id != after).map(|(_, piece)| piece);
+        let before = pieces(&batch).take_while(|one| one.id() != after);
         take(before.collect(), filter, limit, &mut found);
         below = upto;
     }
@@ -124,14 +124,14 @@ fn search(
         below = last.try_get(0)?;
         for row in &rows {
             let batch: &[u8] = row.try_get(1)?;
-            take(pieces(batch).map(|(_, piece)| piece).collect(), filter, limit, &mut found);
+            take(pieces(batch).collect(), filter, limit, &mut found);
         }
     }
     Ok(found)
 }
 
 /// Takes what fits of a batch, the newest first, until there is enough.
-fn take(batch: Vec<&[u8]>, filter: &RequestFilter, limit: usize, found: &mut Vec<RequestRecord>) {
+fn take(batch: Vec<Piece<'_>>, filter: &RequestFilter, limit: usize, found: &mut Vec<RequestRecord>) {
     let fitting = batch.into_iter().rev().filter_map(read).filter(|record| filter.fits(record));
     found.extend(fitting.take(limit.saturating_sub(found.len())));
 }

@@ -190,7 +190,17 @@ impl<'a> Reader<'a> {
         &mut self,
         read: impl FnOnce(&mut Self) -> Option<T>,
     ) -> Option<Option<T>> {
-        if self.flag()? { read(self).map(Some) } else { Some(None) }
+        let there = self.flag()?;
+        self.when(there, read)
+    }
+
+    #[expect(clippy::option_option, reason = "the outer one tells whether the bytes are good")]
+    pub(super) fn when<T>(
+        &mut self,
+        there: bool,
+        read: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Option<Option<T>> {
+        if there { read(self).map(Some) } else { Some(None) }
     }
 
     pub(super) fn list<T>(

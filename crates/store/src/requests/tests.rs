@@ -1,4 +1,5 @@
 use proptest::collection::vec;
+use mainstay_core::time::Moment;
 use proptest::prelude::*;
 
 use super::*;
@@ -145,7 +146,7 @@ proptest! {
             write(record, &mut batch);
         }
         let found: Option<Vec<RequestRecord>> = pieces(&batch)
-            .map(|(id, piece)| read(piece).filter(|record| record.id == id))
+            .map(|piece| read(piece).filter(|record| record.id == piece.id()))
             .collect();
         prop_assert_eq!(found, Some(records));
     }
@@ -156,7 +157,7 @@ proptest! {
         for record in &records {
             write_as(1, Form::Wide, record, &mut batch);
         }
-        let found: Option<Vec<RequestRecord>> = pieces(&batch).map(|(_, piece)| read(piece)).collect();
+        let found: Option<Vec<RequestRecord>> = pieces(&batch).map(read).collect();
         prop_assert_eq!(found, Some(records));
     }
 
@@ -176,13 +177,13 @@ proptest! {
         prop_assert_eq!(shorten(&mut batch, most), over as u64);
         prop_assert_eq!(batch.len(), (records.len() - over) as u64);
         let left: Option<Vec<RequestRecord>> =
-            pieces(batch.bytes()).map(|(_, piece)| read(piece)).collect();
+            pieces(batch.bytes()).map(read).collect();
         prop_assert_eq!(left, Some(records[over..].to_vec()));
     }
 
     #[test]
     fn any_bytes_are_read_or_left_out_without_panic(batch in vec(any::<u8>(), 0..300)) {
-        pieces(&batch).for_each(|(_, piece)| drop(read(piece)));
+        pieces(&batch).for_each(|piece| drop(read(piece)));
     }
 
     #[test]
@@ -193,6 +194,162 @@ proptest! {
         write(&record, &mut batch);
         let at = at.index(batch.len());
         batch[at] = byte;
-        pieces(&batch).for_each(|(_, piece)| drop(read(piece)));
+        pieces(&batch).for_each(|piece| drop(read(piece)));
     }
+}
+
+/// The numbers of a record, of its first attempt too.
+fn numbers_of(record: &RequestRecord) -> Option<Numbers> {
+    let attempt = record.attempts.first()?;
+    Some(Numbers {
+        id: record.id,
+        at: record.at,
+        took: record.took,
+        waited: record.waited,
+        overhead: record.overhead,
+        first_content: record.first_content,
+        usage: record.usage,
+        cost: record.cost,
+        attempt: AttemptNumbers {
+            start: attempt.start,
+            waited: attempt.waited,
+            took: attempt.took,
+            lasted: attempt.lasted,
+            bytes: attempt.bytes,
+            usage: attempt.usage,
+        },
+    })
+}
+
+/// A record with the numbers of another.
+fn with(base: &RequestRecord, numbers: &Numbers) -> RequestRecord {
+    let own = numbers.attempt;
+    let attempt = AttemptNote {
+        start: own.start,
+        waited: own.waited,
+        took: own.took,
+        lasted: own.lasted,
+        bytes: own.bytes,
+        usage: own.usage,
+        ..base.attempts[0].clone()
+    };
+    RequestRecord {
+        id: numbers.id,
+        at: numbers.at,
+        took: numbers.took,
+        waited: numbers.waited,
+        overhead: numbers.overhead,
+        first_content: numbers.first_content,
+        usage: numbers.usage,
+        cost: numbers.cost,
+        attempts: vec![attempt],
+        ..base.clone()
+    }
+}
+
+/// A batch of these, each whole or by an earlier one of those given with it; and what it tells.
+fn told(records: &[(RequestRecord, Option<usize>)]) -> (RequestBatch, Vec<RequestRecord>) {
+    let (mut batch, mut bases, mut all) = (RequestBatch::default(), Vec::new(), Vec::new());
+    for (record, like) in records {
+        let base = like.and_then(|at| bases.get(at % bases.len().max(1)));
+        match (base, numbers_of(record)) {
+            (Some((base, of)), Some(numbers)) => {
+                add_like(&mut batch, *base, &numbers);
+                all.push(with(of, &numbers));
+            }
+            _ => {
+                let base = add(&mut batch, record);
+                bases.extend(base.map(|base| (base, record.clone())));
+                all.push(record.clone());
+            }
+        }
+    }
+    (batch, all)
+}
+
+fn any_told() -> impl Strategy<Value = Vec<(RequestRecord, Option<usize>)>> {
+    vec((any_record(), maybe(any::<usize>())), 0..12)
+}
+
+fn read_all(batch: &RequestBatch) -> Vec<RequestRecord> {
+    let found: Vec<Option<RequestRecord>> = pieces(batch.bytes()).map(read).collect();
+    let count = found.len() as u64;
+    assert_eq!(count, batch.len());
+    found.into_iter().map(|one| one.expect("it was written so")).collect()
+}
+
+proptest! {
+    #[test]
+    fn records_told_by_others_are_read_as_they_were(records in any_told()) {
+        let (batch, all) = told(&records);
+        prop_assert_eq!(read_all(&batch), all);
+    }
+
+    #[test]
+    fn what_is_left_of_a_batch_can_be_read(records in any_told(), most in 0..12_u64) {
+        let (mut batch, all) = told(&records);
+        let given_up = usize::try_from(shorten(&mut batch, most)).unwrap();
+        prop_assert!(batch.len() <= most, "{} of {most}", batch.len());
+        prop_assert_eq!(read_all(&batch), all[given_up..].to_vec());
+    }
+
+    #[test]
+    fn batches_become_one_in_the_order_of_the_ends(
+        parts in vec(any_told(), 0..4), ends in vec(0..20_u64, 48), before in any_told(),
+    ) {
+        let (mut into, mut wanted) = told(&before);
+        let mut from = Vec::new();
+        let mut told_of = Vec::new();
+        for (number, part) in parts.iter().enumerate() {
+            let (batch, all) = told(part);
+            let mut ends = ends[12 * number..][..all.len()].to_vec();
+            ends.sort_unstable();
+            told_of.extend(ends.iter().copied().zip(all));
+            from.push((batch, ends.into_iter().map(Moment::from_nanos).collect()));
+        }
+        told_of.sort_by_key(|(end, _)| *end);
+        wanted.extend(told_of.into_iter().map(|(_, record)| record));
+        merge(&mut into, &from);
+        prop_assert_eq!(read_all(&into), wanted);
+    }
+
+    #[test]
+    fn damaged_batches_are_read_without_panic(
+        records in any_told(), at in any::<proptest::sample::Index>(), byte in any::<u8>(),
+    ) {
+        let (batch, _) = told(&records);
+        let mut bytes = batch.bytes().to_vec();
+        if !bytes.is_empty() {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        pieces(&bytes).for_each(|piece| drop(read(piece)));
+    }
+}
+
+#[test]
+fn a_record_told_by_another_is_short() {
+    let usage = Some(Usage { input: 180, output: 16, cached: 0 });
+    let millis = Duration::from_millis;
+    let numbers = Numbers {
+        id: RequestId([0xa7; 16]),
+        at: UnixMillis(1_700_000_000_250),
+        took: millis(900),
+        waited: Duration::ZERO,
+        overhead: Duration::from_micros(80),
+        first_content: Some(millis(890)),
+        usage,
+        cost: Some(Usd::from_pico(97_600_000)),
+        attempt: AttemptNumbers {
+            start: Duration::from_micros(60),
+            waited: Duration::ZERO,
+            took: millis(890),
+            lasted: millis(900),
+            bytes: 780,
+            usage,
+        },
+    };
+    let (mut batch, at) = (RequestBatch::default(), UnixMillis(1_700_000_000_000));
+    add_like(&mut batch, Base { start: 0, at }, &numbers);
+    assert!(batch.bytes().len() <= 60, "{} bytes", batch.bytes().len());
 }

@@ -11,7 +11,7 @@ use rusqlite::blob::ZeroBlob;
 use rusqlite::{Connection, OptionalExtension, Result, params};
 
 use super::{Sqlite, told};
-use crate::requests::{pieces, read};
+use crate::requests::{Piece, pieces, read};
 
 /// The table, a step of the migrations. `upto` is the number of records up to and with this batch, so
 /// that what is too much is found from the oldest end.
@@ -78,8 +78,7 @@ impl RequestStore for Sqlite {
         let connection = super::open_file(&self.desk.path)?;
         let mut found = None;
         let looked = each_batch(&connection, UnixMillis(0), &mut |batch| {
-            let piece = pieces(batch).find(|(one, _)| *one == id);
-            found = piece.and_then(|(_, piece)| read(piece));
+            found = pieces(batch).find(|one| one.id() == id).and_then(read);
             found.is_none()
         });
         looked.map_err(|error| told(&error, "read records of requests", &self.desk.path))?;
@@ -135,15 +134,15 @@ fn search(from: &Connection, filter: &RequestFilter, limit: usize) -> Result<Vec
     let mut found = Vec::new();
     let mut behind = filter.after.is_none();
     each_batch(from, filter.since.unwrap_or_default(), &mut |batch| {
-        let all: Vec<(RequestId, &[u8])> = pieces(batch).collect();
-        for (id, piece) in all.into_iter().rev() {
+        let all: Vec<Piece<'_>> = pieces(batch).collect();
+        for piece in all.into_iter().rev() {
             if found.len() >= limit {
                 return false;
             }
             if behind {
                 found.extend(read(piece).filter(|record| filter.fits(record)));
             }
-            behind |= filter.after == Some(id);
+            behind |= filter.after == Some(piece.id());
         }
         true
     })?;
