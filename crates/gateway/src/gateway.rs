@@ -1,8 +1,8 @@
 //! A gateway as a thing to start and stop: the threads, the sockets, and the hands on them.
 
 use std::net::{SocketAddr, TcpListener};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::{self, JoinHandle};
 
 use arc_swap::ArcSwap;

@@ -97,6 +97,8 @@ pub(crate) struct Run<U: Upstream> {
     given_at: Option<Moment>,
     /// The latest moment looked at.
     now: Moment,
+    /// The clock has not been looked at in this turn.
+    stale: bool,
     /// Choices asked for.
     choices: u64,
     provider_answer: Option<(usize, ProviderAnswer)>,
@@ -147,6 +149,7 @@ impl<U: Upstream> Walk<U> {
             recovered_by: None,
             given_at: None,
             now: Moment::ZERO,
+            stale: true,
             choices,
             provider_answer: None,
             trace: Trace::default(),
@@ -189,8 +192,7 @@ impl<U: Upstream> Run<U> {
     /// The next thing for the caller.
     pub(crate) fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<Out> {
         if self.out.is_empty() {
-            // One reading of the clock a turn: what is done in a turn takes no time worth telling.
-            self.now = self.clock.now();
+            self.stale = true;
             self.excuse_caller();
         }
         let out = self.poll_next(cx);
@@ -204,9 +206,17 @@ impl<U: Upstream> Run<U> {
     /// it may be on its way to us.
     fn excuse_caller(&mut self) {
         let Some(given) = self.given_at.take() else { return };
+        self.look_at_clock();
         let time = self.now.since(given);
         if time >= AWAY {
             self.plan.saw(Seen::CallerAway { time }, self.now);
+        }
+    }
+
+    /// One reading of the clock a turn, where something is done in it: that takes no time worth telling.
+    fn look_at_clock(&mut self) {
+        if std::mem::take(&mut self.stale) {
+            self.now = self.clock.now();
         }
     }
 
@@ -216,6 +226,7 @@ impl<U: Upstream> Run<U> {
                 return Poll::Ready(out);
             }
             if let Some((at, kind)) = self.cut_at {
+                self.look_at_clock();
                 return self.poll_cut(at, kind, cx);
             }
             // What arrived comes before what is late: a caller that reads slowly must not have a
@@ -228,6 +239,7 @@ impl<U: Upstream> Run<U> {
                 continue;
             }
             self.look_at_circuit();
+            self.look_at_clock();
             let now = self.now;
             match self.plan.step(now) {
                 Step::Start(start) => self.start(start, now),
@@ -303,6 +315,9 @@ impl<U: Upstream> Run<U> {
             for _ in 0..BATCH_MAX {
                 let Some(live) = self.live[slot].as_mut().filter(|live| !live.ended) else { break };
                 let Poll::Ready(event) = live.attempt.poll_event(cx) else { break };
+                if std::mem::take(&mut self.stale) {
+                    self.now = self.clock.now();
+                }
                 live.ended = matches!(event, AttemptEvent::End | AttemptEvent::Fault(_));
                 moved = true;
                 self.event(slot, event);

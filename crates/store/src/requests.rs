@@ -69,7 +69,7 @@ pub fn shorten(batch: &mut RequestBatch, most: u64) -> u64 {
     // From the last one on: the first byte that is needed from here to the end.
     let (mut needed, mut cut) = (batch.bytes().len(), (all.len(), batch.bytes().len()));
     for (index, piece) in all.iter().enumerate().skip(over).rev() {
-        needed = needed.min(piece.base().unwrap_or(piece.start()));
+        needed = needed.min(piece.base().unwrap_or_else(|| piece.start()));
         if needed == piece.start() {
             cut = (index, needed);
         }

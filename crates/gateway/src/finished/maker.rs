@@ -165,7 +165,7 @@ impl Same {
 impl At {
     fn is(&self, one: &AttemptRecord) -> bool {
         (self.credential, self.status) == (one.credential, one.status)
-            && self.cause == one.wait_cause
+            && (std::ptr::eq(self.cause, one.wait_cause) || self.cause == one.wait_cause)
             && same(Some(&self.provider), Some(&one.provider))
             && same(self.model.as_ref(), one.model.as_ref())
     }

@@ -187,12 +187,7 @@ fn maybe(to: &mut Option<Box<str>>, text: Option<&str>) {
     }
 }
 
-fn attempts(
-    to: &mut Vec<AttemptNote>,
-    call: &Finished,
-    targets: &mut Targets,
-    engine: &Engine,
-) {
+fn attempts(to: &mut Vec<AttemptNote>, call: &Finished, targets: &mut Targets, engine: &Engine) {
     let records = &call.trace.records;
     to.truncate(records.len());
     to.resize_with(records.len(), unsent);

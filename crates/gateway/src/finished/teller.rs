@@ -25,8 +25,9 @@ use crate::shared::Shared;
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// The least.
 const LOOK_SOON: Duration = Duration::from_millis(4);
-/// Calls that a look is to find.
-const MANY: u32 = 128;
+/// Calls that a look is to find: what is told of them is small by then, and each look is a change of
+/// threads.
+const MANY: u32 = 1_024;
 /// Time between two writes to the store, while less than [`BATCH_MAX`] is there.
 const WRITE_EVERY: Duration = Duration::from_secs(1);
 /// The same while less than [`BATCH_MIN`] is there.
@@ -189,7 +190,7 @@ fn next_look(time: Duration, found: u64) -> Duration {
 /// For how many calls memory is kept after so many: after a flood no more than there is use for, and
 /// enough to be neither given back nor grown again with each look that finds more than the one before.
 fn kept(count: u64) -> usize {
-    usize::try_from(count.saturating_mul(4)).unwrap_or(usize::MAX).max(8 * MANY as usize)
+    usize::try_from(count.saturating_mul(4)).unwrap_or(usize::MAX).max(MANY as usize)
 }
 
 struct Work {
@@ -354,12 +355,12 @@ mod tests {
     #[test]
     fn a_look_comes_when_about_as_many_calls_are_there_as_it_is_to_find() {
         let next = |millis, found| next_look(Duration::from_millis(millis), found).as_millis();
-        let looks = [(100, 0), (100, 128), (100, 1_280), (10, 128), (10, 64), (4, u64::MAX)];
+        let looks = [(100, 0), (100, 1_024), (100, 10_240), (10, 1_024), (10, 512), (4, u64::MAX)];
         assert_eq!(looks.map(|(millis, found)| next(millis, found)), [100, 100, 10, 10, 20, 4]);
     }
 
     #[test]
     fn memory_is_kept_for_more_calls_than_a_look_found_and_not_for_all_of_a_flood_before() {
-        assert_eq!([0, 150, 300, 20_000].map(kept), [1_024, 1_024, 1_200, 80_000]);
+        assert_eq!([0, 150, 3_000, 20_000].map(kept), [1_024, 1_024, 12_000, 80_000]);
     }
 }

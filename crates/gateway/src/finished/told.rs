@@ -12,7 +12,7 @@ use mainstay_core::store::{RequestBatch, RequestRecord};
 use mainstay_core::time::Moment;
 use tracing::Level;
 
-use super::maker::Maker;
+use super::maker::{Maker, same};
 use super::teller::TellerState;
 use super::{Finished, TargetName};
 use crate::config::Bodies;
@@ -143,7 +143,15 @@ impl Told {
         for news in alike {
             // The order of other calls and those before them stays.
             let What::Answered { calls, target: other } = &mut news.what else { break };
-            if other.as_ref().map(|(provider, model)| (provider, model)) == target {
+            let is_same = match (&*other, target) {
+                (Some(other), Some(target)) => {
+                    same(Some(&other.0), Some(target.0))
+                        && same(other.1.as_ref(), target.1.as_ref())
+                }
+                (None, None) => true,
+                _ => false,
+            };
+            if is_same {
                 *calls += 1;
                 news.end = end;
                 return;

@@ -131,7 +131,12 @@ fn search(
 }
 
 /// Takes what fits of a batch, the newest first, until there is enough.
-fn take(batch: Vec<Piece<'_>>, filter: &RequestFilter, limit: usize, found: &mut Vec<RequestRecord>) {
+fn take(
+    batch: Vec<Piece<'_>>,
+    filter: &RequestFilter,
+    limit: usize,
+    found: &mut Vec<RequestRecord>,
+) {
     let fitting = batch.into_iter().rev().filter_map(read).filter(|record| filter.fits(record));
     found.extend(fitting.take(limit.saturating_sub(found.len())));
 }

@@ -16,9 +16,9 @@ use mainstay_core::store::{RequestBatch, RequestId, RequestRecord, UnixMillis};
 use mainstay_core::time::Moment;
 use mainstay_core::wire::usage::Usage;
 
-use super::bytes::{Form, Reader, Writer};
+use super::bytes::{Form, Reader};
 use super::piece::Piece;
-use super::{HEAD, LIKE, pieces, read_usage, read_whole, usage};
+use super::{HEAD, LIKE, pieces, read_usage, read_whole};
 
 /// Bytes before the numbers.
 const BEFORE: usize = HEAD + 4;
@@ -104,32 +104,73 @@ fn write(base: Base, numbers: &Numbers, to: &mut Vec<u8>) {
         | flag(has::COST, numbers.cost.is_some())
         | flag(has::SAME_USAGE, same)
         | flag(has::OWN_USAGE, !same && attempt.usage.is_some());
-    let mut head = [0; BEFORE + 1];
-    head[4] = LIKE;
-    head[5..HEAD].copy_from_slice(&numbers.id.0);
-    head[HEAD..BEFORE].copy_from_slice(&back.to_le_bytes());
-    head[BEFORE] = which;
-    let mut out = Writer::new(to, Form::Narrow);
-    out.raw(&head);
-    out.i128(i128::from(numbers.at.0) - i128::from(base.at.0));
+    // Put together on the side: the batch grows once.
+    let mut out = Short { bytes: [0; LONGEST], length: BEFORE };
+    out.bytes[4] = LIKE;
+    out.bytes[5..HEAD].copy_from_slice(&numbers.id.0);
+    out.bytes[HEAD..BEFORE].copy_from_slice(&back.to_le_bytes());
+    out.byte(which);
+    out.signed(i128::from(numbers.at.0) - i128::from(base.at.0));
     for time in [numbers.took, numbers.waited, numbers.overhead] {
         out.time(time);
     }
     for time in [attempt.start, attempt.waited, attempt.took, attempt.lasted] {
         out.time(time);
     }
-    out.u64(attempt.bytes);
+    out.number(attempt.bytes);
     if let Some(time) = numbers.first_content {
         out.time(time);
     }
     for used in [numbers.usage, attempt.usage.filter(|_| !same)].into_iter().flatten() {
-        usage(&mut out, used);
+        for count in [used.input, used.cached, used.output] {
+            out.number(count);
+        }
     }
     if let Some(cost) = numbers.cost {
-        out.i128(cost.pico());
+        out.signed(cost.pico());
     }
-    let length = u32::try_from(to.len() - start).unwrap_or(u32::MAX);
-    to[start..start + 4].copy_from_slice(&length.to_le_bytes());
+    let length = u32::try_from(out.length).unwrap_or(u32::MAX);
+    out.bytes[..4].copy_from_slice(&length.to_le_bytes());
+    to.extend_from_slice(&out.bytes[..out.length]);
+}
+
+/// Most bytes of such a record: its head, which numbers there are, and those.
+const LONGEST: usize = BEFORE + 1 + 19 + 9 * 10 + 6 * 10 + 19;
+
+/// Writes numbers as [`Form::Narrow`] has them.
+struct Short {
+    bytes: [u8; LONGEST],
+    length: usize,
+}
+
+impl Short {
+    fn byte(&mut self, byte: u8) {
+        if let Some(to) = self.bytes.get_mut(self.length) {
+            *to = byte;
+            self.length += 1;
+        }
+    }
+
+    fn number(&mut self, mut number: u64) {
+        while number > 0x7f {
+            self.byte(number.to_le_bytes()[0] | 0x80);
+            number >>= 7;
+        }
+        self.byte(number.to_le_bytes()[0]);
+    }
+
+    fn signed(&mut self, number: i128) {
+        let mut folded = (number << 1 ^ number >> 127).cast_unsigned();
+        while u64::try_from(folded).is_err() {
+            self.byte(folded.to_le_bytes()[0] | 0x80);
+            folded >>= 7;
+        }
+        self.number(u64::try_from(folded).unwrap_or_default());
+    }
+
+    fn time(&mut self, time: Duration) {
+        self.number(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+    }
 }
 
 /// Reads a record that is like another; `None` when either is damaged.
@@ -166,7 +207,8 @@ pub fn merge(to: &mut RequestBatch, from: &[(RequestBatch, Vec<Moment>)]) {
     let mut parts: Vec<Part<'_, _>> =
         from.iter().map(|(batch, ends)| Part::of(batch, ends)).collect();
     loop {
-        let next = parts.iter_mut().filter(|part| part.next.is_some()).min_by_key(|part| part.end());
+        let next =
+            parts.iter_mut().filter(|part| part.next.is_some()).min_by_key(|part| part.end());
         let Some(part) = next else { return };
         part.give(to);
     }

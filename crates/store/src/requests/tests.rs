@@ -1,5 +1,5 @@
-use proptest::collection::vec;
 use mainstay_core::time::Moment;
+use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
@@ -252,16 +252,13 @@ fn told(records: &[(RequestRecord, Option<usize>)]) -> (RequestBatch, Vec<Reques
     let (mut batch, mut bases, mut all) = (RequestBatch::default(), Vec::new(), Vec::new());
     for (record, like) in records {
         let base = like.and_then(|at| bases.get(at % bases.len().max(1)));
-        match (base, numbers_of(record)) {
-            (Some((base, of)), Some(numbers)) => {
-                add_like(&mut batch, *base, &numbers);
-                all.push(with(of, &numbers));
-            }
-            _ => {
-                let base = add(&mut batch, record);
-                bases.extend(base.map(|base| (base, record.clone())));
-                all.push(record.clone());
-            }
+        if let (Some((base, of)), Some(numbers)) = (base, numbers_of(record)) {
+            add_like(&mut batch, *base, &numbers);
+            all.push(with(of, &numbers));
+        } else {
+            let base = add(&mut batch, record);
+            bases.extend(base.map(|base| (base, record.clone())));
+            all.push(record.clone());
         }
     }
     (batch, all)
