@@ -21,24 +21,23 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use mainstay_core::store::{DEFAULT_ORG, DEFAULT_PROJECT, Entry};
+use mainstay_core::store::{Entry, KeyRecord};
 
-use super::record::{LENGTH, Record};
+use super::record::Record;
+
+mod form;
+
+pub(super) use form::{Entries, Noted, texts};
+use form::{FRAME, checksum, frame};
 
 /// A store's name in its journal, so that one of another store is not taken for its own.
 pub(super) type StoreMark = [u8; 16];
 
 /// What a file begins with; the store's mark follows.
-const MAGIC: [u8; 8] = *b"MSTYJR01";
+const MAGIC: [u8; 8] = *b"MSTYJR02";
+/// The same until November 2026: each entry has its names.
+const MAGIC_BEFORE: [u8; 8] = *b"MSTYJR01";
 const HEADER: u64 = 24;
-/// An entry's length and checksum, before its number, record and names.
-const FRAME: usize = 12;
-/// Those and an entry's number and record: all before its names.
-const HEAD: usize = FRAME + 8 + LENGTH;
-/// Names of an entry: organization, project, the key's public part, model.
-const NAMES: usize = 4;
-/// Longest name that is read back, in bytes; longer ones are cut by the system long before.
-const NAME_MAX: usize = 1 << 24;
 /// Memory for entries that is kept for the next ones, in bytes.
 const KEPT: usize = 1 << 20;
 
@@ -57,6 +56,8 @@ pub(super) struct Journal {
     /// of reservations wait for the next hold, or for the writer's next look.
     noted: Vec<u8>,
     handed: usize,
+    /// Whose and which model the last entry there is about.
+    about: Option<(Option<Arc<KeyRecord>>, Arc<str>)>,
     /// The number of the last entry that the system has.
     has: u64,
     /// Numbers of entries that the writer has taken and the system does not have. It may have some
@@ -77,17 +78,6 @@ pub(super) struct Journaled {
     pub(super) key: String,
     /// The model; empty when the call named none.
     pub(super) model: String,
-}
-
-/// An entry as it was noted.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Noted<'a> {
-    pub(super) number: u64,
-    pub(super) record: Record,
-    /// Its names, side by side: alike for entries of one key and model.
-    pub(super) names: &'a [u8],
-    /// All of it.
-    pub(super) bytes: &'a [u8],
 }
 
 /// Files to be synced.
@@ -127,6 +117,7 @@ impl Journal {
             last: [after; 2],
             noted: Vec::new(),
             handed: 0,
+            about: None,
             has: after,
             missing: 0..0,
             unsynced: [false; 2],
@@ -138,13 +129,29 @@ impl Journal {
     pub(super) fn note(&mut self, entry: &Entry) -> u64 {
         self.number += 1;
         self.last[self.turn] = self.number;
-        frame(&mut self.noted, &self.mark, self.number, entry);
+        self.frame(self.number, entry);
         self.number
     }
 
     /// Takes an entry that is for the writer alone.
     pub(super) fn pass(&mut self, entry: &Entry) {
-        frame(&mut self.noted, &self.mark, 0, entry);
+        self.frame(0, entry);
+    }
+
+    /// Puts an entry behind the others, without its names where those before it has are the same.
+    fn frame(&mut self, number: u64, entry: &Entry) {
+        let same = self.about.as_ref().is_some_and(|(key, model)| {
+            let same_key = match (key, &entry.key) {
+                (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+                (None, None) => true,
+                _ => false,
+            };
+            same_key && (Arc::ptr_eq(model, &entry.model) || *model == entry.model)
+        });
+        if !same {
+            self.about = Some((entry.key.clone(), Arc::clone(&entry.model)));
+        }
+        frame(&mut self.noted, &self.mark, number, entry, !same);
     }
 
     /// Bytes noted and not taken.
@@ -205,6 +212,7 @@ impl Journal {
         to.shrink_to(KEPT);
         std::mem::swap(&mut self.noted, to);
         self.handed = 0;
+        self.about = None;
         if self.at == HEADER {
             return;
         }
@@ -234,19 +242,30 @@ pub(super) fn read(store: &Path, mark: &StoreMark, folded: u64) -> io::Result<Ve
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(error),
         };
-        let Some(rest) = bytes.strip_prefix(&MAGIC).and_then(|rest| rest.strip_prefix(mark)) else {
-            continue;
-        };
-        // What stands behind the last entry of a turn is of an earlier one, or half written.
-        let (mut rest, mut before) = (rest, 0);
-        while let Some((entry, behind)) = parse(rest, mark).filter(|(one, _)| one.number > before) {
-            (rest, before) = (behind, entry.number);
-            found.push(entry);
-        }
+        let begins = [MAGIC, MAGIC_BEFORE].iter().find_map(|magic| bytes.strip_prefix(magic));
+        let Some(rest) = begins.and_then(|rest| rest.strip_prefix(mark)) else { continue };
+        found.extend(sound(rest, mark));
     }
     found.retain(|entry| entry.number > folded);
     found.sort_by_key(|entry| entry.number);
     Ok(found)
+}
+
+/// The entries of one turn. What stands behind the last one is of an earlier turn, or half written.
+fn sound(bytes: &[u8], mark: &StoreMark) -> Vec<Journaled> {
+    let (mut found, mut before) = (Vec::new(), 0);
+    for noted in Entries::of(bytes) {
+        let sum = checksum(mark, &noted.bytes[FRAME..]).to_le_bytes();
+        let texts = texts(noted.names).filter(|_| noted.bytes[4..FRAME] == sum);
+        let Some([org, project, key, model]) = texts.filter(|_| noted.number > before) else {
+            break;
+        };
+        let [org, project, key, model] = [org, project, key, model].map(str::to_owned);
+        let Noted { number, record, .. } = noted;
+        before = number;
+        found.push(Journaled { number, record, org, project, key, model });
+    }
+    found
 }
 
 fn names(store: &Path) -> [PathBuf; 2] {
@@ -258,255 +277,5 @@ fn names(store: &Path) -> [PathBuf; 2] {
     })
 }
 
-fn frame(to: &mut Vec<u8>, mark: &StoreMark, number: u64, entry: &Entry) {
-    let (org, project, key) = match &entry.key {
-        Some(key) => (&*key.org, &*key.project, key.public.as_str()),
-        None => (DEFAULT_ORG, DEFAULT_PROJECT, ""),
-    };
-    let names = [org, project, key, &*entry.model];
-    let length = HEAD - FRAME + names.map(|name| 4 + name.len()).iter().sum::<usize>();
-    let mut head = [0; HEAD];
-    head[..4].copy_from_slice(&short(length));
-    head[FRAME..FRAME + 8].copy_from_slice(&number.to_le_bytes());
-    head[FRAME + 8..].copy_from_slice(&Record::unnamed(entry).bytes());
-    let start = to.len();
-    to.reserve(FRAME + length);
-    to.extend_from_slice(&head);
-    for name in names {
-        to.extend_from_slice(&short(name.len()));
-        to.extend_from_slice(name.as_bytes());
-    }
-    let sum = checksum(mark, &to[start + FRAME..]);
-    to[start + 4..start + FRAME].copy_from_slice(&sum.to_le_bytes());
-}
-
-fn short(length: usize) -> [u8; 4] {
-    u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes()
-}
-
-/// The first entry of a file and what stands behind it; `None` where no whole entry stands.
-fn parse<'a>(bytes: &'a [u8], mark: &StoreMark) -> Option<(Journaled, &'a [u8])> {
-    let (noted, behind) = first(bytes)?;
-    let (head, body) = noted.bytes.split_at_checked(FRAME)?;
-    if head[4..] != checksum(mark, body).to_le_bytes() {
-        return None;
-    }
-    let [org, project, key, model] = texts(noted.names)?.map(str::to_owned);
-    let Noted { number, record, .. } = noted;
-    Some((Journaled { number, record, org, project, key, model }, behind))
-}
-
-/// The first of noted entries, and what stands behind it.
-pub(super) fn first(bytes: &[u8]) -> Option<(Noted<'_>, &[u8])> {
-    let length = u32::from_le_bytes(*bytes.first_chunk::<4>()?);
-    let (bytes, behind) = bytes.split_at_checked(FRAME.checked_add(length as usize)?)?;
-    let (number, body) = bytes.get(FRAME..)?.split_first_chunk::<8>()?;
-    let (record, names) = body.split_first_chunk::<LENGTH>()?;
-    let (number, record) = (u64::from_le_bytes(*number), Record::read(record)?);
-    Some((Noted { number, record, names, bytes }, behind))
-}
-
-/// Organization, project, the key's public part and model.
-pub(super) fn texts(mut names: &[u8]) -> Option<[&str; NAMES]> {
-    let mut texts = [""; NAMES];
-    for text in &mut texts {
-        let (length, rest) = names.split_first_chunk::<4>()?;
-        let length = u32::from_le_bytes(*length) as usize;
-        let (name, rest) = rest.split_at_checked(length).filter(|_| length <= NAME_MAX)?;
-        (*text, names) = (std::str::from_utf8(name).ok()?, rest);
-    }
-    Some(texts)
-}
-
-/// Tells what is whole from what is half written or old; nobody is to be kept from forging it.
-fn checksum(mark: &StoreMark, bytes: &[u8]) -> u64 {
-    // Multiply and rotate, as in FxHash; with an odd factor no step loses anything.
-    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
-    let step = |sum: u64, word: u64| (sum ^ word).wrapping_mul(FACTOR).rotate_left(29);
-    let (words, tail) = bytes.as_chunks::<8>();
-    let mut last = [0; 8];
-    last[..tail.len()].copy_from_slice(tail);
-    let (marks, _) = mark.as_chunks::<8>();
-    let all = marks.iter().chain(words).chain([&last]);
-    all.fold(bytes.len() as u64, |sum, word| step(sum, u64::from_le_bytes(*word)))
-}
-
 #[cfg(test)]
-mod tests {
-    use mainstay_core::money::Usd;
-    use mainstay_core::store::{Basis, EntryKind, ReservationId, UnixMillis};
-    use mainstay_core::wire::usage::Usage;
-    use proptest::prelude::*;
-    use tempfile::tempdir;
-
-    use super::*;
-
-    const MARK: StoreMark = [7; 16];
-
-    fn entry(id: u8) -> Entry {
-        Entry {
-            kind: EntryKind::Hold,
-            reservation: ReservationId([id; 16]),
-            at: UnixMillis(9),
-            key: None,
-            model: "m".repeat(usize::from(id)).into(),
-            amount: Usd::from_pico(5),
-            usage: Usage::default(),
-            basis: Basis::default(),
-        }
-    }
-
-    fn numbers(store: &Path, folded: u64) -> Vec<u64> {
-        read(store, &MARK, folded).unwrap().iter().map(|entry| entry.number).collect()
-    }
-
-    #[test]
-    fn what_was_written_is_read_back_and_what_was_only_noted_is_not() {
-        let folder = tempdir().unwrap();
-        let store = folder.path().join("s.db");
-        let mut journal = Journal::start(&store, MARK, 40).unwrap();
-        journal.note(&entry(1));
-        journal.note(&entry(2));
-        journal.write().unwrap();
-        journal.note(&entry(3));
-        let found = read(&store, &MARK, 0).unwrap();
-        assert_eq!(found.len(), 2);
-        assert_eq!((found[0].number, &*found[0].model), (41, "m"));
-        assert_eq!((found[1].number, &*found[1].org), (42, DEFAULT_ORG));
-        assert_eq!(found[1].record, Record::unnamed(&entry(2)));
-        assert_eq!(numbers(&store, 41), [42]);
-        assert_eq!(read(&store, &[8; 16], 0).unwrap(), [], "the journal of another store");
-    }
-
-    #[test]
-    fn files_take_turns_and_nothing_that_is_needed_is_written_over() {
-        let folder = tempdir().unwrap();
-        let store = folder.path().join("s.db");
-        let mut journal = Journal::start(&store, MARK, 0).unwrap();
-        let mut folded = 0;
-        let mut written = 0;
-        for round in 0..40_u8 {
-            for id in 0..=round % 7 {
-                written = journal.note(&entry(id * 3));
-                journal.write().unwrap();
-            }
-            journal.take(&mut Vec::new(), folded);
-            let all: Vec<u64> = (folded + 1..=written).collect();
-            assert_eq!(numbers(&store, folded), all, "round {round}");
-            // Every third batch cannot be brought over; the next one brings both.
-            if round % 3 != 0 {
-                folded = written;
-            }
-        }
-        journal.clear();
-        assert_eq!(numbers(&store, 0), [0; 0]);
-    }
-
-    #[test]
-    fn the_writer_gets_what_was_noted_in_its_order() {
-        let folder = tempdir().unwrap();
-        let store = folder.path().join("s.db");
-        let mut journal = Journal::start(&store, MARK, 0).unwrap();
-        journal.note(&entry(1));
-        journal.write().unwrap();
-        journal.note(&entry(2));
-        journal.pass(&entry(4));
-        let mut taken = Vec::new();
-        journal.take(&mut taken, 0);
-        let mut rest = &taken[..];
-        let mut found = Vec::new();
-        while let Some((noted, behind)) = first(rest) {
-            assert_eq!(texts(noted.names).unwrap()[0], DEFAULT_ORG);
-            found.push((noted.number, noted.record.reservation.0[0]));
-            rest = behind;
-        }
-        assert_eq!(found, [(1, 1), (2, 2), (0, 4)]);
-        assert_eq!(journal.noted(), 0);
-        assert_eq!(numbers(&store, 0), [1, 2]);
-        // Each file once, and not when SQLite has all of it.
-        assert!(journal.unsynced(2).is_none());
-        journal.still_unsynced();
-        assert!(journal.unsynced(1).is_some() && journal.unsynced(0).is_none());
-    }
-
-    #[test]
-    fn what_was_noted_side_by_side_is_handed_over_once() {
-        let folder = tempdir().unwrap();
-        let store = folder.path().join("s.db");
-        let mut journal = Journal::start(&store, MARK, 0).unwrap();
-        let [first, second] = [1, 2].map(|id| journal.note(&entry(id)));
-        assert_eq!(numbers(&store, 0), [0; 0]);
-        journal.hand_over(first).unwrap();
-        assert_eq!(numbers(&store, 0), [1, 2]);
-        // What comes meanwhile waits for whoever has to hand it over.
-        let third = journal.note(&entry(3));
-        journal.hand_over(second).unwrap();
-        assert_eq!(numbers(&store, 0), [1, 2]);
-        journal.hand_over(third).unwrap();
-        assert_eq!(numbers(&store, 0), [1, 2, 3]);
-    }
-
-    #[test]
-    fn whoever_hands_over_is_told_what_the_system_does_not_have() {
-        let folder = tempdir().unwrap();
-        let store = folder.path().join("s.db");
-        let mut journal = Journal::start(&store, MARK, 0).unwrap();
-        let sound = Arc::clone(&journal.files);
-        let broken = Arc::new(names(&store).map(|name| File::open(name).unwrap()));
-        let first = journal.note(&entry(1));
-        journal.files = Arc::clone(&broken);
-        journal.hand_over(first).unwrap_err();
-        let second = journal.note(&entry(2));
-        journal.files = Arc::clone(&sound);
-        journal.hand_over(first).unwrap();
-        assert_eq!(numbers(&store, 0), [1, 2], "tried again with what came behind it");
-        journal.hand_over(second).unwrap();
-
-        let mut taken = Vec::new();
-        let third = journal.note(&entry(3));
-        journal.files = broken;
-        journal.take(&mut taken, 0);
-        journal.files = sound;
-        journal.hand_over(third).unwrap_err();
-        let fourth = journal.note(&entry(4));
-        journal.hand_over(fourth).unwrap();
-        journal.hand_over(third).unwrap_err();
-        journal.hand_over(second).unwrap();
-        assert_eq!(numbers(&store, 0), [1, 2, 4]);
-        assert_eq!(first_numbers(&taken), [1, 2, 3], "the writer has it all the same");
-    }
-
-    /// The numbers of entries that were taken.
-    fn first_numbers(mut rest: &[u8]) -> Vec<u64> {
-        let mut found = Vec::new();
-        while let Some((noted, behind)) = first(rest) {
-            found.push(noted.number);
-            rest = behind;
-        }
-        found
-    }
-
-    proptest! {
-        #[test]
-        fn a_file_that_was_cut_or_changed_gives_a_beginning_of_what_was_written(
-            cut in 0_usize..700, at in 0_usize..700, bit in 0_u8..8,
-        ) {
-            let mut bytes = Vec::new();
-            for id in 1..=4 {
-                frame(&mut bytes, &MARK, u64::from(id), &entry(id));
-            }
-            if let Some(byte) = bytes.get_mut(at) {
-                *byte ^= 1 << bit;
-            }
-            bytes.truncate(cut);
-            let mut rest = &bytes[..];
-            let mut count = 0;
-            while let Some((found, behind)) = parse(rest, &MARK) {
-                count += 1;
-                prop_assert_eq!(found.number, count);
-                prop_assert_eq!(found.record, Record::unnamed(&entry(u8::try_from(count).unwrap())));
-                rest = behind;
-            }
-        }
-    }
-}
+mod tests;

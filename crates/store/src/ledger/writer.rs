@@ -11,7 +11,7 @@ use mainstay_core::store::{Durability, EntryKind, LedgerTrouble, ReservationId, 
 use rusqlite::{Connection, Result};
 
 use super::inbox::Taken;
-use super::journal::{self, Noted};
+use super::journal::{self, Entries, Noted};
 use super::record::Record;
 use super::since::Since;
 use super::tables::{self, Last, Names};
@@ -49,6 +49,8 @@ pub(super) struct Writer {
     open_next: u32,
     /// Entries that keep the rules and are not written, as they were noted.
     pending: Vec<u8>,
+    /// The names of the last of them.
+    pending_names: Vec<u8>,
     count: usize,
     /// Memory for the records of a batch.
     blob: Vec<u8>,
@@ -79,6 +81,7 @@ impl Writer {
             open_in: BTreeMap::new(),
             open_next: 0,
             pending: Vec::new(),
+            pending_names: Vec::new(),
             count: 0,
             blob: Vec::new(),
             waiters: Vec::new(),
@@ -155,10 +158,10 @@ impl Writer {
     /// Takes in entries and jobs, each in its place.
     fn taken(&mut self, taken: &mut Taken) {
         let mut jobs = taken.jobs.drain(..).peekable();
-        let mut rest = &taken.entries[..];
+        let mut entries = Entries::of(&taken.entries);
         let mut way = Way::default();
         loop {
-            let at = taken.entries.len() - rest.len();
+            let at = taken.entries.len() - entries.rest();
             let mut waiter = None;
             while let Some((_, job)) = jobs.next_if(|(place, _)| *place <= at) {
                 if let Job::Tell(written) = job {
@@ -167,8 +170,7 @@ impl Writer {
                     self.job(job);
                 }
             }
-            let Some((entry, behind)) = journal::first(rest) else { break };
-            rest = behind;
+            let Some(entry) = entries.next() else { break };
             self.accept(&entry, waiter);
             way.give_after(self.count);
             if self.count % BATCH_MAX == BATCH_MAX - 1 {
@@ -226,7 +228,7 @@ impl Writer {
             EntryKind::Adjust => true,
         };
         if sound {
-            self.pending.extend_from_slice(entry.bytes);
+            entry.copy(&mut self.pending, &mut self.pending_names);
             self.count += 1;
             self.waiters.extend(waiter);
         } else {
@@ -283,6 +285,7 @@ impl Writer {
         self.shared.note(|trouble| trouble.writing = None);
         self.shared.waiting.fetch_sub(std::mem::take(&mut self.count), Ordering::Relaxed);
         self.pending.clear();
+        self.pending_names.clear();
         self.pending.shrink_to(PENDING_KEPT);
         self.blob.clear();
         self.blob.shrink_to(PENDING_KEPT);
@@ -301,14 +304,12 @@ impl Writer {
             blob.clear();
             let (mut sums, mut done, mut way) = (BTreeMap::new(), 0, Way::default());
             let mut batch = Last { seq, open_from, ..*last };
-            let mut rest = &pending[..];
-            while let Some((entry, behind)) = journal::first(rest) {
+            for entry in Entries::of(pending) {
                 let record = known.numbered(change, names, &entry)?;
                 record.write(blob);
                 tables::add(&mut sums, &record);
                 batch.latest = batch.latest.max(record.at.0);
                 batch.journal = batch.journal.max(entry.number);
-                rest = behind;
                 done += 1;
                 way.give_after(done);
             }
