@@ -17,7 +17,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use mainstay::cohort::Cohort;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
@@ -75,98 +75,25 @@ impl Host {
         }
     }
 
-    /// Serves a connection to its end.
-    pub(crate) async fn serve(
-        &self,
-        stream: TcpStream,
-        worker: Arc<Worker>,
-        phase: watch::Receiver<Phase>,
-    ) {
-        // Without it the second small write of an answer waits for the caller's acknowledgement.
-        let _ = stream.set_nodelay(true);
-        let peer = stream.peer_addr().ok().map(|address| address.ip());
-        worker.meter.connected();
-        let meter = Arc::clone(&worker.meter);
-        match &self.tls {
-            None => {
-                if let Ok(Ok(protocol)) = timeout(self.head.time, first_words(&stream)).await {
-                    self.speak(stream, peer, protocol, worker, phase).await;
-                }
-            }
-            // Apart, so that a plain connection need not have room for it.
-            Some(tls) => Box::pin(self.serve_tls(tls, stream, peer, worker, phase)).await,
-        }
-        meter.disconnected();
-    }
-
-    async fn serve_tls(
-        &self,
-        tls: &TlsAcceptor,
-        stream: TcpStream,
-        peer: Option<IpAddr>,
-        worker: Arc<Worker>,
-        phase: watch::Receiver<Phase>,
-    ) {
-        const HANDSHAKE: Duration = Duration::from_secs(10);
-        if let Ok(Ok(stream)) = timeout(HANDSHAKE, tls.accept(stream)).await {
-            let two = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-            let protocol = if two { Protocol::Two } else { Protocol::One };
-            self.speak(stream, peer, protocol, worker, phase).await;
-        }
-    }
-
-    async fn speak<I>(
-        &self,
-        io: I,
-        peer: Option<IpAddr>,
-        protocol: Protocol,
-        worker: Arc<Worker>,
-        phase: watch::Receiver<Phase>,
-    ) where
+    async fn speak_one<I>(&self, io: I, guest: &Guest)
+    where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let mut phase = phase;
-        match protocol {
-            Protocol::One => {
-                let unusual = {
-                    let usual = swift::serve(io, peer, &worker, self.head, phase.clone());
-                    until(pin!(usual), Phase::Cut, &mut phase).await
-                };
-                if let Some(Some(io)) = unusual {
-                    // In memory of its own: most connections never come here.
-                    Box::pin(self.speak_one(io, peer, worker, phase)).await;
-                }
-            }
-            Protocol::Two => Box::pin(self.speak_two(io, peer, worker, phase)).await,
-        }
-    }
-
-    async fn speak_one<I>(
-        &self,
-        io: I,
-        peer: Option<IpAddr>,
-        worker: Arc<Worker>,
-        phase: watch::Receiver<Phase>,
-    ) where
-        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
+        let (worker, peer) = (Arc::clone(&guest.worker), guest.peer);
         let answer = service_fn(move |request: Request<Incoming>| {
             let answer = door::answer(Arc::clone(&worker), peer, Box::new(request.into()));
             async { answer.await.map(answer::rewritten) }
         });
         let serving = pin!(self.one.serve_connection(TokioIo::new(Voice::new(io)), answer));
+        let phase = guest.phase.clone();
         to_the_end(serving, http1::Connection::graceful_shutdown, phase).await;
     }
 
-    async fn speak_two<I>(
-        &self,
-        io: I,
-        peer: Option<IpAddr>,
-        worker: Arc<Worker>,
-        phase: watch::Receiver<Phase>,
-    ) where
+    async fn speak_two<I>(&self, io: I, guest: &Guest)
+    where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        let (worker, peer) = (Arc::clone(&guest.worker), guest.peer);
         let cohort = worker.upstream.cohort().clone();
         let answer = service_fn(move |request: Request<Incoming>| {
             let answer = door::answer(Arc::clone(&worker), peer, Box::new(request.into()));
@@ -181,7 +108,69 @@ impl Host {
             .keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(Duration::from_secs(20));
         let serving = pin!(two.serve_connection(TokioIo::new(io), answer));
+        let phase = guest.phase.clone();
         to_the_end(serving, http2::Connection::graceful_shutdown, phase).await;
+    }
+}
+
+/// A caller's connection; it counts as one until this is dropped.
+struct Guest {
+    worker: Arc<Worker>,
+    host: Arc<Host>,
+    peer: Option<IpAddr>,
+    phase: watch::Receiver<Phase>,
+    /// Its seat, or whatever else is free again at its end.
+    _seat: OwnedSemaphorePermit,
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.worker.meter.disconnected();
+    }
+}
+
+/// Serves a connection to its end.
+pub(crate) async fn serve(
+    stream: TcpStream,
+    host: Arc<Host>,
+    worker: Arc<Worker>,
+    phase: watch::Receiver<Phase>,
+    seat: OwnedSemaphorePermit,
+) {
+    // Without it the second small write of an answer waits for the caller's acknowledgement.
+    let _ = stream.set_nodelay(true);
+    let peer = stream.peer_addr().ok().map(|address| address.ip());
+    worker.meter.connected();
+    let guest = Guest { worker, host, peer, phase, _seat: seat };
+    // Apart, so that a plain connection need not have room for it.
+    if guest.host.tls.is_some() {
+        Box::pin(serve_tls(stream, guest)).await;
+    } else if let Ok(Ok(protocol)) = timeout(guest.host.head.time, first_words(&stream)).await {
+        speak(stream, protocol, guest);
+    }
+}
+
+async fn serve_tls(stream: TcpStream, guest: Guest) {
+    const HANDSHAKE: Duration = Duration::from_secs(10);
+    let Some(tls) = guest.host.tls.clone() else { return };
+    if let Ok(Ok(stream)) = timeout(HANDSHAKE, tls.accept(stream)).await {
+        let two = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        speak(stream, if two { Protocol::Two } else { Protocol::One }, guest);
+    }
+}
+
+/// Has the rest of a connection served as a task of its own: it is polled many times a call, and what led
+/// to it stands no longer in between.
+fn speak<I>(io: I, protocol: Protocol, guest: Guest)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let cohort = guest.worker.upstream.cohort().clone();
+    match protocol {
+        Protocol::One => cohort.spawn(swift::serve(io, guest)),
+        Protocol::Two => {
+            cohort.spawn(async move { guest.host.speak_two(io, &guest).await });
+        }
     }
 }
 

@@ -117,7 +117,8 @@ impl Gateway {
         let count = sockets.len();
         let (keys, mut admission) = first_look(store.as_deref())?;
         let queue_max = usize::try_from(settings.records.queue_max).unwrap_or(usize::MAX);
-        let (teller, tell) = TellerPlan::new(count, queue_max, store.is_some());
+        let keeps = settings.records.enabled && store.is_some();
+        let (teller, tell) = TellerPlan::new(count, queue_max, keeps);
         let node = node_name();
         let sharing = Sharing::open(&settings.shared, &node)?;
         let locks = sharing.as_ref().map(|sharing| sharing.locks());

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
-use crate::connection::{Host, Phase};
+use crate::connection::{self, Host, Phase};
 use crate::shared::Worker;
 
 /// Takes connections until a stop is asked for, then waits for those in flight, within bounds.
@@ -51,11 +51,7 @@ impl Door {
     fn open(&self, stream: TcpStream, seat: OwnedSemaphorePermit) {
         let (worker, host, phase) =
             (Arc::clone(&self.worker), Arc::clone(&self.host), self.phase.clone());
-        let cohort = self.worker.upstream.cohort();
-        cohort.spawn(async move {
-            host.serve(stream, worker, phase).await;
-            drop(seat);
-        });
+        self.worker.upstream.cohort().spawn(connection::serve(stream, host, worker, phase, seat));
     }
 }
 

@@ -17,6 +17,7 @@
 //! stage.
 
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -93,15 +94,32 @@ impl Cohort {
     }
 
     /// Halts a call at a stage.
-    pub async fn reach(&self, stage: Stage) {
-        let mut turn = Turn::default();
-        poll_fn(|cx| turn.poll(self, stage, cx)).await;
+    pub fn reach(&self, stage: Stage) -> Reach<'_> {
+        Reach { cohort: self, stage, turn: Turn::default() }
     }
 
     /// Whether the task that is being polled has halted: if it is pending, it is so because of that,
     /// and there is nothing else to look after before it goes on.
     pub fn halts(&self) -> bool {
         self.0.halted.load(Relaxed) != 0
+    }
+}
+
+/// Ready when a call has gone on from a stage.
+#[derive(Debug)]
+#[must_use = "a call halts while it waits for this"]
+pub struct Reach<'c> {
+    cohort: &'c Cohort,
+    stage: Stage,
+    turn: Turn,
+}
+
+impl Future for Reach<'_> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let reach = self.get_mut();
+        reach.turn.poll(reach.cohort, reach.stage, cx)
     }
 }
 

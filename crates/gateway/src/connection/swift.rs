@@ -9,7 +9,6 @@
 use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
-use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -22,7 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
-use super::Phase;
+use super::{Guest, Phase};
 use crate::answer::ReplyBody;
 use crate::door;
 use crate::shared::Worker;
@@ -49,40 +48,73 @@ pub(super) struct HeadBounds {
     pub(super) bytes: usize,
 }
 
-/// Serves usual requests. Gives the connection back with what was read of the first one that is not,
-/// and `None` at its end.
-pub(super) async fn serve<I>(
-    io: I,
-    peer: Option<IpAddr>,
-    worker: &Arc<Worker>,
-    bounds: HeadBounds,
-    phase: watch::Receiver<Phase>,
-) -> Option<Rewound<I>>
+/// Serves a connection over HTTP/1.1 to its end: usual requests here, and all from the first one that is
+/// not by hyper.
+pub(super) async fn serve<I>(io: I, guest: Guest)
 where
-    I: AsyncRead + AsyncWrite + Unpin,
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let (worker, bounds) = (&guest.worker, guest.host.head);
     let cohort = worker.upstream.cohort().clone();
     let mut line = Line { io, cohort, read: BytesMut::new(), out: Vec::new(), timer: None };
-    let stops = || *phase.borrow() >= Phase::Stopping;
+    let (mut phase, mut stop) = (guest.phase.clone(), Stop::at(&guest.phase));
+    let mut stopping = pin!(phase.wait_for(|phase| *phase >= Phase::Stopping));
     loop {
-        let Usual { request, bodiless, last } = match line.next(bounds, stops).await {
+        let next = poll_fn(|cx| stop.poll(stopping.as_mut(), cx));
+        let Usual { request, bodiless, last } = match line.next(bounds, next).await {
             Next::Usual(usual) => usual,
-            Next::Unusual => return Some(Rewound::new(line.io, line.read.freeze())),
-            Next::Over => return None,
+            Next::Unusual => {
+                let io = Rewound::new(line.io, line.read.freeze());
+                // In memory of its own: most connections never come here.
+                return Box::pin(guest.host.speak_one(io, &guest)).await;
+            }
+            Next::Over => return,
         };
         // In memory of its own, for as long as it takes: a stream that is open has long had its head.
         // Made in its place: made before there is one, it would be copied there, with all its empty room.
         let place = Box::new_uninit();
-        let answer = door::answer(Arc::clone(worker), peer, request);
-        let answer = Box::into_pin(Box::write(place, answer));
-        let Ok(response) = line.attended(answer).await?;
-        let last = last || stops();
-        line.reply(response, bodiless, last, worker).await.ok()?;
-        if last || stops() {
+        let answer = door::answer(Arc::clone(worker), guest.peer, request);
+        let mut answer = Box::into_pin(Box::write(place, answer));
+        let attended = poll_fn(|cx| line.poll_attended(answer.as_mut(), cx)).await;
+        drop(answer);
+        let Some(Ok(response)) = attended else { return };
+        let last = last || stop.is_near();
+        if line.reply(response, bodiless, last, worker).await.is_err() {
+            return;
+        }
+        if last || stop.is_near() {
             // The answer is complete; whether its end is heard is the other side's business.
             let _ = line.io.shutdown().await;
-            return None;
+            return;
         }
+    }
+}
+
+/// Looks for the end of the gateway.
+struct Stop {
+    news: watch::Receiver<Phase>,
+    asked: bool,
+}
+
+impl Stop {
+    fn at(phase: &watch::Receiver<Phase>) -> Stop {
+        Stop { news: phase.clone(), asked: false }
+    }
+
+    /// Whether no more requests are to be taken.
+    fn is_near(&self) -> bool {
+        *self.news.borrow() >= Phase::Stopping
+    }
+
+    /// Ready when that is so. Once `stopping` has been asked it wakes this task by itself, so that it costs
+    /// nothing to pass by.
+    fn poll<F: Future>(&mut self, stopping: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.asked && !self.news.has_changed().unwrap_or(true) {
+            return Poll::Pending;
+        }
+        self.asked = true;
+        self.news.mark_unchanged();
+        stopping.poll(cx).map(|_| ())
     }
 }
 
@@ -109,7 +141,8 @@ struct Line<I> {
 
 impl<I: AsyncRead + AsyncWrite + Unpin> Line<I> {
     /// Waits for the next request.
-    async fn next(&mut self, bounds: HeadBounds, stops: impl Fn() -> bool) -> Next {
+    async fn next(&mut self, bounds: HeadBounds, stop: impl Future<Output = ()>) -> Next {
+        let mut stop = pin!(stop);
         let (mut due, mut rest, mut whole) = (None, None, 0);
         let mut turn = Turn::default();
         poll_fn(|cx| {
@@ -121,7 +154,6 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Line<I> {
                     match request::look(&mut self.read, bounds.bytes) {
                         Look::Usual(usual) => return Poll::Ready(Next::Usual(usual)),
                         Look::Unusual => return Poll::Ready(Next::Unusual),
-                        Look::Nothing if stops() => return Poll::Ready(Next::Over),
                         Look::Nothing => {}
                         Look::Rest(length) => {
                             // Room for all of it, once.
@@ -137,6 +169,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Line<I> {
                     Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Next::Over),
                     Poll::Ready(Ok(_)) => {}
                     Poll::Pending if self.read.is_empty() => {
+                        if stop.as_mut().poll(cx).is_ready() {
+                            return Poll::Ready(Next::Over);
+                        }
                         let due = *due.get_or_insert_with(|| Instant::now() + bounds.time);
                         ready!(self.poll_until(due, cx));
                         return Poll::Ready(Next::Over);
@@ -166,19 +201,15 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Line<I> {
     }
 
     /// Does this unless the caller leaves; `None` when he has.
-    async fn attended<F: Future>(&mut self, work: F) -> Option<F::Output> {
-        let mut work = pin!(work);
-        poll_fn(|cx| {
-            if let Poll::Ready(done) = work.as_mut().poll(cx) {
-                return Poll::Ready(Some(done));
-            }
-            if !self.cohort.halts() && self.has_left(cx) {
-                Poll::Ready(None)
-            } else {
-                Poll::Pending
-            }
-        })
-        .await
+    fn poll_attended<F: Future>(
+        &mut self,
+        work: Pin<&mut F>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<F::Output>> {
+        if let Poll::Ready(done) = work.poll(cx) {
+            return Poll::Ready(Some(done));
+        }
+        if !self.cohort.halts() && self.has_left(cx) { Poll::Ready(None) } else { Poll::Pending }
     }
 
     /// Whether the caller is gone. What he sends meanwhile is kept, within bounds.

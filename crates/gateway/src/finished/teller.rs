@@ -104,7 +104,7 @@ pub(crate) struct TellerPlan {
 }
 
 impl TellerPlan {
-    /// For `count` workers, each with room for `queue_max` calls; `keeps`: there is a store for records.
+    /// For `count` workers, each with room for `queue_max` calls; `keeps`: of their records.
     pub(crate) fn new(count: usize, queue_max: usize, keeps: bool) -> (TellerPlan, Vec<TellTo>) {
         let (orders, inbox) = channel();
         let desk = |_| Arc::new(Desk::new(queue_max, keeps, count == 1));
@@ -251,7 +251,9 @@ impl Work {
         let state = Arc::clone(&self.state);
         let desks = &state.desks;
         let (mut news, mut parts, mut calls) = (Vec::new(), Vec::new(), 0);
+        let keeps = self.store.is_some() && self.shared.settings().records.enabled;
         for desk in desks {
+            desk.keep(keeps);
             let mut told = desk.take(std::mem::take(&mut self.spare));
             calls += told.calls;
             if desks.len() == 1 {

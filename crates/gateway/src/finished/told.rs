@@ -4,7 +4,7 @@
 //! Of a call that was answered by its first attempt the teller needs no more than that there was one.
 //! Any other call goes to it as a whole.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mainstay::call::AttemptRecord;
@@ -34,7 +34,6 @@ impl TellTo {
     /// Counts a call that is over and puts down what there is to tell of it. When too much waits it is
     /// counted, and what there is to tell is dropped.
     pub(crate) fn tell(&self, shared: &Shared, mut call: Finished) {
-        let settings = shared.settings();
         let plain = call.is_plain() && !tracing::enabled!(Level::DEBUG);
         let mut desk = self.desk.lock();
         desk.tally.finished(&call);
@@ -45,17 +44,21 @@ impl TellTo {
         }
         let Inner { maker, told, .. } = &mut *desk;
         let (before, end) = (told.batch.len(), call.arrived + call.took);
-        let keep = settings.records.enabled && self.desk.keeps;
-        let batch = keep.then_some((&mut told.batch, settings.records.bodies));
+        let keep = self.desk.keeps.load(Ordering::Relaxed);
+        let batch = keep.then_some(&mut told.batch);
         told.calls += 1;
         if plain {
-            if let Some((batch, _)) = batch {
+            if let Some(batch) = batch {
                 maker.plain(&mut call, &shared.engine, batch);
             }
             told.news_of(&call, end);
-        } else if let Some(record) = maker.whole(&mut call, &shared.engine, batch) {
-            let traced = call.traced.take().map(|traced| traced.with_notes(&mut call.trace));
-            told.news.push(News { end, what: What::Call { record, traced } });
+        } else {
+            let bodies = shared.settings().records.bodies;
+            let to = batch.map(|batch| (batch, bodies));
+            if let Some(record) = maker.whole(&mut call, &shared.engine, to) {
+                let traced = call.traced.take().map(|traced| traced.with_notes(&mut call.trace));
+                told.news.push(News { end, what: What::Call { record, traced } });
+            }
         }
         if !self.desk.alone && told.batch.len() > before {
             told.ends.push(end);
@@ -69,8 +72,8 @@ pub(super) struct Desk {
     inner: Mutex<Inner>,
     /// Calls that may wait here.
     room: u64,
-    /// Records are kept, unless the settings say otherwise.
-    keeps: bool,
+    /// Records are kept.
+    keeps: AtomicBool,
     /// No other worker's calls have to be put in order with these.
     alone: bool,
 }
@@ -112,9 +115,14 @@ pub(super) enum What {
 }
 
 impl Desk {
-    /// With room for so many calls. `keeps`: there is a store; `alone`: there is one worker.
+    /// With room for so many calls. `keeps`: of their records; `alone`: there is one worker.
     pub(super) fn new(room: usize, keeps: bool, alone: bool) -> Desk {
-        Desk { inner: Mutex::default(), room: room as u64, keeps, alone }
+        Desk { inner: Mutex::default(), room: room as u64, keeps: AtomicBool::new(keeps), alone }
+    }
+
+    /// Whether records are to be kept from now on.
+    pub(super) fn keep(&self, keeps: bool) {
+        self.keeps.store(keeps, Ordering::Relaxed);
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

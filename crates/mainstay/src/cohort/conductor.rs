@@ -232,7 +232,9 @@ impl Conductor {
         let polled = catch_unwind(AssertUnwindSafe(|| task.work.as_mut().poll(&mut cx)));
         on.store(0, Relaxed);
         if let Ok(Poll::Pending) = polled {
-            task.halts = halted.swap(0, Relaxed).checked_sub(1);
+            // Nobody else writes there, so that it need not be one step.
+            task.halts = halted.load(Relaxed).checked_sub(1);
+            halted.store(0, Relaxed);
             if let Some(stage) = task.halts {
                 self.floor.halt(stage, place);
             }
