@@ -8,9 +8,10 @@
 mod breaking;
 mod ending;
 mod record;
+mod wait;
 
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -261,48 +262,6 @@ impl<U: Upstream> Run<U> {
                     self.now = self.clock.now();
                 }
             }
-        }
-    }
-
-    /// Waits until `until` or until what is waited for may have moved.
-    fn poll_wait(&mut self, until: Moment, on: On, cx: &mut Context<'_>) -> Poll<()> {
-        self.on = on;
-        // An earlier time must be kept; a later one may as well be found out when this one is over.
-        if until < self.sleep_at || self.sleep.is_elapsed() {
-            self.sleep_at = until;
-            self.sleep.as_mut().reset(self.clock.instant(until));
-        }
-        match on {
-            On::Attempts | On::Time => {}
-            On::Pacer { track, ticket } => {
-                self.plan.handle(track).wake_on_pacer(ticket, cx.waker());
-            }
-            On::Circuit { track, attempts } => {
-                let place = self.plan.handle(track).0.wake_on_circuit(attempts, cx.waker());
-                self.circuit_place = Some((track, place));
-            }
-        }
-        self.sleep.as_mut().poll(cx)
-    }
-
-    /// Who looks himself needs no waking: whoever is to be woken by what he finds is another.
-    fn look_at_circuit(&mut self) {
-        if let Some((track, place)) = self.circuit_place.take() {
-            self.plan.handle(track).0.forget_circuit(place);
-        }
-    }
-
-    fn poll_cut(&mut self, at: Moment, kind: Kind, cx: &mut Context<'_>) -> Poll<Out> {
-        if self.sleep_at != at {
-            self.sleep_at = at;
-            self.sleep.as_mut().reset(self.clock.instant(at));
-        }
-        match self.sleep.as_mut().poll(cx) {
-            Poll::Ready(()) => {
-                self.cut_at = None;
-                Poll::Ready(Out::Broken(kind))
-            }
-            Poll::Pending => Poll::Pending,
         }
     }
 

@@ -138,8 +138,8 @@ Made from the program's own table; a test keeps it current.
 `admin.metrics_open` is set. Alert rules and a dashboard are in [observability](observability/README.md).
 
 Labels are bounded: providers are those of the configuration, models those of targets that have answered (others stand
-together as `other`, and at most 200 targets are shown), limits the first 500. Numbers by provider are counted beside
-the calls' path, up to a tenth of a second behind; `mainstay_records_dropped_total` tells how many calls they miss.
+together as `other`, and at most 200 targets are shown), limits the first 500. Each worker counts for
+itself, where a call ends; a page adds them up.
 
 | metric | type | labels | meaning |
 | --- | --- | --- | --- |

@@ -22,9 +22,9 @@ const BEHIND_MAX: Duration = Duration::from_millis(10);
 const LOG_SIZE: u64 = 4 << 20;
 /// Least time between two looks at that, unless there is much to move and others leave room for it.
 const MOVE_EVERY: Duration = Duration::from_millis(500);
-/// Bytes of entries that are much. Moving as many pages at once keeps a core from calls for about a
+/// Bytes of entries that are much. Moving as many pages at once keeps a core from calls for about half a
 /// millisecond, where they share it.
-const MUCH: u64 = 256 << 10;
+const MUCH: u64 = 64 << 10;
 
 /// The meeting point of writer and disk.
 #[derive(Debug, Default)]

@@ -27,12 +27,17 @@ const PENDING_KEPT: usize = 1 << 20;
 const SYNCED_MAX: Duration = Duration::from_secs(5);
 /// Time between two tries to write what could not be written.
 const AGAIN_EVERY: Duration = Duration::from_millis(100);
-/// In the mode `process`: least time between two batches, while nobody waits for one. The journal has
-/// what is not in a batch yet.
+/// In the mode `process`: time between two batches, while nobody waits for one and not much is there. The
+/// journal has what is not in a batch yet.
 const BATCH_EVERY: Duration = Duration::from_millis(100);
-/// Crowded batches in a row that tell a core that is wanted all the time from one that somebody else
-/// had for a moment: about a second.
+/// Entries worth a batch before that, where the core is not wanted all the time: a turn of half a
+/// millisecond, after which the calls that waited have been caught up with when the next one comes.
+const BATCH_GOOD: usize = 1_024;
+/// How many more batches have to be crowded than not that tell a core that is wanted all the time from
+/// one that somebody else had for a moment.
 const CROWDED_FROM: u32 = 8;
+/// Most that are counted: as many others end it.
+const CROWDED_MOST: u32 = 2 * CROWDED_FROM;
 /// Pages of SQLite's log from which on the writer moves them itself, should nobody else: 64 MiB.
 const LOG_PAGES: u32 = 16_384;
 
@@ -61,7 +66,7 @@ pub(super) struct Writer {
     failing: bool,
     /// When a batch was written last.
     written: Since,
-    /// Batches in a row during which others kept the core for long.
+    /// Batches during which others kept the core for long, less those during which they did not.
     crowded: u32,
 }
 
@@ -124,7 +129,9 @@ impl Writer {
         let Shared { inbox, settings, waiting, .. } = &*shared;
         loop {
             inbox.gather();
-            let many = waiting.load(Ordering::Relaxed) >= settings.queue_max / 2;
+            let crowded = self.crowded >= CROWDED_FROM;
+            let enough = if crowded { settings.queue_max / 2 } else { BATCH_GOOD };
+            let many = waiting.load(Ordering::Relaxed) >= enough.min(settings.queue_max / 2);
             if settings.durability != Durability::Process || many || inbox.presses() {
                 return;
             }
@@ -319,7 +326,11 @@ impl Writer {
             if done > Way::ENTRIES {
                 way.give();
             }
-            *crowded = if way.is_crowded() { crowded.saturating_add(1) } else { 0 };
+            *crowded = if way.is_crowded() {
+                (*crowded + 1).min(CROWDED_MOST)
+            } else {
+                crowded.saturating_sub(1)
+            };
             Ok(batch)
         })
     }
