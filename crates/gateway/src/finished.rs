@@ -38,6 +38,8 @@ mod record;
 mod redact;
 mod sums;
 mod teller;
+#[cfg(test)]
+mod tests;
 mod told;
 
 pub(crate) use teller::{Ear, Teller, TellerPlan, TellerState};

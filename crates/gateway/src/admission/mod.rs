@@ -49,6 +49,12 @@ impl Who {
         Who(caller.key.as_ref().map(|key| Arc::clone(&key.record)))
     }
 
+    /// With this key, or none.
+    #[cfg(test)]
+    pub(crate) fn with(key: Option<Arc<KeyRecord>>) -> Who {
+        Who(key)
+    }
+
     /// His key's record.
     pub(crate) fn record(&self) -> Option<&Arc<KeyRecord>> {
         self.0.as_ref()

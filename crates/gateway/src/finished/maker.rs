@@ -37,32 +37,32 @@ impl Maker {
 
     /// Adds the record of a call that was answered by its first attempt, or without any.
     pub(super) fn plain(&mut self, call: &mut Finished, engine: &Engine, to: &mut RequestBatch) {
-        let Some(like) = self.like(call, engine) else {
-            if let Some(record) = self.records.of(call, &mut self.targets, engine) {
-                requests::add(to, record);
-            }
-            return;
-        };
-        let known = self.likes.iter().position(|one| one.same.is(call));
-        if let Some(known) = known.and_then(|known| self.likes.get(known))
-            && known.look == like
-        {
+        let look = self.look(call, engine);
+        let known = look.and_then(|_| self.likes.iter().position(|one| one.same.is(call)));
+        let like = known.and_then(|place| self.likes.get(place));
+        if let Some(like) = like.filter(|like| Some(like.look) == look) {
             if let Some(numbers) = numbers(call) {
-                requests::add_like(to, known.base, &numbers);
+                requests::add_like(to, like.base, &numbers);
             }
             return;
         }
         let Some(record) = self.records.of(call, &mut self.targets, engine) else { return };
-        let Some(base) = requests::add(to, record) else { return };
-        let new = Like { base, look: like, same: Same::of(call) };
-        match known {
-            Some(known) => self.likes[known] = new,
-            None if self.likes.len() < LIKES_MAX => self.likes.push(new),
-            None => {
-                self.likes[self.oldest] = new;
-                self.oldest = (self.oldest + 1) % LIKES_MAX;
-            }
+        if let (Some(base), Some(look)) = (requests::add(to, record), look) {
+            self.remember(known, Like { base, look, same: Same::of(call) });
         }
+    }
+
+    /// Remembers a record, in the place of one that was the same but for its target's state.
+    fn remember(&mut self, known: Option<usize>, like: Like) {
+        if known.is_none() && self.likes.len() < LIKES_MAX {
+            self.likes.push(like);
+            return;
+        }
+        let place = known.unwrap_or_else(|| {
+            self.oldest = (self.oldest + 1) % LIKES_MAX;
+            self.oldest
+        });
+        self.likes[place] = like;
     }
 
     /// Makes the record of any other call, and adds it where one is given, with as much of the
@@ -85,7 +85,7 @@ impl Maker {
 
     /// Which look at its target goes with the call, if it may be told by another: it has an attempt, of
     /// which no look of its own is kept.
-    fn like(&mut self, call: &Finished, engine: &Engine) -> Option<u64> {
+    fn look(&mut self, call: &Finished, engine: &Engine) -> Option<u64> {
         let [attempt] = &call.trace.records[..] else { return None };
         let now = call.arrived + call.took;
         attempt.state.is_none().then(|| self.targets.about(attempt, engine, now).look)
