@@ -1,4 +1,4 @@
-//! `cargo xtask dist`: the binary as it is handed out: optimised as a whole (the profile `dist`),
+//! `cargo xtask dist`: the binary as it is handed out: without what debuggers read (the profile `dist`),
 //! and with `--pgo` arranged by a profile of calls that a first, counting binary made here.
 //!
 //! The calls are those of `cargo xtask bench`: whole answers and streams. What they do not do

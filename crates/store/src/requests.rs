@@ -2,7 +2,7 @@
 //!
 //! Each begins with its length in bytes, so that a reader who looks for one steps over the others; the
 //! version and the id follow at fixed places. Times are microseconds. A record stands there whole, or as
-//! what it has else than [one before it](like).
+//! what it has else than one before it.
 
 use std::time::Duration;
 
