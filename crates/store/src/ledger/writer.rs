@@ -30,8 +30,8 @@ const AGAIN_EVERY: Duration = Duration::from_millis(100);
 /// In the mode `process`: time between two batches, while nobody waits for one and not much is there. The
 /// journal has what is not in a batch yet.
 const BATCH_EVERY: Duration = Duration::from_millis(100);
-/// Entries worth a batch before that, where the core is not wanted all the time: a turn of half a
-/// millisecond, after which the calls that waited have been caught up with when the next one comes.
+/// Entries worth a batch before that, where the core is not wanted all the time: the shorter a turn, the
+/// fewer calls wait for it, and they have been caught up with when the next one comes.
 const BATCH_GOOD: usize = 1_024;
 /// How many more batches have to be crowded than not that tell a core that is wanted all the time from
 /// one that somebody else had for a moment.

@@ -1,8 +1,8 @@
 //! Records told by one before them in the same batch.
 //!
 //! Calls that follow each other mostly have the same key, model, provider and outcome, and were answered
-//! by one attempt: they differ in numbers. Such a record has some 50 bytes, a whole one some 300, and
-//! most of what a record costs is that it is carried to the disk.
+//! by one attempt: they differ in numbers. Such a record has 57 bytes and a whole one 181, on the average
+//! of 100,000 calls of `cargo xtask bench` (2026-11-29).
 //!
 //! ```text
 //!  whole    length 4 | version 1 | id 16 | everything
