@@ -11,6 +11,7 @@ mod ends;
 mod figures;
 pub(crate) mod load;
 mod machine;
+mod pauses;
 mod scaling;
 mod shared;
 mod streams;
@@ -50,13 +51,14 @@ const OPEN: usize = 1_000;
 ///
 /// When tools are missing, fewer than two cores are there, or an answer was no success.
 pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
-    known(arguments, &["--scaling", "--shared"], &["--rounds", "--secs"])?;
+    known(arguments, &["--scaling", "--shared"], &["--rounds", "--secs", "--only", "--rate"])?;
     let number = |name: &str, default: u64| -> Result<u64, String> {
         option(arguments, name).map_or(Ok(default), |text| {
             text.parse().map_err(|_| format!("{name} wants a number, not `{text}`"))
         })
     };
     let (rounds, secs) = (number("--rounds", 3)?.max(1), number("--secs", 4)?.max(1));
+    let wish = Wish::read(option(arguments, "--only"), number("--rate", 0)?)?;
     if available_parallelism().map_or(1, usize::from) < 2 {
         return Err("two cores are needed: one for the load, one for the proxy".to_owned());
     }
@@ -77,11 +79,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
     if arguments.iter().any(|one| one == "--scaling") {
         place.scale((rounds, secs), &directory, &mut figures)?;
     } else {
-        place.idle(&mut figures)?;
-        for round in 1..=rounds {
-            place.round(round, secs, &mut figures)?;
-        }
-        place.open_streams(&mut figures)?;
+        place.all(&wish, (rounds, secs), &mut figures)?;
     }
     figures.print();
     counted(&figures)
@@ -92,6 +90,27 @@ fn counted(figures: &Figures) -> Result<(), String> {
         return Err("some answers were no successes: the figures do not count".to_owned());
     }
     Ok(())
+}
+
+/// What is measured: everything, or one part; and how often a second calls begin at half load.
+struct Wish {
+    only: Option<String>,
+    rate: Option<f64>,
+}
+
+impl Wish {
+    const PARTS: [&str; 5] = ["answers", "half-load", "streams", "first-event", "memory"];
+
+    fn read(only: Option<&str>, rate: u64) -> Result<Wish, String> {
+        if let Some(part) = only.filter(|part| !Wish::PARTS.contains(part)) {
+            return Err(format!("there is no part `{part}`: {}", Wish::PARTS.join(", ")));
+        }
+        Ok(Wish { only: only.map(str::to_owned), rate: (rate > 0).then_some(rate as f64) })
+    }
+
+    fn wants(&self, part: &str) -> bool {
+        self.only.as_deref().is_none_or(|only| only == part)
+    }
 }
 
 /// Everything that runs during a measurement.
@@ -164,44 +183,83 @@ impl Place {
         Ok(())
     }
 
-    /// Each peer once: whole answers, paced streams, first events.
-    fn round(&self, round: u64, secs: u64, figures: &mut Figures) -> Result<(), String> {
-        let mut most = 0.0;
+    fn all(
+        &self,
+        wish: &Wish,
+        (rounds, secs): (u64, u64),
+        figures: &mut Figures,
+    ) -> Result<(), String> {
+        if wish.wants("memory") {
+            self.idle(figures)?;
+        }
+        for round in 1..=rounds {
+            self.round(wish, (round, secs), figures)?;
+        }
+        if wish.wants("memory") {
+            self.open_streams(figures)?;
+        }
+        Ok(())
+    }
+
+    /// Each peer once: whole answers, first events at half load, paced streams, first events.
+    fn round(
+        &self,
+        wish: &Wish,
+        (round, secs): (u64, u64),
+        figures: &mut Figures,
+    ) -> Result<(), String> {
+        let mut half = wish.rate;
+        if wish.wants("answers") || (wish.wants("half-load") && half.is_none()) {
+            let most = self.answers(round, secs, figures)?;
+            half = half.or(Some(most / 2.0));
+        }
+        if let Some(half) = half.filter(|_| wish.wants("half-load")) {
+            for peer in self.peers() {
+                figures.add(self.evenly(half, peer, round, secs)?)?;
+            }
+        }
+        if wish.wants("streams") {
+            self.streams(round, secs, figures)?;
+        }
+        if wish.wants("first-event") {
+            for peer in self.peers() {
+                let first = streams::first_events(peer.address, &self.gateway.key, 200)?;
+                let line = Line::new(peer.name, round, "first event").with("p50_us", first.p50);
+                figures.add(line.with("p99_us", first.p99))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whole answers: how many the last one, the gateway, gives in a second.
+    fn answers(&self, round: u64, secs: u64, figures: &mut Figures) -> Result<f64, String> {
+        let (body, mut most) = (load::chat(800, false), 0.0);
         for peer in self.peers() {
-            let body = load::chat(800, false);
             let line = measure(&self.load, peer, (round, "answers"), &body, (secs, 64), 1.0)?;
-            // Of the last one, the gateway.
             most = line.value("per_second").unwrap_or_default();
             figures.add(line)?;
         }
+        Ok(most)
+    }
+
+    fn streams(&self, round: u64, secs: u64, figures: &mut Figures) -> Result<(), String> {
+        let scenario = format!("[answer]\nwords = {WORDS}\n[latency]\ntoken = \"10ms\"\n");
+        streams::play(self.sim.address, &scenario)?;
+        let body = load::chat(800, true);
         for peer in self.peers() {
-            figures.add(self.evenly(most / 2.0, peer, round, secs)?)?;
-        }
-        streams::play(
-            self.sim.address,
-            &format!("[answer]\nwords = {WORDS}\n[latency]\ntoken = \"10ms\"\n"),
-        )?;
-        for peer in self.peers() {
-            let body = load::chat(800, true);
             let line = measure(&self.load, peer, (round, "streams"), &body, (secs, 64), EVENTS)?;
             figures.add(line)?;
         }
-        streams::play(self.sim.address, "")?;
-        for peer in self.peers() {
-            let first = streams::first_events(peer.address, &self.gateway.key, 200)?;
-            let line = Line::new(peer.name, round, "first event").with("p50_us", first.p50);
-            figures.add(line.with("p99_us", first.p99))?;
-        }
-        Ok(())
+        streams::play(self.sim.address, "")
     }
 
     /// First events and whole answers, so many evenly a second, between both ends.
     fn evenly(&self, per_second: f64, peer: Peer, round: u64, secs: u64) -> Result<Line, String> {
         let Between { ends, nginx, gateway } = &self.between;
         let to = match peer.name {
-            "nginx" => nginx.address,
-            "mainstay" => gateway.address,
-            _ => ends.address,
+            "nginx" => (nginx.address, Some(nginx.pid())),
+            "mainstay" => (gateway.address, Some(gateway.pid())),
+            _ => (ends.address, None),
         };
         let time = Duration::from_secs(secs);
         ends.play(to, &gateway.key, per_second, Duration::from_millis(500))?;
@@ -209,7 +267,15 @@ impl Place {
         let line = Line::new(peer.name, round, "first event at half load");
         let line = line.with("p50_us", told.first.p50).with("p99_us", told.first.p99);
         let line = line.with("whole_p50_us", told.whole.p50).with("whole_p99_us", told.whole.p99);
-        Ok(line.with("per_second", told.per_second))
+        let line = line.with("per_second", told.per_second);
+        Ok(match told.watched {
+            None => line,
+            Some(watched) => line
+                .with("steady_p50_us", watched.steady.p50)
+                .with("steady_p99_us", watched.steady.p99)
+                .with("felt", watched.felt)
+                .with("paused_ms", watched.paused.as_secs_f64() * 1e3),
+        })
     }
 
     /// Memory with a thousand streams that go on.

@@ -52,9 +52,11 @@ const USAGE: &str = "usage: cargo xtask <task> [options]
   docs  [--check]                 write the generated pages, or only compare them
   dist  [--pgo]                   the binary as it is handed out; --pgo: guided by a profile of
                                   calls made here (nginx, wrk and llvm-tools are needed)
-  bench [--rounds N] [--secs N] [--scaling|--shared]
-                                  cost beside nginx; --scaling: how it grows; --shared: of a gateway
-                                  over PostgreSQL and Redis beside one alone
+  bench [--rounds N] [--secs N] [--only PART] [--rate N] [--scaling|--shared]
+                                  cost beside nginx; PART: answers, half-load, streams, first-event,
+                                  memory; --rate: calls a second instead of half of the gateway's most;
+                                  --scaling: how it grows; --shared: of a gateway over PostgreSQL and
+                                  Redis beside one alone
   cost  [--record] [--only requests|knowing]
                                   instructions per request, per check of a body and count of tokens,
                                   held against xtask/cost.txt

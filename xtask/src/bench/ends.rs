@@ -6,12 +6,11 @@
 //! whole answers, the tenth is a stream whose first event is timed.
 
 use super::load::chat;
+use super::machine::bind;
+use super::pauses::{Pause, Watch};
 use super::streams::First;
-use crate::process::{Show, run};
-use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::Command;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -39,6 +38,8 @@ pub(super) struct Ends {
 /// A round to be played against a proxy.
 struct Order {
     to: SocketAddr,
+    /// The proxy's process, if there is one.
+    proxy: Option<u32>,
     key: String,
     per_second: f64,
     time: Duration,
@@ -53,6 +54,18 @@ pub(super) struct Told {
     /// From a call's first byte to the last of a whole answer.
     pub(super) whole: First,
     pub(super) per_second: f64,
+    /// The same beside other processes of the machine, where the kernel tells of them.
+    pub(super) watched: Option<Watched>,
+}
+
+/// What a round was like but for moments in which something else had the proxy's core.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Watched {
+    /// First events of calls that felt none.
+    pub(super) steady: First,
+    /// The share of all streams that felt one.
+    pub(super) felt: f64,
+    pub(super) paused: Duration,
 }
 
 impl Ends {
@@ -68,7 +81,7 @@ impl Ends {
         let (orders, all) = channel();
         let (ready, is_ready) = channel();
         std::thread::spawn(move || {
-            let bound = bind_to_core();
+            let bound = bind(0);
             let goes_on = bound.is_ok();
             let _ = ready.send(bound);
             if goes_on {
@@ -86,27 +99,17 @@ impl Ends {
     /// An answer was none, or calls stood still.
     pub(super) fn play(
         &self,
-        to: SocketAddr,
+        (to, proxy): (SocketAddr, Option<u32>),
         key: &str,
         per_second: f64,
         time: Duration,
     ) -> Result<Told, String> {
         let (tell, told) = channel();
-        let order = Order { to, key: key.to_owned(), per_second, time, tell };
+        let order = Order { to, proxy, key: key.to_owned(), per_second, time, tell };
         let gone = || "the thread of both ends is gone".to_owned();
         self.orders.send(order).map_err(|_| gone())?;
         told.recv_timeout(time + LIMIT * 2).map_err(|_| gone())?
     }
-}
-
-/// Binds the thread that calls to core 0.
-fn bind_to_core() -> Result<(), String> {
-    let own = fs::read_link("/proc/thread-self").map_err(|e| format!("/proc/thread-self: {e}"))?;
-    let id = own.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let mut command = Command::new("taskset");
-    command.args(["-cp", "0", &id]);
-    let ran = run(&mut command, Show::OnFailure, LIMIT);
-    if ran.ok { Ok(()) } else { Err(format!("taskset: {}", ran.end)) }
 }
 
 /// Answers and, while there is a round, calls; until nobody can give orders any more.
@@ -212,8 +215,15 @@ struct Round<'o> {
     order: &'o Order,
     callers: Vec<Caller>,
     asks: [Vec<u8>; 2],
-    first: Vec<f64>,
-    whole: Vec<f64>,
+    first: Vec<Timed>,
+    whole: Vec<Timed>,
+}
+
+/// When a call began, and how long it took to its first event or its end.
+#[derive(Clone, Copy, Debug)]
+struct Timed {
+    began: Instant,
+    took: Duration,
 }
 
 /// A caller's connection.
@@ -249,6 +259,7 @@ impl<'o> Round<'o> {
     /// Begins calls evenly, and turns between both ends until the last is answered.
     fn play(mut self, provider: &mut Provider) -> Result<Told, String> {
         let each = Duration::from_secs_f64(1.0 / self.order.per_second.max(1.0));
+        let mut watch = self.order.proxy.and_then(Watch::begin);
         let (start, mut begun) = (Instant::now(), 0_u64);
         let (over, end) = (start + self.order.time, start + self.order.time + LIMIT);
         let mut due = start;
@@ -258,6 +269,9 @@ impl<'o> Round<'o> {
                 (due, begun) = (due + each, begun + 1);
             }
             provider.turn();
+            if let Some(watch) = &mut watch {
+                watch.turn(now);
+            }
             let open = self.look()?;
             if due >= over && open == 0 {
                 break;
@@ -267,7 +281,20 @@ impl<'o> Round<'o> {
             }
         }
         let per_second = begun as f64 / start.elapsed().as_secs_f64();
-        Ok(Told { first: First::of(self.first), whole: First::of(self.whole), per_second })
+        let watched = watch.map(|watch| self.watched(&watch.pauses()));
+        Ok(Told { first: figures(&self.first), whole: figures(&self.whole), per_second, watched })
+    }
+
+    /// First events without those that may have waited for somebody else.
+    fn watched(&self, pauses: &[Pause]) -> Watched {
+        let felt = |call: &Timed| pauses.iter().any(|one| one.is_felt(call.began, call.took));
+        let steady: Vec<Timed> = self.first.iter().copied().filter(|call| !felt(call)).collect();
+        let all = self.first.len().max(1) as f64;
+        Watched {
+            steady: figures(&steady),
+            felt: 1.0 - steady.len() as f64 / all,
+            paused: pauses.iter().map(Pause::length).sum(),
+        }
     }
 
     /// Begins the next call where a connection is free. One that had to wait for a connection
@@ -288,9 +315,9 @@ impl<'o> Round<'o> {
         let mut open = 0;
         for caller in self.callers.iter_mut().filter(|caller| caller.call.is_some()) {
             open += 1;
-            if let Some((is_stream, time)) = caller.look()? {
-                let times = if is_stream { &mut self.first } else { &mut self.whole };
-                times.push(time.as_secs_f64() * 1e6);
+            if let Some((is_stream, call)) = caller.look()? {
+                let calls = if is_stream { &mut self.first } else { &mut self.whole };
+                calls.push(call);
             }
         }
         Ok(open)
@@ -305,7 +332,7 @@ impl Caller {
     }
 
     /// Whether it is of a stream, and the time until its first event or its whole answer, once.
-    fn look(&mut self) -> Result<Option<(bool, Duration)>, String> {
+    fn look(&mut self) -> Result<Option<(bool, Timed)>, String> {
         let Some(call) = &mut self.call else { return Ok(None) };
         if !read(&mut self.socket, &mut self.seen)? {
             return Ok(None);
@@ -313,7 +340,8 @@ impl Caller {
         if !self.seen.starts_with(b"HTTP/1.1 200") {
             return Err(format!("no answer: {}", String::from_utf8_lossy(&self.seen)));
         }
-        let (is_stream, time) = (call.is_stream, call.began.elapsed());
+        let timed = Timed { began: call.began, took: call.began.elapsed() };
+        let is_stream = call.is_stream;
         let is_over =
             if is_stream { self.seen.ends_with(b"0\r\n\r\n") } else { whole(&self.seen).is_some() };
         let is_first = is_stream && !call.has_event && find(&self.seen, b"data:").is_some();
@@ -323,8 +351,12 @@ impl Caller {
             self.seen.clear();
         }
         let told = is_first || (is_over && !is_stream);
-        Ok(told.then_some((is_stream, time)))
+        Ok(told.then_some((is_stream, timed)))
     }
+}
+
+fn figures(calls: &[Timed]) -> First {
+    First::of(calls.iter().map(|call| call.took.as_secs_f64() * 1e6).collect())
 }
 
 fn set_up(socket: &TcpStream) -> Result<(), String> {
@@ -388,10 +420,13 @@ mod tests {
         let to = listener.local_addr().unwrap();
         let (tell, _told) = channel();
         let time = Duration::from_millis(300);
-        let order = Order { to, key: "sk-bench".to_owned(), per_second: 500.0, time, tell };
+        let proxy = Some(std::process::id());
+        let key = "sk-bench".to_owned();
+        let order = Order { to, proxy, key, per_second: 500.0, time, tell };
         let mut provider = Provider { listener, calls: Vec::new() };
         let round = Round::begin(&order).unwrap();
         let told = round.play(&mut provider).unwrap();
         assert!(told.first.p50 > 0.0 && told.whole.p50 > 0.0 && told.per_second > 100.0);
+        assert!(told.watched.is_some_and(|watched| watched.felt <= 1.0));
     }
 }

@@ -104,6 +104,7 @@ impl Figures {
 /// Each value by nginx's in the same round.
 fn ratios(values: &[(u64, f64)], nginx: &[(u64, f64)]) -> impl Iterator<Item = f64> {
     let of = |round: u64| nginx.iter().find(|(known, _)| *known == round).map(|(_, base)| *base);
+    let of = move |round: u64| of(round).filter(|base| *base > 0.0);
     values.iter().filter_map(move |(round, value)| Some(value / of(*round)?))
 }
 
@@ -137,5 +138,6 @@ mod tests {
         let (ours, nginx) = ([(1, 4.0), (2, 9.0)], [(2, 3.0), (1, 2.0)]);
         assert_eq!(ratios(&ours, &nginx).collect::<Vec<_>>(), [2.0, 3.0]);
         assert_eq!(ratios(&ours, &[]).count(), 0);
+        assert_eq!(ratios(&ours, &[(1, 0.0), (2, 0.0)]).count(), 0);
     }
 }

@@ -1,6 +1,13 @@
 //! What the system says of processes and cores.
 
+use crate::process::{Show, run};
 use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+/// How long it may take to bind a thread.
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// Kernel clock ticks a second in `/proc/PID/stat`: 100 on every Linux that Debian builds.
 const TICKS: f64 = 100.0;
@@ -44,6 +51,22 @@ fn ticks(pid: u32) -> Option<(u32, f64)> {
     let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
     let number = |n: usize| fields.get(n)?.parse::<f64>().ok();
     Some((fields.get(1)?.parse().ok()?, number(11)? + number(12)?))
+}
+
+/// Binds the thread that calls to a core.
+pub(super) fn bind(core: u32) -> Result<(), String> {
+    let own = fs::read_link("/proc/thread-self").map_err(|e| format!("/proc/thread-self: {e}"))?;
+    let id = own.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let mut command = Command::new("taskset");
+    command.args(["-cp", &core.to_string(), &id]);
+    let ran = run(&mut command, Show::OnFailure, LIMIT);
+    if ran.ok { Ok(()) } else { Err(format!("taskset: {}", ran.end)) }
+}
+
+/// Where the kernel tells of each thread of a process and its descendants.
+pub(super) fn threads(pid: u32) -> Vec<PathBuf> {
+    let of = |pid: u32| fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    tree(pid).into_iter().flat_map(of).map(|entry| entry.path()).collect()
 }
 
 /// What the cores have done so far: ticks in all and idle ones.
