@@ -93,6 +93,11 @@ impl Ground {
         let admin_addr = address(Some(&admin), admin_listen)?;
         Ok(Ground { sockets, admin, tls, addr, admin_addr })
     }
+
+    /// How many threads will carry calls.
+    pub(crate) fn workers(&self) -> usize {
+        self.sockets.len()
+    }
 }
 
 impl std::fmt::Debug for Ground {

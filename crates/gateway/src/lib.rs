@@ -16,6 +16,7 @@ mod admission;
 mod alerts;
 mod answer;
 mod auth;
+mod behind;
 mod body;
 pub mod bundle;
 pub mod config;

@@ -16,6 +16,7 @@ use tokio::time::sleep;
 
 use crate::access::unknown_subjects;
 use crate::admin::AdminSettings;
+use crate::behind;
 use crate::config::{Config, ConfigFault, LedgerMode, Overrides, StoreUrl};
 use crate::fault::ServeError;
 use crate::first_run::first_run;
@@ -55,7 +56,8 @@ pub fn serve(options: ServeOptions, out: &mut dyn Write) -> Result<(), ServeErro
     config.warnings.iter().for_each(ConfigFault::log);
     let settings = Settings::read(&config).map_err(from_fault)?;
     let ground = Ground::take(&settings, config.admin.listen)?;
-    let store = open_store(&config)?;
+    let step_back = behind::how_far(ground.workers());
+    let store = open_store(&config, step_back)?;
     let nobody = unknown_subjects(&config, &*store).map_err(from_store)?;
     nobody.into_iter().next().map_or(Ok(()), |fault| Err(from_fault(fault)))?;
     let runtime = Builder::new_multi_thread()
@@ -73,7 +75,7 @@ pub fn serve(options: ServeOptions, out: &mut dyn Write) -> Result<(), ServeErro
     let engine = engine_spec(&config, simulated);
     let mut signals =
         runtime.block_on(async { Signals::new() }).map_err(|error| ServeError::runtime(&error))?;
-    let ledger = open_ledger(&config, out)?;
+    let ledger = open_ledger(&config, step_back, out)?;
     let remembered = Arc::clone(&store);
     let plan =
         Plan { settings, admin, engine, store: Some(remembered), ledger: Some(ledger), tail };
@@ -90,9 +92,13 @@ pub fn serve(options: ServeOptions, out: &mut dyn Write) -> Result<(), ServeErro
     Ok(())
 }
 
-fn open_store(config: &Config) -> Result<Arc<dyn Store>, ServeError> {
+fn open_store(config: &Config, step_back: u8) -> Result<Arc<dyn Store>, ServeError> {
     match &config.store.url {
-        StoreUrl::Sqlite(path) => Ok(Arc::new(Sqlite::open(path).map_err(from_store)?)),
+        StoreUrl::Sqlite(path) => {
+            let store = Sqlite::open(path).map_err(from_store)?;
+            store.step_back(step_back).map_err(from_store)?;
+            Ok(Arc::new(store))
+        }
         StoreUrl::Postgres(url) => Ok(Arc::from(open_postgres(url.expose()).map_err(from_store)?)),
     }
 }
@@ -104,7 +110,11 @@ fn from_fault(fault: ConfigFault) -> ServeError {
 }
 
 /// Opens the ledger of the store, and says what the last run left open.
-fn open_ledger(config: &Config, out: &mut dyn Write) -> Result<Arc<dyn Ledger>, ServeError> {
+fn open_ledger(
+    config: &Config,
+    step_back: u8,
+    out: &mut dyn Write,
+) -> Result<Arc<dyn Ledger>, ServeError> {
     let settings = LedgerSettings {
         durability: match config.store.ledger {
             LedgerMode::Process => Durability::Process,
@@ -113,6 +123,7 @@ fn open_ledger(config: &Config, out: &mut dyn Write) -> Result<Arc<dyn Ledger>, 
         },
         recovery: if config.budget.charge_leftovers { Recovery::Charge } else { Recovery::Release },
         queue_max: usize::try_from(config.budget.queue_max).unwrap_or(usize::MAX),
+        step_back,
         ..LedgerSettings::default()
     };
     let (ledger, recovered): (Arc<dyn Ledger>, Recovered) = match &config.store.url {

@@ -5,6 +5,7 @@
 //! ([`Sqlite`], [`Memory`] and, by [`open_postgres`], PostgreSQL), what makes and verifies keys, and
 //! the [`KeySnapshot`] that a running gateway reads on every call without asking a store.
 
+mod behind;
 mod describe;
 mod failpoint;
 mod ledger;
@@ -22,6 +23,7 @@ mod sqlite;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use behind::step_back;
 pub use failpoint::{FAILPOINTS, FAILPOINTS_TOGETHER, failpoint};
 pub use ledger::{ExportRow, LedgerFile, LedgerSettings, Recovered, SqliteLedger, Verified};
 pub use mainstay_core::store::{Store, StoreError};

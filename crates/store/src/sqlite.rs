@@ -97,6 +97,18 @@ impl Sqlite {
         Ok(Sqlite { desk: Arc::new(desk), who: "store".into() })
     }
 
+    /// Lets the store's thread [step back](crate::step_back) behind others.
+    ///
+    /// # Errors
+    ///
+    /// The thread has ended.
+    pub fn step_back(&self, by: u8) -> Result<(), StoreError> {
+        self.ask("step back", move |_| {
+            crate::step_back(by);
+            Ok(())
+        })
+    }
+
     /// Does `work` on the store's thread and waits for what comes of it.
     fn ask<T: Send + 'static>(
         &self,

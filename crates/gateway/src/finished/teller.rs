@@ -16,6 +16,7 @@ use mainstay_store::requests::{self, merge};
 use super::sums::{Sum, Sums};
 use super::told::{Desk, News, TellTo, Told, What, named};
 use super::{TargetName, line};
+use crate::behind;
 use crate::fault::ServeError;
 use crate::metrics::Tallies;
 use crate::otel::Traced;
@@ -139,6 +140,7 @@ impl TellerPlan {
     ) -> Result<Teller, ServeError> {
         let TellerPlan { state, inbox } = self;
         let own = Arc::clone(&state);
+        let step_back = behind::how_far(state.desks.len());
         let mut work = Work {
             shared,
             store,
@@ -152,7 +154,10 @@ impl TellerPlan {
         };
         let thread = std::thread::Builder::new()
             .name("teller".to_owned())
-            .spawn(move || work.run(&inbox))
+            .spawn(move || {
+                mainstay_store::step_back(step_back);
+                work.run(&inbox);
+            })
             .map_err(|error| ServeError::runtime(&error))?;
         Ok(Teller { state: own, thread: Some(thread) })
     }

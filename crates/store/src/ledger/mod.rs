@@ -48,6 +48,9 @@ pub struct LedgerSettings {
     pub queue_max: usize,
     /// How long to wait for another process that has the ledger to end.
     pub lock_wait: Duration,
+    /// How far its threads [step back](crate::step_back) behind others, 0 to 19; where callers wait for
+    /// the disk they do not.
+    pub step_back: u8,
 }
 
 impl Default for LedgerSettings {
@@ -57,6 +60,7 @@ impl Default for LedgerSettings {
             recovery: Recovery::default(),
             queue_max: 65_536,
             lock_wait: Duration::from_secs(5),
+            step_back: 0,
         }
     }
 }
@@ -152,9 +156,10 @@ impl SqliteLedger {
         });
         let (writing, syncing) = (Arc::clone(&shared), Arc::clone(&shared));
         let writer = writer::Writer::new(connection, writing, last).map_err(told)?;
+        let by = if settings.durability == Durability::Strict { 0 } else { settings.step_back };
         let threads = vec![
-            spawn("mainstay-ledger", move || writer.run())?,
-            spawn("mainstay-disk", move || disk::run(&syncing))?,
+            spawn("mainstay-ledger", by, move || writer.run())?,
+            spawn("mainstay-disk", by, move || disk::run(&syncing))?,
         ];
         Ok(SqliteLedger { shared, threads, latest, recovered, _lock: lock })
     }
@@ -256,7 +261,15 @@ impl Shared {
     }
 }
 
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreError> {
+fn spawn(
+    name: &str,
+    step_back: u8,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, StoreError> {
+    let work = move || {
+        crate::step_back(step_back);
+        work();
+    };
     std::thread::Builder::new().name(name.to_owned()).spawn(work).map_err(|error| {
         StoreError::Surroundings {
             what: "start the ledger's threads".to_owned(),
