@@ -76,6 +76,8 @@ struct Shared {
     halted: AtomicUsize,
     /// He has others beside him.
     company: AtomicBool,
+    /// He has halted before, and goes on because those of his stage do.
+    in_turn: AtomicBool,
     desk: Desk,
 }
 
@@ -102,6 +104,12 @@ impl Cohort {
     /// and there is nothing else to look after before it goes on.
     pub fn halts(&self) -> bool {
         self.0.halted.load(Relaxed) != 0
+    }
+
+    /// Whether the task that is being polled goes on from where it halted, and is polled for nothing else:
+    /// what it waited for beside that has not come, or it is polled once more because of it.
+    pub fn has_turn(&self) -> bool {
+        self.0.in_turn.load(Relaxed)
     }
 }
 

@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     fn niceness() -> i32 {
-        rustix::process::getpriority_process(None).unwrap()
+        rustix::process::getpriority_process(None).expect("every thread has one")
     }
 
     #[test]
@@ -37,7 +37,7 @@ mod tests {
             assert_eq!(niceness(), 19);
         })
         .join()
-        .unwrap();
+        .expect("no panic");
         assert_eq!(niceness(), before, "other threads stay where they are");
     }
 }

@@ -226,8 +226,9 @@ impl Conductor {
                 let _rung = task.bell.rung.swap(false, AcqRel);
             }
         }
-        let Shared { on, halted, .. } = &*self.shared;
+        let Shared { on, halted, in_turn, .. } = &*self.shared;
         on.store(task.waker.data().addr(), Relaxed);
+        in_turn.store(self.stage.is_some(), Relaxed);
         let mut cx = Context::from_waker(&task.waker);
         let polled = catch_unwind(AssertUnwindSafe(|| task.work.as_mut().poll(&mut cx)));
         on.store(0, Relaxed);

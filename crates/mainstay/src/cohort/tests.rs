@@ -206,6 +206,35 @@ fn who_halts_and_is_woken_by_something_else_goes_on_with_those_that_were_woken()
 }
 
 #[test]
+fn who_goes_on_with_his_stage_knows_that_nothing_else_has_woken_him() {
+    on_one_thread(async {
+        let (cohort, log) = conducted();
+        let bells = [Arc::new(Notify::new()), Arc::new(Notify::new())];
+        let calls = bells.clone().map(|bell| {
+            let (halts, noted) = (cohort.clone(), log.clone());
+            let (done, over) = oneshot::channel();
+            cohort.spawn(async move {
+                let (mut turn, mut ring) = (Turn::default(), std::pin::pin!(bell.notified()));
+                poll_fn(|cx| {
+                    let rung = ring.as_mut().poll(cx).is_ready();
+                    noted.note((rung, halts.has_turn()));
+                    turn.poll(&halts, Stage::Write, cx)
+                })
+                .await;
+                done.send(()).expect("somebody waits");
+            });
+            over
+        });
+        for over in calls {
+            over.await.expect("no panic");
+        }
+        // Each as it began, and then with the others of its stage.
+        let order = [(false, false), (false, false), (false, true), (false, true)];
+        assert_eq!(log.take(), order);
+    });
+}
+
+#[test]
 fn a_task_that_panics_ends_alone() {
     struct Left(Log<usize>);
     impl Drop for Left {

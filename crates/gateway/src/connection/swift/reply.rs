@@ -28,7 +28,7 @@ const GATHERED: usize = 16 * 1024;
 const KEPT: usize = 2 * 1024;
 
 /// What of an answer has not left yet.
-pub(super) struct Reply {
+pub(super) struct Reply<B = ReplyBody> {
     /// Bytes to be written, and how many of them are.
     out: Vec<u8>,
     left: usize,
@@ -36,11 +36,13 @@ pub(super) struct Reply {
     piece: Bytes,
     tail: &'static [u8],
     /// Until all of it was taken.
-    body: Option<ReplyBody>,
+    body: Option<B>,
     framing: Framing,
     broken: bool,
     unflushed: bool,
-    /// Before anything is written.
+    /// The body had no more when it was asked last.
+    waits: bool,
+    /// Before what was gathered is written.
     writes: Turn,
 }
 
@@ -92,10 +94,13 @@ impl Reply {
             framing,
             broken: false,
             unflushed: true,
+            waits: false,
             writes: Turn::default(),
         }
     }
+}
 
+impl<B: Body<Data = Bytes> + Unpin> Reply<B> {
     /// Writes what can be; ready when all of it has left.
     ///
     /// # Errors
@@ -108,10 +113,16 @@ impl Reply {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         loop {
-            let waits = self.gather(cx);
-            ready!(self.writes.poll(cohort, Stage::Write, cx));
-            ready!(self.poll_written(io, cx))?;
-            if waits || self.body.is_none() {
+            // Whoever halted here has gathered, and there is more only if something has woken it.
+            if self.writes != Turn::Halted || !cohort.has_turn() {
+                self.waits = self.gather(cx);
+            }
+            if !self.is_written() {
+                ready!(self.writes.poll(cohort, Stage::Write, cx));
+                ready!(self.poll_written(io, cx))?;
+                self.writes = Turn::default();
+            }
+            if self.waits || self.body.is_none() {
                 if self.unflushed {
                     ready!(Pin::new(&mut *io).poll_flush(cx))?;
                     self.unflushed = false;
@@ -179,6 +190,11 @@ impl Reply {
         if self.framing == Framing::Chunks && !broken {
             self.out.extend_from_slice(b"0\r\n\r\n");
         }
+    }
+
+    /// Whether nothing is at hand.
+    fn is_written(&self) -> bool {
+        self.left == self.out.len() && self.piece.is_empty() && self.tail.is_empty()
     }
 
     /// Ready when everything at hand was given to the socket.

@@ -1,7 +1,14 @@
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::sync::mpsc::{Sender, channel};
 use std::task::Waker;
 
 use http::HeaderValue;
+use http_body::Frame;
 use mainstay::Fields;
+use tokio::runtime::Builder;
+use tokio::sync::mpsc;
+use tokio::task::yield_now;
 
 use super::*;
 use crate::answer::rewritten;
@@ -142,4 +149,128 @@ fn headers_that_are_rewritten_as_they_leave_are_those_of_the_map() {
 fn a_date_of_the_provider_stays() {
     let response = Response::builder().header("date", "Sun, 06 Nov 1994 08:49:37 GMT");
     told(response.body(ReplyBody::whole(Bytes::new())).unwrap(), false, false);
+}
+
+/// A stream's events as they come; what is done with them is told.
+struct Events {
+    name: &'static str,
+    coming: mpsc::UnboundedReceiver<&'static str>,
+    log: Sender<String>,
+    /// Where something comes when this has "all".
+    other: Option<mpsc::UnboundedSender<&'static str>>,
+}
+
+impl Body for Events {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let this = self.get_mut();
+        let next = this.coming.poll_recv(cx);
+        let what = match &next {
+            Poll::Pending => "nothing",
+            Poll::Ready(next) => next.unwrap_or("the end"),
+        };
+        this.log.send(format!("{} has {what}", this.name)).unwrap();
+        if let (Some(other), "all") = (&this.other, what) {
+            other.send("too").unwrap();
+        }
+        next.map(|next| next.map(|event| Ok(Frame::data(Bytes::from_static(event.as_bytes())))))
+    }
+}
+
+/// Tells when a stream's bytes are written.
+struct Told(&'static str, Sender<String>);
+
+impl AsyncWrite for Told {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let text = String::from_utf8_lossy(buf).replace("\r\n", " ");
+        self.1.send(format!("{} writes {text}", self.0)).unwrap();
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Whoever is written to is woken once for what is written in one go, and a body is not asked again
+/// when nothing has woken it.
+#[test]
+fn events_that_came_together_are_written_one_right_behind_the_other() {
+    let (log, told) = channel();
+    Builder::new_current_thread().build().unwrap().block_on(async {
+        let cohort = Cohort::default();
+        tokio::spawn(cohort.clone().conduct());
+        let mut other = None;
+        let streams = ["a", "b"].map(|name| {
+            let (events, coming) = mpsc::unbounded_channel();
+            let other = other.replace(events.clone());
+            let mut reply = Reply {
+                out: Vec::new(),
+                left: 0,
+                piece: Bytes::new(),
+                tail: b"",
+                body: Some(Events { name, coming, log: log.clone(), other }),
+                framing: Framing::Chunks,
+                broken: false,
+                unflushed: false,
+                waits: false,
+                writes: Turn::default(),
+            };
+            let (mut io, calls) = (Told(name, log.clone()), cohort.clone());
+            cohort.spawn(async move {
+                poll_fn(|cx| reply.poll(&mut io, &calls, cx)).await.unwrap();
+            });
+            events
+        });
+        let happens = async |events: [Option<&'static str>; 2]| {
+            for (stream, event) in streams.iter().zip(events) {
+                if let Some(event) = event {
+                    stream.send(event).unwrap();
+                }
+            }
+            for _ in 0..20 {
+                yield_now().await;
+            }
+            told.try_iter().collect::<Vec<_>>()
+        };
+        assert_eq!(happens([None, None]).await, ["a has nothing", "b has nothing"]);
+        for (one, two) in [("one", "two"), ("six", "ten")] {
+            let together = [
+                format!("a has {one}"),
+                "a has nothing".to_owned(),
+                format!("b has {two}"),
+                "b has nothing".to_owned(),
+                format!("a writes 3 {one} "),
+                format!("b writes 3 {two} "),
+            ];
+            assert_eq!(happens([Some(one), Some(two)]).await, together);
+        }
+        let alone = ["b has one", "b has nothing", "b writes 3 one "];
+        assert_eq!(happens([None, Some("one")]).await, alone);
+        let woken_while_it_halts = [
+            "a has one",
+            "a has nothing",
+            "b has all",
+            "b has nothing",
+            "a writes 3 one ",
+            "b writes 3 all ",
+            "a has too",
+            "a has nothing",
+            "a writes 3 too ",
+        ];
+        assert_eq!(happens([Some("one"), Some("all")]).await, woken_while_it_halts);
+    });
 }
