@@ -58,7 +58,11 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), String> {
         })
     };
     let (rounds, secs) = (number("--rounds", 3)?.max(1), number("--secs", 4)?.max(1));
-    let wish = Wish::read(option(arguments, "--only"), number("--rate", 0)?)?;
+    let wish = Wish::read(option(arguments, "--only"), option(arguments, "--rate"))?;
+    let apart = arguments.iter().find(|one| ["--scaling", "--shared"].contains(&one.as_str()));
+    if let Some(apart) = apart.filter(|_| !wish.is_everything()) {
+        return Err(format!("{apart} measures something else: it takes neither --only nor --rate"));
+    }
     if available_parallelism().map_or(1, usize::from) < 2 {
         return Err("two cores are needed: one for the load, one for the proxy".to_owned());
     }
@@ -101,11 +105,19 @@ struct Wish {
 impl Wish {
     const PARTS: [&str; 5] = ["answers", "half-load", "streams", "first-event", "memory"];
 
-    fn read(only: Option<&str>, rate: u64) -> Result<Wish, String> {
+    fn read(only: Option<&str>, rate: Option<&str>) -> Result<Wish, String> {
         if let Some(part) = only.filter(|part| !Wish::PARTS.contains(part)) {
             return Err(format!("there is no part `{part}`: {}", Wish::PARTS.join(", ")));
         }
-        Ok(Wish { only: only.map(str::to_owned), rate: (rate > 0).then_some(rate as f64) })
+        let calls = |text: &str| match text.parse::<u32>() {
+            Ok(calls @ 1..=1_000_000) => Ok(f64::from(calls)),
+            _ => Err(format!("--rate wants calls a second, 1 to 1000000, not `{text}`")),
+        };
+        Ok(Wish { only: only.map(str::to_owned), rate: rate.map(calls).transpose()? })
+    }
+
+    fn is_everything(&self) -> bool {
+        self.only.is_none() && self.rate.is_none()
     }
 
     fn wants(&self, part: &str) -> bool {
@@ -341,4 +353,21 @@ fn tool(directory: &Path, words: &str) -> Result<String, String> {
     command.args(words.split(' ')).current_dir(directory);
     let ran = run_command(&mut command, Show::OnFailure, Duration::from_secs(30));
     if ran.ok { Ok(ran.lines.join("\n")) } else { Err(format!("{words}: {}", ran.end)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wish_is_everything_or_a_part() {
+        let all = Wish::read(None, None).unwrap();
+        assert!(all.is_everything() && Wish::PARTS.iter().all(|part| all.wants(part)));
+        let half = Wish::read(Some("half-load"), Some("15000")).unwrap();
+        assert!(half.wants("half-load") && !half.wants("answers") && half.rate == Some(15_000.0));
+        assert!(Wish::read(Some("halfload"), None).is_err());
+        for rate in ["0", "1000001", "many", "-1", ""] {
+            assert!(Wish::read(None, Some(rate)).is_err(), "{rate}");
+        }
+    }
 }

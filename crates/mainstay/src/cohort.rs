@@ -106,8 +106,8 @@ impl Cohort {
         self.0.halted.load(Relaxed) != 0
     }
 
-    /// Whether the task that is being polled goes on from where it halted, and is polled for nothing else:
-    /// what it waited for beside that has not come, or it is polled once more because of it.
+    /// Whether the task that is being polled goes on with its stage, from where it halted. Nothing else is a
+    /// reason for this: has something woken it meanwhile, it is polled once more because of that.
     pub fn has_turn(&self) -> bool {
         self.0.in_turn.load(Relaxed)
     }
