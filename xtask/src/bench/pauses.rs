@@ -13,7 +13,7 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// How often the threads are looked at: 2 µs for each of them, on the load's core.
+/// How often the threads are looked at, by the load, on its core.
 const EACH: Duration = Duration::from_millis(1);
 /// From here on it is a pause.
 const LONG: Duration = Duration::from_millis(2);

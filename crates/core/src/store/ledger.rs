@@ -139,12 +139,13 @@ pub struct Entry {
 /// When an entry counts as written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
-    /// The system has it: it survives the end of the process, and 10 ms later that of the machine.
+    /// The system has it: it survives the end of the process, and some 10 ms later that of the machine, longer
+    /// where cores are wanted all the time.
     #[default]
     Process,
     /// The disk has it.
     Strict,
-    /// It will be written with the next batch, within 10 ms.
+    /// It will be written with the next batch, within some 10 ms, longer where cores are wanted all the time.
     Batched,
 }
 
